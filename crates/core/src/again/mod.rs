@@ -1,0 +1,3 @@
+//! Once more: what bounds second tries.
+
+pub mod budget;

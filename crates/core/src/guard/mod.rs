@@ -1,0 +1,1 @@
+//! May I: what keeps a request from a worker that should not get it.

@@ -1,0 +1,4 @@
+//! Small measures that the hot path can afford: no allocation per sample, no lock, bounded memory.
+
+pub mod histogram;
+pub mod ring;

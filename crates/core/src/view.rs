@@ -1,0 +1,257 @@
+//! The view: all that the request path needs to know, as one immutable snapshot.
+//!
+//! The coordinator makes a new view whenever something changed and swaps it in at once; a request reads one view from
+//! its beginning to its end, so it never sees half of a change. Live numbers ([`Cells`]) are not part of the snapshot:
+//! views point at them, and they outlive every view.
+//!
+//! ```text
+//! View revision 41 ── pools: api ── workers (slot 0, 1, 2 ..) ── cells (shared with revision 40 and 42)
+//!                               ├── learned weights, sampler     for `learned_share` of the requests
+//!                               └── fixed weights, sampler       for the rest: control group, and fallback
+//! ```
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use crate::again::budget::Budget;
+use crate::balance::{Pick, PickPolicy, ring::RingTable};
+use crate::load::Cells;
+use crate::share::Share;
+use crate::worker::{PoolId, Standing, WorkerId};
+
+/// One picture of all pools.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// Grows by one with each new view of this process.
+    pub revision: u64,
+    pools: Vec<Arc<PoolView>>,
+}
+
+impl View {
+    /// A view of `pools`, to be found by their ids.
+    #[must_use]
+    pub fn new(revision: u64, mut pools: Vec<Arc<PoolView>>) -> Self {
+        pools.sort_by_key(|pool| pool.id);
+        Self { revision, pools }
+    }
+
+    /// The pool of this id, while it exists.
+    #[must_use]
+    pub fn pool(&self, id: PoolId) -> Option<&Arc<PoolView>> {
+        self.pools.binary_search_by_key(&id, |pool| pool.id).ok().map(|at| &self.pools[at])
+    }
+
+    /// All pools, by id.
+    #[must_use]
+    pub fn pools(&self) -> &[Arc<PoolView>] {
+        &self.pools
+    }
+}
+
+/// One pool in a view.
+#[derive(Debug)]
+pub struct PoolView {
+    /// Its identity.
+    pub id: PoolId,
+    /// Its name in the configuration.
+    pub name: Arc<str>,
+    /// Grows by one with each change of this pool; equal revisions have equal slots.
+    pub revision: u64,
+    /// The workers, draining ones among them. An index into this is a *slot*, valid for this view only.
+    pub workers: Vec<WorkerView>,
+    /// How one of them is picked.
+    pub pick: PickPolicy,
+    /// Weights of the loop.
+    pub learned: Weights,
+    /// Weights of the configuration.
+    pub fixed: Weights,
+    /// Which share of the requests goes by the learned weights [R-O5]; 0 is observe-only.
+    pub learned_share: Share,
+    /// The hash ring, when the pick needs one.
+    pub ring: Option<RingTable>,
+    /// Its budget for second tries; like the cells it outlives views.
+    pub budget: Arc<Budget>,
+}
+
+/// One worker in a view.
+#[derive(Clone, Debug)]
+pub struct WorkerView {
+    /// Its identity.
+    pub id: WorkerId,
+    /// What people call it: the `name` given, else its URL.
+    pub name: Arc<str>,
+    /// Its URL as configured: scheme and authority.
+    pub url: Arc<str>,
+    /// Where it listens; looked up before the view was made, so that no request waits for DNS.
+    pub address: Address,
+    /// Zone label, empty when none was given.
+    pub zone: Arc<str>,
+    /// Whether it takes new requests.
+    pub standing: Standing,
+    /// Its live numbers.
+    pub cells: Arc<Cells>,
+}
+
+/// Where a worker listens.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// TCP.
+    Ip(SocketAddr),
+    /// A Unix socket's path.
+    Unix(Arc<str>),
+}
+
+impl PoolView {
+    /// The weights that a request draws: learned for `learned_share` of them. `drawn` is even in `[0, 1)`.
+    #[must_use]
+    pub fn weights(&self, drawn: f64) -> (Arm, &Weights) {
+        if drawn < self.learned_share.get() { (Arm::Learned, &self.learned) } else { (Arm::Fixed, &self.fixed) }
+    }
+
+    /// The worker that a pick chose.
+    #[must_use]
+    pub fn picked(&self, pick: Pick) -> &WorkerView {
+        &self.workers[pick.slot]
+    }
+}
+
+/// Which weights a request went by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arm {
+    /// The loop's.
+    Learned,
+    /// The configuration's.
+    Fixed,
+}
+
+/// Weights by slot, with what is needed to sample in proportion to them in constant time (Walker's alias method).
+#[derive(Clone, Debug, Default)]
+pub struct Weights {
+    by_slot: Box<[f64]>,
+    total: f64,
+    alias: Box<[(f64, u32)]>,
+}
+
+impl Weights {
+    /// Weights by slot: finite and not negative, anything else counts as 0. A draining worker has 0.
+    #[must_use]
+    pub fn new(weights: impl IntoIterator<Item = f64>) -> Self {
+        let by_slot: Box<[f64]> =
+            weights.into_iter().map(|weight| if weight.is_finite() { weight.max(0.0) } else { 0.0 }).collect();
+        let total = by_slot.iter().sum();
+        let alias = if total > 0.0 { alias_table(&by_slot, total) } else { Box::default() };
+        Self { by_slot, total, alias }
+    }
+
+    /// The weight at a slot.
+    #[must_use]
+    pub fn at(&self, slot: usize) -> f64 {
+        self.by_slot[slot]
+    }
+
+    /// How many slots there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_slot.len()
+    }
+
+    /// Whether there is no slot.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_slot.is_empty()
+    }
+
+    /// All weights, by slot.
+    #[must_use]
+    pub fn as_slice(&self) -> &[f64] {
+        &self.by_slot
+    }
+
+    /// The sum of all weights; 0 when nobody may be asked.
+    #[must_use]
+    pub fn total(&self) -> f64 {
+        self.total
+    }
+
+    /// A slot in proportion to its weight; `None` when nobody has any.
+    pub fn sample(&self, draw: &mut crate::draw::Draw) -> Option<usize> {
+        if self.alias.is_empty() {
+            return None;
+        }
+        let slot = draw.below(self.alias.len());
+        let (kept, other) = self.alias[slot];
+        Some(if draw.unit() < kept { slot } else { other as usize })
+    }
+}
+
+/// Vose's construction: each slot keeps its own draw with probability `.0` and gives the rest to slot `.1`.
+#[expect(clippy::cast_possible_truncation, reason = "a pool has at most 2^32 workers (worker ids are u32)")]
+fn alias_table(weights: &[f64], total: f64) -> Box<[(f64, u32)]> {
+    let scale = weights.len() as f64 / total;
+    let mut left: Vec<f64> = weights.iter().map(|weight| weight * scale).collect();
+    let mut table: Box<[(f64, u32)]> = (0..weights.len()).map(|slot| (1.0, slot as u32)).collect();
+    let (mut poor, mut rich): (Vec<usize>, Vec<usize>) = (0..weights.len()).partition(|&slot| left[slot] < 1.0);
+    while let (Some(&needy), Some(&giver)) = (poor.last(), rich.last()) {
+        poor.pop();
+        table[needy] = (left[needy], giver as u32);
+        left[giver] -= 1.0 - left[needy];
+        if left[giver] < 1.0 {
+            rich.pop();
+            poor.push(giver);
+        }
+    }
+    // Rounding may leave a slot of weight 0 without a giver: it must give its draws away all the same.
+    if let Some(heaviest) = (0..weights.len()).max_by(|&a, &b| weights[a].total_cmp(&weights[b])) {
+        for &slot in poor.iter().filter(|&&slot| weights[slot] == 0.0) {
+            table[slot] = (0.0, heaviest as u32);
+        }
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::draw::Draw;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_weight_of_zero_is_never_sampled(
+            weights in prop::collection::vec(prop_oneof![Just(0.0), 1e-9..1e9_f64], 1..40), seed: u64
+        ) {
+            let table = Weights::new(weights.clone());
+            let mut draw = Draw::seeded(seed);
+            for _ in 0..64 {
+                match table.sample(&mut draw) {
+                    Some(slot) => prop_assert!(weights[slot] > 0.0),
+                    None => prop_assert!(weights.iter().all(|weight| *weight == 0.0)),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn samples_follow_the_weights() {
+        let weights = Weights::new([1.0, 2.0, 0.0, 7.0]);
+        let mut draw = Draw::seeded(3);
+        let mut counts = vec![0_u32; 4];
+        for _ in 0..100_000 {
+            counts[weights.sample(&mut draw).expect("total is 10")] += 1;
+        }
+        assert_eq!(counts[2], 0);
+        for (count, share) in [(counts[0], 0.1), (counts[1], 0.2), (counts[3], 0.7)] {
+            assert!((f64::from(count) / 100_000.0 - share).abs() < 0.01, "{counts:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_weight_counts_as_none() {
+        let weights = Weights::new([f64::NAN, -1.0, f64::INFINITY]);
+        assert_eq!((weights.total(), weights.sample(&mut Draw::seeded(1))), (0.0, None));
+    }
+}
