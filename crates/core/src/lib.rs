@@ -22,6 +22,7 @@ pub mod load;
 pub mod plan;
 pub mod share;
 pub mod signal;
+pub mod size;
 pub mod stats;
 pub mod time;
 pub mod view;
