@@ -23,6 +23,7 @@ use arrayvec::ArrayVec;
 
 use crate::balance::{Ask, Barred, Pick, PickPolicy, Picker, Tried};
 use crate::draw::Draw;
+use crate::load::Outcome;
 use crate::time::{Mono, Span};
 use crate::view::{Arm, PoolView};
 
@@ -74,16 +75,19 @@ impl Seat {
         Self { index, picker: Picker::new(policy), draw: Draw::seeded(seed) }
     }
 
+    /// Hears how the try of `pick` ended, once for each [`Effect::Send`]: what the breaker of its worker goes by. The
+    /// worker's own [`Load::observe`](crate::load::Load::observe) is the caller's to tell.
+    pub fn outcome(&mut self, now: Mono, pick: Pick, outcome: Outcome) {
+        let _ = (&self.picker, now, pick, outcome);
+    }
+
     fn pick(&mut self, now: Mono, pool: &PoolView, arm: Arm, tried: &[usize], key: Option<u64>) -> Option<Pick> {
         if self.picker.policy() != pool.pick {
             self.picker = Picker::new(pool.pick);
         }
-        let weights = match arm {
-            Arm::Learned => &pool.learned,
-            Arm::Fixed => &pool.fixed,
-        };
         let barred = Barred { tried, open: &[] };
-        self.picker.pick(&Ask { now, pool, weights, barred: &barred, key }, &mut self.draw)
+        let ask = Ask { now, pool, arm, weights: pool.arm(arm), barred: &barred, key };
+        self.picker.pick(&ask, &mut self.draw)
     }
 }
 
@@ -276,10 +280,7 @@ impl Attempt {
     }
 
     fn another_exists(&self, desk: &Desk<'_>) -> bool {
-        let weights = match self.arm {
-            Arm::Learned => &desk.pool.learned,
-            Arm::Fixed => &desk.pool.fixed,
-        };
+        let weights = desk.pool.arm(self.arm);
         (0..weights.len()).any(|slot| weights.at(slot) > 0.0 && !self.tried.contains(&slot))
     }
 

@@ -31,6 +31,17 @@ impl Draw {
         drawn
     }
 
+    /// An even draw from `0..bound`, and one from `[0, 1)` that is independent of it up to `bound` / 2^64, for the
+    /// price of one: the product's high half and its low half.
+    pub const fn below_and_unit(&mut self, bound: usize) -> (usize, f64) {
+        let product = self.bits() as u128 * bound as u128;
+        #[expect(clippy::cast_possible_truncation, reason = "the product's high half is below `bound`")]
+        let below = (product >> 64) as usize;
+        #[expect(clippy::cast_possible_truncation, reason = "the low half is wanted")]
+        let rest = product as u64;
+        (below, (rest >> 11) as f64 / (1_u64 << 53) as f64)
+    }
+
     /// An even draw from `[0, 1)` with 53 bits.
     pub const fn unit(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1_u64 << 53) as f64

@@ -72,6 +72,14 @@ impl Load {
         told.saturating_add(own).saturating_sub(then).max(own)
     }
 
+    /// Requests in flight with one more, divided by the square of [`success`](Self::success): a worker that fails fast
+    /// has few in flight, and must not look free for that.
+    #[must_use]
+    pub fn crowd(&self, now: Mono) -> f64 {
+        let success = self.success(now);
+        (f64::from(self.known_in_flight(now)) + 1.0) / (success * success)
+    }
+
     /// Records what a try took. A failed one is recorded at `price` or what it took, whichever is more, so that
     /// failing fast never looks like being fast.
     pub fn observe(&self, now: Mono, took: Span, outcome: Outcome) {

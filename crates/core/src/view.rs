@@ -17,6 +17,7 @@ use core::net::SocketAddr;
 
 use crate::again::budget::Budget;
 use crate::balance::{Pick, PickPolicy, ring::RingTable};
+use crate::guard::breaker::BreakerConfig;
 use crate::load::Cells;
 use crate::share::Share;
 use crate::worker::{PoolId, Standing, WorkerId};
@@ -70,8 +71,35 @@ pub struct PoolView {
     /// Which share of the requests goes by the learned weights [R-O5]; 0 is observe-only.
     pub learned_share: Share,
     /// The hash ring, when the pick needs one.
-    pub ring: Option<RingTable>,
+    pub ring: Option<Arc<RingTable>>,
+    /// When a seat keeps requests from a worker.
+    pub breaker: BreakerConfig,
     /// Its budget for second tries; like the cells it outlives views.
+    pub budget: Arc<Budget>,
+}
+
+/// What a [`PoolView`] is made of; the tables that picks need are derived from it in [`PoolView::new`].
+#[derive(Clone, Debug)]
+pub struct PoolParts {
+    /// Its identity.
+    pub id: PoolId,
+    /// Its name in the configuration.
+    pub name: Arc<str>,
+    /// One more than the revision that it replaces.
+    pub revision: u64,
+    /// The workers, in the order of their slots.
+    pub workers: Vec<WorkerView>,
+    /// How one of them is picked.
+    pub pick: PickPolicy,
+    /// Weights of the loop, by slot; a missing one counts as 0.
+    pub learned: Vec<f64>,
+    /// Weights of the configuration, by slot; a missing one counts as 0.
+    pub fixed: Vec<f64>,
+    /// Which share of the requests goes by the learned weights.
+    pub learned_share: Share,
+    /// When to keep requests from a worker.
+    pub breaker: BreakerConfig,
+    /// The budget for second tries, the same through all views.
     pub budget: Arc<Budget>,
 }
 
@@ -104,6 +132,38 @@ pub enum Address {
 }
 
 impl PoolView {
+    /// A view of these parts, with the tables that its picks read: samplers, and the hash ring when the policy is
+    /// [`PickPolicy::Ring`]. A draining worker gets weight 0 in both arms. `previous` is the view that this one
+    /// replaces: a ring that would come out the same is taken over from it, so that a tick of the weights stays cheap.
+    #[must_use]
+    pub fn new(parts: PoolParts, previous: Option<&Self>) -> Self {
+        let PoolParts { id, name, revision, workers, pick, learned, fixed, learned_share, breaker, budget } = parts;
+        let serving = |weights: Vec<f64>| {
+            let weights = weights.into_iter().chain(core::iter::repeat(0.0));
+            let of = |(worker, weight): (&WorkerView, f64)| match worker.standing {
+                Standing::Serving => weight,
+                Standing::Draining => 0.0,
+            };
+            Weights::new(workers.iter().zip(weights).map(of))
+        };
+        let (learned, fixed) = (serving(learned), serving(fixed));
+        let ring = (pick == PickPolicy::Ring).then(|| {
+            let members = || workers.iter().map(|worker| &*worker.name).zip(fixed.as_slice().iter().copied());
+            let known = previous.and_then(|view| view.ring.as_ref());
+            RingTable::reused(known, members)
+        });
+        Self { id, name, revision, workers, pick, learned, fixed, learned_share, ring, breaker, budget }
+    }
+
+    /// The weights of an arm.
+    #[must_use]
+    pub fn arm(&self, arm: Arm) -> &Weights {
+        match arm {
+            Arm::Learned => &self.learned,
+            Arm::Fixed => &self.fixed,
+        }
+    }
+
     /// The weights that a request draws: learned for `learned_share` of them. `drawn` is even in `[0, 1)`.
     #[must_use]
     pub fn weights(&self, drawn: f64) -> (Arm, &Weights) {
@@ -130,6 +190,7 @@ pub enum Arm {
 #[derive(Clone, Debug, Default)]
 pub struct Weights {
     by_slot: Box<[f64]>,
+    burdens: Box<[f64]>,
     total: f64,
     alias: Box<[(f64, u32)]>,
 }
@@ -140,15 +201,25 @@ impl Weights {
     pub fn new(weights: impl IntoIterator<Item = f64>) -> Self {
         let by_slot: Box<[f64]> =
             weights.into_iter().map(|weight| if weight.is_finite() { weight.max(0.0) } else { 0.0 }).collect();
-        let total = by_slot.iter().sum();
+        let total: f64 = by_slot.iter().sum();
+        let mean = total / by_slot.iter().filter(|weight| **weight > 0.0).count().max(1) as f64;
+        let burden = |weight: &f64| if *weight > 0.0 { mean / weight } else { f64::INFINITY };
+        let burdens = by_slot.iter().map(burden).collect();
         let alias = if total > 0.0 { alias_table(&by_slot, total) } else { Box::default() };
-        Self { by_slot, total, alias }
+        Self { by_slot, burdens, total, alias }
     }
 
     /// The weight at a slot.
     #[must_use]
     pub fn at(&self, slot: usize) -> f64 {
         self.by_slot[slot]
+    }
+
+    /// How much one request fills the worker at a slot, in requests to an average worker of the pool: the mean weight
+    /// over its own. Infinite for a weight of 0. Load times burden is what picks compare, so that no pick divides.
+    #[must_use]
+    pub fn burden(&self, slot: usize) -> f64 {
+        self.burdens[slot]
     }
 
     /// How many slots there are.
@@ -180,9 +251,9 @@ impl Weights {
         if self.alias.is_empty() {
             return None;
         }
-        let slot = draw.below(self.alias.len());
+        let (slot, rest) = draw.below_and_unit(self.alias.len());
         let (kept, other) = self.alias[slot];
-        Some(if draw.unit() < kept { slot } else { other as usize })
+        Some(if rest < kept { slot } else { other as usize })
     }
 }
 

@@ -8,9 +8,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::again::budget::Budget;
+use crate::guard::breaker::BreakerConfig;
 use crate::load::Cells;
 use crate::share::Share;
-use crate::view::{Address, Weights, WorkerView};
+use crate::view::{Address, PoolParts, WorkerView};
 use crate::worker::{PoolId, Standing, WorkerId};
 
 struct Bench {
@@ -28,18 +29,19 @@ fn bench(weights: &[f64]) -> Bench {
         standing: Standing::Serving,
         cells: Arc::new(Cells::new(1)),
     });
-    let pool = PoolView {
+    let parts = PoolParts {
         id: PoolId(0),
         name: "api".into(),
         revision: 1,
         workers: workers.collect(),
         pick: PickPolicy::RoundRobin,
-        learned: Weights::new(weights.iter().copied()),
-        fixed: Weights::new(weights.iter().copied()),
+        learned: weights.to_vec(),
+        fixed: weights.to_vec(),
         learned_share: Share::ALL,
-        ring: None,
+        breaker: BreakerConfig::default(),
         budget: Arc::new(Budget::default()),
     };
+    let pool = PoolView::new(parts, None);
     Bench { pool, seat: Seat::new(0, PickPolicy::RoundRobin, 1) }
 }
 

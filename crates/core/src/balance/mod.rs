@@ -1,29 +1,38 @@
 //! Which worker: the fast loop, run for each request.
 //!
 //! One small file a policy. All of them read the same things (the weights that this request drew, live loads, who was
-//! tried already) and answer with a [`Pick`] that says why. The weight is applied exactly once: by sampling in
-//! proportion to it, or by dividing the load by it, never both.
+//! tried already) and answer with a [`Pick`] that says why.
+//!
+//! Where the weight goes, and why only there (balancing.md "Weights with choices"):
+//!
+//! ```text
+//! turns, lots      how often a worker is chosen is its weight                       applied once, in the choice
+//! full scan        load x burden, burden = mean weight / own weight                 applied once, in the score
+//! sampled          drawn in proportion to weight, then load x burden is compared    once as share, once as a unit
+//! ```
+//! In the sampled case the two uses do different work. Drawing gives a worker its share of the *chances*; uniform
+//! draws are not throughput-optimal (half the workers ten times slower saturate at 36 % of capacity). The burden turns
+//! requests in flight into *fullness*, without which a worker of weight 1 with two requests would look emptier than
+//! one of weight 10 with three. Workers that are equally full win their draws equally often, so shares follow the
+//! weight once. No score may use the weight a third time.
 
+mod least_request;
+mod p2c;
+mod policy;
 mod round_robin;
+mod sample;
+mod weighted_random;
 
 pub mod ring;
 
 use arrayvec::ArrayVec;
-use serde::{Deserialize, Serialize};
 
 use crate::draw::Draw;
-use crate::time::Mono;
-use crate::view::{PoolView, Weights};
+use crate::time::{Mono, Span};
+use crate::view::{Arm, PoolView, Weights};
+use crate::worker::WorkerId;
 
-/// Which rule picks. Named in the configuration as `balance:`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum PickPolicy {
-    /// Each in turn.
-    #[default]
-    RoundRobin,
-}
+pub use policy::{Balance, PickPolicy};
 
 /// What a pick looks at.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +41,9 @@ pub struct Ask<'a> {
     pub now: Mono,
     /// The pool's workers and their live loads.
     pub pool: &'a PoolView,
-    /// The weights that this request drew.
+    /// Which weights this request drew.
+    pub arm: Arm,
+    /// The weights of that arm.
     pub weights: &'a Weights,
     /// Who must not be picked: tried already, or barred by a breaker.
     pub barred: &'a Barred<'a>,
@@ -45,6 +56,17 @@ impl Ask<'_> {
     #[must_use]
     pub fn allows(&self, slot: usize) -> bool {
         self.weights.at(slot) > 0.0 && !self.barred.holds(slot)
+    }
+
+    /// How full the worker in `slot` would be with this request: (in flight + 1) over its weight, in requests to an
+    /// average worker. What failed lately makes it look fuller.
+    fn fullness(&self, slot: usize) -> f64 {
+        let load = &self.pool.workers[slot].cells.load;
+        load.crowd(self.now) * self.weights.burden(slot)
+    }
+
+    fn picked(&self, slot: usize, why: PickReason) -> Pick {
+        Pick { slot, worker: self.pool.workers[slot].id, why }
     }
 }
 
@@ -70,15 +92,60 @@ impl Barred<'_> {
 pub struct Pick {
     /// Slot of the worker in the view that was asked.
     pub slot: usize,
+    /// Its identity, which stays right in later views.
+    pub worker: WorkerId,
     /// What decided.
     pub why: PickReason,
 }
 
-/// What decided a pick.
+/// What decided a pick, with the numbers that did. Loads are in requests to a worker of average weight.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum PickReason {
     /// Its turn came.
     Turn,
+    /// The lot fell on it.
+    Lot,
+    /// No other of those looked at was less full.
+    Emptiest {
+        /// (In flight + 1) over weight.
+        fullness: f32,
+        /// How many were compared.
+        among: u16,
+    },
+    /// No other of those looked at promised an earlier answer.
+    Soonest {
+        /// Latency times fullness.
+        price: Span,
+        /// How many were compared.
+        among: u16,
+    },
+    /// Not hot, and no other cold one is faster.
+    Cold {
+        /// Its latency.
+        latency: Span,
+        /// Its fullness without this request.
+        load: f32,
+        /// Over which it would have been hot.
+        limit: f32,
+        /// How many were cold.
+        cold: u16,
+    },
+    /// All were hot; it is the least full of them.
+    Hot {
+        /// Its fullness without this request.
+        load: f32,
+        /// Over which a worker is hot.
+        limit: f32,
+        /// How many were compared.
+        among: u16,
+    },
+    /// The request's key belongs to it.
+    Home,
+    /// The key's home may not be asked or is too full; it is the next on the ring.
+    Neighbour {
+        /// How many workers before it on the ring were passed over.
+        passed: u16,
+    },
 }
 
 /// The picking state of one seat: made for a policy, kept across views.
@@ -86,6 +153,20 @@ pub enum PickReason {
 pub enum Picker {
     /// See [`PickPolicy::RoundRobin`].
     RoundRobin(round_robin::RoundRobin),
+    /// See [`PickPolicy::WeightedRoundRobin`].
+    WeightedRoundRobin(round_robin::RoundRobin),
+    /// See [`PickPolicy::WeightedRandom`].
+    WeightedRandom,
+    /// See [`PickPolicy::LeastRequest`].
+    LeastRequest,
+    /// See [`PickPolicy::P2c`].
+    P2c,
+    /// See [`PickPolicy::PeakEwma`].
+    PeakEwma,
+    /// See [`PickPolicy::Prequal`].
+    Prequal,
+    /// See [`PickPolicy::Ring`].
+    Ring,
 }
 
 impl Picker {
@@ -94,6 +175,13 @@ impl Picker {
     pub fn new(policy: PickPolicy) -> Self {
         match policy {
             PickPolicy::RoundRobin => Self::RoundRobin(round_robin::RoundRobin::default()),
+            PickPolicy::WeightedRoundRobin => Self::WeightedRoundRobin(round_robin::RoundRobin::default()),
+            PickPolicy::WeightedRandom => Self::WeightedRandom,
+            PickPolicy::LeastRequest => Self::LeastRequest,
+            PickPolicy::P2c => Self::P2c,
+            PickPolicy::PeakEwma => Self::PeakEwma,
+            PickPolicy::Prequal => Self::Prequal,
+            PickPolicy::Ring => Self::Ring,
         }
     }
 
@@ -102,16 +190,31 @@ impl Picker {
     pub fn policy(&self) -> PickPolicy {
         match self {
             Self::RoundRobin(_) => PickPolicy::RoundRobin,
+            Self::WeightedRoundRobin(_) => PickPolicy::WeightedRoundRobin,
+            Self::WeightedRandom => PickPolicy::WeightedRandom,
+            Self::LeastRequest => PickPolicy::LeastRequest,
+            Self::P2c => PickPolicy::P2c,
+            Self::PeakEwma => PickPolicy::PeakEwma,
+            Self::Prequal => PickPolicy::Prequal,
+            Self::Ring => PickPolicy::Ring,
         }
     }
 
     /// Picks a worker; `None` when nobody may be asked.
     pub fn pick(&mut self, ask: &Ask<'_>, draw: &mut Draw) -> Option<Pick> {
-        let _ = draw;
         match self {
-            Self::RoundRobin(policy) => policy.pick(ask),
+            Self::RoundRobin(policy) | Self::WeightedRoundRobin(policy) => policy.pick(ask),
+            Self::WeightedRandom | Self::Ring => weighted_random::pick(ask, draw),
+            Self::LeastRequest => least_request::pick(ask, draw),
+            Self::P2c | Self::PeakEwma | Self::Prequal => p2c::pick(ask, draw),
         }
     }
+}
+
+/// A score as a reason keeps it.
+#[expect(clippy::cast_possible_truncation, reason = "seven digits say why")]
+fn brief(score: f64) -> f32 {
+    score as f32
 }
 
 /// The most workers one request may try.

@@ -13,6 +13,6 @@ impl RoundRobin {
         let count = ask.weights.len();
         let slot = (0..count).map(|step| (self.next + step) % count).find(|&slot| ask.allows(slot))?;
         self.next = slot + 1;
-        Some(Pick { slot, why: PickReason::Turn })
+        Some(ask.picked(slot, PickReason::Turn))
     }
 }

@@ -1,1 +1,3 @@
 //! May I: what keeps a request from a worker that should not get it.
+
+pub mod breaker;
