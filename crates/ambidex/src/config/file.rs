@@ -1,0 +1,144 @@
+//! The sections of the file. Each section's type belongs to the crate that uses it; this one only puts them together.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::num::NonZeroU16;
+
+use ambidex_core::balance::Balance;
+use ambidex_core::size::Size;
+use ambidex_core::time::Span;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::cli::counted;
+
+/// The whole configuration.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct File {
+    /// Where clients connect. At least one.
+    pub(crate) listeners: Vec<Listener>,
+    /// Sets of workers that can serve the same requests, by name. At least one.
+    pub(crate) pools: BTreeMap<String, Pool>,
+    /// Which request goes to which pool; the first that matches wins. Default: all to the only pool; source: ours.
+    #[serde(default)]
+    pub(crate) routes: Vec<Route>,
+    /// The admin API and the dashboard.
+    #[serde(default)]
+    pub(crate) admin: Admin,
+    /// Log of the process, written to standard error.
+    #[serde(default)]
+    pub(crate) log: Log,
+    /// How long decisions are kept.
+    #[serde(default)]
+    pub(crate) journal: Journal,
+    /// Threads that serve requests. Default: one for each core; source: architecture.md "Data plane".
+    #[serde(default)]
+    pub(crate) threads: Option<NonZeroU16>,
+}
+
+impl File {
+    /// What is in it, in a few words.
+    pub(crate) fn summary(&self) -> String {
+        let Self { listeners, pools, routes, .. } = self;
+        [(listeners.len(), "listener"), (pools.len(), "pool"), (routes.len(), "route")]
+            .map(|(count, noun)| counted(count, noun))
+            .join(", ")
+    }
+}
+
+/// One address.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Listener {
+    /// Address.
+    pub(crate) address: String,
+}
+
+/// One pool.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Pool {
+    /// Who is in it.
+    pub(crate) workers: Vec<String>,
+    /// How one of them is picked.
+    #[serde(default)]
+    pub(crate) balance: Balance,
+}
+
+/// One route.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Route {
+    /// The pool that serves it.
+    pub(crate) pool: String,
+}
+
+/// Where the admin API and the dashboard listen.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Admin {
+    /// Address and port. Default 127.0.0.1:9901; source: architecture.md "Names and places".
+    #[schemars(with = "String")]
+    pub(crate) address: SocketAddr,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { address: SocketAddr::from(([127, 0, 0, 1], 9901)) }
+    }
+}
+
+/// Log of the process.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Log {
+    /// The least important lines that are written. Default `info`; source: ours.
+    pub(crate) level: Level,
+    /// For people or for programs. Default `text`; source: ours.
+    pub(crate) format: LogFormat,
+}
+
+/// How important a line is.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Level {
+    /// Something does not work.
+    Error,
+    /// Something may soon not work.
+    Warn,
+    /// What happens.
+    #[default]
+    Info,
+    /// Why it happens.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// How lines are written.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Bounds of the journal of decisions.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Journal {
+    /// Most bytes on disk.
+    pub(crate) max_bytes: Size,
+    /// Greatest age.
+    pub(crate) max_age: Span,
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self { max_bytes: Size::mib(256), max_age: Span::from_secs(7 * 24 * 3_600) }
+    }
+}

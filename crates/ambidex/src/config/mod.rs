@@ -1,0 +1,118 @@
+//! The configuration: one YAML file, read into checked types, or refused with every mistake at its line and column.
+//!
+//! ```text
+//! load: bytes -> tree -> File (types of gateway, control, core) -> checks across sections -> Config
+//!         \________________________ Findings: what is wrong, where, what would be right _________/
+//! ```
+
+mod checks;
+mod file;
+mod problem;
+mod reader;
+mod tree;
+
+use std::io::Read as _;
+use std::path::Path;
+
+pub(crate) use file::File;
+pub(crate) use problem::{Findings, Severity};
+use problem::{Mark, Problem};
+use tree::Node;
+
+/// A configuration that can be used, with what is known about its places.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// The values.
+    pub(crate) file: File,
+    /// What was found: warnings only.
+    pub(crate) findings: Findings,
+}
+
+/// Reads and checks the file at `path`.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn load(path: &Path) -> Result<Config, Findings> {
+    let name = path.display().to_string();
+    match text_of(path) {
+        Ok(text) => check(&name, text),
+        Err(unreadable) => {
+            let Unreadable { problem, text } = *unreadable;
+            Err(Findings { file: name, text, problems: vec![problem] })
+        }
+    }
+}
+
+/// Checks a file's text; `name` is what it is called in messages.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn check(name: &str, text: String) -> Result<Config, Findings> {
+    let findings = |text, problems| Findings { file: name.to_owned(), text, problems };
+    let tree = match Node::parse(&text) {
+        Ok(tree) => tree,
+        Err(problem) => return Err(findings(text, vec![problem])),
+    };
+    if matches!(tree.value, tree::Value::Null) {
+        let help = Some("start with `listeners:`, `pools:` and `routes:`; see docs/configuration.md".to_owned());
+        return Err(findings(text, vec![Problem::error(Mark::start(), "", "the file is empty", help)]));
+    }
+    let file: File = match reader::read(&tree) {
+        Ok(file) => file,
+        Err(problems) => return Err(findings(text, problems)),
+    };
+    let found = findings(text, checks::across(&file, &tree));
+    if found.fatal() { Err(found) } else { Ok(Config { file, findings: found }) }
+}
+
+/// Why a file gave no text.
+struct Unreadable {
+    problem: Problem,
+    text: String,
+}
+
+fn text_of(path: &Path) -> Result<String, Box<Unreadable>> {
+    let refuse = |message: String, help: &str| {
+        let problem = Problem::error(Mark::start(), "", message, Some(help.to_owned()));
+        Box::new(Unreadable { problem, text: String::new() })
+    };
+    let file = std::fs::File::open(path).map_err(|error| {
+        use std::io::ErrorKind::{NotFound, PermissionDenied};
+        let kind = error.kind();
+        if kind == NotFound {
+            refuse("there is no such file".to_owned(), "name the configuration file")
+        } else if kind == PermissionDenied {
+            refuse("the file may not be read".to_owned(), "let this user read it")
+        } else {
+            refuse(format!("the file cannot be opened: {error}"), "name a readable file")
+        }
+    })?;
+    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+        return Err(refuse("this is a directory".to_owned(), "name a file in it"));
+    }
+    let mut bytes = Vec::new();
+    file.take(MOST_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| refuse(format!("the file cannot be read: {error}"), "name a readable file"))?;
+    if bytes.len() as u64 > MOST_BYTES {
+        let message = format!("the file is larger than {} MiB", MOST_BYTES >> 20);
+        return Err(refuse(
+            message,
+            "put long lists of workers into a file of their own: `workers: [\"file:workers.yaml\"]`",
+        ));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+        let byte = error.as_bytes().get(good).copied().unwrap_or_default();
+        let mark = Mark::at(&text, good);
+        let help = Some("save the file as UTF-8".to_owned());
+        Box::new(Unreadable {
+            problem: Problem::error(mark, "", format!("byte 0x{byte:02x} is not UTF-8"), help),
+            text,
+        })
+    })
+}
+
+/// A larger file is refused. Source: ours; 10,000 workers written out take about 1 MiB.
+const MOST_BYTES: u64 = 4 << 20;
