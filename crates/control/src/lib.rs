@@ -1,1 +1,21 @@
-//! x
+//! The coordinator, embedded: who the workers are, what they can carry, and what was decided.
+//!
+//! For: the binary, which joins it to a gateway in the same process by one `ArcSwap<View>` and one bounded channel of
+//! reports. It runs on a thread of its own; nothing here is on the way of a request.
+//!
+//! ```text
+//! sources (list, file, DNS) -> roster -+                       +-> View -> gateway threads
+//! reports (headers, polls)  -----------+-> tick -> decisions --+-> journal, pages, streams
+//! tallies of the gateway    -----------+
+//! ```
+
+pub mod clock;
+pub mod config;
+mod coordinator;
+mod discovery;
+mod pool;
+mod room;
+pub mod roster;
+
+pub use coordinator::{Coordinator, CoordinatorConfig, Links, StartError};
+pub use room::Diff;

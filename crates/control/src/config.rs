@@ -1,0 +1,98 @@
+//! The checked settings of the control side: who is in a pool, how its workers report, how it picks and weighs.
+//!
+//! For: the binary, which reads them from the one YAML file. Each type is checked while it is read (`TryFrom` of a raw
+//! form is the only way in), so that an invalid one cannot exist.
+
+mod member;
+mod reports;
+mod worker_url;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ambidex_core::guard::breaker::BreakerConfig;
+use ambidex_core::size::Size;
+use ambidex_core::time::Span;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use ambidex_core::balance::Balance;
+pub use member::{Member, MemberError, PoolMembers, Source};
+pub use reports::{Field, FieldPath, Poll, PollError, Reports};
+pub use worker_url::{Host, Scheme, UrlError, WorkerUrl, deny};
+
+/// Most workers that one pool may have, from all of its sources. Source: R-C6.
+pub const MOST_WORKERS: usize = 10_000;
+
+/// One pool, as the coordinator needs it. The binary puts it together from the pool's keys in the file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PoolConfig {
+    /// Its name.
+    pub name: Arc<str>,
+    /// `workers:`
+    pub members: PoolMembers,
+    /// `balance:`
+    pub balance: Balance,
+    /// `reports:`
+    pub reports: Reports,
+    /// `breaker:`
+    pub breaker: BreakerConfig,
+    /// How long a worker that left may finish what it has. Default 30 s; source: ours, nginx's and Envoy's drains are
+    /// of this order.
+    pub drain_grace: Span,
+}
+
+impl PoolConfig {
+    /// A pool with the defaults.
+    #[must_use]
+    pub fn new(name: &str, members: PoolMembers) -> Self {
+        Self {
+            name: name.into(),
+            members,
+            balance: Balance::default(),
+            reports: Reports::default(),
+            breaker: BreakerConfig::default(),
+            drain_grace: Span::from_secs(30),
+        }
+    }
+}
+
+/// Where the admin API and the dashboard listen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdminConfig {
+    /// Address and port. Default 127.0.0.1:9901; source: architecture.md "Names and places".
+    #[schemars(with = "String")]
+    pub address: SocketAddr,
+    /// Host names, beside the address itself and `localhost`, under which browsers may reach it: anything else in
+    /// `Host` is refused, so that a foreign page cannot rebind a name to it. Default none; source: reliability.md row 10.
+    pub hosts: Vec<String>,
+    /// Most connections at once. Default 256; source: ours, each costs about 100 KiB at worst.
+    pub max_connections: usize,
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        Self { address: SocketAddr::from(([127, 0, 0, 1], 9901)), hosts: Vec::new(), max_connections: 256 }
+    }
+}
+
+/// Bounds of the journal of decisions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct JournalConfig {
+    /// Most bytes on disk; the oldest records go first. Default 256MiB; source: ours, a week of 100 workers.
+    pub max_bytes: Size,
+    /// Greatest age of a record. Default 168h; source: ours, an incident is looked at within the week.
+    pub max_age: Span,
+    /// Where it lies. Default `$AMBIDEX_DATA`, else `./ambidex-data`; source: architecture.md "Names and places".
+    #[schemars(with = "Option<String>")]
+    pub path: Option<PathBuf>,
+}
+
+impl Default for JournalConfig {
+    fn default() -> Self {
+        Self { max_bytes: Size::mib(256), max_age: Span::from_secs(7 * 24 * 3_600), path: None }
+    }
+}

@@ -1,0 +1,157 @@
+//! How a pool's workers report: in their answers' headers, at an endpoint, or not at all.
+
+use std::collections::BTreeMap;
+
+use ambidex_core::time::Span;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where reports come from [R-S2 R-S4].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Reports {
+    /// Whether reports in answers' headers are read. Default true; source: R-S4. They are stripped either way.
+    pub headers: bool,
+    /// The endpoint that each worker is asked at. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub poll: Option<Poll>,
+}
+
+impl Default for Reports {
+    fn default() -> Self {
+        Self { headers: true, poll: None }
+    }
+}
+
+/// A worker's JSON endpoint [R-S2].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "RawPoll")]
+pub struct Poll {
+    /// Path and query to GET.
+    pub path: String,
+    /// Port, where it is not the worker's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// Pause between two questions to one worker.
+    pub interval: Span,
+    /// Longest wait for an answer.
+    pub timeout: Span,
+    /// Where the fields stand, if not under the names of the catalogue.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<Field, FieldPath>,
+}
+
+/// A field of a report, by the catalogue's name and its unit [R-S1].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the fields are those of `core::signal::RawReport`")]
+pub enum Field {
+    InFlight,
+    Queue,
+    MeanMs,
+    P50Ms,
+    P95Ms,
+    P99Ms,
+    Rate,
+    Errors,
+    Utilization,
+    Cpu,
+    Memory,
+    Limit,
+    Accepting,
+    Sequence,
+}
+
+/// Where in the answer a field stands: keys joined by dots, such as `stats.queue.depth`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct FieldPath(pub String);
+
+/// Why a poll cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PollError {
+    /// Not a path.
+    #[error("poll.path `{0}` is not a path: write `/load`")]
+    Path(String),
+    /// Too often, or too rarely to be of use.
+    #[error("poll.interval {0} is not between 100ms and 10m")]
+    Interval(Span),
+    /// Longer than the interval, or nothing.
+    #[error("poll.timeout {0} must be above zero and at most the interval {1}")]
+    Timeout(Span, Span),
+    /// A field's place that names nothing.
+    #[error("poll.fields: `{0}` names no key")]
+    Field(String),
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RawPoll {
+    /// Path and query to GET, such as `/load`.
+    path: String,
+    /// Port, where it is not the worker's own.
+    #[serde(default)]
+    port: Option<u16>,
+    /// Pause between two questions to one worker, 100ms to 10m. Default 5s; source: R-S2.
+    #[serde(default = "five_seconds")]
+    interval: Span,
+    /// Longest wait for an answer. Default 1s, at most the interval; source: ours, a report older than that is stale.
+    #[serde(default)]
+    timeout: Option<Span>,
+    /// Where the fields stand, if not under the names of the catalogue: `in_flight: stats.running`. Default none.
+    #[serde(default)]
+    fields: BTreeMap<Field, FieldPath>,
+}
+
+fn five_seconds() -> Span {
+    Span::from_secs(5)
+}
+
+impl TryFrom<RawPoll> for Poll {
+    type Error = PollError;
+
+    fn try_from(raw: RawPoll) -> Result<Self, PollError> {
+        let RawPoll { path, port, interval, timeout, fields } = raw;
+        let is_path = path.starts_with('/') && path.parse::<http::uri::PathAndQuery>().is_ok();
+        if !is_path {
+            return Err(PollError::Path(path));
+        }
+        if !(Span::from_millis(100)..=Span::from_secs(600)).contains(&interval) {
+            return Err(PollError::Interval(interval));
+        }
+        let timeout = timeout.unwrap_or(Span::from_secs(1).min(interval));
+        if timeout == Span::ZERO || timeout > interval {
+            return Err(PollError::Timeout(timeout, interval));
+        }
+        if let Some(FieldPath(empty)) = fields.values().find(|field| field.0.split('.').any(str::is_empty)) {
+            return Err(PollError::Field(empty.clone()));
+        }
+        Ok(Self { path, port, interval, timeout, fields })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_poll_needs_only_its_path() {
+        let poll: Poll = serde_json::from_str(r#"{"path":"/load"}"#).expect("enough");
+        assert_eq!((poll.interval, poll.timeout), (Span::from_secs(5), Span::from_secs(1)));
+    }
+
+    #[test]
+    fn what_cannot_be_polled_is_refused_with_its_reason() {
+        for (json, reason) in [
+            (r#"{"path":"load"}"#, "write `/load`"),
+            (r#"{"path":"http://evil/"}"#, "not a path"),
+            (r#"{"path":"/load","interval":"1ms"}"#, "100ms"),
+            (r#"{"path":"/load","interval":"1s","timeout":"2s"}"#, "at most the interval"),
+            (r#"{"path":"/load","fields":{"in_flight":"a..b"}}"#, "names no key"),
+            (r#"{"path":"/load","fields":{"inflight":"a"}}"#, "unknown variant"),
+        ] {
+            let error = serde_json::from_str::<Poll>(json).expect_err(json).to_string();
+            assert!(error.contains(reason), "{json}: {error}");
+        }
+    }
+}
