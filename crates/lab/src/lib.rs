@@ -1,1 +1,16 @@
-//! x
+//! The laboratory: workers whose behaviour is known, and load whose arrivals do not wait for answers.
+//!
+//! For: `ambidex demo`, `ambidex lab`, `cargo xtask bench` and the tests that put the real binary between the two.
+//!
+//! - [`worker`]: an HTTP/1 server that sleeps instead of working, as a processor with so many slots would, so that
+//!   the machine's own scheduler does not balance for us; it can be slowed, paused and made to fail while it runs;
+//! - [`load`]: an open-loop generator: arrivals come from a seed and a rate, and a latency counts from the moment at
+//!   which the request was due, so that a slow answer cannot hide the wait of those behind it.
+
+mod clock;
+pub mod load;
+mod service;
+pub mod worker;
+
+pub use clock::Clock;
+pub use service::{Service, ServiceError, Shape};

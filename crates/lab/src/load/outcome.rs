@@ -1,0 +1,201 @@
+//! What came of a load: counts, percentiles, shares; as a struct, as JSON, as a table.
+
+use std::fmt;
+
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+
+use super::record::{Failure, Moment};
+
+/// The outcome of a load. Latencies are of the requests answered well, from the moment at which each was due.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The time counted.
+    pub seconds: f64,
+    /// Requests that were due in it.
+    pub offered: u64,
+    /// Requests answered with a status from 200 to 399.
+    pub ok: u64,
+    /// Requests answered well per second.
+    pub rate: f64,
+    /// Requests that were not.
+    pub failures: Tallies,
+    /// Idle connections that the other side closed without announcing it.
+    pub closed_idle: u64,
+    /// Latencies.
+    pub latency: Latency,
+    /// What each worker answered, by its `x-worker`.
+    pub workers: Vec<WorkerShare>,
+    /// The most requests that waited for a connection at once.
+    pub most_waiting: usize,
+    /// How late the generator noticed that a request was due, 99th percentile.
+    pub lag_p99_ms: f64,
+    /// Whether the generator sent what it was to send. If not, the figures are about the generator.
+    pub held: bool,
+    /// Tenths of seconds, by the time at which requests were due.
+    pub moments: Vec<Moment>,
+}
+
+/// Latencies in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Latency {
+    /// How many there are.
+    pub count: u64,
+    /// Mean.
+    pub mean_ms: f64,
+    /// Median.
+    pub p50_ms: f64,
+    /// 90th percentile.
+    pub p90_ms: f64,
+    /// 95th percentile.
+    pub p95_ms: f64,
+    /// 99th percentile.
+    pub p99_ms: f64,
+    /// 99.9th percentile.
+    pub p999_ms: f64,
+    /// The longest.
+    pub max_ms: f64,
+}
+
+impl Latency {
+    pub(super) fn of(histogram: &Histogram<u64>) -> Self {
+        let millis = |quantile| histogram.value_at_quantile(quantile) as f64 / 1e3;
+        Self {
+            count: histogram.len(),
+            mean_ms: histogram.mean() / 1e3,
+            p50_ms: millis(0.5),
+            p90_ms: millis(0.9),
+            p95_ms: millis(0.95),
+            p99_ms: millis(0.99),
+            p999_ms: millis(0.999),
+            max_ms: histogram.max() as f64 / 1e3,
+        }
+    }
+}
+
+/// Failures by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tallies {
+    /// Answered with a status of 400 to 499.
+    pub status_4xx: u64,
+    /// Answered with any other status that is not well.
+    pub status_5xx: u64,
+    /// No connection could be made.
+    pub connect: u64,
+    /// The connection broke before the answer began.
+    pub reset: u64,
+    /// The connection broke in the middle of the answer.
+    pub truncated: u64,
+    /// The answer was no HTTP.
+    pub garbled: u64,
+    /// No whole answer within the timeout.
+    pub timeout: u64,
+    /// Still waiting for a connection when the run ended.
+    pub never_sent: u64,
+}
+
+impl Tallies {
+    /// All of them.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.status_4xx
+            + self.status_5xx
+            + self.connect
+            + self.reset
+            + self.truncated
+            + self.garbled
+            + self.timeout
+            + self.never_sent
+    }
+
+    pub(super) fn count(&mut self, status: Option<u16>, failure: Option<Failure>) {
+        let kind = match (failure, status) {
+            (Some(Failure::Connect), _) => &mut self.connect,
+            (Some(Failure::Reset), _) => &mut self.reset,
+            (Some(Failure::Truncated), _) => &mut self.truncated,
+            (Some(Failure::Garbled), _) => &mut self.garbled,
+            (Some(Failure::Timeout), _) => &mut self.timeout,
+            (None, Some(200..400)) => return,
+            (None, Some(400..500)) => &mut self.status_4xx,
+            (None, Some(_) | None) => &mut self.status_5xx,
+        };
+        *kind += 1;
+    }
+}
+
+/// What one worker answered.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WorkerShare {
+    /// Its `x-worker`.
+    pub name: String,
+    /// Requests that it answered.
+    pub requests: u64,
+    /// Those that it answered badly.
+    pub failed: u64,
+    /// Its share of all requests that a worker answered.
+    pub share: f64,
+    /// Its latencies, as the client saw them.
+    pub latency: Latency,
+}
+
+impl WorkerShare {
+    pub(super) fn silent(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
+    }
+}
+
+impl Outcome {
+    /// Share of the requests that failed.
+    #[must_use]
+    pub fn failed_share(&self) -> f64 {
+        let failed = self.failures.total() as f64;
+        let all = self.ok as f64 + failed;
+        if all > 0.0 { failed / all } else { 0.0 }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Latency { count, p50_ms, p90_ms, p99_ms, p999_ms, max_ms, .. } = self.latency;
+        writeln!(
+            f,
+            "{} requests due in {:.1} s, {count} answered well ({:.1}/s)",
+            self.offered, self.seconds, self.rate
+        )?;
+        writeln!(
+            f,
+            "latency  p50 {p50_ms:.2} ms   p90 {p90_ms:.2} ms   p99 {p99_ms:.2} ms   p99.9 {p999_ms:.2} ms   max {max_ms:.2} ms"
+        )?;
+        let Tallies { status_4xx, status_5xx, connect, reset, truncated, garbled, timeout, never_sent } = self.failures;
+        writeln!(
+            f,
+            "failed   {} ({:.3}%): {status_4xx} 4xx, {status_5xx} 5xx, {connect} connect, {reset} reset, {truncated} \
+             truncated, {garbled} garbled, {timeout} timeout, {never_sent} never sent; {} idle closes",
+            self.failures.total(),
+            self.failed_share() * 100.0,
+            self.closed_idle,
+        )?;
+        for worker in &self.workers {
+            let latency = worker.latency;
+            writeln!(
+                f,
+                "{:<16} {:>8} requests  {:>5.1}%  {:>6} failed  p50 {:>8.2} ms  p99 {:>8.2} ms",
+                worker.name,
+                worker.requests,
+                worker.share * 100.0,
+                worker.failed,
+                latency.p50_ms,
+                latency.p99_ms,
+            )?;
+        }
+        if !self.held {
+            writeln!(
+                f,
+                "NOT HELD: the generator fell behind (p99 of its lateness {:.1} ms, at most {} waiting for a connection): \
+                 these figures are about the generator, not about the target",
+                self.lag_p99_ms, self.most_waiting,
+            )?;
+        }
+        Ok(())
+    }
+}

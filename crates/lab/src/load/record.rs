@@ -1,0 +1,253 @@
+//! What is written down while load runs: latencies, shares of the workers, failures, and the generator's own lateness.
+
+use std::collections::VecDeque;
+
+use ambidex_core::time::{Mono, Span};
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+
+use super::LoadOptions;
+use super::outcome::{Latency, Outcome, Tallies, WorkerShare};
+
+/// Why a request has no whole answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// No connection could be made.
+    Connect,
+    /// The connection broke before the answer began.
+    Reset,
+    /// The connection broke in the middle of the answer.
+    Truncated,
+    /// The answer was no HTTP.
+    Garbled,
+    /// No whole answer within the timeout.
+    Timeout,
+}
+
+/// How a request ended.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    pub(super) status: Option<u16>,
+    pub(super) failure: Option<Failure>,
+    pub(super) worker: Option<String>,
+    /// The connection cannot be used again.
+    pub(super) closes: bool,
+}
+
+impl Answer {
+    pub(super) fn failed(failure: Failure) -> Self {
+        Self { status: None, failure: Some(failure), worker: None, closes: true }
+    }
+
+    fn is_ok(&self) -> bool {
+        self.status.is_some_and(|status| (200..400).contains(&status))
+    }
+}
+
+/// A tenth of a second: how many requests that were due in it ended how, and at which worker.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Moment {
+    /// Requests answered well.
+    pub ok: u64,
+    /// Requests that failed.
+    pub failed: u64,
+    /// The slowest of them, in milliseconds.
+    pub worst_ms: f64,
+    /// Requests by worker, in the order of [`Outcome::workers`].
+    pub by_worker: Vec<u64>,
+}
+
+#[derive(Debug)]
+pub(super) struct Record {
+    measured_from: Mono,
+    total: Count,
+    lately: Count,
+    lately_from: Mono,
+    moments: Vec<Moment>,
+    names: Vec<String>,
+    lag: Histogram<u64>,
+    most_waiting: usize,
+    offered: u64,
+    pub(super) closed_idle: u64,
+}
+
+#[derive(Debug)]
+struct Count {
+    latency: Histogram<u64>,
+    ok: u64,
+    tallies: Tallies,
+    by_worker: Vec<WorkerCount>,
+}
+
+#[derive(Clone, Debug)]
+struct WorkerCount {
+    requests: u64,
+    failed: u64,
+    latency: Histogram<u64>,
+}
+
+impl Record {
+    pub(super) fn new(measured_from: Mono) -> Self {
+        Self {
+            measured_from,
+            total: Count::new(),
+            lately: Count::new(),
+            lately_from: Mono::default(),
+            moments: Vec::new(),
+            names: Vec::new(),
+            lag: micros(),
+            most_waiting: 0,
+            offered: 0,
+            closed_idle: 0,
+        }
+    }
+
+    /// A request became due at `due` and the generator noticed at `now`, with `waiting` queued for a connection.
+    pub(super) fn arrived(&mut self, due: Mono, now: Mono, waiting: usize) {
+        if due >= self.measured_from {
+            self.offered += 1;
+            self.lag.saturating_record(now.since(due).as_micros());
+            self.most_waiting = self.most_waiting.max(waiting);
+        }
+    }
+
+    pub(super) fn ended(&mut self, due: Mono, now: Mono, answer: &Answer) {
+        let worker = answer.worker.as_deref().map(|name| self.index_of(name));
+        let latency = now.since(due);
+        self.lately.add(answer, worker, latency);
+        if due < self.measured_from {
+            return;
+        }
+        self.total.add(answer, worker, latency);
+        let moment = due.since(self.measured_from).as_nanos() / MOMENT.as_nanos();
+        let Ok(moment) = usize::try_from(moment) else { return };
+        if moment >= MOST_MOMENTS {
+            return;
+        }
+        if self.moments.len() <= moment {
+            self.moments.resize(moment + 1, Moment::default());
+        }
+        let moment = &mut self.moments[moment];
+        *(if answer.is_ok() { &mut moment.ok } else { &mut moment.failed }) += 1;
+        moment.worst_ms = moment.worst_ms.max(latency.as_secs_f64() * 1e3);
+        if let Some(worker) = worker {
+            if moment.by_worker.len() <= worker {
+                moment.by_worker.resize(worker + 1, 0);
+            }
+            moment.by_worker[worker] += 1;
+        }
+    }
+
+    /// Requests that were still waiting for a connection when the run ended.
+    pub(super) fn never_sent(&mut self, due: &VecDeque<Mono>) {
+        let waiting = due.iter().filter(|due| **due >= self.measured_from).count();
+        self.total.tallies.never_sent += waiting as u64;
+    }
+
+    pub(super) fn outcome(&self, options: &LoadOptions, elapsed: Span) -> Outcome {
+        let mut outcome = self.total.outcome(&self.names, elapsed);
+        outcome.offered = self.offered;
+        outcome.closed_idle = self.closed_idle;
+        outcome.most_waiting = self.most_waiting;
+        outcome.lag_p99_ms = self.lag.value_at_quantile(0.99) as f64 / 1e3;
+        let expected = options.rate * elapsed.as_secs_f64();
+        let bounded = options.requests > 0;
+        // Three standard deviations of a Poisson count, and 1 %, are chance; the rest is a generator that is too slow.
+        let short = expected - 3.0 * expected.sqrt() - 0.01 * expected;
+        let too_late = outcome.lag_p99_ms > MOST_LAG_MS;
+        outcome.held = (bounded || outcome.offered as f64 >= short) && !too_late && outcome.failures.never_sent == 0;
+        outcome.moments.clone_from(&self.moments);
+        for moment in &mut outcome.moments {
+            moment.by_worker.resize(self.names.len(), 0);
+        }
+        outcome
+    }
+
+    pub(super) fn lately(&mut self, options: &LoadOptions, now: Mono) -> Outcome {
+        let span = now.since(self.lately_from);
+        self.lately_from = now;
+        let count = std::mem::replace(&mut self.lately, Count::new());
+        let mut outcome = count.outcome(&self.names, span);
+        outcome.offered = outcome.ok + outcome.failures.total();
+        outcome.held = outcome.offered as f64 >= options.rate * span.as_secs_f64() * 0.5;
+        outcome
+    }
+
+    fn index_of(&mut self, name: &str) -> usize {
+        if let Some(known) = self.names.iter().position(|known| known == name) {
+            return known;
+        }
+        // Whoever answers chooses the name: beyond the bound they are one.
+        let name = if self.names.len() < MOST_NAMES { name } else { "other" };
+        if self.names.last().is_some_and(|last| last == name) {
+            return self.names.len() - 1;
+        }
+        self.names.push(name.to_owned());
+        self.names.len() - 1
+    }
+}
+
+impl Count {
+    fn new() -> Self {
+        Self { latency: micros(), ok: 0, tallies: Tallies::default(), by_worker: Vec::new() }
+    }
+
+    fn add(&mut self, answer: &Answer, worker: Option<usize>, latency: Span) {
+        let ok = answer.is_ok();
+        self.ok += u64::from(ok);
+        self.tallies.count(answer.status, answer.failure);
+        let micros_taken = latency.as_micros().max(1);
+        // A failure that comes at once would flatter the percentiles; one that never came would distort them.
+        if ok {
+            self.latency.saturating_record(micros_taken);
+        }
+        if let Some(worker) = worker {
+            while self.by_worker.len() <= worker {
+                self.by_worker.push(WorkerCount { requests: 0, failed: 0, latency: micros() });
+            }
+            let count = &mut self.by_worker[worker];
+            count.requests += 1;
+            count.failed += u64::from(!ok);
+            if ok {
+                count.latency.saturating_record(micros_taken);
+            }
+        }
+    }
+
+    fn outcome(&self, names: &[String], span: Span) -> Outcome {
+        let known: u64 = self.by_worker.iter().map(|count| count.requests).sum();
+        let share = |requests: u64| if known > 0 { requests as f64 / known as f64 } else { 0.0 };
+        let workers = names.iter().zip(&self.by_worker).map(|(name, count)| WorkerShare {
+            name: name.clone(),
+            requests: count.requests,
+            failed: count.failed,
+            share: share(count.requests),
+            latency: Latency::of(&count.latency),
+        });
+        let seconds = span.as_secs_f64();
+        let mut workers: Vec<WorkerShare> = workers.collect();
+        workers.extend(names.iter().skip(self.by_worker.len()).map(|name| WorkerShare::silent(name)));
+        Outcome {
+            seconds,
+            ok: self.ok,
+            rate: if seconds > 0.0 { self.ok as f64 / seconds } else { 0.0 },
+            failures: self.tallies,
+            latency: Latency::of(&self.latency),
+            workers,
+            ..Outcome::default()
+        }
+    }
+}
+
+fn micros() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 120_000_000, 3).expect("1 us to 120 s in 3 digits is a valid range")
+}
+
+/// The step of the series.
+pub(super) const MOMENT: Span = Span::from_millis(100);
+/// Two hours of them.
+const MOST_MOMENTS: usize = 72_000;
+/// Workers told apart by name.
+const MOST_NAMES: usize = 1_000;
+/// Beyond this the generator was too busy to send when requests were due.
+const MOST_LAG_MS: f64 = 5.0;

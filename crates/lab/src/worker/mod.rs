@@ -1,0 +1,213 @@
+//! A programmable worker: an HTTP/1 server whose capacity, spread, failures and pauses are known, because it sleeps.
+//!
+//! ```text
+//! GET anything   takes a slot for as long as `service` says, answers `answer_bytes` with `x-worker: NAME`
+//! GET /load      the load report as JSON (unless the style is none)
+//! GET /admin     what it is and how many requests it has served
+//! POST /admin    a [`Change`] as JSON
+//! ```
+//! Many workers can share one thread ([`start_all`]): they sleep, so that the thread is idle nearly always, and the
+//! processor that they would need stays free for what is measured.
+
+mod answer;
+mod options;
+mod processor;
+mod report;
+mod schedule;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc as blocking;
+use std::{io, thread};
+
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+pub use self::options::{Change, OptionError, Pauses, ReportStyle, Step, StyleError, WorkerOptions};
+pub use self::processor::Discipline;
+use crate::clock::Clock;
+
+/// Why a worker did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// Its options make no worker.
+    #[error("worker {name}: {source}")]
+    Options {
+        /// Which worker.
+        name: String,
+        /// What is wrong with them.
+        source: OptionError,
+    },
+    /// It would listen where others can reach it.
+    #[error(
+        "worker {name}: {listen} is not a loopback address, and anyone who reaches it may change it: allow `remote`"
+    )]
+    Remote {
+        /// Which worker.
+        name: String,
+        /// Where it was to listen.
+        listen: SocketAddr,
+    },
+    /// The system refused.
+    #[error("worker {name}: cannot listen on {listen}: {source}")]
+    Listen {
+        /// Which worker.
+        name: String,
+        /// Where it was to listen.
+        listen: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No thread or runtime to be had.
+    #[error("cannot start the workers' thread: {0}")]
+    Thread(#[from] io::Error),
+}
+
+/// A running worker. Dropping it stops it: its port closes and its connections break, as a killed process's would.
+#[derive(Debug)]
+pub struct Worker {
+    /// What it calls itself.
+    pub name: String,
+    /// Where it listens.
+    pub address: SocketAddr,
+    served: Arc<AtomicU64>,
+    changes: Option<mpsc::Sender<Change>>,
+    stopped: blocking::Receiver<()>,
+}
+
+impl Worker {
+    /// Requests served since the start, failures included.
+    #[must_use]
+    pub fn served(&self) -> u64 {
+        self.served.load(Ordering::Relaxed)
+    }
+
+    /// Changes the running worker; the change holds within a millisecond.
+    ///
+    /// # Errors
+    /// A value that no worker can take.
+    pub fn change(&self, change: Change) -> Result<(), OptionError> {
+        change.check()?;
+        if let Some(changes) = &self.changes {
+            // A full channel means that 64 changes are waiting at a thread that is gone: nothing is left to change.
+            drop(changes.try_send(change));
+        }
+        Ok(())
+    }
+
+    /// Stops it, and waits until its port is closed.
+    pub fn stop(mut self) {
+        self.changes = None;
+        let _ = self.stopped.recv_timeout(std::time::Duration::from_secs(2));
+    }
+}
+
+/// Starts one worker on a thread of its own.
+///
+/// # Errors
+/// Options that make no worker, or an address that is not to be had.
+pub fn start(options: WorkerOptions) -> Result<Worker, WorkerError> {
+    let mut started = start_all(vec![options])?;
+    started.pop().ok_or_else(|| WorkerError::Thread(io::Error::other("no worker was started")))
+}
+
+/// Starts workers that share one thread.
+///
+/// # Errors
+/// As [`start`]; then none of them runs.
+pub fn start_all(fleet: Vec<WorkerOptions>) -> Result<Vec<Worker>, WorkerError> {
+    let mut workers = Vec::new();
+    let mut seats = Vec::new();
+    for options in fleet {
+        let (worker, seat) = bind(options)?;
+        workers.push(worker);
+        seats.push(seat);
+    }
+    let runtime = move || Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+    let (ready, is_ready) = blocking::channel();
+    thread::Builder::new().name("lab-workers".into()).spawn(move || match runtime() {
+        Ok(runtime) => {
+            drop(ready.send(Ok(())));
+            runtime.block_on(serve_all(seats));
+        }
+        Err(error) => drop(ready.send(Err(error))),
+    })?;
+    is_ready.recv().map_err(|_| io::Error::other("the workers' thread ended at once"))??;
+    Ok(workers)
+}
+
+/// Runs one worker until Ctrl-C: `ambidex lab worker`.
+///
+/// # Errors
+/// As [`start`].
+pub async fn run(options: WorkerOptions) -> Result<(), WorkerError> {
+    let worker = start(options)?;
+    println!("worker {} listens on http://{}", worker.name, worker.address);
+    tokio::signal::ctrl_c().await?;
+    println!("worker {} served {} requests", worker.name, worker.served());
+    worker.stop();
+    Ok(())
+}
+
+/// What a worker takes with it into its thread.
+struct Seat {
+    options: WorkerOptions,
+    listener: std::net::TcpListener,
+    served: Arc<AtomicU64>,
+    changes: mpsc::Receiver<Change>,
+    stopped: blocking::SyncSender<()>,
+}
+
+fn bind(options: WorkerOptions) -> Result<(Worker, Seat), WorkerError> {
+    let name = options.name.clone();
+    options.check().map_err(|source| WorkerError::Options { name: name.clone(), source })?;
+    let listen = options.listen;
+    if !listen.ip().is_loopback() && !options.remote {
+        return Err(WorkerError::Remote { name, listen });
+    }
+    let refused = |source| WorkerError::Listen { name: options.name.clone(), listen, source };
+    let listener = std::net::TcpListener::bind(listen).map_err(refused)?;
+    listener.set_nonblocking(true).map_err(refused)?;
+    let address = listener.local_addr().map_err(refused)?;
+    let served = Arc::new(AtomicU64::new(0));
+    let (changes, arriving) = mpsc::channel(64);
+    let (stopped, is_stopped) = blocking::sync_channel(1);
+    let worker = Worker { name, address, served: Arc::clone(&served), changes: Some(changes), stopped: is_stopped };
+    Ok((worker, Seat { options, listener, served, changes: arriving, stopped }))
+}
+
+async fn serve_all(seats: Vec<Seat>) {
+    let clock = Clock::starting_now();
+    let mut running = JoinSet::new();
+    for seat in seats {
+        running.spawn_local(serve(seat, clock));
+    }
+    while running.join_next().await.is_some() {}
+}
+
+/// Serves until the handle is dropped, then breaks all connections.
+async fn serve(mut seat: Seat, clock: Clock) {
+    let bench = answer::Bench::new(seat.options, clock, seat.served);
+    let mut connections = JoinSet::new();
+    if let (Ok(listener), Ok(alarm)) = (TcpListener::from_std(seat.listener), crate::clock::Alarm::new(clock)) {
+        connections.spawn_local(answer::keep_time(bench.clone(), alarm));
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => if let Ok((stream, _)) = accepted {
+                    drop(stream.set_nodelay(true));
+                    connections.spawn_local(answer::converse(stream, bench.clone()));
+                },
+                change = seat.changes.recv() => match change {
+                    Some(change) => bench.change(&change),
+                    None => break,
+                },
+                Some(_) = connections.join_next() => {}
+            }
+        }
+    }
+    connections.shutdown().await;
+    let _ = seat.stopped.try_send(());
+}
