@@ -1,1 +1,29 @@
-//! x
+//! The one driver of core's [`Attempt`](ambidex_core::attempt::Attempt): the gateway's engine, and middleware for
+//! clients.
+//!
+//! The machine in core decides; this crate performs. It owns what the machine must not know: the clock, the timer and
+//! the transport. All of it works without `Send` (the gateway's tasks stay on their thread) and is `Send` where its
+//! parts are.
+//!
+//! ```text
+//! request -> Driver::drive ── Attempt::on(Start) -> Send(pick) ── Transport::send ── head -> Answer { response, flight }
+//!                                    ^                                  |                     body streams, flight ends
+//!                                    └── Failed, Due <──────────────────┘
+//! ```
+
+pub mod clock;
+pub mod drive;
+pub mod flight;
+pub mod outcome;
+pub mod seats;
+pub mod service;
+pub mod timer;
+pub mod transport;
+
+pub use clock::Clock;
+pub use drive::{Answer, Driver, Plan, Refused};
+pub use flight::Flight;
+pub use seats::Seats;
+pub use service::{Attempts, Call};
+pub use timer::{Timer, TokioTimer};
+pub use transport::{SendError, Transport};

@@ -1,0 +1,74 @@
+//! One try in flight, as its worker's live numbers see it: begun once, ended once, whatever happens between.
+//!
+//! The flight lasts until the answer's body has ended or was dropped, because a worker is busy until then. Latency is
+//! taken at the head. A flight that is dropped before its head (client gone, another try won) still says that the
+//! worker took at least this long; otherwise giving up on slow workers would hide that they are slow.
+
+use std::sync::Arc;
+
+use ambidex_core::load::{Cells, FAILURE_PRICE, Outcome};
+use ambidex_core::time::{Mono, Span};
+
+use crate::clock::Clock;
+
+/// Counts one try of a worker for as long as it lives.
+#[derive(Debug)]
+pub struct Flight {
+    cells: Arc<Cells>,
+    clock: Clock,
+    seat: usize,
+    begun: Mono,
+    waiting: bool,
+}
+
+impl Flight {
+    /// A try that begins at `now`, counted by the tally of `seat`.
+    #[must_use]
+    pub fn begin(cells: Arc<Cells>, clock: Clock, seat: usize, now: Mono) -> Self {
+        cells.load.begin();
+        cells.tally(seat).start();
+        Self { cells, clock, seat, begun: now, waiting: true }
+    }
+
+    /// Records how the wait for the head ended. Only the first call counts.
+    pub fn ended(&mut self, now: Mono, outcome: Outcome) {
+        if !std::mem::take(&mut self.waiting) {
+            return;
+        }
+        let took = self.took(now);
+        self.cells.load.observe(now, took, outcome);
+        match outcome {
+            Outcome::Good => self.cells.tally(self.seat).answer(took),
+            Outcome::Failed { .. } => self.cells.tally(self.seat).fail(),
+            Outcome::Cancelled => {}
+        }
+    }
+
+    /// Records that the worker broke its answer off after the head.
+    pub fn broke_off(&mut self) {
+        let now = self.clock.now();
+        self.cells.load.observe(now, self.took(now), Outcome::Failed { price: FAILURE_PRICE });
+        self.cells.tally(self.seat).fail();
+    }
+
+    /// The worker's live numbers.
+    #[must_use]
+    pub fn cells(&self) -> &Cells {
+        &self.cells
+    }
+
+    /// How long the try has lasted at `now`.
+    #[must_use]
+    pub fn took(&self, now: Mono) -> Span {
+        now.since(self.begun)
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        if self.waiting {
+            self.ended(self.clock.now(), Outcome::Cancelled);
+        }
+        self.cells.load.end();
+    }
+}

@@ -1,0 +1,74 @@
+//! What an answer's head says about the worker that gave it.
+//!
+//! 500, 502, 503 and 504 are failures of the worker: it, or what it needs, does not work. Not 501, 505 and the rest of
+//! the 5xx: they answer the request's form. Not 429: it speaks of the client. A gRPC answer that is all head carries
+//! its status there; 14 (`UNAVAILABLE`) says what 503 says.
+
+use ambidex_core::load::{FAILURE_PRICE, Outcome};
+use ambidex_core::time::Span;
+use http::header::RETRY_AFTER;
+use http::{Response, StatusCode};
+
+/// The outcome that a head stands for.
+#[must_use]
+pub fn of_head<B>(head: &Response<B>) -> Outcome {
+    let status = head.status();
+    let failed = match status {
+        StatusCode::INTERNAL_SERVER_ERROR
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => true,
+        StatusCode::OK => head.headers().get("grpc-status").is_some_and(|code| code == "14"),
+        _ => false,
+    };
+    if !failed {
+        return Outcome::Good;
+    }
+    let seconds = head.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let asked = seconds.map_or(Span::ZERO, |seconds: u64| Span::from_secs(seconds.min(MOST_RETRY_AFTER)));
+    Outcome::Failed { price: asked.max(FAILURE_PRICE) }
+}
+
+/// Longest `Retry-After` believed, in seconds; source: balancing.md "Breaker" (`cool_down_most`, 60 s). A worker may
+/// lie about itself, but not for ever.
+const MOST_RETRY_AFTER: u64 = 60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(status: u16, name: &'static str, value: &str) -> Response<()> {
+        Response::builder().status(status).header(name, value).body(()).expect("valid")
+    }
+
+    #[test]
+    fn a_worker_that_does_not_work_has_failed_and_one_that_refuses_a_form_has_not() {
+        for (status, failed) in [
+            (200, false),
+            (404, false),
+            (429, false),
+            (500, true),
+            (501, false),
+            (502, true),
+            (503, true),
+            (505, false),
+        ] {
+            assert_eq!(of_head(&head(status, "x-a", "b")) != Outcome::Good, failed, "{status}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_the_price_within_bounds() {
+        let price = |value| of_head(&head(503, "retry-after", value));
+        assert_eq!(price("20"), Outcome::Failed { price: Span::from_secs(20) });
+        assert_eq!(price("1"), Outcome::Failed { price: FAILURE_PRICE });
+        assert_eq!(price("86400"), Outcome::Failed { price: Span::from_secs(60) });
+        assert_eq!(price("soon"), Outcome::Failed { price: FAILURE_PRICE });
+    }
+
+    #[test]
+    fn unavailable_of_grpc_is_a_failure() {
+        assert_ne!(of_head(&head(200, "grpc-status", "14")), Outcome::Good);
+        assert_eq!(of_head(&head(200, "grpc-status", "5")), Outcome::Good);
+    }
+}

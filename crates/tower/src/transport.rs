@@ -1,0 +1,69 @@
+//! How a try reaches a worker: the seam between the driver and whatever moves bytes.
+//!
+//! **A try is a cancel-safe future that ends at the head of the answer**; the body streams after it. Then a deadline is
+//! a race in the same task, a hedge will be a second try beside the first, and giving up is dropping: no channel, no
+//! task, no lock.
+
+use std::fmt;
+
+use ambidex_core::attempt::{Failure, FailureKind, Repeat};
+use ambidex_core::view::WorkerView;
+use http::{Request, Response};
+
+/// Sends requests to workers.
+pub trait Transport<B> {
+    /// The body of an answer. Dropping it before its end gives the connection up.
+    type Body;
+
+    /// Sends `request` to `worker` and waits for the head of its answer. Dropping the future gives the try up; the
+    /// worker's connection is then not used again.
+    fn send(
+        &self,
+        worker: &WorkerView,
+        request: Request<B>,
+    ) -> impl Future<Output = Result<Response<Self::Body>, SendError<B>>>;
+}
+
+/// A try that got no head.
+pub struct SendError<B> {
+    /// What went wrong.
+    pub kind: FailureKind,
+    /// The request, when the worker never got any of it: it may go to another one.
+    pub unsent: Option<Box<Request<B>>>,
+    /// What the system said, for the log. Never for a client.
+    pub detail: String,
+}
+
+impl<B> SendError<B> {
+    /// A failure after which the request is gone, or may have run.
+    pub fn sent(kind: FailureKind, detail: impl fmt::Display) -> Self {
+        Self { kind, unsent: None, detail: detail.to_string() }
+    }
+
+    /// A failure before the worker got any of the request.
+    pub fn unsent(kind: FailureKind, request: Request<B>, detail: impl fmt::Display) -> Self {
+        Self { kind, unsent: Some(Box::new(request)), detail: detail.to_string() }
+    }
+
+    /// The failure as core sees it.
+    #[must_use]
+    pub const fn failure(&self) -> Failure {
+        let repeat = if self.unsent.is_some() { Repeat::Unsent } else { Repeat::Never };
+        Failure { kind: self.kind, repeat }
+    }
+}
+
+impl<B> fmt::Debug for SendError<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, unsent, detail } = self;
+        write!(f, "SendError({kind:?}, unsent: {}, {detail})", unsent.is_some())
+    }
+}
+
+impl<B> fmt::Display for SendError<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl<B> std::error::Error for SendError<B> {}
