@@ -9,9 +9,11 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{Guard, Rule, Seen};
+use crate::plan::{Guard, Rule, Seen, Terms};
 use crate::time::Mono;
 use crate::worker::{PoolId, WorkerId};
+
+mod sentence;
 
 /// What became of one worker's weight in one tick, and why.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,8 +34,14 @@ pub struct Decision {
     pub raw: f64,
     /// The rule that said it.
     pub rule: Rule,
+    /// What decided, in one word.
+    pub reason: Reason,
     /// What the planner saw of the worker.
     pub seen: Seen,
+    /// What the rule read of it, averaged.
+    pub terms: Terms,
+    /// The same at the worker's decision before: what a change is measured against.
+    pub was: Terms,
     /// The guards that changed the value, in the order in which they acted.
     pub guards: Vec<Guarded>,
 }
@@ -49,6 +57,61 @@ pub struct Guarded {
     pub to: f64,
 }
 
+/// What decided a weight, in one word. Where several things did, the one that an operator should know first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The pool started; nothing was known yet.
+    Started,
+    /// The worker joined a running pool.
+    Joined,
+    /// The worker left the pool.
+    Left,
+    /// It is drained.
+    Drained,
+    /// It says that it accepts nothing new.
+    Refuses,
+    /// An operator fixed its weight.
+    Pinned,
+    /// An operator, or silence of most of the pool, holds all weights.
+    Frozen,
+    /// Its reports are missing.
+    Silent,
+    /// It was silent and is being brought back.
+    Returning,
+    /// Its requests fail.
+    Errors,
+    /// It joined not long ago and is still being brought in.
+    SlowStart,
+    /// The rule values it more than before.
+    Better,
+    /// The rule values it less than before.
+    Worse,
+    /// Its configured weight changed.
+    Configured,
+    /// It stayed as it was; the rest of the pool changed.
+    Peers,
+}
+
+impl Reason {
+    /// Whether it names a state that is news by itself, even when the weight stays.
+    pub(crate) const fn is_state(self) -> bool {
+        match self {
+            Self::Drained
+            | Self::Refuses
+            | Self::Pinned
+            | Self::Frozen
+            | Self::Silent
+            | Self::Returning
+            | Self::Errors
+            | Self::SlowStart => true,
+            Self::Started | Self::Joined | Self::Left | Self::Better | Self::Worse | Self::Configured | Self::Peers => {
+                false
+            }
+        }
+    }
+}
+
 impl Decision {
     /// The moment on the planner's clock.
     #[must_use]
@@ -59,22 +122,28 @@ impl Decision {
     /// The decision in one sentence, with `worker` as its name.
     #[must_use]
     pub fn sentence(&self, worker: &str) -> String {
-        alloc::format!("{}", Sentence { decision: self, worker })
+        alloc::format!("{}", sentence::Sentence { decision: self, worker })
     }
 }
 
-struct Sentence<'a> {
-    decision: &'a Decision,
-    worker: &'a str,
-}
-
-impl fmt::Display for Sentence<'_> {
+impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Decision { old, new, raw, rule, guards, .. } = self.decision;
-        write!(f, "{}: {old:.2} -> {new:.2} of a fair share; {rule} said {raw:.2}", self.worker)?;
-        for Guarded { guard, from, to } in guards {
-            write!(f, ", {guard} made {from:.2} into {to:.2}")?;
-        }
-        Ok(())
+        f.write_str(match self {
+            Self::Started => "started",
+            Self::Joined => "joined",
+            Self::Left => "left",
+            Self::Drained => "drained",
+            Self::Refuses => "refuses",
+            Self::Pinned => "pinned",
+            Self::Frozen => "frozen",
+            Self::Silent => "silent",
+            Self::Returning => "returning",
+            Self::Errors => "errors",
+            Self::SlowStart => "slow_start",
+            Self::Better => "better",
+            Self::Worse => "worse",
+            Self::Configured => "configured",
+            Self::Peers => "peers",
+        })
     }
 }

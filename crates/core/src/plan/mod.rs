@@ -4,102 +4,133 @@
 //! Seen (reports, own measurements, silence) -> rule (raw weight) -> guards -> weight -> next View
 //!                                                    \______________ Decision ______________/
 //! ```
+//! One rule a file in `rules`, one guard a file in `guards`; [`Planner`] is the machine that runs them, and the order
+//! in which the guards act, with the reason for it, stands there.
+//!
 //! Deterministic: the planner's state and one tick's input give the same decisions on any machine, so a journal of
-//! inputs replays to the same weights.
+//! inputs replays to the same weights ([`replay`]).
+
+mod config;
+mod event;
+mod guards;
+mod member;
+mod planner;
+mod publish;
+mod rules;
+mod seen;
+mod terms;
+#[cfg(test)]
+mod tests;
 
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::share::Share;
-use crate::signal::Report;
-use crate::time::Span;
-
-/// What the planner sees of one worker at one tick.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Seen {
-    /// The data plane's own measurements over the tick, when it sent the worker anything [R-S7].
-    pub passive: Option<Passive>,
-    /// The newest checked report.
-    pub report: Option<Heard>,
-    /// Age of the newest good answer that the data plane got from the worker.
-    pub success_age: Option<Span>,
-    /// Requests at once that the configuration says the worker can serve.
-    pub declared_limit: Option<u32>,
-}
-
-/// Own measurements of one worker over one tick.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Passive {
-    /// Tries answered a second.
-    pub rate: f64,
-    /// Share of the tick's ended tries that failed.
-    pub errors: Share,
-    /// Tries ended in the tick.
-    pub samples: u64,
-    /// Tries in flight at the tick.
-    pub in_flight: u32,
-    /// Mean latency to the answer's head.
-    pub mean: Span,
-    /// Median.
-    pub p50: Span,
-    /// 99th percentile.
-    pub p99: Span,
-}
-
-/// A report as the coordinator holds it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Heard {
-    /// What it says.
-    pub report: Report,
-    /// How old it is, by the receiver's clock.
-    pub age: Span,
-    /// The source's own period; silence is counted in these.
-    pub period: Span,
-    /// How it came.
-    pub source: Source,
-}
-
-/// How a report came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Source {
-    /// In an answer's header or trailer [R-S4]; no traffic means no report, which is not silence.
-    Piggyback,
-    /// Fetched from the worker's endpoint [R-S2].
-    Poll,
-}
+pub use config::{
+    Hysteresis, Mode, Oscillation, PlanConfig, PlanConfigError, Reference, Settings, Silence, Slew, SlowStart, Window,
+};
+pub use event::{Command, Happening, PlanInput, PoolEvent};
+pub use planner::Planner;
+pub use seen::{Heard, Passive, Seen, Source};
+pub use terms::{Gauge, Terms};
 
 /// The rule that gives raw weights. Named in the configuration as `weights:`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Rule {
-    /// What the configuration says, never changed [R-W6].
+    /// Requests a second at full utilization: what a worker can carry, whatever it carries now.
     #[default]
+    Capacity,
+    /// Capacity by Little's law at a target latency, less the load [R-W1].
+    Headroom,
+    /// A weighted sum of the scores of latency, errors and queue [R-W2].
+    ScoreSum,
+    /// The inverse of the product of latency, error and queue factors [R-W3].
+    ScoreProduct,
+    /// The inverse of the 99th percentile of latency [R-W4].
+    TailLatency,
+    /// Capacity, reduced while latency is over its target [R-W5].
+    Throughput,
+    /// What the configuration says, never changed [R-W6].
     Static,
+}
+
+impl Rule {
+    /// Whether latency alone feeds the rule, so that its loop gain grows with load and smoothing must follow.
+    const fn fed_by_latency(self) -> bool {
+        match self {
+            Self::Headroom | Self::ScoreSum | Self::ScoreProduct | Self::TailLatency => true,
+            Self::Capacity | Self::Throughput | Self::Static => false,
+        }
+    }
 }
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Capacity => "capacity",
+            Self::Headroom => "headroom",
+            Self::ScoreSum => "score-sum",
+            Self::ScoreProduct => "score-product",
+            Self::TailLatency => "tail-latency",
+            Self::Throughput => "throughput",
             Self::Static => "static",
         })
     }
 }
 
-/// What may change a raw weight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What may change a raw weight, in the order in which they act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Guard {
+    /// The share of the old weight that each new one keeps.
+    Smoothing,
+    /// A cut for slowness waits until it was wanted long enough.
+    Hysteresis,
+    /// Small changes are not made.
+    Deadband,
+    /// Bounded step of one tick.
+    Slew,
+    /// Failures act at once, whatever the rule.
+    Errors,
+    /// A joiner in a running pool gets its weight gradually.
+    SlowStart,
+    /// Missing reports.
+    Silence,
+    /// A worker that was silent gets its weight back gradually.
+    Return,
+    /// The worker says that it accepts nothing new.
+    Refusal,
+    /// Draining: an operator said so, or the worker left the pool.
+    Drain,
     /// Never below this share of a fair share.
     Floor,
+    /// Never above the cap on estimated capacity or on the share of the pool.
+    Cap,
+    /// An operator fixed the weight.
+    Pin,
+    /// All weights of the pool stand still.
+    Freeze,
 }
 
 impl fmt::Display for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Smoothing => "smoothing",
+            Self::Hysteresis => "hysteresis",
+            Self::Deadband => "the deadband",
+            Self::Slew => "the slew limit",
+            Self::Errors => "the error guard",
+            Self::SlowStart => "slow start",
+            Self::Silence => "the silence guard",
+            Self::Return => "the return ramp",
+            Self::Refusal => "its refusal",
+            Self::Drain => "draining",
             Self::Floor => "the floor",
+            Self::Cap => "the cap",
+            Self::Pin => "the pin",
+            Self::Freeze => "the freeze",
         })
     }
 }

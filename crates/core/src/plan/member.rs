@@ -1,0 +1,121 @@
+//! What the planner remembers of one worker, and how one tick's signals become its steady weight.
+//!
+//! Two weights are kept apart. The *steady* one is what the rule says, smoothed and limited: it knows nothing of
+//! failures, silence or ramps, so that what acts at once neither waits for the slow guards nor disturbs them. The
+//! *published* one is the steady one times those factors, within floor and cap.
+
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use super::Guard;
+use super::guards::errors::Errors;
+use super::guards::hysteresis::Hysteresis;
+use super::guards::slow_start::SlowStart;
+use super::guards::{deadband, slew};
+use super::seen::Seen;
+use super::terms::Terms;
+use crate::decision::{Guarded, Reason};
+use crate::time::Mono;
+use crate::worker::{Standing, WorkerId};
+
+/// One worker's state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Member {
+    pub(super) id: WorkerId,
+    pub(super) seen: Seen,
+    pub(super) terms: Terms,
+    /// The terms when its weight last changed by its own doing: what a sentence compares with.
+    pub(super) was: Terms,
+    pub(super) errors: Errors,
+    pub(super) hysteresis: Hysteresis,
+    pub(super) slow_start: SlowStart,
+    pub(super) pin: Option<f64>,
+    /// The rule's value in fair shares, with failures.
+    pub(super) raw: f64,
+    /// The slow loop's own weight in fair shares.
+    pub(super) steady: f64,
+    /// What the slow guards did in this tick.
+    pub(super) slow: Vec<Guarded>,
+    /// The weight in force; `None` before the first.
+    pub(super) published: Option<f64>,
+    /// The reason of the newest decision, and when it was made.
+    pub(super) told: Option<(Reason, Mono)>,
+}
+
+/// How the slow guards are set in this tick.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tuning {
+    /// Share of the new value, for the rules that are smoothed.
+    pub(super) alpha: Option<f64>,
+    pub(super) deadband: f64,
+    pub(super) slew: super::Slew,
+    pub(super) ticks: u32,
+    /// The weight from which a zero may start.
+    pub(super) least: f64,
+}
+
+impl Member {
+    pub(super) fn new(id: WorkerId, seen: Seen, slow_start: SlowStart) -> Self {
+        Self {
+            id,
+            seen,
+            terms: Terms::default(),
+            was: Terms::default(),
+            errors: Errors::default(),
+            hysteresis: Hysteresis::default(),
+            slow_start,
+            pin: None,
+            raw: 1.0,
+            steady: 1.0,
+            slow: Vec::new(),
+            published: None,
+            told: None,
+        }
+    }
+
+    /// Whether it is one of those that share the pool's traffic.
+    pub(super) fn serves(&self) -> bool {
+        match self.seen.standing {
+            Standing::Serving => true,
+            Standing::Draining => false,
+        }
+    }
+
+    /// Moves the steady weight toward `target`, both in fair shares, through the slow guards.
+    ///
+    /// The order: smoothing first, because the other guards judge a movement and noise is none; hysteresis before the
+    /// deadband, so that a small cut neither counts nor resets its count; the slew limit last, because it bounds what
+    /// is really done.
+    pub(super) fn steer(&mut self, target: f64, tuning: &Tuning) {
+        self.slow.clear();
+        let old = self.steady;
+        let mut value = target;
+        if let Some(alpha) = tuning.alpha {
+            value = self.note(Guard::Smoothing, value, alpha * target + (1.0 - alpha) * old);
+        }
+        let held = self.hysteresis.hold(old, value, tuning.deadband, tuning.ticks);
+        value = self.note(Guard::Hysteresis, value, held);
+        value = self.note(Guard::Deadband, value, deadband::hold(old, value, tuning.deadband));
+        value = self.note(Guard::Slew, value, slew::hold(old, value, tuning.slew, tuning.least));
+        self.steady = value;
+    }
+
+    /// Takes `target` as it is: nothing came before it that could be smoothed or limited.
+    pub(super) fn start(&mut self, target: f64) {
+        self.slow.clear();
+        self.steady = target;
+    }
+
+    fn note(&mut self, guard: Guard, from: f64, to: f64) -> f64 {
+        if differ(from, to) {
+            self.slow.push(Guarded { guard, from, to });
+        }
+        to
+    }
+}
+
+/// Whether two weights differ by more than rounding.
+pub(super) fn differ(a: f64, b: f64) -> bool {
+    (a - b).abs() > 1e-9 * a.abs().max(b.abs()).max(1e-3)
+}

@@ -1,0 +1,310 @@
+//! The machine of one pool's weights: takes what was seen, decides, and remembers no more than it needs.
+//!
+//! One tick, in order, and why in this order:
+//! 1. *roster*: who is there; joiners in a running pool start slowly, leavers are gone at once;
+//! 2. *observe*: signals are averaged, failures counted;
+//! 3. *weigh*: the rule's raw values, normalized to fair shares; who is unknown is taken for average;
+//! 4. *steer*: the slow guards (smoothing, hysteresis, deadband, slew) move the steady weights toward them;
+//! 5. *publish*: what acts at once (failures, silence, refusal, ramps), then floor and cap, pins and freezes last,
+//!    because an operator's word stands above every rule.
+//!
+//! A command runs step 5 alone: it takes effect at once, and the next tick finds it done.
+
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use super::config::{PlanConfig, Settings};
+use super::event::{Command, Happening, PlanInput, PoolEvent};
+use super::guards::slow_start::SlowStart;
+use super::guards::smoothing;
+use super::member::{Member, Tuning};
+use super::rules::{self, Opinion};
+use super::seen::Seen;
+use super::{Rule, Slew};
+use crate::decision::Decision;
+use crate::time::{Mono, Span};
+use crate::worker::{PoolId, WorkerId};
+
+/// The planner of one pool's weights. Its serialized form is a checkpoint: read back, it goes on as if never stopped.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Planner {
+    pub(super) pool: PoolId,
+    pub(super) config: PlanConfig,
+    pub(super) ticks: u64,
+    pub(super) at: Option<Mono>,
+    /// Sorted by id.
+    pub(super) members: Vec<Member>,
+    /// An operator holds the weights.
+    pub(super) frozen: bool,
+    pub(super) overcommitted: bool,
+    pub(super) stuck: bool,
+    #[serde(skip)]
+    pub(super) events: Vec<PoolEvent>,
+}
+
+impl Planner {
+    /// A planner that knows nobody yet.
+    #[must_use]
+    pub fn new(config: PlanConfig) -> Self {
+        Self {
+            pool: PoolId(0),
+            config,
+            ticks: 0,
+            at: None,
+            members: Vec::new(),
+            frozen: false,
+            overcommitted: false,
+            stuck: false,
+            events: Vec::new(),
+        }
+    }
+
+    /// The same, with the pool's identity in its decisions.
+    #[must_use]
+    pub fn for_pool(self, pool: PoolId) -> Self {
+        Self { pool, ..self }
+    }
+
+    /// Takes one input in; decisions are added to `out`.
+    pub fn on(&mut self, input: &PlanInput, out: &mut Vec<Decision>) {
+        match input {
+            PlanInput::Tick { at, workers } => self.tick(*at, workers, out),
+            PlanInput::Command { at, command } => self.command(*at, *command, out),
+            PlanInput::Config { at, config } => self.configure(*at, (**config).clone(), out),
+        }
+    }
+
+    /// One tick: `workers` are the pool's members, draining ones among them; who is not in it has left. A worker
+    /// named twice counts as its first mention says.
+    pub fn tick(&mut self, now: Mono, workers: &[(WorkerId, Seen)], out: &mut Vec<Decision>) {
+        let step = self.at.map_or(self.config.tick, |at| now.since(at).min(LONGEST_STEP));
+        self.at = Some(now);
+        self.ticks += 1;
+        self.roster(now, workers, out);
+        self.observe(now, step);
+        self.weigh(now, step);
+        self.publish(now, out);
+    }
+
+    /// An operator's command: takes effect at once. Commands for workers that are not there do nothing.
+    pub fn command(&mut self, now: Mono, command: Command, out: &mut Vec<Decision>) {
+        match command {
+            Command::Pin { worker, weight } => {
+                let weight = if weight.is_finite() { weight.clamp(0.0, MOST_PIN) } else { return };
+                let Some(member) = self.member(worker) else { return };
+                member.pin = Some(weight);
+            }
+            Command::Unpin { worker } => {
+                let Some(member) = self.member(worker) else { return };
+                member.pin = None;
+            }
+            Command::Freeze if !self.frozen => {
+                self.frozen = true;
+                self.tell(now, Happening::Frozen);
+            }
+            Command::Unfreeze if self.frozen => {
+                self.frozen = false;
+                self.tell(now, Happening::Unfrozen);
+            }
+            Command::Freeze | Command::Unfreeze => return,
+        }
+        self.publish(now, out);
+    }
+
+    /// New settings: what was learned stays.
+    pub fn configure(&mut self, now: Mono, config: PlanConfig, out: &mut Vec<Decision>) {
+        if config == self.config {
+            return;
+        }
+        if config.policy != self.config.policy {
+            // Estimates of one rule mean nothing to another.
+            for member in &mut self.members {
+                member.terms.estimate = None;
+                member.terms.capacity = None;
+                member.was = member.terms;
+            }
+        }
+        self.config = config;
+        self.tell(now, Happening::Reconfigured);
+        self.publish(now, out);
+    }
+
+    /// The weights in force, by worker id, in fair shares: their mean over serving workers is 1, within half a
+    /// percent.
+    pub fn weights(&self) -> impl Iterator<Item = (WorkerId, f64)> + '_ {
+        self.members.iter().map(|member| (member.id, member.published.unwrap_or(0.0)))
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub fn config(&self) -> &PlanConfig {
+        &self.config
+    }
+
+    /// Whether an operator holds the weights.
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        self.frozen
+    }
+
+    /// The weight that an operator fixed for the worker.
+    #[must_use]
+    pub fn pinned(&self, worker: WorkerId) -> Option<f64> {
+        self.place(worker).and_then(|at| self.members[at].pin)
+    }
+
+    /// What happened to the pool as a whole since this was last asked.
+    pub fn take_events(&mut self) -> Vec<PoolEvent> {
+        core::mem::take(&mut self.events)
+    }
+
+    pub(super) fn tell(&mut self, at: Mono, what: Happening) {
+        if self.events.len() < MOST_EVENTS {
+            self.events.push(PoolEvent { tick: self.ticks, at, pool: self.pool, what });
+        }
+    }
+
+    fn place(&self, worker: WorkerId) -> Option<usize> {
+        self.members.binary_search_by_key(&worker, |member| member.id).ok()
+    }
+
+    fn member(&mut self, worker: WorkerId) -> Option<&mut Member> {
+        self.place(worker).map(|at| &mut self.members[at])
+    }
+
+    /// Step 1. Joiners that are half of the pool or more start at once: there is nobody to spare them.
+    fn roster(&mut self, now: Mono, workers: &[(WorkerId, Seen)], out: &mut Vec<Decision>) {
+        let mut there: Vec<(WorkerId, Seen)> = workers.to_vec();
+        there.sort_by_key(|(id, _)| *id);
+        there.dedup_by_key(|(id, _)| *id);
+        let gone = |member: &Member| there.binary_search_by_key(&member.id, |(id, _)| *id).is_err();
+        let (left, stayed): (Vec<Member>, Vec<Member>) = core::mem::take(&mut self.members).into_iter().partition(gone);
+        self.members = stayed;
+        for member in left {
+            out.push(self.farewell(now, &member));
+        }
+        let running = self.members.iter().filter(|member| member.serves()).count();
+        let joiners = there.iter().filter(|(id, _)| self.place(*id).is_none()).count();
+        let slow_start = if running > joiners { SlowStart::Ramping { since: now } } else { SlowStart::Whole };
+        let mut known = core::mem::take(&mut self.members).into_iter().peekable();
+        self.members = there
+            .into_iter()
+            .map(|(id, seen)| match known.next_if(|member| member.id == id) {
+                Some(member) => Member { seen, ..member },
+                None => Member::new(id, seen, slow_start),
+            })
+            .collect();
+    }
+
+    /// Step 2.
+    fn observe(&mut self, _now: Mono, step: Span) {
+        for member in &mut self.members {
+            member.terms.take(&member.seen, true, step, &self.config, 1.0);
+            member.terms.errors = member.errors.take(&member.seen, true, step);
+        }
+    }
+
+    /// Steps 3 and 4.
+    fn weigh(&mut self, now: Mono, step: Span) {
+        let config = &self.config;
+        let opinions: Vec<Option<Opinion>> = self
+            .members
+            .iter()
+            .map(|member| {
+                let own = config.policy == Rule::Static || member.slow_start.own_count(now, &config.slow_start);
+                let known = member.serves() && own;
+                known.then(|| rules::weigh(config.policy, member.seen.configured(), &member.terms, config)).flatten()
+            })
+            .collect();
+        for (member, opinion) in self.members.iter_mut().zip(&opinions) {
+            member.terms.estimate = opinion.map(|opinion| opinion.steady).or(member.terms.estimate);
+            let capacity = opinion.and_then(|opinion| opinion.capacity).map(|capacity| capacity.most);
+            member.terms.capacity = capacity.or(member.terms.capacity);
+        }
+        let serving = || self.members.iter().zip(&opinions).filter(|(member, _)| member.serves());
+        let mean = Mean::of(serving().map(|(member, opinion)| (member.seen.configured(), opinion.as_ref())));
+        let values: Vec<(f64, f64)> = serving().map(|(member, opinion)| mean.fill(member, opinion.as_ref())).collect();
+        let count = values.len() as f64;
+        let (raw_sum, steady_sum) = values.iter().fold((0.0, 0.0), |sums, value| (sums.0 + value.0, sums.1 + value.1));
+        let bottom = serving().all(|(_, opinion)| opinion.is_some_and(|opinion| opinion.bottom));
+        let nothing = steady_sum <= 0.0;
+        if bottom || nothing {
+            if !self.stuck && !values.is_empty() {
+                self.tell(now, if nothing { Happening::NothingLeft } else { Happening::NoHeadroom });
+            }
+            self.stuck = !values.is_empty();
+            return;
+        }
+        self.stuck = false;
+        let tuning = self.tuning(step);
+        let old_sum: f64 = self.members.iter().filter(|member| member.serves()).map(|member| member.steady).sum();
+        let scale = if old_sum > 0.0 { count / old_sum } else { 1.0 };
+        let serving = self.members.iter_mut().filter(|member| member.serves());
+        for (member, (raw, steady)) in serving.zip(values) {
+            member.raw = if raw_sum > 0.0 { raw / raw_sum * count } else { 0.0 };
+            member.steady *= scale;
+            let target = steady / steady_sum * count;
+            match &tuning {
+                Some(tuning) if member.published.is_some() => member.steer(target, tuning),
+                _ => member.start(target),
+            }
+        }
+    }
+
+    /// How the slow guards are set now; `None` for fixed weights, which nothing smooths.
+    fn tuning(&self, step: Span) -> Option<Tuning> {
+        let Settings { policy, deadband, slew, hysteresis, floor, .. } = *self.config;
+        let gauged = || self.members.iter().filter(|member| member.serves()).filter_map(|one| one.terms.utilization);
+        let count = gauged().count();
+        let utilization = (count > 0).then(|| gauged().sum::<f64>() / count as f64);
+        let alpha = smoothing::alpha(&self.config, utilization, step.as_secs_f64(), 1.0);
+        let slew: Slew = slew;
+        (policy != Rule::Static).then(|| Tuning {
+            alpha: policy.fed_by_latency().then_some(alpha),
+            deadband: deadband.get(),
+            slew,
+            ticks: hysteresis.ticks,
+            least: floor.get().max(LEAST_START),
+        })
+    }
+}
+
+/// What an average worker is worth, per unit of configured weight: for those of whom nothing is known.
+struct Mean {
+    value: f64,
+    steady: f64,
+}
+
+impl Mean {
+    fn of<'a>(workers: impl Iterator<Item = (f64, Option<&'a Opinion>)>) -> Self {
+        let (mut value, mut steady, mut configured) = (0.0, 0.0, 0.0);
+        for (weight, opinion) in workers {
+            if let Some(opinion) = opinion {
+                value += opinion.value;
+                steady += opinion.steady;
+                configured += weight;
+            }
+        }
+        if configured > 0.0 {
+            Self { value: value / configured, steady: steady / configured }
+        } else {
+            Self { value: 1.0, steady: 1.0 }
+        }
+    }
+
+    /// Raw and steady value of a worker, its own or an average one's.
+    fn fill(&self, member: &Member, opinion: Option<&Opinion>) -> (f64, f64) {
+        let configured = member.seen.configured();
+        opinion.map_or((self.value * configured, self.steady * configured), |own| (own.value, own.steady))
+    }
+}
+
+/// A pause longer than this says nothing more than this one: averages start afresh. Source: the longest tick of R-W9.
+const LONGEST_STEP: Span = Span::from_secs(10);
+/// A pin beyond this is a slip of the finger; source: the bound of configured weights.
+const MOST_PIN: f64 = 1_000.0;
+/// Events kept until asked for; source: ours, more than a tick can make in a pool that works.
+const MOST_EVENTS: usize = 256;
+/// The weight at which a zero starts to rise when there is no floor; source: ours.
+const LEAST_START: f64 = 0.01;

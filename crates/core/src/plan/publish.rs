@@ -1,0 +1,277 @@
+//! From steady weights to the ones in force: what acts at once, floor and cap, pins and freezes; and the decisions.
+
+use alloc::vec::Vec;
+
+use super::event::Happening;
+use super::guards::bounds::{Bounds, project};
+use super::member::{Member, differ};
+use super::planner::Planner;
+use super::{Guard, Rule};
+use crate::decision::{Decision, Guarded, Reason};
+use crate::time::Mono;
+
+/// One worker's weight in the making.
+struct Draft {
+    value: f64,
+    bounds: Bounds,
+    /// The bound that stays when the tighter ones cannot all hold.
+    hard_most: f64,
+    guards: Vec<Guarded>,
+    whole: bool,
+}
+
+impl Draft {
+    fn of(member: &Member) -> Self {
+        let bounds = Bounds { want: member.steady, least: 0.0, most: f64::INFINITY };
+        let guards = member.slow.clone();
+        Self { value: member.steady, bounds, hard_most: f64::INFINITY, guards, whole: true }
+    }
+
+    /// A guard lets `to` through.
+    fn act(&mut self, guard: Guard, to: f64) {
+        if differ(self.value, to) {
+            self.guards.push(Guarded { guard, from: self.value, to });
+        }
+        self.value = to;
+    }
+
+    /// A guard that takes the worker out: it gets nothing, not even a floor.
+    fn stop(&mut self, guard: Guard) {
+        self.act(guard, 0.0);
+        self.whole = false;
+    }
+}
+
+impl Planner {
+    /// Step 5: decides the weights in force.
+    pub(super) fn publish(&mut self, now: Mono, out: &mut Vec<Decision>) {
+        let mut drafts: Vec<Draft> = Vec::with_capacity(self.members.len());
+        let fixed = self.config.policy == Rule::Static;
+        for member in &mut self.members {
+            let mut draft = Draft::of(member);
+            if fixed {
+                draft.guards.clear();
+            } else {
+                let factor = member.errors.factor(member.terms.errors, self.config.deadband.get());
+                draft.act(Guard::Errors, draft.value * factor);
+                draft.whole = member.terms.errors <= self.config.reference.errors.get();
+                let ramp = member.slow_start.factor(now, &self.config.slow_start);
+                draft.act(Guard::SlowStart, draft.value * ramp);
+                draft.whole &= ramp >= 1.0;
+            }
+            if member.seen.refuses() {
+                draft.stop(Guard::Refusal);
+            }
+            if !member.serves() {
+                draft.stop(Guard::Drain);
+            }
+            drafts.push(draft);
+        }
+        if self.frozen {
+            for (member, draft) in self.members.iter().zip(&mut drafts) {
+                if let Some(held) = member.published.filter(|_| member.serves() && !member.seen.refuses()) {
+                    draft.act(Guard::Freeze, held);
+                }
+            }
+        } else if !fixed {
+            self.bound(now, &mut drafts);
+        }
+        let weights = self.settle(&mut drafts);
+        self.decide(now, drafts, weights, out);
+    }
+
+    /// Floors of those that are well, caps of all.
+    fn bound(&mut self, now: Mono, drafts: &mut [Draft]) {
+        let count = self.members.iter().filter(|member| member.serves()).count() as f64;
+        let well = drafts.iter().filter(|draft| draft.whole).count();
+        let share_most = if well > 1 { self.config.largest_share.get() * count } else { f64::INFINITY };
+        let known = |member: &&Member| member.serves() && member.terms.capacity.is_some();
+        let capacity: f64 = self.members.iter().filter(known).filter_map(|member| member.terms.capacity).sum();
+        let load_of = |member: &Member| match self.config.policy {
+            Rule::Headroom => member.terms.load.unwrap_or(0.0),
+            Rule::Capacity
+            | Rule::ScoreSum
+            | Rule::ScoreProduct
+            | Rule::TailLatency
+            | Rule::Throughput
+            | Rule::Static => member.terms.rate.unwrap_or(0.0),
+        };
+        let load: f64 = self.members.iter().filter(known).map(load_of).sum();
+        let utilization = if capacity > 0.0 { load / capacity } else { 0.0 };
+        let cap = self.config.cap.get();
+        // Where the whole pool is over the cap, nobody can be under it; a tenth over the pool's own utilization keeps
+        // the bound above the deadband's play.
+        let cap_now = cap.max(utilization * 1.1);
+        // The load that workers of known capacity carry is spread over them, in fair shares of the whole pool.
+        let fair_load = load / self.members.iter().filter(known).count().max(1) as f64;
+        for (member, draft) in self.members.iter().zip(&mut *drafts) {
+            draft.hard_most = share_most;
+            draft.bounds.most = share_most;
+            if let Some(most) = member.terms.capacity.filter(|_| fair_load > 0.0) {
+                draft.bounds.most = share_most.min(most * cap_now / fair_load);
+            }
+            if draft.whole {
+                draft.bounds.least = self.config.floor.get().min(draft.hard_most);
+                draft.bounds.most = draft.bounds.most.max(draft.bounds.least);
+            }
+        }
+        if (utilization > cap) != self.overcommitted {
+            self.overcommitted = utilization > cap;
+            let what = if self.overcommitted { Happening::Overcommitted { utilization } } else { Happening::Relieved };
+            self.tell(now, what);
+        }
+    }
+
+    /// The weights that sum to one fair share for each serving worker; `None` when every one would be zero.
+    fn settle(&self, drafts: &mut [Draft]) -> Option<Vec<f64>> {
+        let count = self.members.iter().filter(|member| member.serves()).count() as f64;
+        let pin_of = |member: &Member| member.pin.filter(|_| member.serves() && !member.seen.refuses());
+        let pinned: f64 = self.members.iter().filter_map(pin_of).sum();
+        let free: Vec<usize> = (0..drafts.len()).filter(|&at| pin_of(&self.members[at]).is_none()).collect();
+        let least: f64 = free.iter().map(|&at| drafts[at].bounds.least).sum();
+        let budget = (count - pinned).max(least);
+        let bounds: Vec<Bounds> =
+            free.iter().map(|&at| Bounds { want: drafts[at].value, ..drafts[at].bounds }).collect();
+        let wanted: f64 = bounds.iter().map(|one| one.want).sum();
+        let spread = spread(budget, bounds, free.iter().map(|&at| drafts[at].hard_most));
+        for (&at, weight) in free.iter().zip(spread) {
+            let plain = if wanted > 0.0 { drafts[at].value * budget / wanted } else { 0.0 };
+            drafts[at].value = plain;
+            let guard = if weight > plain { Guard::Floor } else { Guard::Cap };
+            let bound = differ(weight, drafts[at].bounds.least) && differ(weight, drafts[at].bounds.most);
+            if bound { drafts[at].value = weight } else { drafts[at].act(guard, weight) }
+        }
+        for (member, draft) in self.members.iter().zip(&mut *drafts) {
+            if let Some(pin) = pin_of(member) {
+                draft.act(Guard::Pin, pin);
+            }
+        }
+        let sum: f64 = drafts.iter().map(|draft| draft.value).sum();
+        (sum > 0.0 && sum.is_finite()).then(|| drafts.iter().map(|draft| draft.value * (count / sum)).collect())
+    }
+
+    /// Puts the weights in force and says why. What moved by less than half a percent stays: it moved only because
+    /// others did, and would be news for every gateway.
+    fn decide(&mut self, now: Mono, drafts: Vec<Draft>, weights: Option<Vec<f64>>, out: &mut Vec<Decision>) {
+        let first = self.members.iter().all(|member| member.published.is_none());
+        let serving = self.members.iter().filter(|member| member.serves()).count();
+        if weights.is_none() && serving > 0 && !self.stuck {
+            self.stuck = true;
+            self.tell(now, Happening::NothingLeft);
+        }
+        for (at, draft) in drafts.into_iter().enumerate() {
+            let member = &self.members[at];
+            let old = member.published.unwrap_or(0.0);
+            let new = match &weights {
+                Some(weights) => weights[at],
+                None if member.serves() => member.published.unwrap_or(1.0),
+                None => 0.0,
+            };
+            let near = (new - old).abs() <= old * TOLERANCE && new > 0.0;
+            let sound = (draft.bounds.least..=draft.bounds.most).contains(&old);
+            let new = if near && sound && member.pin.is_none() { old } else { new };
+            let reason = self.reason(member, &draft, first, new);
+            let changed = differ(old, new) || member.published.is_none();
+            let newly = member.told.is_none_or(|(told, _)| told != reason) && reason.is_state();
+            if changed || newly {
+                out.push(Decision {
+                    tick: self.ticks,
+                    at_nanos: now.as_nanos(),
+                    pool: self.pool,
+                    worker: member.id,
+                    old,
+                    new,
+                    raw: member.raw,
+                    rule: self.config.policy,
+                    reason,
+                    seen: member.seen,
+                    terms: member.terms,
+                    was: member.was,
+                    guards: draft.guards,
+                });
+            }
+            let member = &mut self.members[at];
+            member.published = Some(new);
+            if changed || newly {
+                member.told = Some((reason, now));
+                if reason != Reason::Peers {
+                    member.was = member.terms;
+                }
+            }
+        }
+    }
+
+    /// What an operator should know first of why the weight is what it is.
+    fn reason(&self, member: &Member, draft: &Draft, first: bool, new: f64) -> Reason {
+        let acts = |guard: Guard| draft.guards.iter().any(|act| act.guard == guard);
+        let old = member.published.unwrap_or(0.0);
+        let estimate = member.terms.estimate.unwrap_or(0.0);
+        let before = member.was.estimate.unwrap_or(0.0);
+        if !member.serves() {
+            Reason::Drained
+        } else if member.seen.refuses() {
+            Reason::Refuses
+        } else if member.pin.is_some() {
+            Reason::Pinned
+        } else if self.frozen {
+            Reason::Frozen
+        } else if member.published.is_none() {
+            if first { Reason::Started } else { Reason::Joined }
+        } else if acts(Guard::Errors) {
+            Reason::Errors
+        } else if acts(Guard::SlowStart) {
+            Reason::SlowStart
+        } else if self.config.policy == Rule::Static {
+            Reason::Configured
+        } else if new > old && estimate > before * 1.01 {
+            Reason::Better
+        } else if new < old && estimate < before * 0.99 {
+            Reason::Worse
+        } else {
+            Reason::Peers
+        }
+    }
+
+    /// The decision about one that left.
+    pub(super) fn farewell(&self, now: Mono, member: &Member) -> Decision {
+        Decision {
+            tick: self.ticks,
+            at_nanos: now.as_nanos(),
+            pool: self.pool,
+            worker: member.id,
+            old: member.published.unwrap_or(0.0),
+            new: 0.0,
+            raw: 0.0,
+            rule: self.config.policy,
+            reason: Reason::Left,
+            seen: member.seen,
+            terms: member.terms,
+            was: member.was,
+            guards: Vec::new(),
+        }
+    }
+}
+
+/// Spreads `budget` within bounds that may not leave room for it: then the caps on capacity and the like give the
+/// proportions and only the hard ones hold, and where even these leave no room, none does.
+fn spread(budget: f64, mut bounds: Vec<Bounds>, hard: impl Iterator<Item = f64>) -> Vec<f64> {
+    let room = |bounds: &[Bounds]| {
+        bounds.iter().map(|one| if one.want > 0.0 { one.most } else { one.least }).sum::<f64>() >= budget
+    };
+    if !room(&bounds) {
+        for (one, hard) in bounds.iter_mut().zip(hard) {
+            one.want = if one.want > 0.0 { one.most } else { 0.0 };
+            one.most = hard.max(one.least);
+        }
+    }
+    if !room(&bounds) {
+        for one in &mut bounds {
+            one.most = f64::INFINITY;
+        }
+    }
+    project(budget, &bounds)
+}
+
+/// How far a weight may be from its computed value because only the others moved. Source: ours, a sixth of the
+/// deadband.
+const TOLERANCE: f64 = 0.005;
