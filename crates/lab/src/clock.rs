@@ -39,6 +39,27 @@ impl Clock {
     }
 }
 
+/// Asks `what` again and again until it says yes, at most for `patience`; says whether it did. For states of other
+/// processes, which tell nobody when they change.
+pub fn poll(patience: Span, mut what: impl FnMut() -> bool) -> bool {
+    let clock = Clock::starting_now();
+    loop {
+        if what() {
+            return true;
+        }
+        if clock.now().since(Mono::default()) > patience {
+            return false;
+        }
+        rest(Span::from_millis(5));
+    }
+}
+
+/// Lets time pass on this thread.
+#[expect(clippy::disallowed_methods, reason = "time is what a bench waits for, and `poll` has a deadline")]
+pub fn rest(span: Span) {
+    std::thread::sleep(span.into());
+}
+
 /// Wakes its one waiter at a point of time.
 pub(crate) struct Alarm {
     clock: Clock,

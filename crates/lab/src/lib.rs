@@ -5,12 +5,14 @@
 //! - [`worker`]: an HTTP/1 server that sleeps instead of working, as a processor with so many slots would, so that
 //!   the machine's own scheduler does not balance for us; it can be slowed, paused and made to fail while it runs;
 //! - [`load`]: an open-loop generator: arrivals come from a seed and a rate, and a latency counts from the moment at
-//!   which the request was due, so that a slow answer cannot hide the wait of those behind it.
+//!   which the request was due, so that a slow answer cannot hide the wait of those behind it;
+//! - [`peer`]: real processes: nginx as a worker, and the balancers that people run today, on free ports.
 
 mod clock;
 pub mod load;
+pub mod peer;
 mod service;
 pub mod worker;
 
-pub use clock::Clock;
+pub use clock::{Clock, poll, rest};
 pub use service::{Service, ServiceError, Shape};

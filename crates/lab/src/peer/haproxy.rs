@@ -1,0 +1,44 @@
+//! HAProxy as one who knows it would set it up.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::process::folder_with;
+use super::{PeerError, Upstream};
+
+pub(super) fn command(
+    address: SocketAddr,
+    balance: &str,
+    upstreams: &[Upstream],
+) -> Result<(Command, TempDir), PeerError> {
+    let mut text = format!(
+        "global
+    nbthread 1
+    maxconn 4000
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+    timeout http-keep-alive 60s
+    option splice-auto
+    http-reuse always
+frontend clients
+    bind {address}
+    default_backend workers
+backend workers
+    balance {balance}
+"
+    );
+    for Upstream { name, address, weight } in upstreams {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "    server {name} {address} weight {weight} pool-max-conn -1");
+    }
+    let (dir, file) = folder_with("haproxy.cfg", &text)?;
+    let mut command = Command::new("haproxy");
+    command.arg("-db").arg("-f").arg(file);
+    Ok((command, dir))
+}

@@ -1,0 +1,121 @@
+//! Real processes beside the laboratory's own: the balancers that people run today, and nginx as a worker.
+//!
+//! Each is set up as one who knows it would: one thread, keep-alive to clients and workers, no access log. So a
+//! difference that is measured is the balancer's and not its configuration's.
+
+mod envoy;
+mod haproxy;
+mod nginx;
+mod process;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use ambidex_core::time::Span;
+
+pub use self::nginx::{Origin, OriginOptions};
+pub use self::process::{Process, free_port, get};
+
+/// A worker as a balancer's configuration names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// Its name.
+    pub name: String,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its static weight; 1 where the balancer is to know nothing of capacities.
+    pub weight: u32,
+}
+
+/// A balancer and its way of choosing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// HAProxy; `balance` as in its configuration: `leastconn`, `random(2)`, `roundrobin`.
+    Haproxy {
+        /// The algorithm.
+        balance: &'static str,
+    },
+    /// nginx; `balance` as in its configuration: `least_conn`, or nothing for round robin.
+    Nginx {
+        /// The directive, without its semicolon.
+        balance: &'static str,
+    },
+    /// Envoy; `policy` as in its configuration: `LEAST_REQUEST`, `ROUND_ROBIN`.
+    Envoy {
+        /// The policy.
+        policy: &'static str,
+        /// Its binary, which no distribution packages.
+        binary: PathBuf,
+    },
+}
+
+/// A balancer that runs and answers.
+#[derive(Debug)]
+pub struct Balancer {
+    /// Where clients go.
+    pub address: SocketAddr,
+    /// The process.
+    pub process: Process,
+}
+
+/// Why a process is not of use.
+#[derive(Debug, thiserror::Error)]
+pub enum PeerError {
+    /// It could not be started.
+    #[error("cannot start {name}: {source}; `cargo xtask test` installs what is missing")]
+    Start {
+        /// What.
+        name: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It runs, or ended at once, and does not answer.
+    #[error("{name} does not answer on {address}; it said:\n{output}")]
+    Silent {
+        /// What.
+        name: String,
+        /// Where.
+        address: SocketAddr,
+        /// Its own words.
+        output: String,
+    },
+    /// It did not end.
+    #[error("{name} did not end within {patience}")]
+    Endless {
+        /// What.
+        name: String,
+        /// How long we waited.
+        patience: Span,
+    },
+}
+
+impl Peer {
+    /// The name in tables.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Haproxy { balance } => format!("haproxy {balance}"),
+            Self::Nginx { balance: "" } => "nginx round robin".into(),
+            Self::Nginx { balance } => format!("nginx {balance}"),
+            Self::Envoy { policy, .. } => format!("envoy {policy}"),
+        }
+    }
+
+    /// Starts it before `upstreams` and waits until it answers.
+    ///
+    /// # Errors
+    /// It is not installed, or does not answer; with its own words.
+    pub fn start(&self, upstreams: &[Upstream]) -> Result<Balancer, PeerError> {
+        let free = || free_port().map_err(|source| PeerError::Start { name: self.name(), source });
+        let address = free()?;
+        let (command, dir) = match self {
+            Self::Haproxy { balance } => haproxy::command(address, balance, upstreams)?,
+            Self::Nginx { balance } => nginx::balancer(address, balance, upstreams)?,
+            Self::Envoy { policy, binary } => envoy::command(binary, address, policy, upstreams)?,
+        };
+        let mut process = Process::start(&self.name(), command, dir)?;
+        process.wait_until_it_answers(address, "/")?;
+        Ok(Balancer { address, process })
+    }
+}

@@ -1,0 +1,130 @@
+//! nginx, twice: as a balancer, and as a real worker behind one.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::process::Command;
+use std::{fs, io};
+
+use tempfile::TempDir;
+
+use super::process::folder_with;
+use super::{PeerError, Process, Upstream, free_port};
+
+pub(super) fn balancer(
+    address: SocketAddr,
+    balance: &str,
+    upstreams: &[Upstream],
+) -> Result<(Command, TempDir), PeerError> {
+    let mut servers = String::new();
+    for Upstream { address, weight, .. } in upstreams {
+        // Writing to a String cannot fail.
+        let _ = writeln!(servers, "        server {address} weight={weight};");
+    }
+    let semicolon = if balance.is_empty() { "" } else { ";" };
+    let http = format!(
+        "    upstream workers {{
+        {balance}{semicolon}
+{servers}        keepalive 512;
+        keepalive_requests 1000000000;
+    }}
+    server {{
+        listen {address} backlog=4096;
+        location / {{
+            proxy_pass http://workers;
+            proxy_http_version 1.1;
+            proxy_set_header Connection \"\";
+            proxy_set_header Host $host;
+            proxy_buffers 16 64k;
+            proxy_max_temp_file_size 0;
+            proxy_read_timeout 60s;
+        }}
+    }}
+"
+    );
+    command(&http)
+}
+
+/// What a worker of nginx serves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OriginOptions {
+    /// Bytes a second for each answer; 0 is no limit. Unlike rates make unlike workers.
+    pub limit_rate: u64,
+}
+
+/// A real worker: nginx with `/` (200 bytes), `/16k` and `/1m`, each answer with `x-worker: NAME`.
+#[derive(Debug)]
+pub struct Origin {
+    /// Where it listens; several addresses are one process.
+    pub addresses: Vec<SocketAddr>,
+    /// The process.
+    pub process: Process,
+}
+
+impl Origin {
+    /// Starts one process that listens as each of `names`.
+    ///
+    /// # Errors
+    /// nginx is not installed, or does not answer.
+    pub fn start(names: &[&str], options: OriginOptions) -> Result<Self, PeerError> {
+        let failed = |source: io::Error| PeerError::Start { name: "nginx".into(), source };
+        let addresses: Vec<SocketAddr> = names.iter().map(|_| free_port()).collect::<Result<_, _>>().map_err(failed)?;
+        let mut http = String::from("    open_file_cache max=16 inactive=600s;\n    open_file_cache_valid 600s;\n");
+        for (name, address) in names.iter().zip(&addresses) {
+            let _ = http.write_str(&server(name, *address, options));
+        }
+        let (command, dir) = command(&http)?;
+        for (file, bytes) in [("16k", 16 << 10), ("1m", 1 << 20)] {
+            fs::write(dir.path().join(file), vec![b'x'; bytes]).map_err(failed)?;
+        }
+        let mut process = Process::start("nginx", command, dir)?;
+        for address in &addresses {
+            process.wait_until_it_answers(*address, "/")?;
+        }
+        Ok(Self { addresses, process })
+    }
+}
+
+fn server(name: &str, address: SocketAddr, options: OriginOptions) -> String {
+    let OriginOptions { limit_rate } = options;
+    let body = "x".repeat(200);
+    format!(
+        "    server {{
+        listen {address} backlog=4096;
+        add_header x-worker {name} always;
+        limit_rate {limit_rate};
+        location = / {{ return 200 {body}; }}
+        location / {{ root .; default_type application/octet-stream; }}
+    }}
+"
+    )
+}
+
+/// nginx as one process, so that its processor time is read in one place.
+fn command(http: &str) -> Result<(Command, TempDir), PeerError> {
+    let text = format!(
+        "daemon off;
+master_process off;
+worker_processes 1;
+worker_rlimit_nofile 16000;
+error_log stderr crit;
+pid nginx.pid;
+events {{ worker_connections 8000; multi_accept on; }}
+http {{
+    access_log off;
+    sendfile on;
+    tcp_nodelay on;
+    keepalive_timeout 60s;
+    keepalive_requests 1000000000;
+    client_body_temp_path body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
+{http}}}
+"
+    );
+    let (dir, file) = folder_with("nginx.conf", &text)?;
+    let mut command = Command::new("nginx");
+    command.arg("-p").arg(dir.path()).arg("-e").arg("stderr").arg("-c").arg(file);
+    Ok((command, dir))
+}

@@ -1,0 +1,167 @@
+//! A process that we started: ended when its owner goes, its use of the machine read from `/proc`.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use ambidex_core::time::Span;
+use tempfile::TempDir;
+
+use super::PeerError;
+use crate::clock::poll;
+
+/// A running process with a folder of its own. Dropping it kills the process and removes the folder.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    name: String,
+    dir: TempDir,
+}
+
+impl Process {
+    /// Starts `command` with its output in files of `dir`.
+    ///
+    /// # Errors
+    /// The program is not installed, or cannot be started.
+    pub fn start(name: &str, mut command: Command, dir: TempDir) -> Result<Self, PeerError> {
+        let failed = |source| PeerError::Start { name: name.to_owned(), source };
+        let output = File::create(dir.path().join("stdout")).map_err(failed)?;
+        let errors = File::create(dir.path().join("stderr")).map_err(failed)?;
+        let child = command.stdin(Stdio::null()).stdout(output).stderr(errors).spawn().map_err(failed)?;
+        Ok(Self { child, name: name.to_owned(), dir })
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its folder: configuration, `stdout`, `stderr`.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// What it has printed on standard output.
+    #[must_use]
+    pub fn stdout(&self) -> String {
+        fs::read_to_string(self.dir.path().join("stdout")).unwrap_or_default()
+    }
+
+    /// What it has printed on standard error.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        fs::read_to_string(self.dir.path().join("stderr")).unwrap_or_default()
+    }
+
+    /// Waits until `address` answers `GET path` with any status under 500.
+    ///
+    /// # Errors
+    /// It ended, or did not answer within ten seconds; with what it printed.
+    pub fn wait_until_it_answers(&mut self, address: SocketAddr, path: &str) -> Result<(), PeerError> {
+        let mut ended = None;
+        let answers = poll(Span::from_secs(10), || {
+            ended = self.child.try_wait().ok().flatten();
+            ended.is_some() || get(address, path).is_ok_and(|(status, _)| status < 500)
+        });
+        if answers && ended.is_none() {
+            return Ok(());
+        }
+        Err(PeerError::Silent {
+            name: self.name.clone(),
+            address,
+            output: format!("{}{}", self.stdout(), self.stderr()),
+        })
+    }
+
+    /// Sends a signal by name, such as `TERM`, `INT` or `HUP`.
+    ///
+    /// # Errors
+    /// The process is gone.
+    pub fn signal(&self, signal: &str) -> Result<(), PeerError> {
+        let failed = |source| PeerError::Start { name: format!("kill -{signal} {}", self.name), source };
+        let status =
+            Command::new("kill").arg(format!("-{signal}")).arg(self.id().to_string()).status().map_err(failed)?;
+        if status.success() { Ok(()) } else { Err(failed(io::Error::other("no such process"))) }
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// It did not end within `patience`.
+    pub fn wait_for_end(&mut self, patience: Span) -> Result<ExitStatus, PeerError> {
+        let mut ended = None;
+        poll(patience, || {
+            ended = self.child.try_wait().ok().flatten();
+            ended.is_some()
+        });
+        ended.ok_or_else(|| PeerError::Endless { name: self.name.clone(), patience })
+    }
+
+    /// Processor time of all its threads since its start; zero where `/proc` does not say.
+    #[must_use]
+    pub fn cpu(&self) -> Span {
+        cpu_of(self.id()).unwrap_or_default()
+    }
+
+    /// Resident memory in KiB; zero where `/proc` does not say.
+    #[must_use]
+    pub fn resident_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Already gone is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// User and system time of all threads, in ticks of 10 ms.
+fn cpu_of(id: u32) -> Option<Span> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // The name may hold anything, so count from its closing parenthesis: utime is the 12th field after it.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let ticks = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
+    Some(Span::from_millis(ticks * 10))
+}
+
+/// Asks `address` for `path` on a connection of its own; gives the status and the whole answer.
+///
+/// # Errors
+/// No connection, or no HTTP answer within five seconds.
+pub fn get(address: SocketAddr, path: &str) -> io::Result<(u16, Vec<u8>)> {
+    let patience = Duration::from_secs(5);
+    let mut stream = TcpStream::connect_timeout(&address, patience)?;
+    stream.set_read_timeout(Some(patience))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let status = answer.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+    status.map(|status| (status, answer)).ok_or_else(|| io::Error::other("no HTTP answer"))
+}
+
+/// A port of 127.0.0.1 that was free a moment ago, for programs that cannot say which one they took.
+///
+/// # Errors
+/// The system has none left.
+pub fn free_port() -> io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+}
+
+/// Writes a file into a new folder for one process.
+pub(super) fn folder_with(name: &str, text: &str) -> Result<(TempDir, PathBuf), PeerError> {
+    let failed = |source| PeerError::Start { name: name.to_owned(), source };
+    let dir = TempDir::new().map_err(failed)?;
+    let file = dir.path().join(name);
+    fs::write(&file, text).map_err(failed)?;
+    Ok((dir, file))
+}
