@@ -19,7 +19,7 @@ pub(super) fn run(path: &Path, output: Output) -> End {
                 End::Worked => {
                     answer(&format!("{}: good: {summary}, {}\n", findings.file, counted(warnings, "warning")))
                 }
-                End::Failed => complain(&format!("{}: {}\n", findings.file, counted(errors, "error"))),
+                End::Failed | End::Wrong => complain(&format!("{}: {}\n", findings.file, counted(errors, "error"))),
             }
         }
     }

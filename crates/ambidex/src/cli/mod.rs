@@ -3,6 +3,7 @@
 //! Exit codes: 0 it worked; 1 it did not; 2 the command or the configuration is wrong.
 
 mod check;
+mod config;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -38,6 +39,9 @@ enum Command {
         /// The configuration file.
         file: PathBuf,
     },
+    /// What can be configured, what is, and how two configurations differ.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
 }
 
 /// How a command ended.
@@ -47,6 +51,8 @@ pub(crate) enum End {
     Worked,
     /// It did not.
     Failed,
+    /// The command or the configuration is wrong.
+    Wrong,
 }
 
 impl From<End> for ExitCode {
@@ -54,6 +60,7 @@ impl From<End> for ExitCode {
         Self::from(match end {
             End::Worked => 0,
             End::Failed => 1,
+            End::Wrong => 2,
         })
     }
 }
@@ -62,6 +69,7 @@ pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
         Command::Check { file } => check::run(&file, cli.output),
+        Command::Config(command) => config::run(&command, cli.output),
     }
     .into()
 }

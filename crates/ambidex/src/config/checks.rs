@@ -50,12 +50,6 @@ impl Checks<'_> {
         if self.file.pools.is_empty() {
             self.error("pools", "there is no pool".to_owned(), help("api: {workers: [http://127.0.0.1:9000]}"));
         }
-        for (name, pool) in &self.file.pools {
-            if pool.workers.is_empty() {
-                let path = under(&under("pools", name), "workers");
-                self.error(&path, format!("pool `{name}` has no workers"), help("[http://127.0.0.1:9000]"));
-            }
-        }
         if self.file.routes.is_empty() && self.file.pools.len() > 1 {
             let message = "there are several pools and no routes".to_owned();
             self.error("pools", message, help("routes: [{match: {path_prefix: /}, pool: NAME}]"));

@@ -1,12 +1,12 @@
 //! The sections of the file. Each section's type belongs to the crate that uses it; this one only puts them together.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::num::NonZeroU16;
 
+use ambidex_control::config::{AdminConfig, JournalConfig, PoolMembers, Reports};
 use ambidex_core::balance::Balance;
-use ambidex_core::size::Size;
-use ambidex_core::time::Span;
+use ambidex_core::guard::breaker::BreakerConfig;
+use ambidex_core::plan::PlanConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -25,13 +25,13 @@ pub(crate) struct File {
     pub(crate) routes: Vec<Route>,
     /// The admin API and the dashboard.
     #[serde(default)]
-    pub(crate) admin: Admin,
+    pub(crate) admin: AdminConfig,
     /// Log of the process, written to standard error.
     #[serde(default)]
     pub(crate) log: Log,
     /// How long decisions are kept.
     #[serde(default)]
-    pub(crate) journal: Journal,
+    pub(crate) journal: JournalConfig,
     /// Threads that serve requests. Default: one for each core; source: architecture.md "Data plane".
     #[serde(default)]
     pub(crate) threads: Option<NonZeroU16>,
@@ -55,15 +55,25 @@ pub(crate) struct Listener {
     pub(crate) address: String,
 }
 
-/// One pool.
+/// Workers that can serve the same requests, and how they are used.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Pool {
-    /// Who is in it.
-    pub(crate) workers: Vec<String>,
-    /// How one of them is picked.
+    /// Who is in it: workers by URL, and sources that name them (`dns:`, `dns+srv:`, `file:`).
+    pub(crate) workers: PoolMembers,
+    /// How a worker is picked for a request. Default `auto`; source: architecture.md "Configuration".
     #[serde(default)]
     pub(crate) balance: Balance,
+    /// How weights are learned: a policy's name, or its settings. Default `capacity`; source: balancing.md "Default
+    /// stack".
+    #[serde(default)]
+    pub(crate) weights: PlanConfig,
+    /// How workers report their load.
+    #[serde(default)]
+    pub(crate) reports: Reports,
+    /// When a worker is kept from traffic for a while.
+    #[serde(default)]
+    pub(crate) breaker: BreakerConfig,
 }
 
 /// One route.
@@ -72,21 +82,6 @@ pub(crate) struct Pool {
 pub(crate) struct Route {
     /// The pool that serves it.
     pub(crate) pool: String,
-}
-
-/// Where the admin API and the dashboard listen.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Admin {
-    /// Address and port. Default 127.0.0.1:9901; source: architecture.md "Names and places".
-    #[schemars(with = "String")]
-    pub(crate) address: SocketAddr,
-}
-
-impl Default for Admin {
-    fn default() -> Self {
-        Self { address: SocketAddr::from(([127, 0, 0, 1], 9901)) }
-    }
 }
 
 /// Log of the process.
@@ -125,20 +120,4 @@ pub(crate) enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
-}
-
-/// Bounds of the journal of decisions.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Journal {
-    /// Most bytes on disk.
-    pub(crate) max_bytes: Size,
-    /// Greatest age.
-    pub(crate) max_age: Span,
-}
-
-impl Default for Journal {
-    fn default() -> Self {
-        Self { max_bytes: Size::mib(256), max_age: Span::from_secs(7 * 24 * 3_600) }
-    }
 }

@@ -6,9 +6,12 @@
 //! ```
 
 mod checks;
+pub(crate) mod diff;
+pub(crate) mod effective;
 mod file;
 mod problem;
 mod reader;
+pub(crate) mod schema;
 mod tree;
 
 use std::io::Read as _;
@@ -26,6 +29,9 @@ pub(crate) struct Config {
     pub(crate) file: File,
     /// What was found: warnings only.
     pub(crate) findings: Findings,
+    /// Whether there was no file: its values came from the command line.
+    pub(crate) from_command_line: bool,
+    tree: Node,
 }
 
 /// Reads and checks the file at `path`.
@@ -62,7 +68,7 @@ pub(crate) fn check(name: &str, text: String) -> Result<Config, Findings> {
         Err(problems) => return Err(findings(text, problems)),
     };
     let found = findings(text, checks::across(&file, &tree));
-    if found.fatal() { Err(found) } else { Ok(Config { file, findings: found }) }
+    if found.fatal() { Err(found) } else { Ok(Config { file, findings: found, from_command_line: false, tree }) }
 }
 
 /// Why a file gave no text.

@@ -114,14 +114,11 @@ impl Fault {
         if self.at.is_none() {
             self.what.show(node);
             let named = match &self.what {
-                What::Said(message) => named_key(node, message),
+                What::Said(message) => named(node, message),
                 What::Wanted { .. } | What::Unknown { .. } | What::Missing { .. } => None,
             };
-            let (place, mark) = match named {
-                Some(entry) => (&entry.node, entry.node.mark),
-                None => (node, node.mark),
-            };
-            self.at = Some(Box::new(At { id: place.id, last: place.last, mark, path: place.path.clone() }));
+            let place = named.unwrap_or(node);
+            self.at = Some(Box::new(At { id: place.id, last: place.last, mark: place.mark, path: place.path.clone() }));
         }
         self
     }
@@ -135,17 +132,32 @@ impl Fault {
     }
 }
 
-/// A check over several keys names them in backticks, as `floor` or `slew.down: 0.1`; the first that stands in the file
-/// is the place to show.
-fn named_key<'de>(node: &'de Node, message: &str) -> Option<&'de Entry> {
-    message.split('`').skip(1).step_by(2).find_map(|named| {
-        let mut steps = named.split(':').next().unwrap_or(named).split('.');
-        let mut entry = node.entry(steps.next()?)?;
-        for step in steps {
-            entry = entry.node.entry(step)?;
-        }
-        Some(entry)
-    })
+/// The value that a check's message is about: the key it begins with (`header_timeout: 0s is ..`), a key it has in
+/// backticks (`` `slew.down: 0.1` ``), or the last value that it quotes.
+fn named<'n>(node: &'n Node, message: &str) -> Option<&'n Node> {
+    let quoted = || message.split('`').skip(1).step_by(2);
+    let first = message.split([':', ' ']).next().unwrap_or_default();
+    std::iter::once(first)
+        .chain(quoted())
+        .find_map(|name| {
+            let name = name.split(':').next().unwrap_or(name).trim();
+            // A check may name itself as well: `tracing.otlp` in what stands under `tracing`.
+            descend(node, name).or_else(|| descend(node, name.split_once('.')?.1))
+        })
+        .or_else(|| quoted().find_map(|text| last_saying(node, text)))
+}
+
+fn descend<'n>(node: &'n Node, path: &str) -> Option<&'n Node> {
+    path.split('.').try_fold(node, |node, key| Some(&node.entry(key)?.node))
+}
+
+fn last_saying<'n>(node: &'n Node, wanted: &str) -> Option<&'n Node> {
+    match &node.value {
+        Value::Scalar { text, .. } => (text == wanted).then_some(node),
+        Value::List(items) => items.iter().rev().find_map(|item| last_saying(item, wanted)),
+        Value::Map(entries) => entries.iter().rev().find_map(|entry| last_saying(&entry.node, wanted)),
+        Value::Null => None,
+    }
 }
 
 impl What {
@@ -163,9 +175,12 @@ impl What {
     /// The message, and what would be right.
     fn words(&self) -> (String, Option<String>) {
         match self {
-            Self::Said(message) => match message.split_once(": write ") {
-                Some((message, right)) => (message.to_owned(), Some(format!("write {right}"))),
-                None => (message.clone(), None),
+            // What would be right stands at the end of a good message, as the style asks.
+            Self::Said(message) => match message.rsplit_once(": ") {
+                Some((message, right)) if RIGHT.iter().any(|word| right.starts_with(word)) => {
+                    (message.to_owned(), Some(right.to_owned()))
+                }
+                _ => (message.clone(), None),
             },
             Self::Wanted { given, wanted } => {
                 (format!("{given} does not fit here"), Some(format!("expected {wanted}")))
@@ -504,3 +519,6 @@ impl<'de> de::MapAccess<'de> for Pairs<'de> {
 
 /// More mistakes than this are not a configuration with mistakes but something else.
 const MOST_PROBLEMS: usize = 50;
+
+/// How the part of a message begins that says what would be right.
+const RIGHT: [&str; 6] = ["write ", "it must be ", "name ", "drop ", "give ", "use "];

@@ -1,0 +1,214 @@
+//! Every value in use, and where each came from: `ambidex config show --effective`.
+//!
+//! A value that stands in the file has its line; one that was filled in has the default's source. A short form
+//! (`weights: capacity`) gives one of its long form's values; the rest are defaults.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::Config;
+use super::schema::{self, Key, SECTIONS};
+use super::tree::{Node, Value as Written, item, under};
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "from", rename_all = "snake_case")]
+pub(crate) enum Origin {
+    /// It stands in the file.
+    File {
+        /// The file's name.
+        file: String,
+        /// From 1.
+        line: u64,
+    },
+    /// It was given on the command line.
+    CommandLine,
+    /// It was not given.
+    Default {
+        /// Why it is the default.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        source: Option<String>,
+    },
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File { file, line } => write!(f, "{file}:{line}"),
+            Self::CommandLine => f.write_str("command line"),
+            Self::Default { source: Some(source) } => write!(f, "default; source: {source}"),
+            Self::Default { source: None } => f.write_str("default"),
+        }
+    }
+}
+
+/// One value in use.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Leaf {
+    /// Which: `pools.api.workers[1].limit`.
+    pub(crate) path: String,
+    /// What it is.
+    pub(crate) value: Value,
+    /// Where it came from.
+    #[serde(flatten)]
+    pub(crate) origin: Origin,
+}
+
+/// All values in use, as nested data and one by one.
+#[derive(Debug)]
+pub(crate) struct Effective {
+    /// The configuration with everything filled in.
+    pub(crate) value: Value,
+    /// Its leaves, by path.
+    pub(crate) leaves: BTreeMap<String, Leaf>,
+}
+
+impl Effective {
+    /// The values of `config`.
+    pub(crate) fn of(config: &Config) -> Self {
+        let value = serde_json::to_value(&config.file).expect("configuration types are plain data with text keys");
+        let keys = schema::keys();
+        let places = config.tree.by_path();
+        let origins = Origins { config, keys: &keys, places: &places };
+        let mut leaves = BTreeMap::new();
+        gather(&value, String::new(), &mut |path, value| {
+            let origin = origins.of(&path, value);
+            leaves.insert(path.clone(), Leaf { path, value: value.clone(), origin });
+        });
+        Self { value, leaves }
+    }
+
+    /// As YAML, each value with its origin behind it where `origins` says so.
+    pub(crate) fn yaml(&self, origins: bool) -> String {
+        let mut lines = Vec::new();
+        let top = self.value.as_object().into_iter().flatten();
+        let mut sections: Vec<(&String, &Value)> = top.collect();
+        let order = |name: &str| SECTIONS.iter().position(|section| *section == name).unwrap_or(SECTIONS.len());
+        sections.sort_by_key(|(name, _)| order(name));
+        for (name, value) in sections {
+            self.write(value, &format!("{}:", plain(name)), 0, under("", name), &mut lines);
+        }
+        let width = lines.iter().map(|(text, _): &(String, _)| text.chars().count()).max().unwrap_or(0).min(56);
+        let mut out = String::new();
+        for (text, origin) in lines {
+            let _ = match origin {
+                Some(origin) if origins => writeln!(out, "{text:width$}  # {origin}"),
+                Some(_) | None => writeln!(out, "{text}"),
+            };
+        }
+        out
+    }
+
+    /// Writes `head` (`key:` or `-`) and the value behind or below it.
+    fn write(&self, value: &Value, head: &str, indent: usize, path: String, lines: &mut Vec<(String, Option<String>)>) {
+        let margin = " ".repeat(indent);
+        match value {
+            Value::Object(map) if !map.is_empty() => {
+                let list = head.ends_with('-');
+                if !list {
+                    lines.push((format!("{margin}{head}"), None));
+                }
+                for (at, (key, value)) in map.iter().enumerate() {
+                    let lead = if list && at == 0 { head } else { "" };
+                    let key_head = format!("{lead}{}{}:", if lead.is_empty() { "" } else { " " }, plain(key));
+                    let deeper = if lead.is_empty() { indent + 2 } else { indent };
+                    self.write(value, &key_head, deeper, under(&path, key), lines);
+                }
+            }
+            Value::Array(items) if !items.is_empty() => {
+                lines.push((format!("{margin}{head}"), None));
+                // The dash of a map's first entry stands for two columns of its key.
+                let inner = indent + 2 * head.matches("- ").count() + 2;
+                for (at, value) in items.iter().enumerate() {
+                    self.write(value, "-", inner, item(&path, at), lines);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+                let origin = self.leaves.get(&path).map(|leaf| leaf.origin.to_string());
+                lines.push((format!("{margin}{head} {}", scalar(value)), origin));
+            }
+        }
+    }
+}
+
+/// Where the values of one configuration came from.
+struct Origins<'c> {
+    config: &'c Config,
+    keys: &'c [Key],
+    places: &'c BTreeMap<&'c str, &'c Node>,
+}
+
+impl Origins<'_> {
+    fn of(&self, path: &str, value: &Value) -> Origin {
+        match self.places.get(path) {
+            Some(node) => self.written(node),
+            None => match self.short_form(path, value) {
+                Some(node) => self.written(node),
+                None => {
+                    let doc = schema::doc_at(self.keys, path);
+                    Origin::Default { source: doc.and_then(|doc| doc.source) }
+                }
+            },
+        }
+    }
+
+    fn written(&self, node: &Node) -> Origin {
+        if self.config.from_command_line {
+            Origin::CommandLine
+        } else {
+            Origin::File { file: self.config.findings.file.clone(), line: node.mark.line }
+        }
+    }
+
+    /// The scalar that stands where the type has a map, and says this very value.
+    fn short_form(&self, path: &str, value: &Value) -> Option<&Node> {
+        let mut outer = path;
+        while let Some(end) = outer.rfind(['.', '[']) {
+            outer = &outer[..end];
+            let Some(node) = self.places.get(outer) else { continue };
+            return match &node.value {
+                Written::Scalar { text, .. } => value.as_str().is_some_and(|value| value == text).then_some(node),
+                Written::Null | Written::List(_) | Written::Map(_) => None,
+            };
+        }
+        None
+    }
+}
+
+/// Calls `each` for every value that holds no other.
+fn gather(value: &Value, path: String, each: &mut impl FnMut(String, &Value)) {
+    match value {
+        Value::Object(map) if !map.is_empty() => {
+            map.iter().for_each(|(key, value)| gather(value, under(&path, key), each));
+        }
+        Value::Array(items) if !items.is_empty() => {
+            items.iter().enumerate().for_each(|(at, value)| gather(value, item(&path, at), each));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+            each(path, value);
+        }
+    }
+}
+
+fn scalar(value: &Value) -> String {
+    match value {
+        Value::String(text) => plain(text),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    }
+}
+
+/// A text as YAML: bare where that is safe, in quotes otherwise.
+fn plain(text: &str) -> String {
+    let safe = |c: char| c.is_ascii_alphanumeric() || "-_./:%@".contains(c);
+    let starts = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '/');
+    let like_another =
+        text.parse::<f64>().is_ok() || matches!(text, "true" | "false" | "null" | "yes" | "no" | "on" | "off");
+    if starts && !like_another && text.chars().all(safe) && !text.ends_with(':') && !text.contains(": ") {
+        text.to_owned()
+    } else {
+        Value::from(text).to_string()
+    }
+}
