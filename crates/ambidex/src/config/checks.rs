@@ -70,8 +70,8 @@ impl Checks<'_> {
         taken.insert(self.file.admin.address.to_string(), "admin.address".to_owned());
         for (at, listener) in self.file.listeners.iter().enumerate() {
             let path = under(&item("listeners", at), "address");
-            if let Some(holder) = taken.insert(listener.address.clone(), path.clone()) {
-                let message = format!("`{}` is the address of `{holder}` already", listener.address);
+            if let Some(holder) = taken.insert(listener.address().to_string(), path.clone()) {
+                let message = format!("`{}` is the address of `{holder}` already", listener.address());
                 self.error(&path, message, Some("give each its own address and port".to_owned()));
             }
         }

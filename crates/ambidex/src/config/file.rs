@@ -7,6 +7,7 @@ use ambidex_control::config::{AdminConfig, JournalConfig, PoolMembers, Reports};
 use ambidex_core::balance::Balance;
 use ambidex_core::guard::breaker::BreakerConfig;
 use ambidex_core::plan::PlanConfig;
+use ambidex_gateway::config::{AccessLog, Listener, Tracing};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,12 @@ pub(crate) struct File {
     /// Log of the process, written to standard error.
     #[serde(default)]
     pub(crate) log: Log,
+    /// Log of requests. Default: none; source: it costs nothing unless it is wanted.
+    #[serde(default)]
+    pub(crate) access_log: Option<AccessLog>,
+    /// Export of spans. Default: none, trace context is passed through; source: R-O2.
+    #[serde(default)]
+    pub(crate) tracing: Option<Tracing>,
     /// How long decisions are kept.
     #[serde(default)]
     pub(crate) journal: JournalConfig,
@@ -45,14 +52,6 @@ impl File {
             .map(|(count, noun)| counted(count, noun))
             .join(", ")
     }
-}
-
-/// One address.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Listener {
-    /// Address.
-    pub(crate) address: String,
 }
 
 /// Workers that can serve the same requests, and how they are used.

@@ -12,6 +12,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, Visitor};
 
@@ -63,12 +64,14 @@ impl Notes {
             self.problems.push(Problem::error(root.mark, "", message, help));
             return false;
         };
-        let echo = self.left_out.range(at.id..=at.last).next().is_some();
+        let echo = self.left_out.range(at.blamed.clone()).next().is_some();
+        // What cannot be without a value that was left out goes as well, and is nothing new.
+        let out = if echo { at.raised } else { *at.blamed.start() };
         if !echo {
             let (message, help) = fault.what.words();
             self.problems.push(Problem::error(at.mark, &at.path, message, help));
         }
-        self.left_out.insert(at.id) && at.id != root.id
+        self.left_out.insert(out) && out != root.id
     }
 }
 
@@ -82,8 +85,10 @@ pub(crate) struct Fault {
 /// The node that is to blame.
 #[derive(Debug)]
 struct At {
-    id: usize,
-    last: usize,
+    /// Its id, and those of what is in it.
+    blamed: RangeInclusive<usize>,
+    /// The node whose reading failed, which may be one around it.
+    raised: usize,
     mark: Mark,
     path: String,
 }
@@ -118,7 +123,12 @@ impl Fault {
                 What::Wanted { .. } | What::Unknown { .. } | What::Missing { .. } => None,
             };
             let place = named.unwrap_or(node);
-            self.at = Some(Box::new(At { id: place.id, last: place.last, mark: place.mark, path: place.path.clone() }));
+            self.at = Some(Box::new(At {
+                blamed: place.id..=place.last,
+                raised: node.id,
+                mark: place.mark,
+                path: place.path.clone(),
+            }));
         }
         self
     }
@@ -126,7 +136,7 @@ impl Fault {
     fn of_key(mut self, entry: &Entry) -> Self {
         let node = &entry.node;
         self.at.get_or_insert_with(|| {
-            Box::new(At { id: node.id, last: node.last, mark: entry.mark, path: node.path.clone() })
+            Box::new(At { blamed: node.id..=node.last, raised: node.id, mark: entry.mark, path: node.path.clone() })
         });
         self
     }
