@@ -1,0 +1,73 @@
+//! A real disk that is full: a small tmpfs, where one can be mounted. Elsewhere this prints that it could not, and the
+//! injected failures in `writer.rs` stand alone.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use ambidex_core::size::Size;
+use ambidex_core::time::Span;
+use ambidex_store::{Condition, Limits, Query, Store};
+
+/// A mounted tmpfs of a few megabytes; unmounted when dropped.
+struct Small(tempfile::TempDir);
+
+impl Small {
+    fn mount() -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=12m", "tmpfs"])
+            .arg(folder.path())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success());
+        mounted.then_some(Self(folder))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
+    }
+}
+
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    #[expect(clippy::disallowed_methods, reason = "a deadline of the test")]
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < Duration::from_secs(60), "not within 60 s: {what}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_full_disk_stops_the_journal_and_nothing_else_until_there_is_room() {
+    let Some(small) = Small::mount() else {
+        eprintln!("NOTICE: no tmpfs can be mounted here; only injected failures were tested");
+        return;
+    };
+    let limits = Limits { max_bytes: Size::mib(64), max_age: Span::from_secs(3_600) };
+    let store = Store::open(&small.path().join("data"), limits).expect("a store");
+    std::fs::write(small.path().join("ballast"), vec![1; 6 << 20]).expect("room for ballast");
+    let record = vec![7; 16_000];
+    until("the disk is full", || {
+        store.journal.append(0, 1, record.clone());
+        matches!(store.status().condition, Condition::Degraded(_))
+    });
+    until("the queue is full", || store.journal.append(0, 1, record.clone()).is_none());
+    let kept = store.status().written;
+    assert!(kept > 100, "{:?}", store.status());
+    store.state.put("pin", b"1").expect("memory does not need the disk");
+
+    std::fs::remove_file(small.path().join("ballast")).expect("removed");
+    until("it writes again", || store.status().condition == Condition::Healthy || store.status().written > kept);
+    drop(store);
+    until("it is closed", || {
+        let Ok(store) = Store::open(&small.path().join("data"), limits) else { return false };
+        store.journal.read(&Query::default()).is_ok_and(|entries| entries.len() as u64 >= kept)
+    });
+}
