@@ -4,11 +4,17 @@
 
 mod access_log;
 mod listener;
+mod route;
 mod tracing;
+mod upstream;
+
+use ambidex_core::worker::PoolId;
 
 pub use access_log::{AccessLog, LogFormat, LogPath};
 pub use listener::{CertificateFiles, ListenAddress, Listener, ListenerError, ServerTls, SocketMode, TlsVersion};
+pub use route::{Key, Route, RouteError};
 pub use tracing::{Tracing, TracingError};
+pub use upstream::{UpstreamError, UpstreamProtocol, UpstreamTls, UpstreamTransport};
 
 /// All that a gateway needs to know, besides the view.
 #[derive(Clone, Debug)]
@@ -17,8 +23,23 @@ pub struct GatewayConfig {
     pub threads: usize,
     /// Where clients come in.
     pub listeners: Vec<Listener>,
+    /// Which requests go where; the first that matches serves.
+    pub routes: Vec<Route>,
+    /// The pools that routes name, and how their workers are reached.
+    pub pools: Vec<PoolTransport>,
     /// Where the access log goes, if anywhere.
     pub access_log: Option<AccessLog>,
     /// Where spans go, if anywhere.
     pub tracing: Option<Tracing>,
+}
+
+/// A pool, as far as the gateway's own settings go: its workers come with the view.
+#[derive(Clone, Debug)]
+pub struct PoolTransport {
+    /// What routes call it.
+    pub name: String,
+    /// What the view calls it.
+    pub id: PoolId,
+    /// How its workers are reached.
+    pub transport: UpstreamTransport,
 }

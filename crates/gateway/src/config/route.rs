@@ -1,0 +1,306 @@
+//! A route: which requests go to which pool, and within which bounds.
+//!
+//! For: the configuration file. [`Route`] is checked; the request path reads its compiled form (`routes.rs`).
+
+use std::collections::BTreeMap;
+
+use ambidex_core::attempt::AttemptConfig;
+use ambidex_core::time::Span;
+use http::{HeaderName, HeaderValue, Method};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Checked settings of one route. The first route that matches a request serves it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "RawRoute", into = "RawRoute")]
+pub struct Route {
+    pub(crate) host: Option<HostPattern>,
+    pub(crate) path: PathPattern,
+    pub(crate) methods: Vec<Method>,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) pool: String,
+    pub(crate) deadline: Span,
+    pub(crate) retries: u8,
+    pub(crate) key: Option<Key>,
+}
+
+impl Route {
+    /// A route of every request to `pool`, with every default.
+    #[must_use]
+    pub fn all_to(pool: &str) -> Self {
+        let AttemptConfig { deadline, retries, .. } = AttemptConfig::default();
+        let path = PathPattern::Prefix("/".into());
+        let (methods, headers) = (Vec::new(), Vec::new());
+        Self { host: None, path, methods, headers, pool: pool.into(), deadline, retries, key: None }
+    }
+
+    /// The name of the pool whose workers serve it.
+    #[must_use]
+    pub fn pool(&self) -> &str {
+        &self.pool
+    }
+}
+
+/// Which hosts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum HostPattern {
+    /// This one, in lower case.
+    Exact(String),
+    /// Any that ends so (`.example.org`, with its dot) and has something before.
+    Below(String),
+}
+
+/// Which paths.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PathPattern {
+    /// This one.
+    Exact(String),
+    /// This one and all below it: `/a` matches `/a` and `/a/b`, not `/ab`.
+    Prefix(String),
+}
+
+/// What names the worker that a request belongs to, for the `ring`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "RouteKey")]
+pub enum Key {
+    /// The value of this header.
+    Header(String),
+    /// The value of this cookie.
+    Cookie(String),
+    /// The value of this query parameter.
+    Query(String),
+    /// The path.
+    Path,
+    /// The client's address.
+    ClientIp,
+}
+
+/// Settings of one route.
+#[derive(Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Route")]
+struct RawRoute {
+    /// Which requests. Default: all.
+    #[serde(default, rename = "match", skip_serializing_if = "Option::is_none")]
+    matches: Option<RawMatch>,
+    /// The name of the pool whose workers serve them.
+    pool: String,
+    /// How long an answer's head may take, 1ms to 24h. Default 60s; source: nginx's `proxy_read_timeout`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    deadline: Option<Span>,
+    /// How many workers may be tried after the first, at most 3. Default 2; source: balancing.md "Retry".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retries: Option<u8>,
+    /// What names the worker that a request belongs to, for pools that pick by `ring`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<Key>,
+}
+
+/// Which requests a route serves: those that fit everything given.
+#[derive(Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "RouteMatch")]
+struct RawMatch {
+    /// The host asked for, without port: `example.org`, or `*.example.org` for all below it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
+    /// Exactly this path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    /// This path and all below it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_prefix: Option<String>,
+    /// One of these methods.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    methods: Vec<String>,
+    /// Each of these headers with this value.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    headers: BTreeMap<String, String>,
+}
+
+/// Why a route cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RouteError {
+    /// Two ways to name a path.
+    #[error("match: `path` and `path_prefix` exclude each other; keep one")]
+    TwoPaths,
+    /// A path that no request has.
+    #[error("match: `{0}` is no path: it must begin with `/` and hold neither `?` nor `#`")]
+    Path(String),
+    /// A host that no request names.
+    #[error("match: `{0}` is no host: write `example.org` or `*.example.org`, without scheme, port or path")]
+    Host(String),
+    /// A method that does not exist.
+    #[error("match: `{0}` is no method; write it in capitals, such as GET")]
+    Method(String),
+    /// A header that cannot exist.
+    #[error("match: `{name}: {value}` is no header")]
+    Header {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: String,
+    },
+    /// The deadline makes no sense.
+    #[error("deadline: {0} is outside 1ms to 24h")]
+    Deadline(Span),
+    /// More tries than the machine keeps track of.
+    #[error("retries: {0} is more than {MOST_RETRIES}")]
+    Retries(u8),
+    /// The key names a header that cannot exist.
+    #[error("key: `{0}` is no header's name")]
+    Key(String),
+}
+
+impl TryFrom<RawRoute> for Route {
+    type Error = RouteError;
+
+    fn try_from(raw: RawRoute) -> Result<Self, RouteError> {
+        let defaults = Self::all_to(&raw.pool);
+        let matches = raw.matches.unwrap_or_default();
+        let path = match (matches.path, matches.path_prefix) {
+            (Some(_), Some(_)) => return Err(RouteError::TwoPaths),
+            (Some(path), None) => PathPattern::Exact(checked_path(path)?),
+            (None, Some(prefix)) => PathPattern::Prefix(checked_path(prefix)?),
+            (None, None) => defaults.path,
+        };
+        let method = |name: String| match name.parse::<Method>() {
+            Ok(method) if name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-') => Ok(method),
+            Ok(_) | Err(_) => Err(RouteError::Method(name)),
+        };
+        let header = |(name, value): (String, String)| match (name.parse(), value.parse()) {
+            (Ok(name), Ok(value)) => Ok((name, value)),
+            (Err(_), _) | (_, Err(_)) => Err(RouteError::Header { name, value }),
+        };
+        let deadline = raw.deadline.unwrap_or(defaults.deadline);
+        if !(Span::from_millis(1)..=Span::from_secs(86_400)).contains(&deadline) {
+            return Err(RouteError::Deadline(deadline));
+        }
+        let retries = raw.retries.unwrap_or(defaults.retries);
+        if retries > MOST_RETRIES {
+            return Err(RouteError::Retries(retries));
+        }
+        if let Some(Key::Header(name)) = &raw.key
+            && name.parse::<HeaderName>().is_err()
+        {
+            return Err(RouteError::Key(name.clone()));
+        }
+        Ok(Self {
+            host: matches.host.map(checked_host).transpose()?,
+            path,
+            methods: matches.methods.into_iter().map(method).collect::<Result<_, _>>()?,
+            headers: matches.headers.into_iter().map(header).collect::<Result<_, _>>()?,
+            pool: raw.pool,
+            deadline,
+            retries,
+            key: raw.key,
+        })
+    }
+}
+
+impl From<Route> for RawRoute {
+    fn from(route: Route) -> Self {
+        let defaults = Route::all_to("");
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let mut matches = RawMatch {
+            host: route.host.map(|host| match host {
+                HostPattern::Exact(name) => name,
+                HostPattern::Below(name) => format!("*{name}"),
+            }),
+            methods: route.methods.iter().map(ToString::to_string).collect(),
+            headers: route.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+            ..RawMatch::default()
+        };
+        let every_path = route.path == defaults.path;
+        match route.path {
+            PathPattern::Exact(path) => matches.path = Some(path),
+            PathPattern::Prefix(path) if !every_path => matches.path_prefix = Some(path),
+            PathPattern::Prefix(_) => {}
+        }
+        let some = matches.host.is_some() || !every_path || !matches.methods.is_empty() || !matches.headers.is_empty();
+        Self {
+            matches: some.then_some(matches),
+            pool: route.pool,
+            deadline: Some(route.deadline),
+            retries: Some(route.retries),
+            key: route.key,
+        }
+    }
+}
+
+impl JsonSchema for Route {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        RawRoute::schema_name()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        RawRoute::json_schema(generator)
+    }
+}
+
+fn checked_path(path: String) -> Result<String, RouteError> {
+    let plain = path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#".contains(&byte));
+    if plain { Ok(path) } else { Err(RouteError::Path(path)) }
+}
+
+fn checked_host(host: String) -> Result<HostPattern, RouteError> {
+    let (below, name) = host.strip_prefix('*').map_or((false, &*host), |rest| (true, rest));
+    let bare = if below { name.strip_prefix('.').unwrap_or("") } else { name };
+    let bracketed = bare.starts_with('[') && bare.ends_with(']');
+    let fits =
+        |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte) || (bracketed && b"[:]".contains(&byte));
+    if bare.is_empty() || !bare.bytes().all(fits) {
+        return Err(RouteError::Host(host));
+    }
+    let name = name.to_ascii_lowercase();
+    Ok(if below { HostPattern::Below(name) } else { HostPattern::Exact(name) })
+}
+
+/// Core's machine remembers four tries.
+const MOST_RETRIES: u8 = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Result<Route, String> {
+        serde_json::from_str(json).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_route_with_only_a_pool_takes_everything() {
+        assert_eq!(read(r#"{"pool": "api"}"#), Ok(Route::all_to("api")));
+    }
+
+    #[test]
+    fn a_route_reads_back_as_it_was_written() {
+        for json in [
+            r#"{"pool": "api", "key": {"header": "x-user"}, "deadline": "2s", "retries": 0}"#,
+            r#"{"pool": "api", "key": "client-ip", "match": {"host": "*.example.org", "path": "/a"}}"#,
+            r#"{"pool": "api", "match": {"path_prefix": "/a", "methods": ["GET"], "headers": {"x-a": "b"}}}"#,
+        ] {
+            let route = read(json).expect("right");
+            assert_eq!(read(&serde_json::to_string(&route).expect("json")), Ok(route));
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_is_told_with_what_would_be_right() {
+        for (json, told) in [
+            (r#"{"pool": "a", "match": {"path": "/a", "path_prefix": "/b"}}"#, "exclude each other"),
+            (r#"{"pool": "a", "match": {"path": "a"}}"#, "must begin with `/`"),
+            (r#"{"pool": "a", "match": {"host": "http://a"}}"#, "without scheme"),
+            (r#"{"pool": "a", "match": {"host": "*"}}"#, "*.example.org"),
+            (r#"{"pool": "a", "match": {"methods": ["get"]}}"#, "such as GET"),
+            (r#"{"pool": "a", "match": {"headers": {"x a": "b"}}}"#, "`x a: b` is no header"),
+            (r#"{"pool": "a", "deadline": "0s"}"#, "outside 1ms to 24h"),
+            (r#"{"pool": "a", "retries": 9}"#, "more than 3"),
+            (r#"{"pool": "a", "matches": {}}"#, "unknown field `matches`"),
+        ] {
+            let error = read(json).expect_err(json);
+            assert!(error.contains(told), "{json}: {error}");
+        }
+    }
+}
