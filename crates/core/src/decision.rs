@@ -75,8 +75,10 @@ pub enum Reason {
     Pinned,
     /// An operator, or silence of most of the pool, holds all weights.
     Frozen,
-    /// Its reports are missing.
+    /// Its reports are missing, and there are no good answers.
     Silent,
+    /// Its reports are missing, while it answers well: own measurements serve.
+    Unheard,
     /// It was silent and is being brought back.
     Returning,
     /// Its requests fail.
@@ -102,6 +104,7 @@ impl Reason {
             | Self::Pinned
             | Self::Frozen
             | Self::Silent
+            | Self::Unheard
             | Self::Returning
             | Self::Errors
             | Self::SlowStart => true,
@@ -137,6 +140,7 @@ impl fmt::Display for Reason {
             Self::Pinned => "pinned",
             Self::Frozen => "frozen",
             Self::Silent => "silent",
+            Self::Unheard => "unheard",
             Self::Returning => "returning",
             Self::Errors => "errors",
             Self::SlowStart => "slow_start",

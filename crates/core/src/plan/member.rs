@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::Guard;
 use super::guards::errors::Errors;
 use super::guards::hysteresis::Hysteresis;
+use super::guards::oscillation::Swing;
+use super::guards::silence::Silence;
 use super::guards::slow_start::SlowStart;
 use super::guards::{deadband, slew};
 use super::seen::Seen;
@@ -30,6 +32,12 @@ pub(super) struct Member {
     pub(super) errors: Errors,
     pub(super) hysteresis: Hysteresis,
     pub(super) slow_start: SlowStart,
+    pub(super) silence: Silence,
+    pub(super) swing: Swing,
+    /// It said that it wants nothing new.
+    pub(super) refuses: bool,
+    /// It reports only on answers and gets none.
+    pub(super) probe: bool,
     pub(super) pin: Option<f64>,
     /// The rule's value in fair shares, with failures.
     pub(super) raw: f64,
@@ -65,6 +73,10 @@ impl Member {
             errors: Errors::default(),
             hysteresis: Hysteresis::default(),
             slow_start,
+            silence: Silence::default(),
+            swing: Swing::default(),
+            refuses: false,
+            probe: false,
             pin: None,
             raw: 1.0,
             steady: 1.0,

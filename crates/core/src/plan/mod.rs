@@ -14,8 +14,10 @@ mod config;
 mod event;
 mod guards;
 mod member;
+mod observe;
 mod planner;
 mod publish;
+mod replay;
 mod rules;
 mod seen;
 mod terms;
@@ -31,6 +33,7 @@ pub use config::{
 };
 pub use event::{Command, Happening, PlanInput, PoolEvent};
 pub use planner::Planner;
+pub use replay::{Difference, Replayed, replay};
 pub use seen::{Heard, Passive, Seen, Source};
 pub use terms::{Gauge, Terms};
 

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::{PlanConfig, Settings};
 use super::event::{Command, Happening, PlanInput, PoolEvent};
+use super::guards::oscillation::{self, Damping};
 use super::guards::slow_start::SlowStart;
 use super::guards::smoothing;
 use super::member::{Member, Tuning};
@@ -37,6 +38,9 @@ pub struct Planner {
     pub(super) members: Vec<Member>,
     /// An operator holds the weights.
     pub(super) frozen: bool,
+    /// Most of the pool is silent at once.
+    pub(super) blind: bool,
+    pub(super) damping: Damping,
     pub(super) overcommitted: bool,
     pub(super) stuck: bool,
     #[serde(skip)]
@@ -54,6 +58,8 @@ impl Planner {
             at: None,
             members: Vec::new(),
             frozen: false,
+            blind: false,
+            damping: Damping::default(),
             overcommitted: false,
             stuck: false,
             events: Vec::new(),
@@ -84,6 +90,7 @@ impl Planner {
         self.roster(now, workers, out);
         self.observe(now, step);
         self.weigh(now, step);
+        self.watch(now);
         self.publish(now, out);
     }
 
@@ -148,6 +155,17 @@ impl Planner {
         self.frozen
     }
 
+    /// Whether weights stand still: by an operator's word, or because most of the pool is silent.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.frozen || self.blind
+    }
+
+    /// Workers that report only on their answers and get none: something should ask them how they are.
+    pub fn probes(&self) -> impl Iterator<Item = WorkerId> + '_ {
+        self.members.iter().filter(|member| member.probe && member.serves()).map(|member| member.id)
+    }
+
     /// The weight that an operator fixed for the worker.
     #[must_use]
     pub fn pinned(&self, worker: WorkerId) -> Option<f64> {
@@ -197,14 +215,6 @@ impl Planner {
             .collect();
     }
 
-    /// Step 2.
-    fn observe(&mut self, _now: Mono, step: Span) {
-        for member in &mut self.members {
-            member.terms.take(&member.seen, true, step, &self.config, 1.0);
-            member.terms.errors = member.errors.take(&member.seen, true, step);
-        }
-    }
-
     /// Steps 3 and 4.
     fn weigh(&mut self, now: Mono, step: Span) {
         let config = &self.config;
@@ -227,6 +237,7 @@ impl Planner {
         let values: Vec<(f64, f64)> = serving().map(|(member, opinion)| mean.fill(member, opinion.as_ref())).collect();
         let count = values.len() as f64;
         let (raw_sum, steady_sum) = values.iter().fold((0.0, 0.0), |sums, value| (sums.0 + value.0, sums.1 + value.1));
+        let held = self.holds();
         let bottom = serving().all(|(_, opinion)| opinion.is_some_and(|opinion| opinion.bottom));
         let nothing = steady_sum <= 0.0;
         if bottom || nothing {
@@ -243,6 +254,10 @@ impl Planner {
         let serving = self.members.iter_mut().filter(|member| member.serves());
         for (member, (raw, steady)) in serving.zip(values) {
             member.raw = if raw_sum > 0.0 { raw / raw_sum * count } else { 0.0 };
+            if held && member.published.is_some() {
+                member.slow.clear();
+                continue;
+            }
             member.steady *= scale;
             let target = steady / steady_sum * count;
             match &tuning {
@@ -252,17 +267,44 @@ impl Planner {
         }
     }
 
+    /// Looks for weights that swing, and slows the loop while they do.
+    fn watch(&mut self, now: Mono) {
+        if self.config.policy == Rule::Static || self.holds() || self.config.oscillation.doublings == 0 {
+            return;
+        }
+        let settings = &self.config.oscillation;
+        let (mut workers, mut worst) = (0, None::<(WorkerId, oscillation::Found)>);
+        for member in self.members.iter_mut().filter(|member| member.serves()) {
+            let Some(found) = member.swing.take(member.steady, settings) else { continue };
+            let period = Span::from_secs_f64(self.config.tick.as_secs_f64() * found.ticks);
+            if oscillation::is_looked_for(period, settings) {
+                workers += 1;
+                if worst.is_none_or(|(_, other)| found.amplitude > other.amplitude) {
+                    worst = Some((member.id, found));
+                }
+            }
+        }
+        if let Some((worker, found)) = worst {
+            let doublings = self.damping.damp(now, settings);
+            let period = Span::from_secs_f64(self.config.tick.as_secs_f64() * found.ticks);
+            self.members.iter_mut().for_each(|member| member.swing.forget());
+            self.tell(now, Happening::OscillationFound { worker, workers, period, doublings });
+        } else if let Some(doublings) = self.damping.relax(now, settings) {
+            self.tell(now, Happening::OscillationRelaxed { doublings });
+        }
+    }
+
     /// How the slow guards are set now; `None` for fixed weights, which nothing smooths.
     fn tuning(&self, step: Span) -> Option<Tuning> {
         let Settings { policy, deadband, slew, hysteresis, floor, .. } = *self.config;
         let gauged = || self.members.iter().filter(|member| member.serves()).filter_map(|one| one.terms.utilization);
         let count = gauged().count();
         let utilization = (count > 0).then(|| gauged().sum::<f64>() / count as f64);
-        let alpha = smoothing::alpha(&self.config, utilization, step.as_secs_f64(), 1.0);
+        let alpha = smoothing::alpha(&self.config, utilization, step.as_secs_f64(), self.damping.stretch());
         let slew: Slew = slew;
         (policy != Rule::Static).then(|| Tuning {
             alpha: policy.fed_by_latency().then_some(alpha),
-            deadband: deadband.get(),
+            deadband: self.damping.deadband(deadband.get()),
             slew,
             ticks: hysteresis.ticks,
             least: floor.get().max(LEAST_START),

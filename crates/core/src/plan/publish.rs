@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::event::Happening;
 use super::guards::bounds::{Bounds, project};
+use super::guards::silence::Verdict;
 use super::member::{Member, differ};
 use super::planner::Planner;
 use super::{Guard, Rule};
@@ -17,6 +18,9 @@ struct Draft {
     /// The bound that stays when the tighter ones cannot all hold.
     hard_most: f64,
     guards: Vec<Guarded>,
+    /// A cap of its own.
+    most: f64,
+    /// Whether it is well enough for a floor.
     whole: bool,
 }
 
@@ -24,7 +28,7 @@ impl Draft {
     fn of(member: &Member) -> Self {
         let bounds = Bounds { want: member.steady, least: 0.0, most: f64::INFINITY };
         let guards = member.slow.clone();
-        Self { value: member.steady, bounds, hard_most: f64::INFINITY, guards, whole: true }
+        Self { value: member.steady, bounds, hard_most: f64::INFINITY, guards, most: f64::INFINITY, whole: true }
     }
 
     /// A guard lets `to` through.
@@ -33,6 +37,19 @@ impl Draft {
             self.guards.push(Guarded { guard, from: self.value, to });
         }
         self.value = to;
+    }
+
+    fn silence(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Heard => return,
+            Verdict::AtMost(most) => {
+                self.act(Guard::Silence, self.value.min(most));
+                self.most = most;
+            }
+            Verdict::Fading(left) => self.act(Guard::Silence, self.value * left),
+            Verdict::Returning(share) => self.act(Guard::Return, self.value * share),
+        }
+        self.whole = false;
     }
 
     /// A guard that takes the worker out: it gets nothing, not even a floor.
@@ -58,8 +75,9 @@ impl Planner {
                 let ramp = member.slow_start.factor(now, &self.config.slow_start);
                 draft.act(Guard::SlowStart, draft.value * ramp);
                 draft.whole &= ramp >= 1.0;
+                draft.silence(member.silence.verdict(now, &self.config.silence));
             }
-            if member.seen.refuses() {
+            if member.refuses {
                 draft.stop(Guard::Refusal);
             }
             if !member.serves() {
@@ -67,9 +85,9 @@ impl Planner {
             }
             drafts.push(draft);
         }
-        if self.frozen {
+        if self.holds() {
             for (member, draft) in self.members.iter().zip(&mut drafts) {
-                if let Some(held) = member.published.filter(|_| member.serves() && !member.seen.refuses()) {
+                if let Some(held) = member.published.filter(|_| member.serves() && !member.refuses) {
                     draft.act(Guard::Freeze, held);
                 }
             }
@@ -110,6 +128,7 @@ impl Planner {
             if let Some(most) = member.terms.capacity.filter(|_| fair_load > 0.0) {
                 draft.bounds.most = share_most.min(most * cap_now / fair_load);
             }
+            draft.bounds.most = draft.bounds.most.min(draft.most);
             if draft.whole {
                 draft.bounds.least = self.config.floor.get().min(draft.hard_most);
                 draft.bounds.most = draft.bounds.most.max(draft.bounds.least);
@@ -125,7 +144,7 @@ impl Planner {
     /// The weights that sum to one fair share for each serving worker; `None` when every one would be zero.
     fn settle(&self, drafts: &mut [Draft]) -> Option<Vec<f64>> {
         let count = self.members.iter().filter(|member| member.serves()).count() as f64;
-        let pin_of = |member: &Member| member.pin.filter(|_| member.serves() && !member.seen.refuses());
+        let pin_of = |member: &Member| member.pin.filter(|_| member.serves() && !member.refuses);
         let pinned: f64 = self.members.iter().filter_map(pin_of).sum();
         let free: Vec<usize> = (0..drafts.len()).filter(|&at| pin_of(&self.members[at]).is_none()).collect();
         let least: f64 = free.iter().map(|&at| drafts[at].bounds.least).sum();
@@ -209,14 +228,18 @@ impl Planner {
         let before = member.was.estimate.unwrap_or(0.0);
         if !member.serves() {
             Reason::Drained
-        } else if member.seen.refuses() {
+        } else if member.refuses {
             Reason::Refuses
         } else if member.pin.is_some() {
             Reason::Pinned
-        } else if self.frozen {
+        } else if self.holds() {
             Reason::Frozen
         } else if member.published.is_none() {
             if first { Reason::Started } else { Reason::Joined }
+        } else if acts(Guard::Silence) {
+            if draft.most.is_finite() { Reason::Unheard } else { Reason::Silent }
+        } else if acts(Guard::Return) {
+            Reason::Returning
         } else if acts(Guard::Errors) {
             Reason::Errors
         } else if acts(Guard::SlowStart) {

@@ -47,9 +47,16 @@ impl Seen {
         if self.weight.is_finite() { self.weight.clamp(0.0, MOST_WEIGHT) } else { 0.0 }
     }
 
-    /// Whether the worker itself said that it wants nothing new.
-    pub(super) fn refuses(&self) -> bool {
-        self.report.is_some_and(|heard| heard.report.accepting == Some(false))
+    /// Whether the worker itself said that it wants nothing new. The word of one that reports only on its answers
+    /// holds for `life`: it gets no request on whose answer it could take it back.
+    pub(super) fn refuses(&self, life: Span) -> bool {
+        self.report.is_some_and(|heard| {
+            let holds = match heard.source {
+                Source::Poll => true,
+                Source::Piggyback => heard.age < life,
+            };
+            holds && heard.report.accepting == Some(false)
+        })
     }
 }
 

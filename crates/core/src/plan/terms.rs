@@ -83,8 +83,10 @@ impl Terms {
         }
         let keep = match settings.window {
             Window::Time => {
-                let slowest = settings.time_constant.as_secs_f64() * MOST_STRETCH_FOR_RATE;
-                let wanted = (ENOUGH_FOR_RATE / rate).min(slowest).max(settings.time_constant.as_secs_f64());
+                let least = settings.time_constant.as_secs_f64();
+                // A utilization that comes every five seconds must not be set against the rate of the last two.
+                let period = seen.report.map_or(0.0, |heard| heard.period.as_secs_f64());
+                let wanted = (ENOUGH_FOR_RATE / rate).max(period).min(least * MOST_STRETCH_FOR_RATE).max(least);
                 libm::exp(-step.as_secs_f64() / (wanted * stretch))
             }
             Window::Reports(count) => 1.0 - 2.0 / (f64::from(count) * stretch + 1.0),
@@ -119,7 +121,7 @@ fn sound(value: f64) -> f64 {
 const ENOUGH_FOR_P99: u64 = 100;
 /// Requests that a rate should be averaged over; source: ours, an error of about a fifth.
 const ENOUGH_FOR_RATE: f64 = 20.0;
-/// How many time constants the window may grow to at low rates: 10 s at the default; source: R-S9.
+/// How many time constants the window may grow to, for low rates and long periods: 10 s at the default; source: R-S9.
 const MOST_STRETCH_FOR_RATE: f64 = 5.0;
 /// Over 1 a queue grows, and by how much says more of the queue than of the worker; a little is kept, so that an
 /// overloaded worker is given less than it serves and its queue drains. Source: closed-loop tests.

@@ -2,6 +2,7 @@
 
 mod closed_loop;
 mod laws;
+mod pool;
 
 use alloc::vec::Vec;
 
