@@ -3,4 +3,5 @@
 //! For: the gateway (reports on answers), the coordinator (reports fetched, the journal), workers and their agents
 //! (writing reports). Everything that arrives is bounded before it is parsed and checked before it is believed.
 
+pub mod journal;
 pub mod report;
