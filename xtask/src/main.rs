@@ -3,9 +3,11 @@
 //! ```text
 //! test      installs what the tests need and is missing, then runs every check that CI runs
 //! arrows    checks that crates depend on each other only as docs/architecture.md says
+//! bench     measures side by side with the balancers that people run: proxy, skew, pick
 //! ```
 
 mod arrows;
+mod bench;
 mod env;
 mod install;
 mod lanes;
@@ -19,8 +21,9 @@ fn main() -> ExitCode {
     let result = match words[..] {
         ["test"] => lanes::test(),
         ["arrows"] => arrows::check(),
+        ["bench", ref words @ ..] => bench::bench(words),
         _ => {
-            eprintln!("usage: cargo xtask test | arrows");
+            eprintln!("usage: cargo xtask test | arrows | bench NAME");
             return ExitCode::from(2);
         }
     };

@@ -14,5 +14,7 @@ pub mod peer;
 mod service;
 pub mod worker;
 
+pub use ambidex_core::share::Share;
+pub use ambidex_core::time::Span;
 pub use clock::{Clock, poll, rest};
 pub use service::{Service, ServiceError, Shape};

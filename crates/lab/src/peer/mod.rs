@@ -3,6 +3,7 @@
 //! Each is set up as one who knows it would: one thread, keep-alive to clients and workers, no access log. So a
 //! difference that is measured is the balancer's and not its configuration's.
 
+mod ambidex;
 mod envoy;
 mod haproxy;
 mod nginx;
@@ -31,6 +32,15 @@ pub struct Upstream {
 /// A balancer and its way of choosing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Peer {
+    /// Ours; `balance` as in its configuration.
+    Ambidex {
+        /// The policy.
+        balance: &'static str,
+        /// Threads that serve.
+        threads: u32,
+        /// Its binary.
+        binary: PathBuf,
+    },
     /// HAProxy; `balance` as in its configuration: `leastconn`, `random(2)`, `roundrobin`.
     Haproxy {
         /// The algorithm.
@@ -55,6 +65,8 @@ pub enum Peer {
 pub struct Balancer {
     /// Where clients go.
     pub address: SocketAddr,
+    /// Where its admin API listens, if it is ours.
+    pub admin: Option<SocketAddr>,
     /// The process.
     pub process: Process,
 }
@@ -95,6 +107,8 @@ impl Peer {
     #[must_use]
     pub fn name(&self) -> String {
         match self {
+            Self::Ambidex { threads: 1, .. } => "ambidex".into(),
+            Self::Ambidex { threads, .. } => format!("ambidex --threads {threads}"),
             Self::Haproxy { balance } => format!("haproxy {balance}"),
             Self::Nginx { balance: "" } => "nginx round robin".into(),
             Self::Nginx { balance } => format!("nginx {balance}"),
@@ -109,13 +123,18 @@ impl Peer {
     pub fn start(&self, upstreams: &[Upstream]) -> Result<Balancer, PeerError> {
         let free = || free_port().map_err(|source| PeerError::Start { name: self.name(), source });
         let address = free()?;
+        let mut admin = None;
         let (command, dir) = match self {
+            Self::Ambidex { balance, threads, binary } => {
+                let configuration = ambidex::configuration(address, *admin.insert(free()?), balance, upstreams);
+                ambidex::command(binary, *threads, &configuration)?
+            }
             Self::Haproxy { balance } => haproxy::command(address, balance, upstreams)?,
             Self::Nginx { balance } => nginx::balancer(address, balance, upstreams)?,
             Self::Envoy { policy, binary } => envoy::command(binary, address, policy, upstreams)?,
         };
         let mut process = Process::start(&self.name(), command, dir)?;
         process.wait_until_it_answers(address, "/")?;
-        Ok(Balancer { address, process })
+        Ok(Balancer { address, admin, process })
     }
 }

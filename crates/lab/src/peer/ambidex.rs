@@ -1,0 +1,40 @@
+//! Our own binary, set up as its documents say, with a folder of its own for its data.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::process::folder_with;
+use super::{PeerError, Upstream};
+
+/// The configuration file before `upstreams`: the full loop, and the access log off.
+pub(super) fn configuration(address: SocketAddr, admin: SocketAddr, balance: &str, upstreams: &[Upstream]) -> String {
+    let mut workers = String::new();
+    for Upstream { name, address, weight } in upstreams {
+        // Writing to a String cannot fail.
+        let _ = writeln!(workers, "      - {{url: \"http://{address}\", name: {name}, weight: {weight}}}");
+    }
+    format!(
+        "listeners:
+  - address: {address}
+pools:
+  workers:
+    balance: {balance}
+    weights: capacity
+    workers:
+{workers}routes:
+  - pool: workers
+admin: {{address: {admin}}}
+"
+    )
+}
+
+pub(super) fn command(binary: &Path, threads: u32, configuration: &str) -> Result<(Command, TempDir), PeerError> {
+    let (dir, file) = folder_with("ambidex.yaml", &format!("{configuration}threads: {threads}\n"))?;
+    let mut command = Command::new(binary);
+    command.arg("run").arg(file).env("AMBIDEX_DATA", dir.path().join("data"));
+    Ok((command, dir))
+}
