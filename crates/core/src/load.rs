@@ -9,6 +9,7 @@
 //! standing of the report: used for `REPORT_LIFE` by picks; then own measurements serve
 //! in flight       ours, exact; with a fresh report: what the worker said, plus our change since
 //! success(now)    share of good outcomes in the last 10 s; a worker that fails fast must not attract traffic
+//! crowd(now)      in flight and one more, over success^2; a worker with under `WARM` answers counts as fuller
 //! ```
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -22,11 +23,22 @@ use crate::time::{Mono, Span};
 /// Live numbers of one worker.
 #[derive(Debug, Default)]
 pub struct Load {
+    hot: Hot,
+    outcomes: Ring,
+}
+
+/// What every pick reads of every candidate: one cache line, apart from what only answers touch.
+#[derive(Debug, Default)]
+#[repr(C, align(64))]
+struct Hot {
     in_flight: AtomicU32,
+    /// Answers since the worker is new, up to [`WARM`].
+    answers: AtomicU32,
     /// `f64` bits of the peak-EWMA in nanoseconds; 0 while nothing was measured.
     latency: AtomicU64,
     latency_at: AtomicU64,
-    outcomes: Ring,
+    /// `1 / success^2` as `f32` bits, and above it the second (plus one) for which it was counted.
+    penalty: AtomicU64,
     report: ReportCells,
 }
 
@@ -35,28 +47,28 @@ pub struct Load {
 struct ReportCells {
     /// Nanoseconds of arrival plus one; 0 while nothing was heard.
     at: AtomicU64,
+    /// Nanoseconds; 0 when the report named none.
+    latency: AtomicU64,
     in_flight: AtomicU32,
     /// Our own in-flight count when the report arrived.
     own: AtomicU32,
-    /// Nanoseconds; 0 when the report named none.
-    latency: AtomicU64,
 }
 
 impl Load {
     /// A try is on its way.
     pub fn begin(&self) {
-        self.in_flight.fetch_add(1, Relaxed);
+        self.hot.in_flight.fetch_add(1, Relaxed);
     }
 
     /// A try is over, however it ended. To be called once for each [`begin`](Self::begin), from a guard's `Drop`.
     pub fn end(&self) {
-        self.in_flight.fetch_sub(1, Relaxed);
+        self.hot.in_flight.fetch_sub(1, Relaxed);
     }
 
     /// Our own tries in flight.
     #[must_use]
     pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Relaxed)
+        self.hot.in_flight.load(Relaxed)
     }
 
     /// Requests in flight at the worker: its own fresh report corrected by what we sent and got back since, never
@@ -67,31 +79,43 @@ impl Load {
         if self.report_age(now).is_none_or(|age| age > REPORT_LIFE) {
             return own;
         }
-        let then = self.report.own.load(Relaxed);
-        let told = self.report.in_flight.load(Relaxed);
+        let then = self.hot.report.own.load(Relaxed);
+        let told = self.hot.report.in_flight.load(Relaxed);
         told.saturating_add(own).saturating_sub(then).max(own)
     }
 
-    /// Requests in flight with one more, divided by the square of [`success`](Self::success): a worker that fails fast
-    /// has few in flight, and must not look free for that.
+    /// How crowded the worker would be with one request more: requests in flight and that one, over the square of
+    /// [`success`](Self::success), because a worker that fails fast has few in flight and must not look free for that.
+    ///
+    /// Until a worker has given [`WARM`] answers, each request in flight counts as up to ten: what nobody knows yet
+    /// gets one request at once, then two, not all that the others would have had.
     #[must_use]
     pub fn crowd(&self, now: Mono) -> f64 {
-        let success = self.success(now);
-        (f64::from(self.known_in_flight(now)) + 1.0) / (success * success)
+        let in_flight = f64::from(self.known_in_flight(now));
+        let answers = self.hot.answers.load(Relaxed);
+        let counted = if answers >= WARM { in_flight } else { in_flight * f64::from(WARM - answers) };
+        (counted + 1.0) * self.penalty(now)
+    }
+
+    /// How far own measurements are to be believed: 0 for a new worker, 1 after [`WARM`] answers.
+    #[must_use]
+    pub fn warmth(&self) -> f64 {
+        f64::from(self.hot.answers.load(Relaxed)) / f64::from(WARM)
+    }
+
+    /// Forgets what was measured of latency, as if the worker were new. For when there is evidence that it is well
+    /// again: the price of its failures would otherwise keep requests from it for a minute more.
+    pub fn renew(&self) {
+        self.hot.latency.store(0, Relaxed);
+        self.hot.answers.store(0, Relaxed);
     }
 
     /// Records what a try took. A failed one is recorded at `price` or what it took, whichever is more, so that
     /// failing fast never looks like being fast.
     pub fn observe(&self, now: Mono, took: Span, outcome: Outcome) {
         match outcome {
-            Outcome::Good => {
-                self.outcomes.count(now, false);
-                self.sample(now, took);
-            }
-            Outcome::Failed { price } => {
-                self.outcomes.count(now, true);
-                self.sample(now, took.max(price));
-            }
+            Outcome::Good => self.ended(now, took, false),
+            Outcome::Failed { price } => self.ended(now, took.max(price), true),
             Outcome::Cancelled => self.at_least(now, took),
         }
     }
@@ -100,21 +124,25 @@ impl Load {
     /// sampled, so that a worker once slow is tried again.
     #[must_use]
     pub fn latency(&self, now: Mono) -> Option<Span> {
-        let nanos = f64::from_bits(self.latency.load(Relaxed));
-        if nanos == 0.0 {
-            return None;
-        }
-        let age = now.since(Mono::from_nanos(self.latency_at.load(Relaxed)));
+        let nanos = self.latency_nanos(now);
+        (nanos > 0.0).then(|| Span::from_secs_f64((nanos / 1e9).max(1e-9)))
+    }
+
+    /// [`latency`](Self::latency) as picks compare it: in nanoseconds, 0 while nothing was measured.
+    pub(crate) fn latency_nanos(&self, now: Mono) -> f64 {
+        let nanos = f64::from_bits(self.hot.latency.load(Relaxed));
         // A try in flight that has taken longer than the estimate is news that has not arrived yet; fading then would
         // make a frozen worker look better every second. With nothing in flight, fading is what brings it back.
-        let faded = if self.in_flight() > 0 { nanos } else { nanos * keep(age) };
-        Some(Span::from_secs_f64((faded / 1e9).max(1e-9)))
+        if nanos <= 0.0 || self.in_flight() > 0 {
+            return nanos;
+        }
+        nanos * keep(now.since(Mono::from_nanos(self.hot.latency_at.load(Relaxed))))
     }
 
     /// The latency the worker reported, if the report is fresh and named one.
     #[must_use]
     pub fn reported_latency(&self, now: Mono) -> Option<Span> {
-        let nanos = self.report.latency.load(Relaxed);
+        let nanos = self.hot.report.latency.load(Relaxed);
         (nanos > 0 && self.report_age(now).is_some_and(|age| age <= REPORT_LIFE)).then_some(Span::from_nanos(nanos))
     }
 
@@ -126,39 +154,71 @@ impl Load {
         (seen.total - seen.marked + 1) as f64 / (seen.total + 1) as f64
     }
 
+    /// `1 / success^2`. Ten buckets a candidate would be too dear for each pick, so the sum is kept and counted anew
+    /// with each outcome that may change it, and when a second has passed.
+    #[expect(clippy::cast_possible_truncation, reason = "the low half holds the number")]
+    pub(crate) fn penalty(&self, now: Mono) -> f64 {
+        let kept = self.hot.penalty.load(Relaxed);
+        if kept >> 32 == penalty_second(now) {
+            return f64::from(f32::from_bits(kept as u32));
+        }
+        self.count_penalty(now)
+    }
+
+    #[cold]
+    #[expect(clippy::cast_possible_truncation, reason = "seven digits are plenty for a factor")]
+    fn count_penalty(&self, now: Mono) -> f64 {
+        let success = self.success(now);
+        let penalty = (1.0 / (success * success)) as f32;
+        self.hot.penalty.store((penalty_second(now) << 32) | u64::from(penalty.to_bits()), Relaxed);
+        f64::from(penalty)
+    }
+
     /// Takes the fields of a checked report that picks use; `in_flight` and `latency` as the worker says them.
     pub fn hear(&self, now: Mono, in_flight: Option<u32>, latency: Option<Span>) {
         let own = self.in_flight();
-        self.report.own.store(own, Relaxed);
-        self.report.in_flight.store(in_flight.unwrap_or(own), Relaxed);
-        self.report.latency.store(latency.map_or(0, Span::as_nanos), Relaxed);
-        self.report.at.store(now.as_nanos().saturating_add(1), Relaxed);
+        self.hot.report.own.store(own, Relaxed);
+        self.hot.report.in_flight.store(in_flight.unwrap_or(own), Relaxed);
+        self.hot.report.latency.store(latency.map_or(0, Span::as_nanos), Relaxed);
+        self.hot.report.at.store(now.as_nanos().saturating_add(1), Relaxed);
     }
 
     /// Age of the newest report; `None` when none came yet.
     #[must_use]
     pub fn report_age(&self, now: Mono) -> Option<Span> {
-        let at = self.report.at.load(Relaxed);
+        let at = self.hot.report.at.load(Relaxed);
         (at > 0).then(|| now.since(Mono::from_nanos(at - 1)))
+    }
+
+    fn ended(&self, now: Mono, took: Span, failed: bool) {
+        self.outcomes.count(now, failed);
+        #[expect(clippy::float_cmp, reason = "exactly 1 while nothing failed, and then one more success keeps it so")]
+        if failed || self.penalty(now) != 1.0 {
+            self.count_penalty(now);
+        }
+        let answers = self.hot.answers.load(Relaxed);
+        if answers < WARM {
+            self.hot.answers.store(answers + 1, Relaxed);
+        }
+        self.sample(now, took);
     }
 
     fn sample(&self, now: Mono, took: Span) {
         let sample = took.as_nanos().max(1) as f64;
-        let old = f64::from_bits(self.latency.load(Relaxed));
-        let age = now.since(Mono::from_nanos(self.latency_at.load(Relaxed)));
+        let old = f64::from_bits(self.hot.latency.load(Relaxed));
         let new = if sample >= old {
             sample
         } else {
-            let kept = keep(age);
+            let kept = keep(now.since(Mono::from_nanos(self.hot.latency_at.load(Relaxed))));
             old * kept + sample * (1.0 - kept)
         };
-        self.latency.store(new.to_bits(), Relaxed);
-        self.latency_at.store(now.as_nanos(), Relaxed);
+        self.hot.latency.store(new.to_bits(), Relaxed);
+        self.hot.latency_at.store(now.as_nanos(), Relaxed);
     }
 
     /// A try that was given up after `took`: the worker is at least that slow. Never makes it look faster.
     fn at_least(&self, now: Mono, took: Span) {
-        if took.as_nanos() as f64 > f64::from_bits(self.latency.load(Relaxed)) {
+        if took.as_nanos() as f64 > f64::from_bits(self.hot.latency.load(Relaxed)) {
             self.sample(now, took);
         }
     }
@@ -223,8 +283,27 @@ pub const REPORT_LIFE: Span = Span::from_secs(1);
 /// What a failure costs at least. Source: balancing.md "Failure price".
 pub const FAILURE_PRICE: Span = Span::from_secs(5);
 
+/// After how many answers a worker is no longer new. Chosen: enough for the slowest of ten requests to be among them.
+pub const WARM: u32 = 10;
+
+/// What is left of an average after `age`: `e^(-age / DECAY)`, off by less than 0.02 %. A pick asks for it once a
+/// candidate, so it is a shift and a cubic instead of a call of `exp`.
 fn keep(age: Span) -> f64 {
-    libm::exp(-(age.as_nanos() as f64) / DECAY.as_nanos() as f64)
+    let halvings = (age.as_nanos() as f64 * (core::f64::consts::LOG2_E / DECAY.as_nanos() as f64)).min(1_000.0);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in 0..=1000")]
+    let whole = halvings as u64;
+    let rest = halvings - whole as f64;
+    // 2^-rest on [0, 1), exact at both ends so that there is no step where `whole` changes.
+    let part = 1.0 + rest * (CUBIC[0] + rest * (CUBIC[1] + rest * CUBIC[2]));
+    part * f64::from_bits((1_023 - whole) << 52)
+}
+
+/// Coefficients of `2^-x - 1`: exact at 0, 0.33, 0.73 and 1.
+const CUBIC: [f64; 3] = [-0.691_395, 0.230_509, -0.039_114];
+
+/// The second that [`Hot::penalty`] was counted in; never 0, the mark of an empty cell.
+const fn penalty_second(now: Mono) -> u64 {
+    (now.as_nanos() / 1_000_000_000 + 1) & 0xFFFF_FFFF
 }
 
 #[cfg(test)]

@@ -148,7 +148,7 @@ impl PoolView {
         };
         let (learned, fixed) = (serving(learned), serving(fixed));
         let ring = (pick == PickPolicy::Ring).then(|| {
-            let members = || workers.iter().map(|worker| &*worker.name).zip(fixed.as_slice().iter().copied());
+            let members = workers.iter().map(|worker| &*worker.name).zip(fixed.as_slice().iter().copied());
             let known = previous.and_then(|view| view.ring.as_ref());
             RingTable::reused(known, members)
         });

@@ -16,12 +16,16 @@
 //! one of weight 10 with three. Workers that are equally full win their draws equally often, so shares follow the
 //! weight once. No score may use the weight a third time.
 
+mod fleet;
 mod least_request;
 mod p2c;
+mod peak_ewma;
 mod policy;
+mod prequal;
 mod round_robin;
 mod sample;
 mod weighted_random;
+mod weighted_round_robin;
 
 pub mod ring;
 
@@ -63,6 +67,12 @@ impl Ask<'_> {
     fn fullness(&self, slot: usize) -> f64 {
         let load = &self.pool.workers[slot].cells.load;
         load.crowd(self.now) * self.weights.burden(slot)
+    }
+
+    /// How full it is without this request.
+    fn load(&self, slot: usize) -> f64 {
+        let load = &self.pool.workers[slot].cells.load;
+        (load.crowd(self.now) - 1.0) * self.weights.burden(slot)
     }
 
     fn picked(&self, slot: usize, why: PickReason) -> Pick {
@@ -119,20 +129,20 @@ pub enum PickReason {
         /// How many were compared.
         among: u16,
     },
-    /// Not hot, and no other cold one is faster.
+    /// Not hot, and no other cold one promised an earlier answer.
     Cold {
-        /// Its latency.
-        latency: Span,
-        /// Its fullness without this request.
+        /// Latency times fullness.
+        price: Span,
+        /// Its load without this request.
         load: f32,
         /// Over which it would have been hot.
         limit: f32,
         /// How many were cold.
         cold: u16,
     },
-    /// All were hot; it is the least full of them.
+    /// All were hot; it is the least loaded of them.
     Hot {
-        /// Its fullness without this request.
+        /// Its load without this request.
         load: f32,
         /// Over which a worker is hot.
         limit: f32,
@@ -154,7 +164,7 @@ pub enum Picker {
     /// See [`PickPolicy::RoundRobin`].
     RoundRobin(round_robin::RoundRobin),
     /// See [`PickPolicy::WeightedRoundRobin`].
-    WeightedRoundRobin(round_robin::RoundRobin),
+    WeightedRoundRobin(weighted_round_robin::WeightedRoundRobin),
     /// See [`PickPolicy::WeightedRandom`].
     WeightedRandom,
     /// See [`PickPolicy::LeastRequest`].
@@ -162,11 +172,11 @@ pub enum Picker {
     /// See [`PickPolicy::P2c`].
     P2c,
     /// See [`PickPolicy::PeakEwma`].
-    PeakEwma,
+    PeakEwma(peak_ewma::PeakEwma),
     /// See [`PickPolicy::Prequal`].
-    Prequal,
+    Prequal(prequal::Prequal),
     /// See [`PickPolicy::Ring`].
-    Ring,
+    Ring(ring::Ring),
 }
 
 impl Picker {
@@ -175,13 +185,15 @@ impl Picker {
     pub fn new(policy: PickPolicy) -> Self {
         match policy {
             PickPolicy::RoundRobin => Self::RoundRobin(round_robin::RoundRobin::default()),
-            PickPolicy::WeightedRoundRobin => Self::WeightedRoundRobin(round_robin::RoundRobin::default()),
+            PickPolicy::WeightedRoundRobin => {
+                Self::WeightedRoundRobin(weighted_round_robin::WeightedRoundRobin::default())
+            }
             PickPolicy::WeightedRandom => Self::WeightedRandom,
             PickPolicy::LeastRequest => Self::LeastRequest,
             PickPolicy::P2c => Self::P2c,
-            PickPolicy::PeakEwma => Self::PeakEwma,
-            PickPolicy::Prequal => Self::Prequal,
-            PickPolicy::Ring => Self::Ring,
+            PickPolicy::PeakEwma => Self::PeakEwma(peak_ewma::PeakEwma::default()),
+            PickPolicy::Prequal => Self::Prequal(prequal::Prequal::default()),
+            PickPolicy::Ring => Self::Ring(ring::Ring::default()),
         }
     }
 
@@ -194,19 +206,23 @@ impl Picker {
             Self::WeightedRandom => PickPolicy::WeightedRandom,
             Self::LeastRequest => PickPolicy::LeastRequest,
             Self::P2c => PickPolicy::P2c,
-            Self::PeakEwma => PickPolicy::PeakEwma,
-            Self::Prequal => PickPolicy::Prequal,
-            Self::Ring => PickPolicy::Ring,
+            Self::PeakEwma(_) => PickPolicy::PeakEwma,
+            Self::Prequal(_) => PickPolicy::Prequal,
+            Self::Ring(_) => PickPolicy::Ring,
         }
     }
 
     /// Picks a worker; `None` when nobody may be asked.
     pub fn pick(&mut self, ask: &Ask<'_>, draw: &mut Draw) -> Option<Pick> {
         match self {
-            Self::RoundRobin(policy) | Self::WeightedRoundRobin(policy) => policy.pick(ask),
-            Self::WeightedRandom | Self::Ring => weighted_random::pick(ask, draw),
+            Self::RoundRobin(policy) => policy.pick(ask),
+            Self::WeightedRoundRobin(policy) => policy.pick(ask, draw),
+            Self::WeightedRandom => weighted_random::pick(ask, draw),
             Self::LeastRequest => least_request::pick(ask, draw),
-            Self::P2c | Self::PeakEwma | Self::Prequal => p2c::pick(ask, draw),
+            Self::P2c => p2c::pick(ask, draw),
+            Self::PeakEwma(policy) => policy.pick(ask, draw),
+            Self::Prequal(policy) => policy.pick(ask, draw),
+            Self::Ring(policy) => policy.pick(ask, draw),
         }
     }
 }
@@ -222,3 +238,6 @@ pub const MOST_TRIES: usize = 4;
 
 /// Slots tried by one request.
 pub type Tried = ArrayVec<usize, MOST_TRIES>;
+
+#[cfg(test)]
+mod tests;
