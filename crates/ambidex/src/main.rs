@@ -1,7 +1,11 @@
 //! The binary: subcommands, the configuration file, and the wiring of gateway and coordinator into one process.
 
+mod api;
 mod cli;
 mod config;
+mod demo;
+mod env;
+mod run;
 
 use std::process::ExitCode;
 

@@ -4,7 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
-use super::{End, Output, answer, colored, complain};
+use serde_json::{Value, json};
+
+use super::change::{Consent, perform};
+use super::{AdminArguments, End, Output, answer, answer_json, colored, complain};
+use crate::api::ApiError;
 use crate::config::effective::Effective;
 use crate::config::{self, Config, diff, schema};
 
@@ -20,12 +24,26 @@ pub(super) enum ConfigCommand {
         #[arg(long)]
         effective: bool,
     },
-    /// What two configurations do differently.
+    /// What two configurations do differently: two files, or the running gateway and a file.
     Diff {
-        /// The configuration file to start from.
+        /// The configuration file to start from; the only one is compared with the running gateway.
         from: PathBuf,
         /// The one to compare it with.
-        to: PathBuf,
+        to: Option<PathBuf>,
+        #[command(flatten)]
+        admin: AdminArguments,
+    },
+    /// The configurations that the running gateway has had.
+    History {
+        #[command(flatten)]
+        admin: AdminArguments,
+    },
+    /// Make the running gateway go back to the configuration before the current one.
+    Rollback {
+        #[command(flatten)]
+        consent: Consent,
+        #[command(flatten)]
+        admin: AdminArguments,
     },
     /// The table of all defaults, generated from the code.
     #[command(hide = true)]
@@ -36,20 +54,26 @@ pub(super) enum ConfigCommand {
     },
 }
 
-pub(super) fn run(command: &ConfigCommand, output: Output) -> End {
+pub(super) fn run(command: &ConfigCommand, output: Output) -> Result<End, ApiError> {
     match command {
         ConfigCommand::Schema => match output {
             Output::Text => answer(&schema::text()),
-            Output::Json => answer(&format!("{:#}\n", schema::json())),
+            Output::Json => answer_json(&schema::json()),
         },
         ConfigCommand::Defaults { markdown: true } => answer(&schema::markdown()),
         ConfigCommand::Defaults { markdown: false } => {
-            answer(&format!("{:#}\n", serde_json::json!({"schema_version": 1, "keys": schema::keys()})));
+            answer_json(&json!({"schema_version": 1, "keys": schema::keys()}));
         }
-        ConfigCommand::Show { file, effective } => return show(file, *effective, output),
-        ConfigCommand::Diff { from, to } => return compare(from, to, output),
+        ConfigCommand::Show { file, effective } => return Ok(show(file, *effective, output)),
+        ConfigCommand::Diff { from, to, admin } => return compare(from, to.as_deref(), admin, output),
+        ConfigCommand::History { admin } => return history(admin, output),
+        ConfigCommand::Rollback { consent, admin } => {
+            let api = admin.api()?;
+            let what = "go back to the configuration before the current one";
+            return perform(&api, what, "/api/v1/config/rollback", &json!({}), consent, output);
+        }
     }
-    End::Worked
+    Ok(End::Worked)
 }
 
 fn show(path: &Path, with_origins: bool, output: Output) -> End {
@@ -60,24 +84,42 @@ fn show(path: &Path, with_origins: bool, output: Output) -> End {
         (Output::Text, false) => answer(&effective.yaml(false)),
         (Output::Json, true) => {
             let values: Vec<_> = effective.leaves.values().collect();
-            answer(&format!("{:#}\n", serde_json::json!({"schema_version": 1, "values": values})));
+            answer_json(&json!({"schema_version": 1, "values": values}));
         }
         (Output::Json, false) => {
-            answer(&format!("{:#}\n", serde_json::json!({"schema_version": 1, "config": effective.value})));
+            answer_json(&json!({"schema_version": 1, "config": effective.value}));
         }
     }
     End::Worked
 }
 
-fn compare(from: &Path, to: &Path, output: Output) -> End {
-    let (Some(from), Some(to)) = (loaded(from), loaded(to)) else { return End::Wrong };
-    let changes = diff::between(&Effective::of(&from).value, &Effective::of(&to).value);
+fn compare(from: &Path, to: Option<&Path>, admin: &AdminArguments, output: Output) -> Result<End, ApiError> {
+    let (old, new) = match to {
+        Some(to) => (values(from), values(to)),
+        // What runs is what a file would change.
+        None => (admin.api()?.get("/api/v1/config")?.get("config").cloned(), values(from)),
+    };
+    let (Some(old), Some(new)) = (old, new) else { return Ok(End::Wrong) };
+    let changes = diff::between(&old, &new);
     match output {
         Output::Text if changes.is_empty() => answer("no difference\n"),
         Output::Text => answer(&diff::text(&changes)),
-        Output::Json => answer(&format!("{:#}\n", serde_json::json!({"schema_version": 1, "changes": changes}))),
+        Output::Json => answer_json(&json!({"schema_version": 1, "changes": changes})),
     }
-    End::Worked
+    Ok(End::Worked)
+}
+
+fn values(path: &Path) -> Option<Value> {
+    loaded(path).map(|config| Effective::of(&config).value)
+}
+
+fn history(admin: &AdminArguments, output: Output) -> Result<End, ApiError> {
+    let said = admin.api()?.get("/api/v1/config/history")?;
+    match output {
+        Output::Json => answer_json(&said),
+        Output::Text => answer(&format!("{said:#}\n")),
+    }
+    Ok(End::Worked)
 }
 
 /// A usable configuration; else what is wrong with it has been said.

@@ -2,16 +2,26 @@
 //!
 //! Exit codes: 0 it worked; 1 it did not; 2 the command or the configuration is wrong.
 
+mod ask;
+mod change;
 mod check;
 mod config;
+mod lab;
+mod serve;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use ambidex_core::time::Span;
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+
+use crate::api::{Api, ApiError};
+use crate::{demo, env};
 
 /// A gateway whose weights follow what its workers can carry, and that says why.
+///
+/// Exit codes: 0 it worked; 1 it did not; 2 the command or the configuration is wrong.
 #[derive(Debug, Parser)]
 #[command(name = "ambidex", version, disable_help_subcommand = true)]
 struct Cli {
@@ -34,14 +44,70 @@ pub(crate) enum Output {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the gateway and the coordinator of a configuration file.
+    Run {
+        /// The configuration file.
+        file: PathBuf,
+    },
+    /// Run a gateway in front of workers, without a file.
+    Proxy(serve::ProxyArguments),
+    /// Show it: unlike workers, load, gateway and dashboard, all in this process.
+    Demo {
+        /// End by itself after this long.
+        #[arg(long = "for", value_name = "DURATION")]
+        length: Option<Span>,
+    },
     /// Check a configuration file without using it.
     Check {
         /// The configuration file.
         file: PathBuf,
     },
-    /// What can be configured, what is, and how two configurations differ.
+    /// What can be configured, what is, what was, and how two configurations differ.
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// The workers of a running gateway, with their weights and why.
+    Workers(AdminArguments),
+    /// Why something is as it is.
+    #[command(subcommand)]
+    Explain(ask::ExplainCommand),
+    /// What the coordinator decided.
+    Decisions(ask::DecisionsArguments),
+    /// Give a worker nothing new; it finishes what it has.
+    Drain(change::WorkerArguments),
+    /// Give a drained worker traffic again.
+    Undrain(change::WorkerArguments),
+    /// Hold a worker's weight where you say.
+    Pin(change::PinArguments),
+    /// Let the loop decide a worker's weight again.
+    Unpin(change::WorkerArguments),
+    /// Hold all weights of a pool where they are.
+    Freeze(change::PoolArguments),
+    /// Let the loop decide the weights of a pool again.
+    Unfreeze(change::PoolArguments),
+    /// Parts of the laboratory: programmable workers, and load.
+    #[command(subcommand)]
+    Lab(lab::LabCommand),
+    /// A completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// The version of this binary.
+    Version,
+}
+
+/// Which gateway is asked.
+#[derive(Debug, Args)]
+pub(crate) struct AdminArguments {
+    /// The admin API of the gateway. Default: `$AMBIDEX_ADMIN`, else 127.0.0.1:9901.
+    #[arg(long, value_name = "URL")]
+    admin: Option<String>,
+}
+
+impl AdminArguments {
+    fn api(&self) -> Result<Api, ApiError> {
+        Api::at(self.admin.as_deref())
+    }
 }
 
 /// How a command ended.
@@ -66,12 +132,50 @@ impl From<End> for ExitCode {
 }
 
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match cli.command {
-        Command::Check { file } => check::run(&file, cli.output),
-        Command::Config(command) => config::run(&command, cli.output),
+    let Cli { output, command } = Cli::parse();
+    let asked = match command {
+        Command::Run { file } => Ok(serve::run(&file)),
+        Command::Proxy(arguments) => Ok(serve::proxy(&arguments)),
+        Command::Demo { length } => Ok(demo::run(length)),
+        Command::Check { file } => Ok(check::run(&file, output)),
+        Command::Config(command) => config::run(&command, output),
+        Command::Workers(admin) => ask::workers(&admin, output),
+        Command::Explain(command) => ask::explain(&command, output),
+        Command::Decisions(arguments) => ask::decisions(&arguments, output),
+        Command::Drain(arguments) => change::worker("drain", &arguments, output),
+        Command::Undrain(arguments) => change::worker("undrain", &arguments, output),
+        Command::Pin(arguments) => change::pin(&arguments, output),
+        Command::Unpin(arguments) => change::worker("unpin", &arguments, output),
+        Command::Freeze(arguments) => change::pool("freeze", &arguments, output),
+        Command::Unfreeze(arguments) => change::pool("unfreeze", &arguments, output),
+        Command::Lab(command) => Ok(lab::run(&command, output)),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "ambidex", &mut script);
+            answer(&String::from_utf8_lossy(&script));
+            Ok(End::Worked)
+        }
+        Command::Version => {
+            version(output);
+            Ok(End::Worked)
+        }
+    };
+    match asked {
+        Ok(end) => end.into(),
+        Err(error) => {
+            complain(&format!("{error}\n"));
+            let wrong = matches!(error, ApiError::Url(_));
+            if wrong { End::Wrong } else { End::Failed }.into()
+        }
     }
-    .into()
+}
+
+fn version(output: Output) {
+    let version = env!("CARGO_PKG_VERSION");
+    match output {
+        Output::Text => answer(&format!("ambidex {version}\n")),
+        Output::Json => answer_json(&serde_json::json!({"schema_version": 1, "version": version})),
+    }
 }
 
 /// Writes an answer. Whoever reads it may leave early (`| head`); that is no error.
@@ -79,14 +183,19 @@ pub(crate) fn answer(text: &str) {
     let _ = io::stdout().lock().write_all(text.as_bytes());
 }
 
+/// Writes an answer for programs.
+pub(crate) fn answer_json(value: &serde_json::Value) {
+    answer(&format!("{value:#}\n"));
+}
+
 /// Writes what went wrong.
 pub(crate) fn complain(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Whether errors are read by a person on a terminal.
+/// Whether errors are read by a person on a terminal that shows colours.
 pub(crate) fn colored() -> bool {
-    io::stderr().is_terminal()
+    io::stderr().is_terminal() && !env::colorless()
 }
 
 /// `1 pool`, `2 pools`.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use ambidex_core::balance::{Balance, PickPolicy};
+
 use super::file::File;
 use super::problem::Problem;
 use super::reader::unknown;
@@ -14,7 +16,10 @@ pub(crate) fn across(file: &File, tree: &Node) -> Vec<Problem> {
     checks.something_to_do();
     checks.routes_name_pools();
     checks.addresses_differ();
+    checks.rings_have_keys();
     checks.pools_are_used();
+    checks.routes_are_reached();
+    checks.admin_stays_inside();
     checks.found.sort_by_key(|problem| (problem.mark.line, problem.mark.column));
     checks.found
 }
@@ -30,6 +35,12 @@ impl Checks<'_> {
     fn error(&mut self, path: &str, message: String, help: Option<String>) {
         let place = self.nearest(path);
         self.found.push(Problem::error(place, path, message, help));
+    }
+
+    /// The same for what can be used and is probably not meant.
+    fn warning(&mut self, path: &str, message: String, help: Option<String>) {
+        let place = self.nearest(path);
+        self.found.push(Problem::warning(place, path, message, help));
     }
 
     fn nearest(&self, path: &str) -> super::Mark {
@@ -58,8 +69,8 @@ impl Checks<'_> {
 
     fn routes_name_pools(&mut self) {
         for (at, route) in self.file.routes.iter().enumerate() {
-            if !self.file.pools.contains_key(&route.pool) {
-                let (message, help) = unknown("pool", &route.pool, self.file.pools.keys().map(String::as_str));
+            if !self.file.pools.contains_key(route.pool()) {
+                let (message, help) = unknown("pool", route.pool(), self.file.pools.keys().map(String::as_str));
                 self.error(&under(&item("routes", at), "pool"), message, help);
             }
         }
@@ -67,9 +78,15 @@ impl Checks<'_> {
 
     fn addresses_differ(&mut self) {
         let mut taken: BTreeMap<String, String> = BTreeMap::new();
-        taken.insert(self.file.admin.address.to_string(), "admin.address".to_owned());
+        if let Some(admin) = self.file.admin.on() {
+            taken.insert(admin.address.to_string(), "admin.address".to_owned());
+        }
         for (at, listener) in self.file.listeners.iter().enumerate() {
             let path = under(&item("listeners", at), "address");
+            // The system gives each of these a port of its own.
+            if listener.address().to_string().ends_with(":0") {
+                continue;
+            }
             if let Some(holder) = taken.insert(listener.address().to_string(), path.clone()) {
                 let message = format!("`{}` is the address of `{holder}` already", listener.address());
                 self.error(&path, message, Some("give each its own address and port".to_owned()));
@@ -83,12 +100,61 @@ impl Checks<'_> {
             return;
         }
         for name in self.file.pools.keys() {
-            if !self.file.routes.iter().any(|route| route.pool == *name) {
+            if !self.file.routes.iter().any(|route| route.pool() == name) {
                 let path = under("pools", name);
-                let mark = self.nearest(&path);
                 let help = Some(format!("add a route with `pool: {name}`, or remove the pool"));
-                self.found.push(Problem::warning(mark, &path, format!("no route leads to pool `{name}`"), help));
+                self.warning(&path, format!("no route leads to pool `{name}`"), help);
             }
+        }
+    }
+
+    /// A ring places by the request's key: without one every request would go by lot, which is not what was asked for.
+    fn rings_have_keys(&mut self) {
+        for (at, route) in self.file.routes.iter().enumerate() {
+            let Some(pool) = self.file.pools.get(route.pool()) else { continue };
+            let path = item("routes", at);
+            let key = under(&path, "key");
+            let has_key = self.places.contains_key(key.as_str());
+            let ring = pool.balance == Balance::Fixed(PickPolicy::Ring);
+            if ring && !has_key {
+                let message = format!("pool `{}` picks by `ring`, and this route has no key", route.pool());
+                self.error(
+                    &path,
+                    message,
+                    Some("add `key: client-ip`, `key: path` or `key: {header: NAME}`".to_owned()),
+                );
+            } else if has_key && !ring {
+                let message = format!("the key is not used: pool `{}` does not pick by `ring`", route.pool());
+                let help = format!("set `balance: ring` in pool `{}`, or remove the key", route.pool());
+                self.warning(&key, message, Some(help));
+            }
+        }
+        if self.file.routes.is_empty() {
+            let mut pools = self.file.pools.iter();
+            if let Some((name, _)) = pools.find(|(_, pool)| pool.balance == Balance::Fixed(PickPolicy::Ring)) {
+                let message = format!("pool `{name}` picks by `ring`, and no route gives it a key");
+                let help = format!("add `routes: [{{pool: {name}, key: client-ip}}]`");
+                self.error(&under(&under("pools", name), "balance"), message, Some(help));
+            }
+        }
+    }
+
+    fn routes_are_reached(&mut self) {
+        let narrow = |at: usize| self.places.contains_key(under(&item("routes", at), "match").as_str());
+        let Some(all) = (0..self.file.routes.len()).find(|at| !narrow(*at)) else { return };
+        if all + 1 < self.file.routes.len() {
+            let message = format!("no request comes here: `routes[{all}]` has no match and takes all");
+            self.warning(&item("routes", all + 1), message, Some("put the route without a match last".to_owned()));
+        }
+    }
+
+    fn admin_stays_inside(&mut self) {
+        if let Some(admin) = self.file.admin.on()
+            && !admin.address.ip().is_loopback()
+        {
+            let message = format!("the admin API at {} can be reached from other machines, without TLS", admin.address);
+            let help = "listen on 127.0.0.1, and let something that speaks TLS and knows its users stand before it";
+            self.warning("admin.address", message, Some(help.to_owned()));
         }
     }
 }

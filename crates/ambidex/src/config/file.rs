@@ -1,15 +1,18 @@
 //! The sections of the file. Each section's type belongs to the crate that uses it; this one only puts them together.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::num::NonZeroU16;
 
 use ambidex_control::config::{AdminConfig, JournalConfig, PoolMembers, Reports};
 use ambidex_core::balance::Balance;
 use ambidex_core::guard::breaker::BreakerConfig;
 use ambidex_core::plan::PlanConfig;
-use ambidex_gateway::config::{AccessLog, Listener, Tracing};
+use ambidex_gateway::config::{AccessLog, Listener, Route, Tracing, UpstreamTransport};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::cli::counted;
 
@@ -24,9 +27,9 @@ pub(crate) struct File {
     /// Which request goes to which pool; the first that matches wins. Default: all to the only pool; source: ours.
     #[serde(default)]
     pub(crate) routes: Vec<Route>,
-    /// The admin API and the dashboard.
+    /// The admin API and the dashboard, or `off`.
     #[serde(default)]
-    pub(crate) admin: AdminConfig,
+    pub(crate) admin: Admin,
     /// Log of the process, written to standard error.
     #[serde(default)]
     pub(crate) log: Log,
@@ -73,14 +76,68 @@ pub(crate) struct Pool {
     /// When a worker is kept from traffic for a while.
     #[serde(default)]
     pub(crate) breaker: BreakerConfig,
+    /// How connections to the workers are made and kept.
+    #[serde(default)]
+    pub(crate) upstream: UpstreamTransport,
 }
 
-/// One route.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Route {
-    /// The pool that serves it.
-    pub(crate) pool: String,
+/// The admin API and the dashboard, or that there are none.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum Admin {
+    /// None: written `off`.
+    Off(Off),
+    /// As these settings say.
+    On(AdminConfig),
+}
+
+/// The word `off`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Off {
+    /// Nothing of it.
+    Off,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self::On(AdminConfig::default())
+    }
+}
+
+impl Admin {
+    /// Its settings, when there is one.
+    pub(crate) fn on(&self) -> Option<&AdminConfig> {
+        match self {
+            Self::Off(_) => None,
+            Self::On(config) => Some(config),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Admin {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OffOrMap;
+        impl<'de> Visitor<'de> for OffOrMap {
+            type Value = Admin;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`off` or a map of keys and values")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Admin, E> {
+                match text {
+                    "off" => Ok(Admin::Off(Off::Off)),
+                    other => Err(E::invalid_value(de::Unexpected::Str(other), &self)),
+                }
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Admin, A::Error> {
+                AdminConfig::deserialize(MapAccessDeserializer::new(map)).map(Admin::On)
+            }
+        }
+        deserializer.deserialize_any(OffOrMap)
+    }
 }
 
 /// Log of the process.

@@ -17,9 +17,12 @@ mod tree;
 use std::io::Read as _;
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
+
 pub(crate) use file::File;
 pub(crate) use problem::{Findings, Severity};
 use problem::{Mark, Problem};
+pub(crate) use reader::unknown;
 use tree::Node;
 
 /// A configuration that can be used, with what is known about its places.
@@ -47,6 +50,26 @@ pub(crate) fn load(path: &Path) -> Result<Config, Findings> {
             Err(Findings { file: name, text, problems: vec![problem] })
         }
     }
+}
+
+/// Reads any type from text that is written as a configuration is; `name` is what it is called in messages.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn read_as<T: DeserializeOwned>(name: &str, text: String) -> Result<T, Findings> {
+    let read = match Node::parse(&text) {
+        Ok(tree) => reader::read(&tree),
+        Err(problem) => Err(vec![problem]),
+    };
+    read.map_err(|problems| Findings { file: name.to_owned(), text, problems })
+}
+
+/// Checks what was made of the command line's arguments.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn check_command_line(text: String) -> Result<Config, Findings> {
+    check("the command line", text).map(|config| Config { from_command_line: true, ..config })
 }
 
 /// Checks a file's text; `name` is what it is called in messages.

@@ -1,0 +1,73 @@
+//! `ambidex run FILE` and `ambidex proxy ..`: from what was given to a configuration, and on to [`crate::run`].
+
+use std::path::Path;
+
+use clap::Args;
+
+use super::{End, colored, complain};
+use crate::config::{self, Config};
+use crate::run;
+
+#[derive(Debug, Args)]
+pub(super) struct ProxyArguments {
+    /// Where clients connect: `IP:PORT`, `:PORT` or `unix:/PATH`. May be given several times.
+    #[arg(long, value_name = "ADDRESS", required = true)]
+    listen: Vec<String>,
+    /// A worker's URL. May be given several times.
+    #[arg(long, value_name = "URL", required = true)]
+    to: Vec<String>,
+    /// Threads that serve requests. Default: one for each core.
+    #[arg(long)]
+    threads: Option<u16>,
+    /// How a worker is picked. Default: auto.
+    #[arg(long, value_name = "POLICY")]
+    balance: Option<String>,
+    /// How weights are learned. Default: capacity.
+    #[arg(long, value_name = "POLICY")]
+    weights: Option<String>,
+    /// Where the admin API and the dashboard listen, or `off`. Default: 127.0.0.1:9901.
+    #[arg(long, value_name = "ADDRESS")]
+    admin: Option<String>,
+}
+
+pub(super) fn run(path: &Path) -> End {
+    match super::config::loaded(path) {
+        Some(config) => run::run(config, Some(path)),
+        None => End::Wrong,
+    }
+}
+
+pub(super) fn proxy(arguments: &ProxyArguments) -> End {
+    match arguments.config() {
+        Some(config) => run::run(config, None),
+        None => End::Wrong,
+    }
+}
+
+impl ProxyArguments {
+    /// The file that says the same, read like one: so there is one way in, and one kind of error.
+    fn config(&self) -> Option<Config> {
+        use serde_json::{Map, Value, json};
+        let listeners: Vec<Value> = self.listen.iter().map(|address| json!({"address": address})).collect();
+        let mut pool = Map::from_iter([("workers".to_owned(), json!(self.to))]);
+        for (key, value) in [("balance", &self.balance), ("weights", &self.weights)] {
+            if let Some(value) = value {
+                pool.insert(key.to_owned(), json!(value));
+            }
+        }
+        let mut file = json!({"listeners": listeners, "pools": {"main": pool}});
+        if let Some(threads) = self.threads {
+            file["threads"] = json!(threads);
+        }
+        if let Some(admin) = &self.admin {
+            file["admin"] = if admin == "off" { json!("off") } else { json!({"address": admin}) };
+        }
+        match config::check_command_line(format!("{file:#}")) {
+            Ok(config) => Some(config),
+            Err(findings) => {
+                complain(&findings.render(colored()));
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! The environment, read here and nowhere else.
+//!
+//! | variable | what it says |
+//! |---|---|
+//! | `AMBIDEX_DATA` | folder of the journal, the history and the token; default `./ambidex-data` |
+//! | `AMBIDEX_TOKEN_FILE` | file with the token of the admin API; default: in the data folder |
+//! | `AMBIDEX_ADMIN` | URL of the admin API for the commands that ask it; `--admin` wins |
+//! | `NO_COLOR` | set and not empty: no colours |
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// The data folder, as configured by `journal.path`, else by the environment, else the default.
+pub(crate) fn data_folder(configured: Option<&PathBuf>) -> PathBuf {
+    let from_environment = || read("AMBIDEX_DATA").map(PathBuf::from);
+    configured.cloned().or_else(from_environment).unwrap_or_else(|| PathBuf::from("ambidex-data"))
+}
+
+/// The token's file, when the environment names one.
+pub(crate) fn token_file() -> Option<PathBuf> {
+    read("AMBIDEX_TOKEN_FILE").map(PathBuf::from)
+}
+
+/// Where the admin API is, when the environment says so.
+pub(crate) fn admin() -> Option<String> {
+    read("AMBIDEX_ADMIN").and_then(|text| text.into_string().ok())
+}
+
+/// Whether the user wants no colours.
+pub(crate) fn colorless() -> bool {
+    read("NO_COLOR").is_some()
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+fn read(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
