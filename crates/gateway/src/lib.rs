@@ -3,3 +3,12 @@
 //! For: the binary, which hands it a checked configuration and the [`View`](ambidex_core::view::View) of the pools.
 
 pub mod config;
+mod front;
+mod gateway;
+mod listen;
+mod serve;
+mod thread;
+
+pub use gateway::{Gateway, GatewayError, GatewayStats, Shared};
+pub use listen::counters::ListenerStats;
+pub use listen::socket::BindError;

@@ -1,0 +1,42 @@
+//! Who is at the other end of a connection, and by which door it came.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::Settings;
+use super::bell::Ear;
+
+/// What the request path knows of a connection.
+#[derive(Debug)]
+#[allow(dead_code, reason = "the request path follows")]
+pub(crate) struct Peer {
+    /// The client's address: the socket's, or what the PROXY protocol says. `None` for a Unix socket.
+    pub(crate) client: Option<SocketAddr>,
+    /// The address that the client connected to. `None` for a Unix socket.
+    pub(crate) local: Option<SocketAddr>,
+    /// The listener's settings as they were when the connection came.
+    pub(crate) settings: Arc<Settings>,
+    /// What was agreed by TLS, if it was spoken.
+    pub(crate) tls: Option<Agreed>,
+    /// Ends when the connection should finish: answer what is under way, with `Connection: close` or GOAWAY, and close.
+    pub(crate) leaving: Ear,
+}
+
+/// What was agreed by TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Agreed {
+    /// The protocol, by ALPN.
+    pub(crate) protocol: Protocol,
+    /// The name that the client asked for.
+    pub(crate) name: Option<Arc<str>>,
+}
+
+/// What is spoken on a connection, as far as TLS says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "TLS follows")]
+pub(crate) enum Protocol {
+    /// HTTP/2 was agreed.
+    Http2,
+    /// HTTP/1.1 was agreed, or nothing.
+    Http1,
+}
