@@ -9,10 +9,10 @@ use tempfile::TempDir;
 /// A bad file, and what `check` says first of it.
 struct Case {
     file: &'static str,
-    says: &'static str,
+    says: &'static [&'static str],
 }
 
-const fn case(file: &'static str, says: &'static str) -> Case {
+const fn case(file: &'static str, says: &'static [&'static str]) -> Case {
     Case { file, says }
 }
 
@@ -31,7 +31,8 @@ fn a_bad_file_is_refused_with_its_line_its_column_and_what_would_be_right() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-fn compare(file: &str, says: &str, wrong: &mut Vec<String>) {
+fn compare(file: &str, says: &[&str], wrong: &mut Vec<String>) {
+    let says = says.join("\n");
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().join("gw.yaml");
     fs::write(&path, file).expect("written");
@@ -46,36 +47,767 @@ fn check(path: &Path) -> Output {
     Command::new(env!("CARGO_BIN_EXE_ambidex")).arg("check").arg(path).output().expect("the binary runs")
 }
 
+fn refused(path: &Path) -> String {
+    let output = check(path);
+    assert_eq!(output.status.code(), Some(1));
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn what_is_no_readable_file_is_refused_by_name() {
+    let folder = TempDir::new().expect("a folder");
+    let missing = folder.path().join("missing.yaml");
+    assert!(refused(&missing).contains("missing.yaml:1:1: error: there is no such file"));
+    assert!(refused(folder.path()).contains(":1:1: error: this is a directory"));
+    let binary = folder.path().join("binary.yaml");
+    fs::write(&binary, b"listeners:\n  - \xff\n").expect("written");
+    assert!(refused(&binary).contains("binary.yaml:2:5: error: byte 0xff is not UTF-8"));
+    let huge = folder.path().join("huge.yaml");
+    fs::write(&huge, vec![b'#'; (4 << 20) + 1]).expect("written");
+    assert!(refused(&huge).contains("huge.yaml:1:1: error: the file is larger than 4 MiB"));
+}
+
+#[test]
+fn all_mistakes_are_reported_at_once_and_none_twice() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("gw.yaml");
+    let file = "\
+listeners:
+  - {address: localhost, header_timeout: 10}
+  - {idle_timeout: 1s}
+pools:
+  api: {workers: [ftp://a], weights: {floor: 70%, cap: 300%, polcy: x}, balance: fast}
+admin: {adress: x}
+routes: [{pool: apy, retries: many}]
+";
+    fs::write(&path, file).expect("written");
+    let said = refused(&path);
+    let places: Vec<&str> = said
+        .lines()
+        .filter_map(|line| line.split_once("gw.yaml:")?.1.split_once(": error: "))
+        .map(|(place, _)| place)
+        .collect();
+    let all = ["2:15", "2:42", "3:5", "5:19", "5:46", "5:56", "5:62", "5:82", "6:9", "7:31"];
+    assert_eq!(places, all, "{said}");
+}
+
+#[test]
+fn a_mistake_is_the_same_for_programs() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("gw.yaml");
+    fs::write(&path, format!("{GOOD}lgo: {{}}\n")).expect("written");
+    let output = Command::new(env!("CARGO_BIN_EXE_ambidex"))
+        .args(["check", "--output", "json"])
+        .arg(&path)
+        .output()
+        .expect("the binary runs");
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let problem = &said["problems"][0];
+    assert_eq!((&problem["line"], &problem["column"], &problem["path"]), (&6.into(), &1.into(), &"lgo".into()));
+    assert_eq!((&problem["help"], &said["ok"]), (&"did you mean `log`?".into(), &false.into()));
+}
+
 const WHOLE_FILES: &[Case] = &[
     case(
         "",
-        "gw.yaml:1:1: error: the file is empty\n   = start with `listeners:`, `pools:` and `routes:`; see docs/configuration.md",
+        &[
+            "gw.yaml:1:1: error: the file is empty",
+            "   = start with `listeners:`, `pools:` and `routes:`; see docs/configuration.md",
+        ],
     ),
     case(
         "# nothing\n",
-        "gw.yaml:1:1: error: the file is empty\n 1 | # nothing\n   | ^\n   = start with `listeners:`, `pools:` and `routes:`; see docs/configuration.md",
+        &[
+            "gw.yaml:1:1: error: the file is empty",
+            " 1 | # nothing",
+            "   | ^",
+            "   = start with `listeners:`, `pools:` and `routes:`; see docs/configuration.md",
+        ],
     ),
     case(
+        "x\n",
+        &["gw.yaml:1:1: error: `x` does not fit here", " 1 | x", "   | ^", "   = expected a map of keys and values"],
+    ),
+    case(
+        "- a\n",
+        &[
+            "gw.yaml:1:1: error: a list does not fit here",
+            " 1 | - a",
+            "   | ^",
+            "   = expected a map of keys and values",
+        ],
+    ),
+    case("[1, 2\n", &["gw.yaml:1:1: error: unclosed bracket '['", " 1 | [1, 2", "   | ^"]),
+    case(
         "listeners:\n\t- address: 127.0.0.1:8080\n",
-        "gw.yaml:2:2: error: tabs disallowed within this context (block indentation)\n 2 |  - address: 127.0.0.1:8080\n   |  ^\n   = YAML is indented by spaces: replace the tab",
+        &[
+            "gw.yaml:2:2: error: tabs disallowed within this context (block indentation)",
+            " 2 |  - address: 127.0.0.1:8080",
+            "   |  ^",
+            "   = YAML is indented by spaces: replace the tab",
+        ],
     ),
     case(
         "pools: {}\npools: {}\n",
-        "gw.yaml:2:1: error: the key `pools` stands here a second time\n 2 | pools: {}\n   | ^^^^^\n   = keep one of them",
+        &[
+            "gw.yaml:2:1: error: the key `pools` stands here a second time",
+            " 2 | pools: {}",
+            "   | ^^^^^",
+            "   = keep one of them",
+        ],
+    ),
+    case(
+        "listeners: []\n---\nlisteners: []\n",
+        &[
+            "gw.yaml:3:1: error: a second document begins here",
+            " 3 | listeners: []",
+            "   | ^",
+            "   = a configuration is one document: remove the `---` and what follows",
+        ],
+    ),
+    case(
+        "listeners:\n  - address: \"127.0.0.1:8080\n",
+        &["gw.yaml:3:1: error: invalid indentation in multiline quoted scalar"],
+    ),
+    case(
+        "listeners:\n  - address: a\n pools: b\n",
+        &["gw.yaml:3:2: error: while parsing a block mapping, did not find expected key", " 3 |  pools: b", "   |  ^"],
+    ),
+    case(
+        "listeners: *nowhere\n",
+        &["gw.yaml:1:12: error: alias references unknown anchor", " 1 | listeners: *nowhere", "   |            ^"],
+    ),
+    case(
+        "a: &a [b, b]\nb: &b [*a, *a]\n",
+        &[
+            "gw.yaml:1:1: error: unknown key `a` (a)",
+            " 1 | a: &a [b, b]",
+            "   | ^",
+            "   = known: listeners, pools, routes, admin, log, access_log, tracing, journal, threads",
+        ],
+    ),
+    case(
+        "listeners: []\npools: {api: {workers: [http://127.0.0.1:9000]}}\n",
+        &[
+            "gw.yaml:1:12: error: there is no listener (listeners)",
+            " 1 | listeners: []",
+            "   |            ^",
+            "   = add one, such as `- address: 127.0.0.1:8080`",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80'}]\npools: {}\n",
+        &[
+            "gw.yaml:2:8: error: there is no pool (pools)",
+            " 2 | pools: {}",
+            "   |        ^",
+            "   = add one, such as `api: {workers: [http://127.0.0.1:9000]}`",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80'}]\n",
+        &[
+            "gw.yaml:1:1: error: `pools` is missing",
+            " 1 | listeners: [{address: ':80'}]",
+            "   | ^",
+            "   = add `pools:` here",
+        ],
+    ),
+    case(
+        "listeners:\n  - adress: 127.0.0.1:8080\npools: {api: {workers: [http://127.0.0.1:9000]}}\n",
+        &[
+            "gw.yaml:2:5: error: unknown key `adress` (listeners[0].adress)",
+            " 2 |   - adress: 127.0.0.1:8080",
+            "   |     ^^^^^^",
+            "   = did you mean `address`?",
+        ],
+    ),
+    case(
+        "listeners: {address: ':80'}\npools: {api: {workers: [http://127.0.0.1:9000]}}\n",
+        &[
+            "gw.yaml:1:12: error: a map does not fit here (listeners)",
+            " 1 | listeners: {address: ':80'}",
+            "   |            ^",
+            "   = expected a list",
+        ],
+    ),
+    case(
+        "listeners: [{address: localhost}]\npools: {api: {workers: [http://127.0.0.1:9000]}}\n",
+        &[
+            "gw.yaml:1:23: error: address `localhost` is neither IP:PORT (such as 0.0.0.0:8080 or [::]:8080), nor :PORT, nor unix:/PATH (listeners[0].address)",
+            " 1 | listeners: [{address: localhost}]",
+            "   |                       ^^^^^^^^^",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80', header_timeout: 10}]\npools: {api: {workers: [http://127.0.0.1:9000]}}\n",
+        &[
+            "gw.yaml:1:46: error: `10` is not a duration (listeners[0].header_timeout)",
+            " 1 | listeners: [{address: ':80', header_timeout: 10}]",
+            "   |                                              ^^",
+            "   = write a number and a unit, such as `500ms`, `2s` or `1m30s`",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80', idle_timeout: -1s}]\npools: {api: {workers: [http://127.0.0.1:9000]}}\n",
+        &[
+            "gw.yaml:1:44: error: `-1s` is not a duration (listeners[0].idle_timeout)",
+            " 1 | listeners: [{address: ':80', idle_timeout: -1s}]",
+            "   |                                            ^^^",
+            "   = write a number and a unit, such as `500ms`, `2s` or `1m30s`",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80', max_connections: 0}]\npools: {api: {workers: [http://127.0.0.1:9000]}}\n",
+        &[
+            "gw.yaml:1:47: error: max_connections: 0 is outside 1 to 1000000 (listeners[0].max_connections)",
+            " 1 | listeners: [{address: ':80', max_connections: 0}]",
+            "   |                                               ^",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80', max_header_bytes: 64kb}]\npools: {api: {workers: [http://127.0.0.1:9000]}}\n",
+        &[
+            "gw.yaml:1:48: error: `64kb` is not a size (listeners[0].max_header_bytes)",
+            " 1 | listeners: [{address: ':80', max_header_bytes: 64kb}]",
+            "   |                                                ^^^^",
+            "   = write bytes or a number and a unit, such as `64KiB`, `8MiB` or `1GiB`",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80', proxy_protocol: yes}]\npools: {api: {workers: [http://127.0.0.1:9000]}}\n",
+        &[
+            "gw.yaml:1:46: error: `yes` does not fit here (listeners[0].proxy_protocol)",
+            " 1 | listeners: [{address: ':80', proxy_protocol: yes}]",
+            "   |                                              ^^^",
+            "   = expected `true` or `false`",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80', trusted: [10.0.0.0/99]}]\npools: {api: {workers: [http://127.0.0.1:9000]}}\n",
+        &[
+            "gw.yaml:1:40: error: trusted: `10.0.0.0/99` is no network (listeners[0].trusted[0])",
+            " 1 | listeners: [{address: ':80', trusted: [10.0.0.0/99]}]",
+            "   |                                        ^^^^^^^^^^^",
+            "   = write an address and a prefix length, such as 10.0.0.0/8 or ::1/128",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80', upgrades: [h2c]}]\npools: {api: {workers: [http://127.0.0.1:9000]}}\n",
+        &[
+            "gw.yaml:1:41: error: upgrades: `h2c` is no protocol that can be let through (listeners[0].upgrades[0])",
+            " 1 | listeners: [{address: ':80', upgrades: [h2c]}]",
+            "   |                                         ^^^",
+            "   = write a token such as websocket (h2c never is)",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80', tls: {certificates: []}}]\npools: {api: {workers: [http://127.0.0.1:9000]}}\n",
+        &[
+            "gw.yaml:1:50: error: tls.certificates is empty (listeners[0].tls.certificates)",
+            " 1 | listeners: [{address: ':80', tls: {certificates: []}}]",
+            "   |                                                  ^",
+            "   = name at least one pair, such as {cert: site.pem, key: site.key}",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80', tls: {certificates: [{cert: a.pem}]}}]\npools: {api: {workers: [http://127.0.0.1:9000]}}\n",
+        &[
+            "gw.yaml:1:51: error: `key` is missing (listeners[0].tls.certificates[0])",
+            " 1 | listeners: [{address: ':80', tls: {certificates: [{cert: a.pem}]}}]",
+            "   |                                                   ^",
+            "   = add `key:` here",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80', tls: {certificates: [{cert: a.pem, key: a.key}], min_version: 1.1}}]\npools: {api: {workers: [http://127.0.0.1:9000]}}\n",
+        &[
+            "gw.yaml:1:92: error: unknown value `1.1` (listeners[0].tls.min_version)",
+            " 1 | cert: a.pem, key: a.key}], min_version: 1.1}}]",
+            "   |                                         ^^^",
+            "   = did you mean `1.2`?",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80'}, {address: '0.0.0.0:80'}]\npools: {api: {workers: [http://127.0.0.1:9000]}}\n",
+        &[
+            "gw.yaml:1:41: error: `0.0.0.0:80` is the address of `listeners[0].address` already (listeners[1].address)",
+            " 1 | listeners: [{address: ':80'}, {address: '0.0.0.0:80'}]",
+            "   |                                         ^^^^^^^^^^^^",
+            "   = give each its own address and port",
+        ],
+    ),
+    case(
+        "listeners: [{address: '127.0.0.1:9901'}]\npools: {api: {workers: [http://127.0.0.1:9000]}}\n",
+        &[
+            "gw.yaml:1:23: error: `127.0.0.1:9901` is the address of `admin.address` already (listeners[0].address)",
+            " 1 | listeners: [{address: '127.0.0.1:9901'}]",
+            "   |                       ^^^^^^^^^^^^^^^^",
+            "   = give each its own address and port",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80'}]\npools: {api: }\n",
+        &[
+            "gw.yaml:2:9: error: `workers` is missing (pools.api)",
+            " 2 | pools: {api: }",
+            "   |         ^^^",
+            "   = add `workers:` here",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80'}]\npools: {api: {workers: []}}\n",
+        &[
+            "gw.yaml:2:24: error: a pool needs at least one worker or source, such as `http://10.0.0.1:9000` (pools.api.workers)",
+            " 2 | pools: {api: {workers: []}}",
+            "   |                        ^",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80'}]\npools: {api: {workers: http://a:1}}\n",
+        &[
+            "gw.yaml:2:24: error: `http://a:1` does not fit here (pools.api.workers)",
+            " 2 | pools: {api: {workers: http://a:1}}",
+            "   |                        ^^^^^^^^^^",
+            "   = expected a list",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80'}]\npools: {api: {workers: [ftp://a:1]}}\n",
+        &[
+            "gw.yaml:2:25: error: `ftp://a:1` is not a worker's URL (pools.api.workers[0])",
+            " 2 | pools: {api: {workers: [ftp://a:1]}}",
+            "   |                         ^^^^^^^^^",
+            "   = write `http://HOST:PORT`, `https://HOST:PORT` or `unix:/PATH`",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80'}]\npools: {api: {workers: [http://a:1, http://a:1]}}\n",
+        &[
+            "gw.yaml:2:37: error: two workers are called `http://a:1`: names are identities within a pool (pools.api.workers[1])",
+            " 2 | pools: {api: {workers: [http://a:1, http://a:1]}}",
+            "   |                                     ^^^^^^^^^^",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80'}]\npools: {api: {workers: [{url: http://a:1, wieght: 2}]}}\n",
+        &[
+            "gw.yaml:2:43: error: unknown key `wieght` (pools.api.workers[0].wieght)",
+            " 2 | pools: {api: {workers: [{url: http://a:1, wieght: 2}]}}",
+            "   |                                           ^^^^^^",
+            "   = did you mean `weight`?",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80'}]\npools: {api: {workers: [{url: http://a:1, weight: -1}]}}\n",
+        &[
+            "gw.yaml:2:51: error: weight -1 of http://a:1 is not in (0, 10000]: to keep a worker without traffic, drain it (pools.api.workers[0].weight)",
+            " 2 | pools: {api: {workers: [{url: http://a:1, weight: -1}]}}",
+            "   |                                                   ^^",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80'}]\npools: {api: {workers: [http://169.254.169.254:80]}}\n",
+        &[
+            "gw.yaml:2:25: error: `http://169.254.169.254:80`: 169.254.169.254 is a link-local address; no request is ever sent there (pools.api.workers[0])",
+            " 2 | pools: {api: {workers: [http://169.254.169.254:80]}}",
+            "   |                         ^^^^^^^^^^^^^^^^^^^^^^^^^",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80'}]\npools: {api: {workers: [http://a:1], balance: prequel}}\n",
+        &[
+            "gw.yaml:2:47: error: unknown value `prequel` (pools.api.balance)",
+            " 2 | pools: {api: {workers: [http://a:1], balance: prequel}}",
+            "   |                                               ^^^^^^^",
+            "   = did you mean `prequal`?",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80'}]\npools: {api: {workers: [http://a:1], balance: ring}}\n",
+        &[
+            "gw.yaml:2:47: error: pool `api` picks by `ring`, and no route gives it a key (pools.api.balance)",
+            " 2 | pools: {api: {workers: [http://a:1], balance: ring}}",
+            "   |                                               ^^^^",
+            "   = add `routes: [{pool: api, key: client-ip}]`",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80'}]\npools: {api: {workers: [http://a:1], weights: capcity}}\n",
+        &[
+            "gw.yaml:2:47: error: unknown value `capcity` (pools.api.weights)",
+            " 2 | pools: {api: {workers: [http://a:1], weights: capcity}}",
+            "   |                                               ^^^^^^^",
+            "   = did you mean `capacity`?",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80'}]\npools: {api: {workers: [http://a:1], weights: {polcy: static}}}\n",
+        &[
+            "gw.yaml:2:48: error: unknown key `polcy` (pools.api.weights.polcy)",
+            " 2 | pools: {api: {workers: [http://a:1], weights: {polcy: static}}}",
+            "   |                                                ^^^^^",
+            "   = did you mean `policy`?",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80'}]\npools: {api: {workers: [http://a:1], weights: {floor: 70%}}}\n",
+        &[
+            "gw.yaml:2:55: error: `floor: 70%` cannot be (pools.api.weights.floor)",
+            " 2 | pools: {api: {workers: [http://a:1], weights: {floor: 70%}}}",
+            "   |                                                       ^^^",
+            "   = it must be 0 % to 50 % of a fair share",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80'}]\npools: {api: {workers: [http://a:1], weights: {share: 120%}}}\n",
+        &[
+            "gw.yaml:2:55: error: `120%` is not a share (pools.api.weights.share)",
+            " 2 | pools: {api: {workers: [http://a:1], weights: {share: 120%}}}",
+            "   |                                                       ^^^^",
+            "   = write a percentage such as `5%`, or a number from 0 to 1 such as `0.05`",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80'}]\npools: {api: {workers: [http://a:1], weights: {tick: 1ms}}}\n",
+        &[
+            "gw.yaml:2:54: error: `tick: 1ms` cannot be (pools.api.weights.tick)",
+            " 2 | pools: {api: {workers: [http://a:1], weights: {tick: 1ms}}}",
+            "   |                                                      ^^^",
+            "   = it must be 0.1 s to 10 s [R-W9]",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80'}]\npools: {api: {workers: [http://a:1], weights: {slew: {up: 0.5}}}}\n",
+        &[
+            "gw.yaml:2:59: error: `slew.up: 0.5` cannot be (pools.api.weights.slew.up)",
+            " 2 | pools: {api: {workers: [http://a:1], weights: {slew: {up: 0.5}}}}",
+            "   |                                                           ^^^",
+            "   = it must be a factor from 1.01 to 10",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80'}]\npools: {api: {workers: [http://a:1], breaker: {probes: 0}}}\n",
+        &[
+            "gw.yaml:2:56: error: breaker.probes is 0 (pools.api.breaker.probes)",
+            " 2 | pools: {api: {workers: [http://a:1], breaker: {probes: 0}}}",
+            "   |                                                        ^",
+            "   = at least 1 good probe must close a breaker",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80'}]\npools: {api: {workers: [http://a:1], reports: {headers: maybe}}}\n",
+        &[
+            "gw.yaml:2:57: error: `maybe` does not fit here (pools.api.reports.headers)",
+            " 2 | pools: {api: {workers: [http://a:1], reports: {headers: maybe}}}",
+            "   |                                                         ^^^^^",
+            "   = expected `true` or `false`",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80'}]\npools: {api: {workers: [http://a:1], reports: {poll: {path: load}}}}\n",
+        &[
+            "gw.yaml:2:61: error: poll.path `load` is not a path (pools.api.reports.poll.path)",
+            " 2 | pools: {api: {workers: [http://a:1], reports: {poll: {path: load}}}}",
+            "   |                                                             ^^^^",
+            "   = write `/load`",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80'}]\npools: {api: {workers: [http://a:1], reports: {poll: {path: /load, fields: {in_flite: a}}}}}\n",
+        &[
+            "gw.yaml:2:77: error: unknown value `in_flite` (pools.api.reports.poll.fields.in_flite)",
+            " 2 | pools: {api: {workers: [http://a:1], reports: {poll: {path: /load, fields: {in_flite: a}}}}}",
+            "   |                                                                             ^^^^^^^^",
+            "   = did you mean `in_flight`?",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80'}]\npools: {api: {workers: [http://a:1], upstream: {protocol: h3}}}\n",
+        &[
+            "gw.yaml:2:59: error: unknown value `h3` (pools.api.upstream.protocol)",
+            " 2 | pools: {api: {workers: [http://a:1], upstream: {protocol: h3}}}",
+            "   |                                                           ^^",
+            "   = did you mean `h2`?",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80'}]\npools: {api: {workers: [http://a:1], upstream: {connect_timeout: 5m}}}\n",
+        &[
+            "gw.yaml:2:66: error: upstream.connect_timeout: 5m is outside 1ms to 60s (pools.api.upstream.connect_timeout)",
+            " 2 | pools: {api: {workers: [http://a:1], upstream: {connect_timeout: 5m}}}",
+            "   |                                                                  ^^",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80'}]\npools: {a: {workers: [http://a:1]}, b: {workers: [http://b:1]}}\n",
+        &[
+            "gw.yaml:2:8: error: there are several pools and no routes (pools)",
+            " 2 | pools: {a: {workers: [http://a:1]}, b: {workers: [http://b:1]}}",
+            "   |        ^",
+            "   = add one, such as `routes: [{match: {path_prefix: /}, pool: NAME}]`",
+        ],
     ),
 ];
 
 const AFTER_A_GOOD_START: &[Case] = &[
     case(
-        "journal: {max_age: 500}\n",
-        "gw.yaml:6:20: error: `500` is not a duration (journal.max_age)\n 6 | journal: {max_age: 500}\n   |                    ^^^\n   = write a number and a unit, such as `500ms`, `2s` or `1m30s`",
+        "routes:\n  - pool: apy\n",
+        &[
+            "gw.yaml:7:11: error: unknown pool `apy` (routes[0].pool)",
+            " 7 |   - pool: apy",
+            "   |           ^^^",
+            "   = did you mean `api`?",
+        ],
     ),
     case(
-        "routes:\n  - pool: apy\n",
-        "gw.yaml:7:11: error: unknown pool `apy` (routes[0].pool)\n 7 |   - pool: apy\n   |           ^^^\n   = did you mean `api`?",
+        "routes:\n  - match: {path_prefix: /}\n",
+        &[
+            "gw.yaml:7:5: error: `pool` is missing (routes[0])",
+            " 7 |   - match: {path_prefix: /}",
+            "   |     ^",
+            "   = add `pool:` here",
+        ],
+    ),
+    case(
+        "routes:\n  - {pool: api, match: {path: search}}\n",
+        &[
+            "gw.yaml:7:31: error: match: `search` is no path (routes[0].match.path)",
+            " 7 |   - {pool: api, match: {path: search}}",
+            "   |                               ^^^^^^",
+            "   = it must begin with `/` and hold neither `?` nor `#`",
+        ],
+    ),
+    case(
+        "routes:\n  - {pool: api, match: {path: /a, path_prefix: /b}}\n",
+        &[
+            "gw.yaml:7:31: error: match: `path` and `path_prefix` exclude each other (routes[0].match.path)",
+            " 7 |   - {pool: api, match: {path: /a, path_prefix: /b}}",
+            "   |                               ^^",
+            "   = keep one",
+        ],
+    ),
+    case(
+        "routes:\n  - {pool: api, match: {methods: [get]}}\n",
+        &[
+            "gw.yaml:7:35: error: match: `get` is no method (routes[0].match.methods[0])",
+            " 7 |   - {pool: api, match: {methods: [get]}}",
+            "   |                                   ^^^",
+            "   = write it in capitals, such as GET",
+        ],
+    ),
+    case(
+        "routes:\n  - {pool: api, match: {hots: example.org}}\n",
+        &[
+            "gw.yaml:7:25: error: unknown key `hots` (routes[0].match.hots)",
+            " 7 |   - {pool: api, match: {hots: example.org}}",
+            "   |                         ^^^^",
+            "   = did you mean `host`?",
+        ],
+    ),
+    case(
+        "routes:\n  - {pool: api, deadline: 60}\n",
+        &[
+            "gw.yaml:7:27: error: `60` is not a duration (routes[0].deadline)",
+            " 7 |   - {pool: api, deadline: 60}",
+            "   |                           ^^",
+            "   = write a number and a unit, such as `500ms`, `2s` or `1m30s`",
+        ],
+    ),
+    case(
+        "routes:\n  - {pool: api, retries: 300}\n",
+        &[
+            "gw.yaml:7:26: error: `300` does not fit here (routes[0].retries)",
+            " 7 |   - {pool: api, retries: 300}",
+            "   |                          ^^^",
+            "   = expected a whole number from 0 to 255",
+        ],
+    ),
+    case(
+        "routes:\n  - {pool: api, retries: 9}\n",
+        &[
+            "gw.yaml:7:26: error: retries: 9 is more than 3 (routes[0].retries)",
+            " 7 |   - {pool: api, retries: 9}",
+            "   |                          ^",
+        ],
+    ),
+    case(
+        "routes:\n  - {pool: api, key: cookie}\n",
+        &[
+            "gw.yaml:7:22: error: `cookie` alone does not fit here (routes[0].key)",
+            " 7 |   - {pool: api, key: cookie}",
+            "   |                      ^^^^^^",
+            "   = expected a name with its value, as in `{NAME: VALUE}`",
+        ],
+    ),
+    case(
+        "admin: {address: 9901}\n",
+        &[
+            "gw.yaml:6:18: error: `9901` is no address (admin.address)",
+            " 6 | admin: {address: 9901}",
+            "   |                  ^^^^",
+            "   = write an IP address and a port, such as `127.0.0.1:9901`",
+        ],
+    ),
+    case(
+        "admin: of\n",
+        &[
+            "gw.yaml:6:8: error: `of` does not fit here (admin)",
+            " 6 | admin: of",
+            "   |        ^^",
+            "   = expected `off` or a map of keys and values",
+        ],
+    ),
+    case(
+        "admin: {adress: 127.0.0.1:1}\n",
+        &[
+            "gw.yaml:6:9: error: unknown key `adress` (admin.adress)",
+            " 6 | admin: {adress: 127.0.0.1:1}",
+            "   |         ^^^^^^",
+            "   = did you mean `address`?",
+        ],
+    ),
+    case(
+        "log: {level: verbose}\n",
+        &[
+            "gw.yaml:6:14: error: unknown value `verbose` (log.level)",
+            " 6 | log: {level: verbose}",
+            "   |              ^^^^^^^",
+            "   = known: error, warn, info, debug, trace",
+        ],
+    ),
+    case(
+        "log: {format: xml}\n",
+        &[
+            "gw.yaml:6:15: error: unknown value `xml` (log.format)",
+            " 6 | log: {format: xml}",
+            "   |               ^^^",
+            "   = known: text, json",
+        ],
     ),
     case(
         "lgo: {level: info}\n",
-        "gw.yaml:6:1: error: unknown key `lgo` (lgo)\n 6 | lgo: {level: info}\n   | ^^^\n   = did you mean `log`?",
+        &[
+            "gw.yaml:6:1: error: unknown key `lgo` (lgo)",
+            " 6 | lgo: {level: info}",
+            "   | ^^^",
+            "   = did you mean `log`?",
+        ],
+    ),
+    case(
+        "access_log: {format: json}\n",
+        &[
+            "gw.yaml:6:13: error: `path` is missing (access_log)",
+            " 6 | access_log: {format: json}",
+            "   |             ^",
+            "   = add `path:` here",
+        ],
+    ),
+    case(
+        "access_log: {path: \"-\", format: combine}\n",
+        &[
+            "gw.yaml:6:33: error: unknown value `combine` (access_log.format)",
+            " 6 | access_log: {path: \"-\", format: combine}",
+            "   |                                 ^^^^^^^",
+            "   = did you mean `combined`?",
+        ],
+    ),
+    case(
+        "tracing: {otlp: \"https://collector\"}\n",
+        &[
+            "gw.yaml:6:17: error: tracing.otlp: `https://collector` is no collector (tracing.otlp)",
+            " 6 | tracing: {otlp: \"https://collector\"}",
+            "   |                 ^^^^^^^^^^^^^^^^^^^",
+            "   = write http://HOST:PORT, such as http://127.0.0.1:4318",
+        ],
+    ),
+    case(
+        "tracing: {otlp: \"http://127.0.0.1:4318\", sample: 5 percent}\n",
+        &[
+            "gw.yaml:6:50: error: `5 percent` is not a share (tracing.sample)",
+            " 6 | tracing: {otlp: \"http://127.0.0.1:4318\", sample: 5 percent}",
+            "   |                                                  ^^^^^^^^^",
+            "   = write a percentage such as `5%`, or a number from 0 to 1 such as `0.05`",
+        ],
+    ),
+    case(
+        "journal: {max_age: 500}\n",
+        &[
+            "gw.yaml:6:20: error: `500` is not a duration (journal.max_age)",
+            " 6 | journal: {max_age: 500}",
+            "   |                    ^^^",
+            "   = write a number and a unit, such as `500ms`, `2s` or `1m30s`",
+        ],
+    ),
+    case(
+        "journal: {max_bytes: -1}\n",
+        &[
+            "gw.yaml:6:22: error: `-1` is not a size (journal.max_bytes)",
+            " 6 | journal: {max_bytes: -1}",
+            "   |                      ^^",
+            "   = write bytes or a number and a unit, such as `64KiB`, `8MiB` or `1GiB`",
+        ],
+    ),
+    case(
+        "journal: {max_age: 99999999999h}\n",
+        &[
+            "gw.yaml:6:20: error: `99999999999h` is too long a duration (journal.max_age)",
+            " 6 | journal: {max_age: 99999999999h}",
+            "   |                    ^^^^^^^^^^^^",
+        ],
+    ),
+    case(
+        "journal: {max_age: 1h, max_age: 2h}\n",
+        &[
+            "gw.yaml:6:24: error: the key `max_age` stands here a second time",
+            " 6 | journal: {max_age: 1h, max_age: 2h}",
+            "   |                        ^^^^^^^",
+            "   = keep one of them",
+        ],
+    ),
+    case(
+        "threads: 0\n",
+        &[
+            "gw.yaml:6:10: error: `0` does not fit here (threads)",
+            " 6 | threads: 0",
+            "   |          ^",
+            "   = expected a whole number from 1 to 65535",
+        ],
+    ),
+    case(
+        "threads: two\n",
+        &[
+            "gw.yaml:6:10: error: `two` does not fit here (threads)",
+            " 6 | threads: two",
+            "   |          ^^^",
+            "   = expected a whole number from 0 to 65535",
+        ],
+    ),
+    case(
+        "threads: -1\n",
+        &[
+            "gw.yaml:6:10: error: `-1` does not fit here (threads)",
+            " 6 | threads: -1",
+            "   |          ^^",
+            "   = expected a whole number from 1 to 65535",
+        ],
+    ),
+    case(
+        "threads: 70000\n",
+        &[
+            "gw.yaml:6:10: error: `70000` does not fit here (threads)",
+            " 6 | threads: 70000",
+            "   |          ^^^^^",
+            "   = expected a whole number from 1 to 65535",
+        ],
+    ),
+    case(
+        "quorum: {ask: 2}\n",
+        &[
+            "gw.yaml:6:1: error: unknown key `quorum` (quorum)",
+            " 6 | quorum: {ask: 2}",
+            "   | ^^^^^^",
+            "   = known: listeners, pools, routes, admin, log, access_log, tracing, journal, threads",
+        ],
     ),
 ];

@@ -143,18 +143,20 @@ impl Fault {
 }
 
 /// The value that a check's message is about: the key it begins with (`header_timeout: 0s is ..`), a key it has in
-/// backticks (`` `slew.down: 0.1` ``), or the last value that it quotes.
+/// backticks (`` `slew.down: 0.1` ``), the last value that it quotes; and within a key, what it quotes.
 fn named<'n>(node: &'n Node, message: &str) -> Option<&'n Node> {
     let quoted = || message.split('`').skip(1).step_by(2);
+    let inside = |node: &'n Node| quoted().find_map(|text| descend(node, text).or_else(|| last_saying(node, text)));
     let first = message.split([':', ' ']).next().unwrap_or_default();
-    std::iter::once(first)
-        .chain(quoted())
-        .find_map(|name| {
-            let name = name.split(':').next().unwrap_or(name).trim();
-            // A check may name itself as well: `tracing.otlp` in what stands under `tracing`.
-            descend(node, name).or_else(|| descend(node, name.split_once('.')?.1))
-        })
-        .or_else(|| quoted().find_map(|text| last_saying(node, text)))
+    let key = std::iter::once(first).chain(quoted()).find_map(|name| {
+        let name = name.split(':').next().unwrap_or(name).trim();
+        // A check may name itself as well: `tracing.otlp` in what stands under `tracing`.
+        descend(node, name).or_else(|| descend(node, name.split_once('.')?.1))
+    });
+    match key {
+        Some(key) => inside(key).or(Some(key)),
+        None => inside(node),
+    }
 }
 
 fn descend<'n>(node: &'n Node, path: &str) -> Option<&'n Node> {
@@ -173,12 +175,19 @@ fn last_saying<'n>(node: &'n Node, wanted: &str) -> Option<&'n Node> {
 impl What {
     /// What a check said names the offending value; some parsers forget to.
     fn show(&mut self, node: &Node) {
-        if let (Self::Said(message), Value::Scalar { text, .. }) = (self, &node.value) {
-            if message.starts_with("invalid socket address") {
-                *message = format!("`{text}` is no address: write an IP address and a port, such as `127.0.0.1:9901`");
-            } else if !message.contains(text.as_str()) {
-                *message = format!("`{text}`: {message}");
-            }
+        let Value::Scalar { text, .. } = &node.value else { return };
+        match self {
+            Self::Wanted { given, .. } if given == ALONE => *given = format!("`{text}` alone"),
+            Self::Wanted { .. } | Self::Unknown { .. } | Self::Missing { .. } => {}
+            Self::Said(message) => Self::show_in(message, text),
+        }
+    }
+
+    fn show_in(message: &mut String, text: &str) {
+        if message.starts_with("invalid socket address") {
+            *message = format!("`{text}` is no address: write an IP address and a port, such as `127.0.0.1:9901`");
+        } else if !message.contains(text) {
+            *message = format!("`{text}`: {message}");
         }
     }
 
@@ -186,12 +195,20 @@ impl What {
     fn words(&self) -> (String, Option<String>) {
         match self {
             // What would be right stands at the end of a good message, as the style asks.
-            Self::Said(message) => match message.rsplit_once(": ") {
-                Some((message, right)) if RIGHT.iter().any(|word| right.starts_with(word)) => {
-                    (message.to_owned(), Some(right.to_owned()))
+            Self::Said(message) => {
+                let right = |(at, mark): (usize, &str)| {
+                    let right = &message[at + mark.len()..];
+                    RIGHT
+                        .iter()
+                        .any(|word| right.starts_with(word))
+                        .then(|| (message[..at].to_owned(), right.to_owned()))
+                };
+                let marks = message.match_indices(": ").chain(message.match_indices("; "));
+                match marks.into_iter().find_map(right) {
+                    Some((message, right)) => (message, Some(right)),
+                    None => (message.clone(), None),
                 }
-                _ => (message.clone(), None),
-            },
+            }
             Self::Wanted { given, wanted } => {
                 (format!("{given} does not fit here"), Some(format!("expected {wanted}")))
             }
@@ -265,6 +282,7 @@ fn given_words(given: de::Unexpected<'_>) -> String {
         de::Unexpected::Signed(number) => format!("`{number}`"),
         de::Unexpected::Float(number) => format!("`{number}`"),
         de::Unexpected::Bool(truth) => format!("`{truth}`"),
+        de::Unexpected::UnitVariant => ALONE.to_owned(),
         de::Unexpected::Seq => "a list".to_owned(),
         de::Unexpected::Map => "a map".to_owned(),
         de::Unexpected::Unit | de::Unexpected::Option => "nothing".to_owned(),
@@ -272,7 +290,6 @@ fn given_words(given: de::Unexpected<'_>) -> String {
         | de::Unexpected::Bytes(_)
         | de::Unexpected::NewtypeStruct
         | de::Unexpected::Enum
-        | de::Unexpected::UnitVariant
         | de::Unexpected::NewtypeVariant
         | de::Unexpected::TupleVariant
         | de::Unexpected::StructVariant
@@ -292,7 +309,8 @@ fn wanted_words(name: &str) -> String {
         "u64" | "usize" => "a whole number, 0 or more".to_owned(),
         "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number".to_owned(),
         "f32" | "f64" => "a number".to_owned(),
-        _ if name.starts_with("a nonzero ") => "a whole number, 1 or more".to_owned(),
+        "newtype variant" => "a name with its value, as in `{NAME: VALUE}`".to_owned(),
+        _ if name.starts_with("a nonzero ") => wanted_words(&name["a nonzero ".len()..]).replace(" 0", " 1"),
         _ if name.starts_with("struct ") || name == "a map" => "a map of keys and values".to_owned(),
         _ => name.to_owned(),
     }
@@ -530,5 +548,7 @@ impl<'de> de::MapAccess<'de> for Pairs<'de> {
 /// More mistakes than this are not a configuration with mistakes but something else.
 const MOST_PROBLEMS: usize = 50;
 
+/// A name where a name with a value is wanted.
+const ALONE: &str = "a name alone";
 /// How the part of a message begins that says what would be right.
-const RIGHT: [&str; 6] = ["write ", "it must be ", "name ", "drop ", "give ", "use "];
+const RIGHT: [&str; 8] = ["write ", "it must ", "name ", "drop ", "give ", "use ", "keep ", "at least "];
