@@ -80,7 +80,7 @@ impl Sentence<'_> {
             }
             Reason::SlowStart => f.write_str("it joined not long ago and is being brought in"),
             Reason::Better | Reason::Worse => self.judgement(f),
-            Reason::Configured => write!(f, "its configured weight is {}", seen.weight),
+            Reason::Configured => write!(f, "its configured weight is {}", seen.configured()),
             Reason::Peers => f.write_str("the others of the pool changed, not it"),
             Reason::Left | Reason::Started | Reason::Joined => Ok(()),
         }

@@ -102,7 +102,7 @@ impl Planner {
     fn bound(&mut self, now: Mono, drafts: &mut [Draft]) {
         let count = self.members.iter().filter(|member| member.serves()).count() as f64;
         let well = drafts.iter().filter(|draft| draft.whole).count();
-        let share_most = if well > 1 { self.config.largest_share.get() * count } else { f64::INFINITY };
+        let largest = self.config.largest_share.get() * count;
         let known = |member: &&Member| member.serves() && member.terms.capacity.is_some();
         let capacity: f64 = self.members.iter().filter(known).filter_map(|member| member.terms.capacity).sum();
         let load_of = |member: &Member| match self.config.policy {
@@ -123,6 +123,9 @@ impl Planner {
         // The load that workers of known capacity carry is spread over them, in fair shares of the whole pool.
         let fair_load = load / self.members.iter().filter(known).count().max(1) as f64;
         for (member, draft) in self.members.iter().zip(&mut *drafts) {
+            // Nobody is capped for the sake of others that are not well.
+            let others_well = well > usize::from(draft.whole);
+            let share_most = if others_well { largest } else { f64::INFINITY };
             draft.hard_most = share_most;
             draft.bounds.most = share_most;
             if let Some(most) = member.terms.capacity.filter(|_| fair_load > 0.0) {
@@ -174,6 +177,8 @@ impl Planner {
     fn decide(&mut self, now: Mono, drafts: Vec<Draft>, weights: Option<Vec<f64>>, out: &mut Vec<Decision>) {
         let first = self.members.iter().all(|member| member.published.is_none());
         let serving = self.members.iter().filter(|member| member.serves()).count();
+        // Nobody is left: the old weights stay, or equal ones if those who had any are gone.
+        let keep = self.members.iter().any(|member| member.serves() && member.published.is_some_and(|old| old > 0.0));
         if weights.is_none() && serving > 0 && !self.stuck {
             self.stuck = true;
             self.tell(now, Happening::NothingLeft);
@@ -183,14 +188,16 @@ impl Planner {
             let old = member.published.unwrap_or(0.0);
             let new = match &weights {
                 Some(weights) => weights[at],
-                None if member.serves() => member.published.unwrap_or(1.0),
-                None => 0.0,
+                None if !member.serves() => 0.0,
+                None if keep => member.published.unwrap_or(0.0),
+                None => 1.0,
             };
             let near = (new - old).abs() <= old * TOLERANCE && new > 0.0;
             let sound = (draft.bounds.least..=draft.bounds.most).contains(&old);
-            let new = if near && sound && member.pin.is_none() { old } else { new };
+            let new =
+                if (near && sound && member.pin.is_none()) || (!differ(old, new) && new > 0.0) { old } else { new };
             let reason = self.reason(member, &draft, first, new);
-            let changed = differ(old, new) || member.published.is_none();
+            let changed = old.to_bits() != new.to_bits() || member.published.is_none();
             let newly = member.told.is_none_or(|(told, _)| told != reason) && reason.is_state();
             if changed || newly {
                 out.push(Decision {

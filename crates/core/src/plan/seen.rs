@@ -43,7 +43,7 @@ impl Default for Seen {
 
 impl Seen {
     /// The configured weight, as far as it is one.
-    pub(super) fn configured(&self) -> f64 {
+    pub(crate) fn configured(&self) -> f64 {
         if self.weight.is_finite() { self.weight.clamp(0.0, MOST_WEIGHT) } else { 0.0 }
     }
 

@@ -1,12 +1,14 @@
 //! Tests of the planner as a whole.
 
+mod arbitrary;
 mod closed_loop;
 mod laws;
 mod pool;
+mod replayed;
 
 use alloc::vec::Vec;
 
-use super::{Heard, Passive, PlanConfig, Planner, Seen, Source};
+use super::{Heard, Passive, PlanConfig, Planner, Rule, Seen, Source};
 use crate::decision::Decision;
 use crate::share::Share;
 use crate::signal::Report;
