@@ -16,6 +16,7 @@ mod discovery;
 mod pool;
 mod room;
 pub mod roster;
+pub mod ui;
 
 pub use coordinator::{Coordinator, CoordinatorConfig, Links, StartError};
 pub use room::Diff;

@@ -1,0 +1,229 @@
+//! What needs attention, in sentences, before any table: who is overloaded, silent, failing or slow, and what the loop has
+//! done about it already.
+//!
+//! Judged from what the page shows, by rules a reader can check against the row; nothing here changes a weight.
+
+use ambidex_core::share::Share;
+use ambidex_core::time::Span;
+use ambidex_core::worker::Standing;
+use maud::{Markup, html};
+
+use super::text;
+use super::view::{BreakerState, Page, PoolPanel, WorkerRow};
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Level {
+    /// Somebody wanted it so.
+    Note,
+    /// Worth a look.
+    Warning,
+    /// Requests are hurt.
+    Bad,
+}
+
+impl Level {
+    pub(super) const fn class(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Bad => "bad",
+        }
+    }
+}
+
+/// One fact about a worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fact {
+    pub(super) level: Level,
+    /// One or two words, for the row.
+    pub(super) word: &'static str,
+    /// What is so, to follow the worker's name.
+    pub(super) clause: String,
+}
+
+/// How many workers there are of which something is not well.
+pub(super) fn worries(page: &Page) -> usize {
+    let worried = |pool: &PoolPanel| {
+        let facts = pool.workers.iter().map(|worker| facts(pool, worker));
+        facts.filter(|facts| facts.iter().any(|fact| fact.level > Level::Note)).count()
+    };
+    page.pools.iter().map(worried).sum()
+}
+
+/// The section on top of the page.
+pub(super) fn section(page: &Page) -> Markup {
+    let mut items: Vec<(Level, Markup)> = page.pools.iter().flat_map(pool_items).collect();
+    if let Some(why) = &page.journal_fault {
+        items.push((Level::Warning, html! { "The journal is not being written: " (why) ". Traffic goes on." }));
+    }
+    items.sort_by_key(|(level, _)| std::cmp::Reverse(*level));
+    let calm = items.iter().all(|(level, _)| *level == Level::Note);
+    let workers: usize = page.pools.iter().map(|pool| pool.workers.len() + pool.more_workers).sum();
+    html! {
+        section #attention aria-label="What needs attention" {
+            @if calm {
+                p .calm { (all_well(workers)) }
+            }
+            @if !items.is_empty() {
+                ul .attention {
+                    @for (level, item) in &items {
+                        li class=(level.class()) { (item) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn all_well(workers: usize) -> String {
+    match workers {
+        0 => "There are no workers yet.".to_owned(),
+        1 => "The one worker is well.".to_owned(),
+        workers => format!("All {workers} workers are well."),
+    }
+}
+
+fn pool_items(pool: &PoolPanel) -> Vec<(Level, Markup)> {
+    let mut items = Vec::new();
+    for worker in &pool.workers {
+        let facts = facts(pool, worker);
+        let Some(level) = facts.iter().map(|fact| fact.level).max() else { continue };
+        let clauses: Vec<&str> = facts.iter().map(|fact| fact.clause.as_str()).collect();
+        items.push((
+            level,
+            html! {
+                a href={ "#" (text::anchor("worker", &format!("{}/{}", pool.name, worker.name))) } { (worker.name) }
+                " " (clauses.join("; ")) ". "
+                span .answer { (answer(pool, worker)) }
+            },
+        ));
+    }
+    if pool.frozen {
+        items.push((Level::Note, html! { "Pool " b { (pool.name) } ": an operator holds all weights." }));
+    }
+    if pool.workers.is_empty() {
+        items.push((
+            Level::Bad,
+            html! { "Pool " b { (pool.name) } " has no workers: its requests cannot be answered." },
+        ));
+    }
+    items
+}
+
+/// What the loop has made of it.
+fn answer(pool: &PoolPanel, worker: &WorkerRow) -> String {
+    let weight = text::three_digits(worker.weight);
+    let gets = match worker.share {
+        Some(share) => format!(" and gets {} of the requests", text::percent(share.get())),
+        None => String::new(),
+    };
+    if pool.learned_share == Share::NONE {
+        format!("It would weigh {weight} of a fair share; weights are only observed.")
+    } else {
+        format!("It weighs {weight} of a fair share{gets}.")
+    }
+}
+
+/// What is to be said of a worker, worst first.
+pub(super) fn facts(pool: &PoolPanel, worker: &WorkerRow) -> Vec<Fact> {
+    let mut facts: Vec<Fact> =
+        [breaker(worker), silence(worker), failures(worker), fullness(worker), slowness(pool, worker)]
+            .into_iter()
+            .flatten()
+            .collect();
+    facts.extend(orders(worker));
+    facts.sort_by_key(|fact| std::cmp::Reverse(fact.level));
+    facts
+}
+
+fn breaker(worker: &WorkerRow) -> Option<Fact> {
+    match worker.breaker {
+        BreakerState::Closed => None,
+        BreakerState::Open => {
+            Some(Fact { level: Level::Bad, word: "breaker open", clause: "is kept out by its breaker".into() })
+        }
+        BreakerState::Probing => {
+            Some(Fact { level: Level::Warning, word: "probing", clause: "is being probed by its breaker".into() })
+        }
+    }
+}
+
+fn silence(worker: &WorkerRow) -> Option<Fact> {
+    let signal = worker.signal.filter(|signal| signal.age > signal.period.times(MISSED))?;
+    let clause =
+        format!("has been silent for {} (a report is due every {})", text::age(signal.age), text::age(signal.period));
+    // A worker without traffic cannot report on its answers: that is no silence.
+    let idle = signal.source == ambidex_core::plan::Source::Piggyback && worker.samples == 0;
+    (!idle).then_some(Fact { level: Level::Warning, word: "silent", clause })
+}
+
+fn failures(worker: &WorkerRow) -> Option<Fact> {
+    let share = worker.errors.get();
+    if share < FAILING || worker.samples < ENOUGH {
+        return None;
+    }
+    let level = if share < FAILING_BADLY { Level::Warning } else { Level::Bad };
+    Some(Fact { level, word: "failing", clause: format!("fails {} of its requests", text::percent(share)) })
+}
+
+fn fullness(worker: &WorkerRow) -> Option<Fact> {
+    let waiting = worker.queue.filter(|queue| *queue > 0);
+    let full = worker.limit.is_some_and(|limit| worker.in_flight >= limit);
+    let utilized = worker.utilization.filter(|utilization| *utilization >= FULL);
+    if waiting.is_none() && !full && utilized.is_none() {
+        return None;
+    }
+    let mut clause = "is overloaded: ".to_owned();
+    clause += &match worker.limit {
+        Some(limit) => format!("{} of {limit} requests at once in flight", worker.in_flight),
+        None => format!("{} requests in flight", worker.in_flight),
+    };
+    if let Some(waiting) = waiting {
+        clause += &format!(", {waiting} waiting");
+    }
+    if let Some(utilized) = utilized {
+        clause += &format!(", {} utilized", text::percent(utilized));
+    }
+    Some(Fact { level: Level::Warning, word: "overloaded", clause })
+}
+
+fn slowness(pool: &PoolPanel, worker: &WorkerRow) -> Option<Fact> {
+    let own = worker.p99.filter(|_| worker.samples >= ENOUGH)?;
+    let others = pool.workers.iter().filter(|other| !std::ptr::eq(*other, worker));
+    let mut others: Vec<Span> = others.filter_map(|other| other.p99).collect();
+    others.sort_unstable();
+    let median = *others.get(others.len().checked_sub(1)? / 2)?;
+    if own < median.times(SLOWER) || own < median + SLOWER_AT_LEAST {
+        return None;
+    }
+    let clause = format!("is slow: p99 {}, the median of the others is {}", text::latency(own), text::latency(median));
+    Some(Fact { level: Level::Warning, word: "slow", clause })
+}
+
+/// What somebody wanted so.
+fn orders(worker: &WorkerRow) -> impl Iterator<Item = Fact> {
+    let note = |word, clause: String| Fact { level: Level::Note, word, clause };
+    let draining = (worker.standing == Standing::Draining)
+        .then(|| note("draining", format!("is draining, {} requests to go", worker.in_flight)));
+    let refuses = worker.refuses.then(|| note("refuses", "says that it accepts nothing new".into()));
+    let pinned = worker.pinned.map(|weight| {
+        note("pinned", format!("is pinned to {} of a fair share by an operator", text::three_digits(weight)))
+    });
+    [draining, refuses, pinned].into_iter().flatten()
+}
+
+/// Periods without a report that make silence. Source: R-W10.
+const MISSED: u64 = 3;
+/// Share of failures worth a look. Source: R-B1.
+const FAILING: f64 = 0.05;
+/// Share of failures that hurts. Source: ours.
+const FAILING_BADLY: f64 = 0.25;
+/// Tries under which a share or a p99 is chance. Source: balancing.md "Breaker".
+const ENOUGH: u64 = 20;
+/// Utilization that counts as full. Source: ours; queues grow beyond any bound near 1.
+const FULL: f64 = 0.95;
+/// How many times the others' p99 is slow. Source: ours; less is daily scatter of tails.
+const SLOWER: u64 = 3;
+/// And by how much at least. Source: balancing.md "Breaker", 5 ms absolute.
+const SLOWER_AT_LEAST: Span = Span::from_millis(5);

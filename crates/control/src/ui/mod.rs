@@ -1,0 +1,107 @@
+//! The dashboard: one page, rendered here, that says who is overloaded and why.
+//!
+//! For: whoever serves it (the admin server) and whoever looks at it at three in the morning. What needs attention comes
+//! first, in sentences; then each pool's workers, its weights and latencies over time on one cursor, and what was
+//! decided. All of it works without JavaScript; with it, the page keeps itself up to date.
+//!
+//! ```text
+//! view types ([`Page`]) --> page(): whole document          GET /
+//!                      \--> live(): its changing part       event `page` of GET /api/v1/events, once a second
+//! [`Charts`] --> JSON: GET /api/v1/series?since=SECOND and event `points` of the stream
+//! asset(name): script, style, icon                          GET /ui/NAME
+//! ```
+//! Everything that is shown may come from outside (a worker's name, a message): maud escapes all of it, and
+//! [`CONTENT_SECURITY_POLICY`] forbids inline scripts and styles besides. Bars are SVG, whose attributes are no styles.
+
+mod assets;
+mod attention;
+mod charts;
+mod decisions;
+mod text;
+mod view;
+mod workers;
+
+use maud::{DOCTYPE, Markup, html};
+
+pub use assets::{Asset, asset};
+pub use charts::{ChartPool, Charts};
+pub use view::{BreakerState, Line, Page, PoolPanel, SignalAge, WorkerRow};
+
+/// What the browser may load: our own files, nothing inline. To be sent with the page.
+pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// The whole document.
+#[must_use]
+pub fn page(page: &Page) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title(page)) }
+                link rel="icon" href="/ui/icon.svg" type="image/svg+xml";
+                link rel="stylesheet" href="/ui/uplot.css";
+                link rel="stylesheet" href="/ui/dashboard.css";
+                noscript { meta http-equiv="refresh" content="5"; }
+                script src="/ui/uplot.js" defer {}
+                script src="/ui/dashboard.js" type="module" {}
+            }
+            body {
+                header .top {
+                    a .brand href="/" { (mark()) "Ambidex" }
+                    span #state .state role="status" { "as of " (text::time_of_day(page.wall_millis)) " UTC" }
+                }
+                main #live { (live(page)) }
+                footer {
+                    "Ambidex " (page.version) ". Times are UTC. A weight of 1 is a fair share: what every worker of the pool "
+                    "would get if all were alike. The same as JSON: " a href="/api/v1/status" { "/api/v1/status" } ", "
+                    a href="/api/v1/decisions" { "/api/v1/decisions" } ", " a href="/metrics" { "/metrics" } "."
+                }
+            }
+        }
+    }
+}
+
+/// The part of the document that changes: everything in its `main`.
+#[must_use]
+pub fn live(page: &Page) -> Markup {
+    html! {
+        (attention::section(page))
+        @for pool in &page.pools {
+            section .pool id=(text::anchor("pool", &pool.name)) {
+                (workers::heading(pool))
+                (workers::table(pool))
+                div .charts data-pool=(pool.name) data-keep hidden {
+                    div .chart-keys {}
+                    figure { figcaption { "Weight, in fair shares" } div .weights {} }
+                    figure { figcaption { "Latency, 99th percentile, ms" } div .latencies {} }
+                }
+            }
+        }
+        (decisions::section(page))
+    }
+}
+
+/// What a tab shows: bad news first, so that it is seen without opening it.
+fn title(page: &Page) -> String {
+    match attention::worries(page) {
+        0 => "Ambidex".to_owned(),
+        worries => format!("({worries}) Ambidex"),
+    }
+}
+
+/// Two unlike bars: the left hand and the right hand.
+fn mark() -> Markup {
+    html! {
+        svg .mark viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" {
+            rect x="1" y="2" width="6" height="12" rx="2" {}
+            rect x="9" y="6" width="6" height="8" rx="2" {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

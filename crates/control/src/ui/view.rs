@@ -1,0 +1,126 @@
+//! What the page shows, as plain data: whoever serves the page fills these.
+
+use ambidex_core::decision::Decision;
+use ambidex_core::plan::Source;
+use ambidex_core::share::Share;
+use ambidex_core::time::Span;
+use ambidex_core::worker::Standing;
+
+/// Everything on the page.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// Milliseconds since 1970, by the wall clock.
+    pub wall_millis: u64,
+    /// The program's version.
+    pub version: String,
+    /// The pools, in the configuration's order.
+    pub pools: Vec<PoolPanel>,
+    /// What was decided and what happened, newest first.
+    pub lines: Vec<Line>,
+    /// Why nothing is written to the journal, when that is so.
+    pub journal_fault: Option<String>,
+}
+
+/// One pool.
+#[derive(Clone, Debug, Default)]
+pub struct PoolPanel {
+    /// Its name.
+    pub name: String,
+    /// How a worker is picked.
+    pub pick: String,
+    /// The rule that weighs.
+    pub rule: String,
+    /// Share of the requests that go by the learned weights; none is observe-only.
+    pub learned_share: Share,
+    /// Whether all weights are held.
+    pub frozen: bool,
+    /// Its workers, in their order.
+    pub workers: Vec<WorkerRow>,
+    /// How many more workers there are than shown.
+    pub more_workers: usize,
+}
+
+/// One worker.
+#[derive(Clone, Debug, Default)]
+pub struct WorkerRow {
+    /// What people call it.
+    pub name: String,
+    /// Its URL.
+    pub url: String,
+    /// Its zone, empty when it has none.
+    pub zone: String,
+    /// Whether it takes new requests.
+    pub standing: Standing,
+    /// Whether its breaker keeps requests from it.
+    pub breaker: BreakerState,
+    /// Whether it asks for nothing new itself.
+    pub refuses: bool,
+    /// Its weight in fair shares: as learned, also where that is only observed.
+    pub weight: f64,
+    /// The weight that an operator fixed.
+    pub pinned: Option<f64>,
+    /// Why it has this weight: the newest decision's sentence.
+    pub reason: Option<String>,
+    /// Its share of the pool's answers in the last seconds; none when the pool had no traffic.
+    pub share: Option<Share>,
+    /// Answers a second.
+    pub rate: f64,
+    /// Tries behind the figures beside it.
+    pub samples: u64,
+    /// Share of its tries that failed.
+    pub errors: Share,
+    /// Median latency.
+    pub p50: Option<Span>,
+    /// 99th percentile of latency.
+    pub p99: Option<Span>,
+    /// Requests in flight: its own report, else our count.
+    pub in_flight: u32,
+    /// Requests waiting at it, when it says so.
+    pub queue: Option<u32>,
+    /// Requests at once that it can serve, when known.
+    pub limit: Option<u32>,
+    /// Its utilization, when known; 1 is full.
+    pub utilization: Option<f64>,
+    /// Its newest report; none when it never sent one.
+    pub signal: Option<SignalAge>,
+}
+
+/// How old a worker's newest report is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignalAge {
+    /// How old.
+    pub age: Span,
+    /// How often one is due.
+    pub period: Span,
+    /// How it came.
+    pub source: Source,
+}
+
+/// What a breaker does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BreakerState {
+    /// Lets requests through.
+    #[default]
+    Closed,
+    /// Keeps all requests away.
+    Open,
+    /// Lets single requests through, to see.
+    Probing,
+}
+
+/// One decision or event, as a line of the list.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// Its number; the newest has the highest.
+    pub seq: u64,
+    /// Milliseconds since 1970, by the wall clock.
+    pub wall_millis: u64,
+    /// The pool's name.
+    pub pool: String,
+    /// All of it in one sentence.
+    pub sentence: String,
+    /// Whether somebody should be told at once.
+    pub alert: bool,
+    /// The decision behind it, when it is one.
+    pub decision: Option<Box<Decision>>,
+}
