@@ -21,8 +21,9 @@
 
 use arrayvec::ArrayVec;
 
-use crate::balance::{Ask, Barred, Pick, PickPolicy, Picker, Tried};
+use crate::balance::{Ask, Barred, Pick, PickPolicy, PickReason, Picker, Tried};
 use crate::draw::Draw;
+use crate::guard::ejection::{Breakers, Transition};
 use crate::load::Outcome;
 use crate::time::{Mono, Span};
 use crate::view::{Arm, PoolView};
@@ -65,6 +66,7 @@ pub struct Seat {
     /// Which tally of each worker this seat writes.
     pub index: usize,
     picker: Picker,
+    breakers: Breakers,
     draw: Draw,
 }
 
@@ -72,22 +74,44 @@ impl Seat {
     /// A fresh seat. `index` names the tally that it alone writes; `seed` must differ between seats.
     #[must_use]
     pub fn new(index: usize, policy: PickPolicy, seed: u64) -> Self {
-        Self { index, picker: Picker::new(policy), draw: Draw::seeded(seed) }
+        Self { index, picker: Picker::new(policy), breakers: Breakers::new(index), draw: Draw::seeded(seed) }
     }
 
     /// Hears how the try of `pick` ended, once for each [`Effect::Send`]: what the breaker of its worker goes by. The
     /// worker's own [`Load::observe`](crate::load::Load::observe) is the caller's to tell.
     pub fn outcome(&mut self, now: Mono, pick: Pick, outcome: Outcome) {
-        let _ = (&self.picker, now, pick, outcome);
+        let probe = if let PickReason::Probe { serial } = pick.why { Some(serial) } else { None };
+        self.breakers.outcome(now, pick.slot, pick.worker, probe, outcome, &mut self.draw);
+    }
+
+    /// Takes the oldest change of a breaker that was not taken yet, for logs and events.
+    pub fn take_transition(&mut self) -> Option<Transition> {
+        self.breakers.take_transition()
     }
 
     fn pick(&mut self, now: Mono, pool: &PoolView, arm: Arm, tried: &[usize], key: Option<u64>) -> Option<Pick> {
         if self.picker.policy() != pool.pick {
             self.picker = Picker::new(pool.pick);
         }
-        let barred = Barred { tried, open: &[] };
-        let ask = Ask { now, pool, arm, weights: pool.arm(arm), barred: &barred, key };
-        self.picker.pick(&ask, &mut self.draw)
+        if let Some(probe) = self.breakers.admit(now, pool, arm, tried.is_empty(), &mut self.draw) {
+            let (slot, why) = (probe.slot, PickReason::Probe { serial: probe.serial });
+            return Some(Pick { slot, worker: pool.workers[slot].id, why });
+        }
+        let weights = pool.arm(arm);
+        let mut pick = |open: &[u64]| {
+            let ask = Ask { now, pool, arm, weights, barred: &Barred { tried, open }, key };
+            self.picker.pick(&ask, &mut self.draw)
+        };
+        match pick(self.breakers.kept_out()) {
+            None if self.breakers.soften() => pick(self.breakers.kept_out()),
+            pick => pick,
+        }
+    }
+
+    fn another_exists(&self, pool: &PoolView, arm: Arm, tried: &[usize]) -> bool {
+        let weights = pool.arm(arm);
+        let open = |slot: usize| weights.at(slot) > 0.0 && !tried.contains(&slot) && !self.breakers.ejects(slot);
+        (0..weights.len()).any(open)
     }
 }
 
@@ -262,7 +286,10 @@ impl Attempt {
         let bound = self.config.backoff.first.times(1 << retry as u32).min(self.config.backoff.most);
         let pause = Span::from_secs_f64(bound.as_secs_f64() * desk.seat.draw.unit());
         let until = now + pause;
-        if until >= self.until || !self.another_exists(desk) || !desk.pool.budget.take(now) {
+        if until >= self.until
+            || !desk.seat.another_exists(desk.pool, self.arm, &self.tried)
+            || !desk.pool.budget.take(now)
+        {
             return self.refuse(refusal, out);
         }
         self.state = State::Waiting { until, after: failure.kind };
@@ -277,11 +304,6 @@ impl Attempt {
         self.tried.push(pick.slot);
         self.state = State::Trying(id);
         out.push(Effect::Send(id, pick));
-    }
-
-    fn another_exists(&self, desk: &Desk<'_>) -> bool {
-        let weights = desk.pool.arm(self.arm);
-        (0..weights.len()).any(|slot| weights.at(slot) > 0.0 && !self.tried.contains(&slot))
     }
 
     fn refuse(&mut self, why: Refusal, out: &mut Effects) {

@@ -12,10 +12,11 @@
 //! crowd(now)      in flight and one more, over success^2; a worker with under `WARM` answers counts as fuller
 //! ```
 
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use alloc::boxed::Box;
 
+use crate::guard::breaker::BreakerState;
 use crate::stats::histogram::{Tally, TallyState};
 use crate::stats::ring::Ring;
 use crate::time::{Mono, Span};
@@ -246,6 +247,8 @@ pub struct Cells {
     /// Reports of this worker that were refused by [`Report::check`](crate::signal::Report::check) or unreadable.
     pub report_faults: AtomicU64,
     tallies: Box<[Tally]>,
+    /// What the breaker of each seat does.
+    breakers: Box<[AtomicU8]>,
 }
 
 impl Cells {
@@ -256,6 +259,7 @@ impl Cells {
             load: Load::default(),
             report_faults: AtomicU64::new(0),
             tallies: (0..seats.max(1)).map(|_| Tally::default()).collect(),
+            breakers: (0..seats.max(1)).map(|_| AtomicU8::new(0)).collect(),
         }
     }
 
@@ -263,6 +267,22 @@ impl Cells {
     #[must_use]
     pub fn tally(&self, seat: usize) -> &Tally {
         &self.tallies[seat % self.tallies.len()]
+    }
+
+    /// Says what a seat's breaker does, for metrics.
+    pub(crate) fn publish_breaker(&self, seat: usize, state: BreakerState) {
+        self.breakers[seat % self.breakers.len()].store(state as u8, Relaxed);
+    }
+
+    /// What the breakers do: the state of the seat that keeps most out.
+    #[must_use]
+    pub fn breaker(&self) -> BreakerState {
+        match self.breakers.iter().map(|state| state.load(Relaxed)).max().unwrap_or(0) {
+            0 => BreakerState::Closed,
+            1 => BreakerState::Ramping,
+            2 => BreakerState::Probing,
+            3.. => BreakerState::Open,
+        }
     }
 
     /// Sums over all seats.

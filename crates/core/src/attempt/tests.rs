@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::again::budget::Budget;
 use crate::guard::breaker::BreakerConfig;
-use crate::load::Cells;
+use crate::load::{Cells, FAILURE_PRICE};
 use crate::share::Share;
 use crate::view::{Address, PoolParts, WorkerView};
 use crate::worker::{PoolId, Standing, WorkerId};
@@ -176,4 +176,47 @@ proptest! {
         prop_assert!(ends <= 1);
         prop_assert!(slots.len() <= 3);
     }
+}
+
+fn fail_five_times(bench: &mut Bench, slot: usize) {
+    let pick = Pick { slot, worker: bench.pool.workers[slot].id, why: PickReason::Turn };
+    let _ = started(bench);
+    for _ in 0..5 {
+        bench.seat.outcome(at(0), pick, Outcome::Failed { price: FAILURE_PRICE });
+    }
+}
+
+#[test]
+fn a_worker_with_an_open_breaker_gets_no_request() {
+    let mut bench = bench(&[1.0, 1.0, 1.0]);
+    fail_five_times(&mut bench, 1);
+    for millis in 0..100 {
+        let mut attempt = Attempt::new(at(millis), AttemptConfig::default(), None);
+        let effects = bench.on(&mut attempt, at(millis), Event::Start);
+        assert!(matches!(effects[..], [Effect::Send(_, pick)] if pick.slot != 1), "{effects:?}");
+    }
+}
+
+#[test]
+fn the_first_request_after_the_cool_down_is_the_probe_and_a_second_try_never_is() {
+    let mut bench = bench(&[1.0, 1.0, 1.0]);
+    let mut early = started(&mut bench);
+    fail_five_times(&mut bench, 1);
+    bench.on(&mut early, at(12_000), Event::Failed(TryId(0), unsent()));
+    let effects = bench.on(&mut early, at(12_100), Event::Due);
+    assert!(matches!(effects[..], [Effect::Send(TryId(1), pick)] if pick.slot != 1), "{effects:?}");
+    let mut attempt = Attempt::new(at(12_200), AttemptConfig::default(), None);
+    let effects = bench.on(&mut attempt, at(12_200), Event::Start);
+    let [Effect::Send(_, Pick { slot: 1, why: PickReason::Probe { .. }, .. })] = effects[..] else {
+        panic!("{effects:?}");
+    };
+}
+
+#[test]
+fn nothing_is_taken_from_the_budget_when_the_only_other_worker_is_kept_out() {
+    let mut bench = bench(&[1.0, 1.0]);
+    fail_five_times(&mut bench, 1);
+    let mut attempt = started(&mut bench);
+    let effects = bench.on(&mut attempt, at(1), Event::Failed(TryId(0), unsent()));
+    assert_eq!(effects, [Effect::Refuse(Refusal::Failed(FailureKind::Connect))]);
 }

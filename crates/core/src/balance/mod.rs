@@ -151,6 +151,11 @@ pub enum PickReason {
     },
     /// The request's key belongs to it.
     Home,
+    /// Its breaker wanted to know whether it is well again.
+    Probe {
+        /// Which of its probes.
+        serial: u16,
+    },
     /// The key's home may not be asked or is too full; it is the next on the ring.
     Neighbour {
         /// How many workers before it on the ring were passed over.

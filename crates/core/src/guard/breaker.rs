@@ -1,120 +1,255 @@
-//! Circuit breaker: keeps requests off a worker that fails.
+//! Circuit breaker: keeps requests off one worker that fails, as one seat sees it.
+//!
+//! ```text
+//!           tripped, and room in the pool             cool-down over
+//!  Closed ------------------------------> Open ------------------------> Probing: one at a time
+//!    ^                                    ^  ^                            |   |  | ^ good, not yet enough;
+//!    |            tripped, and room       |  |           probe failed     |   |  +-+ or silent; or given up
+//!    |          +-------------------------+  +----------------------------+   |
+//!    +------- Ramping <-------------------------------------------------------+
+//!   ramp over                                 good, and enough
+//! ```
+//! A cool-down is 10 s, twice that each time the worker falls again before it was closed, at most 60 s, and up to 20 %
+//! longer by lot, so that seats and gateways do not come back at once. What a worker answers to requests that were
+//! sent before it was opened says nothing about the probe, so a probe is known by its number. Three probes, because an
+//! idle worker always answers the first one fast.
+
+mod config;
 
 use serde::{Deserialize, Serialize};
 
+pub use config::{BreakerConfig, BreakerConfigError};
+
+use crate::load::Outcome;
 use crate::share::Share;
-use crate::time::Span;
+use crate::time::{Mono, Span};
 
-/// When a breaker opens, and how it comes back. Checked: only sensible values can exist.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(try_from = "RawBreaker", into = "RawBreaker")]
-pub struct BreakerConfig {
-    consecutive: u32,
-    cool_down: Span,
-    cool_down_most: Span,
-    probes: u8,
-    ramp: Span,
-    eject_most: Share,
-    panic_under: Share,
+/// The breaker of one worker.
+#[derive(Clone, Debug, Default)]
+pub struct Breaker {
+    state: State,
+    /// How often it opened since it was last closed.
+    opened: u32,
+    /// The number of the newest probe.
+    serial: u16,
 }
 
-/// Settings of a pool's circuit breakers.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "Breaker"))]
-#[serde(default, deny_unknown_fields)]
-struct RawBreaker {
-    /// Failures in a row that open it, at least 1. Default 5; source: balancing.md "Breaker".
-    consecutive: u32,
-    /// Pause before the first probe. Default 10s; source: balancing.md "Breaker".
-    cool_down: Span,
-    /// The pause doubles each time up to this. Default 60s; source: balancing.md "Breaker".
-    cool_down_most: Span,
-    /// Good probes, one after the other, before traffic comes back; at least 1. Default 3; source: balancing.md
-    /// "Breaker".
-    probes: u8,
-    /// How long traffic takes to come back from 10 % to all of it. Default 30s; source: balancing.md "Breaker".
-    ramp: Span,
-    /// Most of a pool that may be kept out at once; one worker always may. Default 33.333333%; source: balancing.md
-    /// "Breaker" (a third).
-    eject_most: Share,
-    /// With less of a pool usable than this, open breakers are ignored. Default 50%; source: balancing.md "Breaker".
-    panic_under: Share,
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum State {
+    Closed { failures: u32 },
+    Open { until: Mono },
+    Probing { good: u8, out: Option<Out> },
+    Ramping { since: Mono, failures: u32 },
 }
 
-/// Why breaker settings cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BreakerConfigError {
-    /// It would open on nothing.
-    #[error("breaker.consecutive is 0: it takes at least 1 failure to open a breaker")]
-    NoFailures,
-    /// It would never close by evidence.
-    #[error("breaker.probes is 0: at least 1 good probe must close a breaker")]
-    NoProbes,
-    /// A pause of nothing.
-    #[error("breaker.cool_down is {0}: use at least 10ms")]
-    TooShort(Span),
-    /// The bounds are the wrong way round.
-    #[error("breaker.cool_down_most is {most}, less than breaker.cool_down, which is {least}")]
-    Bounds {
-        /// `cool_down`.
-        least: Span,
-        /// `cool_down_most`.
-        most: Span,
+impl Default for State {
+    fn default() -> Self {
+        Self::Closed { failures: 0 }
+    }
+}
+
+/// A probe on its way.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Out {
+    serial: u16,
+    /// When it is given up and the next may go.
+    until: Mono,
+}
+
+/// Where a breaker stands, in the order of how much it keeps out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BreakerState {
+    /// All traffic.
+    #[default]
+    Closed,
+    /// A growing share of traffic.
+    Ramping,
+    /// One request at a time.
+    Probing,
+    /// None.
+    Open,
+}
+
+/// What to do with a request for the worker.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Verdict {
+    /// It may go.
+    Pass,
+    /// This share of requests may go.
+    Part(Share),
+    /// A probe is due: one request should go, by [`Breaker::probe`].
+    Probe,
+    /// Not before this, as things stand.
+    Refuse {
+        /// When it is worth asking again.
+        until: Mono,
     },
 }
 
-impl Default for RawBreaker {
-    fn default() -> Self {
-        Self {
-            consecutive: 5,
-            cool_down: Span::from_secs(10),
-            cool_down_most: Span::from_secs(60),
-            probes: 3,
-            ramp: Span::from_secs(30),
-            eject_most: Share::clamped(0.333_333_333),
-            panic_under: Share::percent(50),
+/// Why a breaker opens. More triggers come here.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trip {
+    /// So many failures in a row.
+    Consecutive {
+        /// How many.
+        failures: u32,
+    },
+    /// A probe failed.
+    Probe,
+}
+
+/// Why a breaker changed its state.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// It opened, for so long.
+    Tripped {
+        /// By what.
+        by: Trip,
+        /// How long it stays open.
+        cool_down: Span,
+    },
+    /// The cool-down is over.
+    Cooled,
+    /// Enough probes were good.
+    Probed {
+        /// How many.
+        good: u8,
+    },
+    /// The ramp is over.
+    Ramped,
+}
+
+/// One change of a breaker's state.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Change {
+    /// From here.
+    pub from: BreakerState,
+    /// To here.
+    pub to: BreakerState,
+    /// Why.
+    pub cause: Cause,
+}
+
+impl Breaker {
+    /// Where it stands.
+    #[must_use]
+    pub fn state(&self) -> BreakerState {
+        match self.state {
+            State::Closed { .. } => BreakerState::Closed,
+            State::Open { .. } => BreakerState::Open,
+            State::Probing { .. } => BreakerState::Probing,
+            State::Ramping { .. } => BreakerState::Ramping,
         }
+    }
+
+    /// Whether a request may go to the worker now.
+    #[must_use]
+    pub fn admit(&self, now: Mono, config: &BreakerConfig) -> Verdict {
+        match self.state {
+            State::Closed { .. } => Verdict::Pass,
+            State::Open { until } | State::Probing { out: Some(Out { until, .. }), .. } if now < until => {
+                Verdict::Refuse { until }
+            }
+            State::Open { .. } | State::Probing { .. } => Verdict::Probe,
+            State::Ramping { since, .. } => {
+                let gone = now.since(since).as_nanos() as f64 / config.ramp.as_nanos().max(1) as f64;
+                if gone >= 1.0 {
+                    Verdict::Pass
+                } else {
+                    Verdict::Part(Share::clamped(RAMP_FROM + (1.0 - RAMP_FROM) * gone))
+                }
+            }
+        }
+    }
+
+    /// Takes note that time has passed: ends a ramp that is over.
+    pub fn settle(&mut self, now: Mono, config: &BreakerConfig) -> Option<Change> {
+        match self.state {
+            State::Ramping { since, .. } if now.since(since) >= config.ramp => {
+                self.opened = 0;
+                self.go(State::default(), Cause::Ramped)
+            }
+            State::Closed { .. } | State::Open { .. } | State::Probing { .. } | State::Ramping { .. } => None,
+        }
+    }
+
+    /// Sends a probe, to be called on [`Verdict::Probe`] only: its number, for [`on`](Self::on).
+    pub fn probe(&mut self, now: Mono, config: &BreakerConfig) -> (u16, Option<Change>) {
+        self.serial = self.serial.wrapping_add(1);
+        let out = Some(Out { serial: self.serial, until: now + config.cool_down });
+        let good = match self.state {
+            State::Probing { good, .. } => good,
+            State::Closed { .. } | State::Open { .. } | State::Ramping { .. } => 0,
+        };
+        (self.serial, self.go(State::Probing { good, out }, Cause::Cooled))
+    }
+
+    /// Hears how a request ended; `probe` is its number if it was one. `room`: whether one more worker of the pool may
+    /// be kept out. `drawn` is even in `[0, 1)`.
+    pub fn on(
+        &mut self,
+        now: Mono,
+        probe: Option<u16>,
+        outcome: Outcome,
+        config: &BreakerConfig,
+        room: bool,
+        drawn: f64,
+    ) -> Option<Change> {
+        match (&mut self.state, outcome) {
+            (State::Closed { failures } | State::Ramping { failures, .. }, Outcome::Good) => {
+                *failures = 0;
+                None
+            }
+            (State::Closed { failures } | State::Ramping { failures, .. }, Outcome::Failed { .. }) => {
+                *failures = failures.saturating_add(1);
+                let failures = *failures;
+                let trips = failures >= config.consecutive && room;
+                if trips { self.trip(now, Trip::Consecutive { failures }, config, drawn) } else { None }
+            }
+            (State::Probing { out: Some(out), .. }, Outcome::Failed { .. }) if probe == Some(out.serial) => {
+                self.trip(now, Trip::Probe, config, drawn)
+            }
+            (State::Probing { good, out }, Outcome::Good) if out.is_some_and(|out| probe == Some(out.serial)) => {
+                *good += 1;
+                *out = None;
+                let good = *good;
+                let enough = good >= config.probes;
+                if enough { self.go(State::Ramping { since: now, failures: 0 }, Cause::Probed { good }) } else { None }
+            }
+            (State::Probing { out, .. }, Outcome::Cancelled) if out.is_some_and(|out| probe == Some(out.serial)) => {
+                *out = None;
+                None
+            }
+            // Late news of requests that were sent before the state was this one, or that say nothing.
+            (State::Closed { .. } | State::Open { .. } | State::Probing { .. } | State::Ramping { .. }, _) => None,
+        }
+    }
+
+    fn trip(&mut self, now: Mono, by: Trip, config: &BreakerConfig, drawn: f64) -> Option<Change> {
+        let plain = config.cool_down.times(1 << self.opened.min(20)).min(config.cool_down_most);
+        let jitter = Span::from_secs_f64(plain.as_secs_f64() * JITTER).max(JITTER_LEAST);
+        let cool_down = plain + Span::from_secs_f64(jitter.as_secs_f64() * drawn);
+        self.opened = self.opened.saturating_add(1);
+        self.go(State::Open { until: now + cool_down }, Cause::Tripped { by, cool_down })
+    }
+
+    fn go(&mut self, state: State, cause: Cause) -> Option<Change> {
+        let from = self.state();
+        self.state = state;
+        let to = self.state();
+        (from != to).then_some(Change { from, to, cause })
     }
 }
 
-impl Default for BreakerConfig {
-    fn default() -> Self {
-        Self::of(RawBreaker::default())
-    }
-}
+/// Share of traffic at the ramp's start. Source: balancing.md "Breaker".
+const RAMP_FROM: f64 = 0.1;
+/// How much longer a cool-down may be by lot. Source: balancing.md "Breaker".
+const JITTER: f64 = 0.2;
+/// And at least by up to this. Source: balancing.md "Breaker".
+const JITTER_LEAST: Span = Span::from_millis(500);
 
-impl BreakerConfig {
-    fn of(raw: RawBreaker) -> Self {
-        let RawBreaker { consecutive, cool_down, cool_down_most, probes, ramp, eject_most, panic_under } = raw;
-        Self { consecutive, cool_down, cool_down_most, probes, ramp, eject_most, panic_under }
-    }
-}
-
-impl TryFrom<RawBreaker> for BreakerConfig {
-    type Error = BreakerConfigError;
-
-    fn try_from(raw: RawBreaker) -> Result<Self, Self::Error> {
-        if raw.consecutive == 0 {
-            return Err(BreakerConfigError::NoFailures);
-        }
-        if raw.probes == 0 {
-            return Err(BreakerConfigError::NoProbes);
-        }
-        if raw.cool_down < Span::from_millis(10) {
-            return Err(BreakerConfigError::TooShort(raw.cool_down));
-        }
-        if raw.cool_down_most < raw.cool_down {
-            return Err(BreakerConfigError::Bounds { least: raw.cool_down, most: raw.cool_down_most });
-        }
-        Ok(Self::of(raw))
-    }
-}
-
-impl From<BreakerConfig> for RawBreaker {
-    fn from(config: BreakerConfig) -> Self {
-        let BreakerConfig { consecutive, cool_down, cool_down_most, probes, ramp, eject_most, panic_under } = config;
-        Self { consecutive, cool_down, cool_down_most, probes, ramp, eject_most, panic_under }
-    }
-}
+#[cfg(test)]
+mod tests;

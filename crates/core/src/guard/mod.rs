@@ -1,3 +1,4 @@
 //! May I: what keeps a request from a worker that should not get it.
 
 pub mod breaker;
+pub mod ejection;

@@ -1,0 +1,252 @@
+//! The breakers of one seat: which workers of a pool are kept out, so that failing ones are and the pool is not.
+//!
+//! ```text
+//! at most a third of the pool is kept out at once (one always may be): a fault that hits all is not the workers'
+//! under half of the pool usable: nobody is kept out (panic); failing requests beat none being tried
+//! ```
+//! Kept by [`WorkerId`] through all views: a changed weight or a worker that joins must not close a breaker. A seat
+//! asks at each request, and while no breaker is in trouble that costs one comparison.
+//!
+//! A probe is sent, not waited for: the picks price what failed so high that it would not be asked again for a minute.
+//! It is the first try of a request, so that another worker can still answer if it fails.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::draw::Draw;
+use crate::guard::breaker::{Breaker, BreakerConfig, BreakerState, Change, Verdict};
+use crate::load::{Cells, Outcome};
+use crate::time::Mono;
+use crate::view::{Arm, PoolView};
+use crate::worker::WorkerId;
+
+/// All breakers of a seat.
+#[derive(Debug)]
+pub struct Breakers {
+    seat: usize,
+    revision: Option<u64>,
+    config: BreakerConfig,
+    /// By slot of the revision.
+    entries: Vec<Entry>,
+    /// Slots whose breaker is not closed.
+    troubled: Vec<usize>,
+    /// Workers with a configured weight, and with a learned one.
+    configured: usize,
+    learned: usize,
+    kept_out: Vec<u64>,
+    /// Those of them that are kept out only by the lot of their ramp.
+    by_lot: Vec<u64>,
+    panic: bool,
+    recent: VecDeque<Transition>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    worker: WorkerId,
+    cells: Arc<Cells>,
+    breaker: Breaker,
+}
+
+/// A breaker changed its state.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Transition {
+    /// When.
+    pub at: Mono,
+    /// Whose breaker.
+    pub worker: WorkerId,
+    /// What changed, and why.
+    pub change: Change,
+}
+
+/// A probe that should be sent instead of a pick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// To this worker.
+    pub slot: usize,
+    /// Its number.
+    pub serial: u16,
+}
+
+impl Breakers {
+    /// Closed breakers, of a seat that publishes in this place of the workers' [`Cells`].
+    #[must_use]
+    pub fn new(seat: usize) -> Self {
+        Self {
+            seat,
+            revision: None,
+            config: BreakerConfig::default(),
+            entries: Vec::new(),
+            troubled: Vec::new(),
+            configured: 0,
+            learned: 0,
+            kept_out: Vec::new(),
+            by_lot: Vec::new(),
+            panic: false,
+            recent: VecDeque::new(),
+        }
+    }
+
+    /// Prepares for one request's pick: afterwards [`kept_out`](Self::kept_out) says who must not be asked. With
+    /// `may_probe`, a probe that is due comes back; the request must then be sent as that probe.
+    pub fn admit(&mut self, now: Mono, pool: &PoolView, arm: Arm, may_probe: bool, draw: &mut Draw) -> Option<Probe> {
+        self.follow(pool);
+        if self.troubled.is_empty() {
+            return None;
+        }
+        for words in [&mut self.kept_out, &mut self.by_lot] {
+            words.clear();
+            words.resize(self.entries.len().div_ceil(64), 0);
+        }
+        let weights = pool.arm(arm);
+        let (mut lost, mut due, mut settled) = (0, None, false);
+        for at in 0..self.troubled.len() {
+            let slot = self.troubled[at];
+            let entry = &mut self.entries[slot];
+            if let Some(change) = entry.breaker.settle(now, &self.config) {
+                self.record(now, slot, change);
+                settled = true;
+                continue;
+            }
+            let (word, bit) = (slot / 64, 1 << (slot % 64));
+            match entry.breaker.admit(now, &self.config) {
+                Verdict::Pass => {}
+                Verdict::Part(share) if draw.unit() < share.get() => {}
+                Verdict::Part(_) => self.by_lot[word] |= bit,
+                verdict @ (Verdict::Probe | Verdict::Refuse { .. }) => {
+                    self.kept_out[word] |= bit;
+                    let weighty = weights.at(slot) > 0.0;
+                    lost += usize::from(weighty);
+                    if verdict == Verdict::Probe && weighty {
+                        due = due.or(Some(slot));
+                    }
+                }
+            }
+        }
+        if settled {
+            self.list_troubled();
+        }
+        let weighty = if arm == Arm::Fixed { self.configured } else { self.learned };
+        self.panic = self.config.panics(weighty - lost, self.configured);
+        if self.panic {
+            self.kept_out.fill(0);
+        }
+        for (out, lot) in self.kept_out.iter_mut().zip(&self.by_lot) {
+            *out |= lot;
+        }
+        let slot = due.filter(|_| may_probe)?;
+        let (serial, change) = self.entries[slot].breaker.probe(now, &self.config);
+        if let Some(change) = change {
+            self.record(now, slot, change);
+        }
+        Some(Probe { slot, serial })
+    }
+
+    /// Who must not be asked, one bit a slot, since the last [`admit`](Self::admit).
+    #[must_use]
+    pub fn kept_out(&self) -> &[u64] {
+        if self.troubled.is_empty() { &[] } else { &self.kept_out }
+    }
+
+    /// Lets those in whom only the lot of their ramp kept out, for a request that found nobody else. Whether there
+    /// were any.
+    pub fn soften(&mut self) -> bool {
+        let mut any = false;
+        for (out, lot) in self.kept_out.iter_mut().zip(&mut self.by_lot) {
+            any |= *lot != 0;
+            *out &= !*lot;
+            *lot = 0;
+        }
+        any && !self.troubled.is_empty()
+    }
+
+    /// Whether the breaker of this slot keeps every ordinary request out, as of the last [`admit`](Self::admit).
+    #[must_use]
+    pub fn ejects(&self, slot: usize) -> bool {
+        !self.panic && self.entries.get(slot).is_some_and(Entry::is_out)
+    }
+
+    /// Hears how a request to a worker ended; `slot` is where it was when the request was sent.
+    pub fn outcome(
+        &mut self,
+        now: Mono,
+        slot: usize,
+        worker: WorkerId,
+        probe: Option<u16>,
+        outcome: Outcome,
+        draw: &mut Draw,
+    ) {
+        let there = self.entries.get(slot).is_some_and(|entry| entry.worker == worker);
+        let slot = if there { Some(slot) } else { self.entries.iter().position(|entry| entry.worker == worker) };
+        let Some(slot) = slot else { return };
+        let room = || self.entries.iter().filter(|entry| entry.is_out()).count() < self.config.room(self.configured);
+        let room = outcome != Outcome::Good && room();
+        let entry = &mut self.entries[slot];
+        let Some(change) = entry.breaker.on(now, probe, outcome, &self.config, room, draw.unit()) else { return };
+        if change.to == BreakerState::Ramping {
+            entry.cells.load.renew();
+        }
+        self.record(now, slot, change);
+        self.list_troubled();
+    }
+
+    /// Takes the oldest transition that was not taken yet. Only the newest [`RECENT`] are kept.
+    pub fn take_transition(&mut self) -> Option<Transition> {
+        self.recent.pop_front()
+    }
+
+    /// Takes over the workers of the view, if it is a new one.
+    fn follow(&mut self, pool: &PoolView) {
+        if self.revision == Some(pool.revision) {
+            return;
+        }
+        self.revision = Some(pool.revision);
+        self.config = pool.breaker;
+        let weighty =
+            |weights: &crate::view::Weights| weights.as_slice().iter().filter(|weight| **weight > 0.0).count();
+        (self.configured, self.learned) = (weighty(&pool.fixed), weighty(&pool.learned));
+        let same = self.entries.len() == pool.workers.len()
+            && self.entries.iter().zip(&pool.workers).all(|(entry, worker)| entry.worker == worker.id);
+        if same {
+            return;
+        }
+        let mut known = core::mem::take(&mut self.entries);
+        known.sort_unstable_by_key(|entry| entry.worker);
+        let entry = |worker: &crate::view::WorkerView| Entry {
+            worker: worker.id,
+            cells: Arc::clone(&worker.cells),
+            breaker: known
+                .binary_search_by_key(&worker.id, |entry| entry.worker)
+                .map_or_else(|_| Breaker::default(), |at| known[at].breaker.clone()),
+        };
+        self.entries = pool.workers.iter().map(entry).collect();
+        self.list_troubled();
+    }
+
+    fn list_troubled(&mut self) {
+        self.troubled.clear();
+        let troubled = |(_, entry): &(usize, &Entry)| entry.breaker.state() != BreakerState::Closed;
+        self.troubled.extend(self.entries.iter().enumerate().filter(troubled).map(|(slot, _)| slot));
+    }
+
+    fn record(&mut self, now: Mono, slot: usize, change: Change) {
+        let entry = &self.entries[slot];
+        entry.cells.publish_breaker(self.seat, change.to);
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(Transition { at: now, worker: entry.worker, change });
+    }
+}
+
+impl Entry {
+    fn is_out(&self) -> bool {
+        matches!(self.breaker.state(), BreakerState::Open | BreakerState::Probing)
+    }
+}
+
+/// How many transitions wait to be taken.
+pub const RECENT: usize = 64;
+
+#[cfg(test)]
+mod tests;

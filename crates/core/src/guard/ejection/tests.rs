@@ -1,0 +1,225 @@
+//! A seat's breakers together: how many may be out, panic, probes, views that change, and what is told of it.
+
+use alloc::sync::Arc;
+use alloc::vec;
+use core::net::SocketAddr;
+
+use super::*;
+use crate::again::budget::Budget;
+use crate::balance::PickPolicy;
+use crate::load::FAILURE_PRICE;
+use crate::share::Share;
+use crate::time::Span;
+use crate::view::{Address, PoolParts, WorkerView};
+use crate::worker::{PoolId, Standing};
+
+const FAILED: Outcome = Outcome::Failed { price: FAILURE_PRICE };
+
+struct Bench {
+    breakers: Breakers,
+    draw: Draw,
+    cells: Vec<Arc<Cells>>,
+    pool: PoolView,
+}
+
+fn view(revision: u64, ids: &[u32], weights: &[f64], cells: &[Arc<Cells>]) -> PoolView {
+    let worker = |id: &u32| WorkerView {
+        id: WorkerId(*id),
+        name: "w".into(),
+        url: "http://127.0.0.1:1".into(),
+        address: Address::Ip(SocketAddr::from(([127, 0, 0, 1], 1))),
+        zone: "".into(),
+        standing: Standing::Serving,
+        cells: Arc::clone(&cells[*id as usize]),
+    };
+    let parts = PoolParts {
+        id: PoolId(0),
+        name: "api".into(),
+        revision,
+        workers: ids.iter().map(worker).collect(),
+        pick: PickPolicy::RoundRobin,
+        learned: weights.to_vec(),
+        fixed: vec![1.0; ids.len()],
+        learned_share: Share::ALL,
+        breaker: BreakerConfig::default(),
+        budget: Arc::new(Budget::default()),
+    };
+    PoolView::new(parts, None)
+}
+
+fn bench(count: u32) -> Bench {
+    let cells: Vec<Arc<Cells>> = (0..count.max(12)).map(|_| Arc::new(Cells::new(2))).collect();
+    let ids: Vec<u32> = (0..count).collect();
+    let pool = view(1, &ids, &vec![1.0; ids.len()], &cells);
+    Bench { breakers: Breakers::new(1), draw: Draw::seeded(1), cells, pool }
+}
+
+fn at(millis: u64) -> Mono {
+    Mono::default() + Span::from_millis(millis)
+}
+
+impl Bench {
+    fn fail(&mut self, now: Mono, slot: usize) {
+        self.admit(now, false);
+        for _ in 0..5 {
+            let worker = self.pool.workers[slot].id;
+            self.breakers.outcome(now, slot, worker, None, FAILED, &mut self.draw);
+        }
+    }
+
+    fn admit(&mut self, now: Mono, may_probe: bool) -> Option<Probe> {
+        self.breakers.admit(now, &self.pool, Arm::Learned, may_probe, &mut self.draw)
+    }
+
+    fn out(&mut self, now: Mono) -> Vec<usize> {
+        self.admit(now, false);
+        let words = self.breakers.kept_out();
+        (0..self.pool.workers.len())
+            .filter(|slot| words.get(slot / 64).is_some_and(|word| word >> (slot % 64) & 1 == 1))
+            .collect()
+    }
+
+    fn answer(&mut self, now: Mono, probe: Probe, outcome: Outcome) {
+        let worker = self.pool.workers[probe.slot].id;
+        self.breakers.outcome(now, probe.slot, worker, Some(probe.serial), outcome, &mut self.draw);
+    }
+}
+
+#[test]
+fn a_third_of_the_pool_is_out_at_most() {
+    let mut bench = bench(9);
+    (0..9).for_each(|slot| bench.fail(at(0), slot));
+    assert_eq!(bench.out(at(0)), [0, 1, 2]);
+}
+
+#[test]
+fn one_of_two_may_be_out() {
+    let mut bench = bench(2);
+    (0..2).for_each(|slot| bench.fail(at(0), slot));
+    assert_eq!(bench.out(at(0)), [0]);
+}
+
+#[test]
+fn the_only_worker_is_asked_even_with_its_breaker_open() {
+    let mut bench = bench(1);
+    bench.fail(at(0), 0);
+    assert!(bench.out(at(0)).is_empty());
+    assert_eq!(bench.cells[0].breaker(), BreakerState::Open);
+}
+
+#[test]
+fn with_under_half_of_the_pool_usable_nobody_is_kept_out() {
+    let mut bench = bench(6);
+    bench.fail(at(0), 0);
+    bench.fail(at(0), 1);
+    assert_eq!(bench.out(at(0)), [0, 1]);
+    // The slow loop gives two more no weight: two of six are left.
+    bench.pool = view(2, &[0, 1, 2, 3, 4, 5], &[1.0, 1.0, 0.0, 0.0, 1.0, 1.0], &bench.cells);
+    assert!(bench.out(at(1)).is_empty());
+}
+
+#[test]
+fn breakers_follow_their_workers_to_other_slots_of_a_new_view() {
+    let mut bench = bench(6);
+    bench.fail(at(0), 1);
+    bench.pool = view(2, &[5, 4, 1, 7, 8, 9], &[3.0; 6], &bench.cells);
+    assert_eq!(bench.out(at(1)), [2]);
+}
+
+#[test]
+fn an_outcome_is_counted_for_the_worker_it_came_from_though_slots_have_moved() {
+    let mut bench = bench(6);
+    bench.admit(at(0), false);
+    bench.pool = view(2, &[5, 4, 3, 2, 1, 0], &[1.0; 6], &bench.cells);
+    bench.admit(at(0), false);
+    for _ in 0..5 {
+        bench.breakers.outcome(at(0), 0, WorkerId(0), None, FAILED, &mut bench.draw);
+    }
+    assert_eq!(bench.out(at(0)), [5]);
+}
+
+#[test]
+fn an_outcome_of_a_worker_that_left_is_ignored() {
+    let mut bench = bench(6);
+    bench.admit(at(0), false);
+    (0..9).for_each(|_| bench.breakers.outcome(at(0), 0, WorkerId(11), None, FAILED, &mut bench.draw));
+    assert!(bench.out(at(0)).is_empty());
+}
+
+#[test]
+fn a_due_probe_is_sent_once_and_only_by_a_request_that_may_carry_it() {
+    let mut bench = bench(6);
+    bench.fail(at(0), 3);
+    assert_eq!(bench.admit(at(12_000), false), None);
+    assert_eq!(bench.admit(at(12_000), true).map(|probe| probe.slot), Some(3));
+    assert_eq!(bench.admit(at(12_000), true), None);
+    assert_eq!(bench.out(at(12_000)), [3]);
+}
+
+#[test]
+fn three_good_probes_start_the_ramp_and_make_the_worker_new() {
+    let mut bench = bench(6);
+    bench.cells[3].load.observe(at(0), Span::from_secs(5), FAILED);
+    bench.fail(at(0), 3);
+    for _ in 0..3 {
+        let probe = bench.admit(at(12_000), true).expect("due");
+        bench.answer(at(12_001), probe, Outcome::Good);
+    }
+    assert_eq!(bench.cells[3].breaker(), BreakerState::Ramping);
+    assert_eq!(bench.cells[3].load.latency(at(12_001)), None);
+}
+
+#[test]
+fn during_the_ramp_a_growing_part_of_the_requests_may_go_there() {
+    let mut bench = bench(6);
+    bench.fail(at(0), 3);
+    for _ in 0..3 {
+        let probe = bench.admit(at(12_000), true).expect("due");
+        bench.answer(at(12_000), probe, Outcome::Good);
+    }
+    let let_in = |bench: &mut Bench, now| (0..2_000).filter(|_| bench.out(now).is_empty()).count();
+    assert!((120..280).contains(&let_in(&mut bench, at(12_000))));
+    assert!((1_000..1_200).contains(&let_in(&mut bench, at(27_000))));
+    assert_eq!(let_in(&mut bench, at(42_000)), 2_000);
+    assert_eq!(bench.cells[3].breaker(), BreakerState::Closed);
+}
+
+#[test]
+fn who_is_out_by_the_lot_of_a_ramp_serves_when_nobody_else_can() {
+    let mut bench = bench(6);
+    bench.fail(at(0), 3);
+    for _ in 0..3 {
+        let probe = bench.admit(at(12_000), true).expect("due");
+        bench.answer(at(12_000), probe, Outcome::Good);
+    }
+    while bench.out(at(12_000)).is_empty() {}
+    assert!(bench.breakers.soften());
+    assert!(bench.breakers.kept_out().iter().all(|word| *word == 0));
+}
+
+#[test]
+fn every_change_is_told_once_in_order() {
+    let mut bench = bench(6);
+    bench.fail(at(0), 3);
+    let probe = bench.admit(at(12_000), true).expect("due");
+    bench.answer(at(12_500), probe, FAILED);
+    let told: Vec<_> = core::iter::from_fn(|| bench.breakers.take_transition())
+        .map(|told| (told.at, told.worker.0, told.change.from, told.change.to))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (at(0), 3, BreakerState::Closed, BreakerState::Open),
+            (at(12_000), 3, BreakerState::Open, BreakerState::Probing),
+            (at(12_500), 3, BreakerState::Probing, BreakerState::Open),
+        ]
+    );
+}
+
+#[test]
+fn cells_tell_the_state_of_the_seat_that_keeps_most_out() {
+    let mut bench = bench(6);
+    bench.fail(at(0), 2);
+    bench.cells[2].publish_breaker(0, BreakerState::Ramping);
+    assert_eq!(bench.cells[2].breaker(), BreakerState::Open);
+}
