@@ -3,7 +3,7 @@
 //! ```text
 //! test      installs what the tests need and is missing, then runs every check that CI runs
 //! arrows    checks that crates depend on each other only as docs/architecture.md says
-//! bench     measures side by side with the balancers that people run: proxy, skew, pick
+//! bench     measures side by side with the balancers that people run: proxy, skew, reload, pick
 //! ```
 
 mod arrows;

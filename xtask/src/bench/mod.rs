@@ -4,6 +4,7 @@
 //! of the rounds and stands with its range. It exits 0 when it measured, whether or not goals are met.
 
 mod proxy;
+mod reload;
 mod rows;
 mod skew;
 
@@ -42,6 +43,7 @@ pub(crate) fn bench(words: &[&str]) -> Result<()> {
     match *name {
         "proxy" => proxy::run(&extent),
         "skew" => skew::run(&extent),
+        "reload" => reload::run(&extent),
         "pick" => run(&["cargo", "bench", "--package", "ambidex-core"]),
         other => bail!("there is no bench `{other}`\n{USAGE}"),
     }
@@ -78,4 +80,4 @@ fn envoy(policy: &'static str) -> Result<Peer> {
     Ok(Peer::Envoy { policy, binary: install::envoy()? })
 }
 
-const USAGE: &str = "usage: cargo xtask bench proxy|skew|pick [--repeats N] [--seconds S] [--only PART]";
+const USAGE: &str = "usage: cargo xtask bench proxy|skew|reload|pick [--repeats N] [--seconds S] [--only PART]";

@@ -10,8 +10,9 @@ use tempfile::TempDir;
 use super::process::folder_with;
 use super::{PeerError, Upstream};
 
-/// The configuration file before `upstreams`: the full loop, and the access log off.
-pub(super) fn configuration(address: SocketAddr, admin: SocketAddr, balance: &str, upstreams: &[Upstream]) -> String {
+/// Our configuration file before `upstreams`: the full loop, and the access log off.
+#[must_use]
+pub fn configuration(address: SocketAddr, admin: SocketAddr, balance: &str, upstreams: &[Upstream]) -> String {
     let mut workers = String::new();
     for Upstream { name, address, weight } in upstreams {
         // Writing to a String cannot fail.

@@ -15,8 +15,9 @@ use std::path::PathBuf;
 
 use ambidex_core::time::Span;
 
+pub use self::ambidex::configuration;
 pub use self::nginx::{Origin, OriginOptions};
-pub use self::process::{Process, free_port, get};
+pub use self::process::{Process, exchange, free_port, get, post};
 
 /// A worker as a balancer's configuration names it.
 #[derive(Clone, Debug, PartialEq, Eq)]

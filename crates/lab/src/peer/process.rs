@@ -139,10 +139,33 @@ fn cpu_of(id: u32) -> Option<Span> {
 /// # Errors
 /// No connection, or no HTTP answer within five seconds.
 pub fn get(address: SocketAddr, path: &str) -> io::Result<(u16, Vec<u8>)> {
+    exchange(address, &format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"))
+}
+
+/// Posts JSON with a bearer token on a connection of its own; gives the status and the whole answer.
+///
+/// # Errors
+/// As [`get`].
+pub fn post(address: SocketAddr, path: &str, token: &str, json: &str) -> io::Result<(u16, Vec<u8>)> {
+    let length = json.len();
+    exchange(
+        address,
+        &format!(
+            "POST {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\
+             content-type: application/json\r\ncontent-length: {length}\r\n\r\n{json}"
+        ),
+    )
+}
+
+/// Sends these bytes and reads until the other side closes.
+///
+/// # Errors
+/// As [`get`].
+pub fn exchange(address: SocketAddr, request: &str) -> io::Result<(u16, Vec<u8>)> {
     let patience = Duration::from_secs(5);
     let mut stream = TcpStream::connect_timeout(&address, patience)?;
     stream.set_read_timeout(Some(patience))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
+    stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     let status = answer.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
