@@ -85,6 +85,8 @@ pub enum Reason {
     Errors,
     /// It joined not long ago and is still being brought in.
     SlowStart,
+    /// The rule knows its value for the first time.
+    Known,
     /// The rule values it more than before.
     Better,
     /// The rule values it less than before.
@@ -108,9 +110,14 @@ impl Reason {
             | Self::Returning
             | Self::Errors
             | Self::SlowStart => true,
-            Self::Started | Self::Joined | Self::Left | Self::Better | Self::Worse | Self::Configured | Self::Peers => {
-                false
-            }
+            Self::Started
+            | Self::Joined
+            | Self::Left
+            | Self::Known
+            | Self::Better
+            | Self::Worse
+            | Self::Configured
+            | Self::Peers => false,
         }
     }
 }
@@ -144,6 +151,7 @@ impl fmt::Display for Reason {
             Self::Returning => "returning",
             Self::Errors => "errors",
             Self::SlowStart => "slow_start",
+            Self::Known => "known",
             Self::Better => "better",
             Self::Worse => "worse",
             Self::Configured => "configured",

@@ -31,6 +31,7 @@ impl fmt::Display for Sentence<'_> {
             | Reason::Returning
             | Reason::Errors
             | Reason::SlowStart
+            | Reason::Known
             | Reason::Better
             | Reason::Worse
             | Reason::Configured
@@ -79,7 +80,7 @@ impl Sentence<'_> {
                 Ok(())
             }
             Reason::SlowStart => f.write_str("it joined not long ago and is being brought in"),
-            Reason::Better | Reason::Worse => self.judgement(f),
+            Reason::Known | Reason::Better | Reason::Worse => self.judgement(f),
             Reason::Configured => write!(f, "its configured weight is {}", seen.configured()),
             Reason::Peers => f.write_str("the others of the pool changed, not it"),
             Reason::Left | Reason::Started | Reason::Joined => Ok(()),
@@ -89,16 +90,20 @@ impl Sentence<'_> {
     /// Why the rule values the worker more or less than before.
     fn judgement(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Decision { rule, terms, was, reason, .. } = self.decision;
-        let better = *reason == Reason::Better;
+        let word = |known, better, worse| {
+            if *reason == Reason::Better {
+                better
+            } else if *reason == Reason::Worse {
+                worse
+            } else {
+                known
+            }
+        };
         let (now, before) = (terms.estimate.unwrap_or(0.0), was.estimate);
         match rule {
             Rule::Capacity | Rule::Throughput => {
-                write!(
-                    f,
-                    "it can carry {}: {}",
-                    if better { "more" } else { "less" },
-                    Change(now, before, " requests/s")
-                )?;
+                f.write_str(word("it is known now what it can carry: ", "it can carry more: ", "it can carry less: "))?;
+                write!(f, "{}", Change(now, before, " requests/s"))?;
                 measured(f, terms, was)?;
                 match terms.latency.filter(|_| *rule == Rule::Throughput) {
                     Some(latency) => write!(f, ", and a mean latency of {}", Rough(latency)),
@@ -106,20 +111,25 @@ impl Sentence<'_> {
                 }
             }
             Rule::Headroom => {
-                let what = if better { "more" } else { "less" };
-                write!(f, "it has {what} headroom: {}", Change(now, before, " requests at once"))?;
+                f.write_str(word("its headroom is known now: ", "it has more headroom: ", "it has less headroom: "))?;
+                write!(f, "{}", Change(now, before, " requests at once"))?;
                 let (load, latency) = (terms.load.unwrap_or(0.0), terms.latency.unwrap_or_default());
                 write!(f, ", from {load:.1} in flight at {}", Rough(latency))
             }
             Rule::ScoreSum | Rule::ScoreProduct => {
-                write!(f, "its score {} to {}", if better { "rose" } else { "fell" }, Change(now, before, ""))?;
+                f.write_str(word("its score is known now: ", "its score rose to ", "its score fell to "))?;
+                write!(f, "{}", Change(now, before, ""))?;
                 let (latency, queue) = (terms.latency.unwrap_or_default(), terms.queue.unwrap_or(0.0));
                 write!(f, ", from {}, {} failed and a queue of {queue:.0}", Rough(latency), Percent(terms.errors))
             }
             Rule::TailLatency => {
-                let (now, before) = (terms.p99.unwrap_or_default(), was.p99.unwrap_or_default());
-                let verb = if better { "fell" } else { "rose" };
-                write!(f, "its 99th percentile of latency {verb} to {} (was {})", Rough(now), Rough(before))
+                f.write_str("its 99th percentile of latency ")?;
+                f.write_str(word("is known now: ", "fell to ", "rose to "))?;
+                write!(f, "{}", Rough(terms.p99.unwrap_or_default()))?;
+                match was.p99 {
+                    Some(before) => write!(f, " (was {})", Rough(before)),
+                    None => Ok(()),
+                }
             }
             Rule::Static => f.write_str("its configured weight changed"),
         }
@@ -211,7 +221,7 @@ impl fmt::Display for Change<'_> {
         write!(f, "{}{unit}", Number(now))?;
         match before {
             Some(before) => write!(f, " (was {})", Number(before)),
-            None => f.write_str(" (was not known)"),
+            None => Ok(()),
         }
     }
 }
@@ -307,6 +317,17 @@ mod tests {
             said(&cut),
             "b: 1.32 -> 0.91 of a fair share, because it can carry less: 90.3 requests/s (was 138), from 84.0 \
              requests/s at 93 % utilization (was 61 %); capacity alone said 0.70, held back by the slew limit"
+        );
+    }
+
+    #[test]
+    fn what_is_measured_for_the_first_time_is_told_as_such() {
+        let mut known = decision(Reason::Known, 1.0, 1.1);
+        known.was = Terms::default();
+        assert_eq!(
+            said(&known),
+            "b: 1.00 -> 1.10 of a fair share, because it is known now what it can carry: 90.3 requests/s, from 84.0 \
+             requests/s at 93 % utilization"
         );
     }
 

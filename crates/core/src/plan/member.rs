@@ -18,7 +18,6 @@ use super::guards::{deadband, slew};
 use super::seen::Seen;
 use super::terms::Terms;
 use crate::decision::{Guarded, Reason};
-use crate::time::Mono;
 use crate::worker::{Standing, WorkerId};
 
 /// One worker's state.
@@ -27,8 +26,10 @@ pub(super) struct Member {
     pub(super) id: WorkerId,
     pub(super) seen: Seen,
     pub(super) terms: Terms,
-    /// The terms when its weight last changed by its own doing: what a sentence compares with.
+    /// The terms before the movement that its newest decision is part of: what a sentence compares with.
     pub(super) was: Terms,
+    /// Its movement is not over: `was` stands still until it is.
+    pub(super) moving: bool,
     pub(super) errors: Errors,
     pub(super) hysteresis: Hysteresis,
     pub(super) slow_start: SlowStart,
@@ -47,8 +48,17 @@ pub(super) struct Member {
     pub(super) slow: Vec<Guarded>,
     /// The weight in force; `None` before the first.
     pub(super) published: Option<f64>,
-    /// The reason of the newest decision, and when it was made.
-    pub(super) told: Option<(Reason, Mono)>,
+    /// The newest decision.
+    pub(super) told: Option<Told>,
+}
+
+/// What the newest decision of a worker said.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Told {
+    pub(super) reason: Reason,
+    pub(super) terms: Terms,
+    /// The configured weight at that time.
+    pub(super) configured: f64,
 }
 
 /// How the slow guards are set in this tick.
@@ -70,6 +80,7 @@ impl Member {
             seen,
             terms: Terms::default(),
             was: Terms::default(),
+            moving: false,
             errors: Errors::default(),
             hysteresis: Hysteresis::default(),
             slow_start,
@@ -111,6 +122,10 @@ impl Member {
         value = self.note(Guard::Deadband, value, deadband::hold(old, value, tuning.deadband));
         value = self.note(Guard::Slew, value, slew::hold(old, value, tuning.slew, tuning.least));
         self.steady = value;
+        if self.moving && !differ(old, value) {
+            self.moving = false;
+            self.was = self.told.map_or(self.was, |told| told.terms);
+        }
     }
 
     /// Takes `target` as it is: nothing came before it that could be smoothed or limited.

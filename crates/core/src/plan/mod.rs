@@ -60,11 +60,11 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// Whether latency alone feeds the rule, so that its loop gain grows with load and smoothing must follow.
+    /// Whether latency feeds the rule, so that its loop gain grows with load and smoothing must follow.
     const fn fed_by_latency(self) -> bool {
         match self {
-            Self::Headroom | Self::ScoreSum | Self::ScoreProduct | Self::TailLatency => true,
-            Self::Capacity | Self::Throughput | Self::Static => false,
+            Self::Headroom | Self::ScoreSum | Self::ScoreProduct | Self::TailLatency | Self::Throughput => true,
+            Self::Capacity | Self::Static => false,
         }
     }
 }

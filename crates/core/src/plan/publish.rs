@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::event::Happening;
 use super::guards::bounds::{Bounds, project};
 use super::guards::silence::Verdict;
-use super::member::{Member, differ};
+use super::member::{Member, Told, differ};
 use super::planner::Planner;
 use super::{Guard, Rule};
 use crate::decision::{Decision, Guarded, Reason};
@@ -198,7 +198,7 @@ impl Planner {
                 if (near && sound && member.pin.is_none()) || (!differ(old, new) && new > 0.0) { old } else { new };
             let reason = self.reason(member, &draft, first, new);
             let changed = old.to_bits() != new.to_bits() || member.published.is_none();
-            let newly = member.told.is_none_or(|(told, _)| told != reason) && reason.is_state();
+            let newly = member.told.is_none_or(|told| told.reason != reason) && reason.is_state();
             if changed || newly {
                 out.push(Decision {
                     tick: self.ticks,
@@ -219,9 +219,24 @@ impl Planner {
             let member = &mut self.members[at];
             member.published = Some(new);
             if changed || newly {
-                member.told = Some((reason, now));
-                if reason != Reason::Peers {
-                    member.was = member.terms;
+                let (terms, configured) = (member.terms, member.seen.configured());
+                member.told = Some(Told { reason, terms, configured });
+                match reason {
+                    Reason::Peers => {}
+                    Reason::Known | Reason::Better | Reason::Worse => member.moving = true,
+                    Reason::Started
+                    | Reason::Joined
+                    | Reason::Left
+                    | Reason::Drained
+                    | Reason::Refuses
+                    | Reason::Pinned
+                    | Reason::Frozen
+                    | Reason::Silent
+                    | Reason::Unheard
+                    | Reason::Returning
+                    | Reason::Errors
+                    | Reason::SlowStart
+                    | Reason::Configured => member.was = terms,
                 }
             }
         }
@@ -231,8 +246,7 @@ impl Planner {
     fn reason(&self, member: &Member, draft: &Draft, first: bool, new: f64) -> Reason {
         let acts = |guard: Guard| draft.guards.iter().any(|act| act.guard == guard);
         let old = member.published.unwrap_or(0.0);
-        let estimate = member.terms.estimate.unwrap_or(0.0);
-        let before = member.was.estimate.unwrap_or(0.0);
+        let configured = member.told.map_or(0.0, |told| told.configured);
         if !member.serves() {
             Reason::Drained
         } else if member.refuses {
@@ -252,13 +266,14 @@ impl Planner {
         } else if acts(Guard::SlowStart) {
             Reason::SlowStart
         } else if self.config.policy == Rule::Static {
-            Reason::Configured
-        } else if new > old && estimate > before * 1.01 {
-            Reason::Better
-        } else if new < old && estimate < before * 0.99 {
-            Reason::Worse
+            if differ(configured, member.seen.configured()) { Reason::Configured } else { Reason::Peers }
         } else {
-            Reason::Peers
+            match (member.terms.estimate, member.was.estimate) {
+                (Some(_), None) => Reason::Known,
+                (Some(now), Some(before)) if new > old && now > before * 1.01 => Reason::Better,
+                (Some(now), Some(before)) if new < old && now < before * 0.99 => Reason::Worse,
+                (Some(_) | None, _) => Reason::Peers,
+            }
         }
     }
 

@@ -69,7 +69,10 @@ impl Terms {
         let load = report.in_flight.map(f64::from).or(own_load);
         self.load = load.or(self.load);
         let rate = passive.map(|own| sound(own.rate)).or(report.rate.map(sound));
-        let gauged = gauge(report.utilization, load, limit, report.cpu);
+        // A count taken as an answer leaves may hold that very request, and one of a queue says more than full: the
+        // smaller of the worker's count and our average is the better gauge of its slots.
+        let slots = report.in_flight.map(f64::from).zip(own_load).map(|(told, own)| told.min(own)).or(load);
+        let gauged = gauge(report.utilization, slots, limit, report.cpu);
         // Rate and utilization are averaged alike and only together: their quotient is what counts, and a rate that
         // fades beside a utilization that stands still would be a capacity that falls.
         let (Some(rate), Some((gauge, utilization))) = (rate, gauged) else {
@@ -99,8 +102,8 @@ impl Terms {
 }
 
 /// The first utilization that there is, and whose it is.
-fn gauge(application: Option<f64>, load: Option<f64>, limit: Option<f64>, cpu: Option<f64>) -> Option<(Gauge, f64)> {
-    let slots = load.zip(limit).map(|(load, limit)| load / limit);
+fn gauge(application: Option<f64>, in_use: Option<f64>, limit: Option<f64>, cpu: Option<f64>) -> Option<(Gauge, f64)> {
+    let slots = in_use.zip(limit).map(|(in_use, limit)| in_use / limit);
     application
         .map(|said| (Gauge::Application, sound(said)))
         .or(slots.map(|slots| (Gauge::Slots, slots)))
