@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod env;
 mod run;
+mod system;
 
 use std::process::ExitCode;
 
