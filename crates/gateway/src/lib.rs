@@ -5,10 +5,16 @@
 pub mod config;
 mod front;
 mod gateway;
+mod keeper;
 mod listen;
+mod proxy_protocol;
+mod seldom;
 mod serve;
-mod thread;
+mod tls;
 
+pub use front::FrontError;
 pub use gateway::{Gateway, GatewayError, GatewayStats, Shared};
+pub use listen::change::ListenError;
 pub use listen::counters::ListenerStats;
 pub use listen::socket::BindError;
+pub use tls::TlsError;

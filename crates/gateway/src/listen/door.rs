@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -12,12 +13,13 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 use super::Open;
+use super::arrival::{self, Failed};
 use super::bell::Bell;
-use super::io::{Io, Socket};
+use super::hall::Hall;
+use super::io::Socket;
 use super::peer::Peer;
 use super::socket::Bound;
 use crate::serve;
-use crate::thread::Thread;
 
 /// The handle of a door: closing it, and waiting until the last of its connections has ended.
 #[derive(Debug)]
@@ -29,11 +31,11 @@ pub(crate) struct Door {
 
 impl Door {
     /// Opens a door for a thread; must be called in its runtime.
-    pub(crate) fn open(thread: &Rc<Thread>, open: Arc<Open>, socket: Bound) -> io::Result<Self> {
+    pub(crate) fn open(hall: &Rc<Hall>, open: Arc<Open>, socket: Bound) -> io::Result<Self> {
         let listener = Listening::new(socket)?;
         let (leaving, cut) = (Rc::new(Bell::default()), Rc::new(Bell::default()));
         let door = DoorTask {
-            thread: Rc::clone(thread),
+            hall: Rc::clone(hall),
             open,
             leaving: Rc::clone(&leaving),
             cut: Rc::clone(&cut),
@@ -64,7 +66,7 @@ impl Door {
 /// The task behind a [`Door`].
 #[derive(Debug)]
 struct DoorTask {
-    thread: Rc<Thread>,
+    hall: Rc<Hall>,
     open: Arc<Open>,
     leaving: Rc<Bell>,
     cut: Rc<Bell>,
@@ -100,19 +102,22 @@ impl DoorTask {
         if counters.open.fetch_add(1, Relaxed) >= u64::from(settings.listener.max_connections) {
             counters.open.fetch_sub(1, Relaxed);
             counters.full.fetch_add(1, Relaxed);
-            return self.refuse(socket, settings.listener.tls.is_some());
+            return self.refuse(socket, settings.tls.is_some());
         }
         counters.accepted.fetch_add(1, Relaxed);
         let guest = Guest(Arc::clone(&self.open));
         let leaving = self.leaving.ear();
-        let thread = Rc::clone(&self.thread);
+        let hall = Rc::clone(&self.hall);
         self.inside.spawn_local(async move {
             let (client, local) = match &socket {
                 Socket::Tcp(tcp) => (tcp.peer_addr().ok(), tcp.local_addr().ok()),
                 Socket::Unix(_) => (None, None),
             };
             let peer = Peer { client, local, settings, tls: None, leaving };
-            serve::connection(Io::Plain(socket), peer, thread).await;
+            match arrival::arrive(socket, peer).await {
+                Ok((io, peer)) => serve::connection(io, peer, Rc::clone(&hall.thread)).await,
+                Err(failed) => guest.0.turned_away(&failed, &hall, client),
+            }
             drop(guest);
         });
     }
@@ -159,6 +164,20 @@ impl DoorTask {
         }
         self.open.counters.cut.fetch_add(self.inside.len() as u64, Relaxed);
         self.inside.shutdown().await;
+    }
+}
+
+impl Open {
+    fn turned_away(&self, failed: &Failed, hall: &Hall, client: Option<SocketAddr>) {
+        let counter = match failed {
+            Failed::Header(_) | Failed::LateHeader(_) => &self.counters.proxy_header,
+            Failed::Handshake(_) | Failed::LateHandshake(_) => &self.counters.handshake,
+            Failed::Silent => return,
+        };
+        counter.fetch_add(1, Relaxed);
+        if let Some(left_out) = hall.turned_away.grant(hall.clock.now()) {
+            tracing::info!(listener = %self.bound, ?client, why = %failed, left_out, "a connection was turned away");
+        }
     }
 }
 

@@ -25,8 +25,17 @@ pub(crate) enum Io {
     /// As it came.
     Plain(Socket),
     /// Under TLS.
-    #[allow(dead_code, reason = "TLS follows")]
     Tls(Box<TlsStream<Socket>>),
+}
+
+impl Socket {
+    /// Ends when there is something to read, or the other side has closed.
+    pub(crate) async fn readable(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(socket) => socket.readable().await,
+            Self::Unix(socket) => socket.readable().await,
+        }
+    }
 }
 
 /// Hands every call to the one inside.

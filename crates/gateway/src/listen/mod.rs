@@ -7,9 +7,12 @@
 //! ```
 //! A listener is one [`Open`] for the whole process and one [`Door`] in each thread.
 
+mod arrival;
 pub(crate) mod bell;
+pub(crate) mod change;
 pub(crate) mod counters;
 mod door;
+pub(crate) mod hall;
 pub(crate) mod io;
 pub(crate) mod peer;
 pub(crate) mod socket;
@@ -23,6 +26,7 @@ pub(crate) use self::door::Door;
 use self::counters::Counters;
 use self::socket::{BindError, Bound};
 use crate::config::{ListenAddress, Listener};
+use crate::tls::{Tls, TlsError};
 
 /// A listener's settings, with what was read from files for them. Swapped whole at a reload; a connection keeps those
 /// that it began with.
@@ -30,6 +34,17 @@ use crate::config::{ListenAddress, Listener};
 pub(crate) struct Settings {
     /// As configured.
     pub(crate) listener: Listener,
+    /// TLS, if it is spoken.
+    pub(crate) tls: Option<Tls>,
+}
+
+impl Settings {
+    /// Reads what the settings name. `previous` are those that they replace.
+    pub(crate) fn new(listener: Listener, previous: Option<&Self>) -> Result<Self, TlsError> {
+        let spoken = previous.and_then(|previous| previous.tls.as_ref());
+        let tls = listener.tls.as_ref().map(|tls| Tls::new(tls, spoken)).transpose()?;
+        Ok(Self { listener, tls })
+    }
 }
 
 /// An open listener.

@@ -33,7 +33,6 @@ pub(crate) struct Agreed {
 
 /// What is spoken on a connection, as far as TLS says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "TLS follows")]
 pub(crate) enum Protocol {
     /// HTTP/2 was agreed.
     Http2,

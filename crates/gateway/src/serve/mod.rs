@@ -1,15 +1,26 @@
 //! Serves the requests of one connection.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 
+use crate::front::Front;
+use crate::gateway::Shared;
 use crate::listen::io::Io;
 use crate::listen::peer::Peer;
-use crate::thread::Thread;
+
+/// What the request path keeps in its thread.
+#[derive(Debug)]
+#[allow(dead_code, reason = "the request path follows")]
+pub(crate) struct Thread {
+    pub(crate) seat: usize,
+    pub(crate) shared: Shared,
+    pub(crate) front: Arc<arc_swap::ArcSwap<Front>>,
+}
 
 /// Serves a connection until it ends.
 pub(crate) async fn connection(io: Io, mut peer: Peer, thread: Rc<Thread>) {

@@ -83,3 +83,17 @@ pub(crate) fn closed(stream: &mut impl Read) -> bool {
 
 /// A grace that no test wants to live through.
 pub(crate) const LONG: Span = Span::from_secs(30);
+
+/// Waits until something is so, at most ten seconds.
+pub(crate) fn eventually(what: &str, mut is: impl FnMut() -> bool) {
+    let (wake, sleep) = std::sync::mpsc::channel::<()>();
+    for _ in 0..1_000 {
+        if is() {
+            return;
+        }
+        // Nobody sends: this is a pause between two looks.
+        let _ = sleep.recv_timeout(Duration::from_millis(10));
+    }
+    drop(wake);
+    panic!("not within ten seconds: {what}");
+}

@@ -2,3 +2,5 @@
 
 mod common;
 mod listeners;
+mod proxy_protocol;
+mod tls;

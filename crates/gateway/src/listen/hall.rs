@@ -1,4 +1,4 @@
-//! A serving thread: one runtime, its own listening sockets, its own upstream connections.
+//! A thread's doors: one for each listener, opened and closed as it is told from outside.
 //!
 //! Threads share no lock on the request path. They hear from outside by one channel of [`Command`]s, which carries
 //! nothing but openings, closings and the end; all that changes for requests is swapped in shared snapshots.
@@ -8,24 +8,23 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ambidex_core::time::Mono;
-use arc_swap::ArcSwap;
+use ambidex_tower::Clock;
 use tokio::sync::mpsc;
 
-use crate::front::Front;
-use crate::gateway::Shared;
-use crate::listen::socket::Bound;
-use crate::listen::{Door, Open};
+use super::socket::Bound;
+use super::{Door, Open};
+use crate::seldom::Seldom;
+use crate::serve::Thread;
 
-/// What the request path finds in its thread.
+/// What a thread's doors share.
 #[derive(Debug)]
-pub(crate) struct Thread {
-    /// Which tally of each worker this thread writes: 0 for the first thread.
-    pub(crate) seat: usize,
-    /// What all threads share.
-    pub(crate) shared: Shared,
-    /// Routes and pools; a request reads one of these from its beginning to its end.
-    #[allow(dead_code, reason = "the request path follows")]
-    pub(crate) front: Arc<ArcSwap<Front>>,
+pub(crate) struct Hall {
+    /// What the request path keeps.
+    pub(crate) thread: Rc<Thread>,
+    /// The time.
+    pub(crate) clock: Clock,
+    /// Lines about connections that were turned away.
+    pub(crate) turned_away: Seldom,
 }
 
 /// What a thread is told from outside.
@@ -39,7 +38,7 @@ pub(crate) enum Command {
     End { until: Mono },
 }
 
-impl Thread {
+impl Hall {
     /// Runs until told to end.
     pub(crate) async fn run(self: Rc<Self>, mut commands: mpsc::UnboundedReceiver<Command>) {
         let mut doors = BTreeMap::new();
@@ -97,6 +96,6 @@ impl Thread {
     }
 
     async fn at(&self, until: Mono) {
-        tokio::time::sleep_until(self.shared.clock.instant(until).into()).await;
+        tokio::time::sleep_until(self.clock.instant(until).into()).await;
     }
 }
