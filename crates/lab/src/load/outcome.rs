@@ -191,9 +191,16 @@ impl fmt::Display for Outcome {
         if !self.held {
             writeln!(
                 f,
-                "NOT HELD: the generator fell behind (p99 of its lateness {:.1} ms, at most {} waiting for a connection): \
-                 these figures are about the generator, not about the target",
-                self.lag_p99_ms, self.most_waiting,
+                "NOT HELD: the generator fell behind (p99 of its lateness {:.1} ms): these figures are about the \
+                 generator, not about the target",
+                self.lag_p99_ms,
+            )?;
+        }
+        if self.failures.never_sent > 0 {
+            writeln!(
+                f,
+                "at most {} requests waited for a connection: the target took less than was offered",
+                self.most_waiting
             )?;
         }
         Ok(())

@@ -99,7 +99,9 @@ impl Bench {
 
     fn describe(&self) -> serde_json::Value {
         let served = self.served.load(Ordering::Relaxed);
-        serde_json::json!({ "served": served, "options": self.state.borrow().options })
+        let state = self.state.borrow();
+        let in_flight = state.processor.serving() + state.processor.waiting();
+        serde_json::json!({ "served": served, "in_flight": in_flight, "options": state.options })
     }
 
     async fn work(&self) -> Response<Full<Bytes>> {
