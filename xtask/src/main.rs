@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let result = match words[..] {
-        ["test"] => lanes::test(),
+        ["test"] => return if lanes::test() { ExitCode::SUCCESS } else { ExitCode::FAILURE },
         ["arrows"] => arrows::check(),
         ["bench", ref words @ ..] => bench::bench(words),
         _ => {
