@@ -1,7 +1,7 @@
 //! The sentence of a decision, as a person reads it: from what to what, because of what, and what held it back.
 //!
 //! `b: 1.32 -> 0.91 of a fair share, because it can carry less: 90 requests/s (was 138), from 84 requests/s at 93 %
-//! utilization (was 61 %); capacity alone said 0.70, held back by the slew limit`
+//! utilization (was 61 %); capacity alone said 0.70, the slew limit made it 0.91`
 
 use core::fmt;
 
@@ -156,20 +156,15 @@ impl Sentence<'_> {
             reason,
             Reason::Refuses | Reason::Drained | Reason::Pinned | Reason::Frozen | Reason::Silent | Reason::Peers
         );
-        let mut acts = guards.iter().map(|act| act.guard).filter(|guard| !overruled && !told(*guard)).peekable();
+        let mut acts = guards.iter().filter(|act| !overruled && !told(act.guard)).peekable();
         if acts.peek().is_none() {
             return Ok(());
         }
-        write!(f, "; {rule} alone said {raw:.2}, held back by ")?;
-        let mut first = true;
-        while let Some(guard) = acts.next() {
-            let link = match (first, acts.peek()) {
-                (true, _) => "",
-                (false, Some(_)) => ", ",
-                (false, None) => " and ",
-            };
-            write!(f, "{link}{guard}")?;
-            first = false;
+        write!(f, "; {rule} alone said {}", Weight(*raw))?;
+        let mut verb = "made it ";
+        for act in acts {
+            write!(f, ", {} {verb}{}", act.guard, Weight(act.to))?;
+            verb = "";
         }
         Ok(())
     }
@@ -316,7 +311,7 @@ mod tests {
         assert_eq!(
             said(&cut),
             "b: 1.32 -> 0.91 of a fair share, because it can carry less: 90.3 requests/s (was 138), from 84.0 \
-             requests/s at 93 % utilization (was 61 %); capacity alone said 0.70, held back by the slew limit"
+             requests/s at 93 % utilization (was 61 %); capacity alone said 0.70, the slew limit made it 0.91"
         );
     }
 
@@ -364,7 +359,7 @@ mod tests {
         let joined = Decision { raw: 1.0, guards: vec![ramp], ..decision(Reason::Joined, 0.0, 0.1) };
         assert_eq!(
             said(&joined),
-            "b joins with 0.10 of a fair share; capacity alone said 1.00, held back by slow start"
+            "b joins with 0.10 of a fair share; capacity alone said 1.00, slow start made it 0.10"
         );
     }
 
@@ -384,10 +379,11 @@ mod tests {
     }
 
     #[test]
-    fn several_guards_are_listed_as_people_list_things() {
-        let act = |guard| Guarded { guard, from: 1.0, to: 0.5 };
-        let guards = vec![act(Guard::Smoothing), act(Guard::Slew), act(Guard::Floor)];
+    fn each_guard_says_what_it_made_of_the_weight_in_the_order_in_which_they_acted() {
+        let act = |guard, to| Guarded { guard, from: 1.0, to };
+        let guards = vec![act(Guard::Smoothing, 0.7), act(Guard::Slew, 0.8), act(Guard::Cap, 0.5)];
         let held = Decision { raw: 0.01, guards, ..decision(Reason::Worse, 1.0, 0.5) };
-        assert!(said(&held).ends_with("held back by smoothing, the slew limit and the floor"), "{}", said(&held));
+        let wanted = "capacity alone said 0.010, smoothing made it 0.70, the slew limit 0.80, the cap 0.50";
+        assert!(said(&held).ends_with(wanted), "{}", said(&held));
     }
 }

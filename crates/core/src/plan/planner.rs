@@ -42,7 +42,10 @@ pub struct Planner {
     pub(super) blind: bool,
     pub(super) damping: Damping,
     pub(super) overcommitted: bool,
-    pub(super) stuck: bool,
+    /// The rule has nothing to say of anybody; the steady weights stand.
+    stuck: bool,
+    /// Every weight would be zero; those in force stand.
+    pub(super) nobody: bool,
     #[serde(skip)]
     pub(super) events: Vec<PoolEvent>,
 }
@@ -62,6 +65,7 @@ impl Planner {
             damping: Damping::default(),
             overcommitted: false,
             stuck: false,
+            nobody: false,
             events: Vec::new(),
         }
     }

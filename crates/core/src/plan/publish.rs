@@ -15,8 +15,8 @@ use crate::time::Mono;
 struct Draft {
     value: f64,
     bounds: Bounds,
-    /// The bound that stays when the tighter ones cannot all hold.
-    hard_most: f64,
+    /// Its cap where the bound on one worker's share of the pool must yield.
+    lifted: f64,
     guards: Vec<Guarded>,
     /// A cap of its own.
     most: f64,
@@ -28,7 +28,7 @@ impl Draft {
     fn of(member: &Member) -> Self {
         let bounds = Bounds { want: member.steady, least: 0.0, most: f64::INFINITY };
         let guards = member.slow.clone();
-        Self { value: member.steady, bounds, hard_most: f64::INFINITY, guards, most: f64::INFINITY, whole: true }
+        Self { value: member.steady, bounds, lifted: f64::INFINITY, guards, most: f64::INFINITY, whole: true }
     }
 
     /// A guard lets `to` through.
@@ -126,19 +126,17 @@ impl Planner {
             // Nobody is capped for the sake of others that are not well.
             let others_well = well > usize::from(draft.whole);
             let share_most = if others_well { largest } else { f64::INFINITY };
-            draft.hard_most = share_most;
-            draft.bounds.most = share_most;
-            if let Some(most) = member.terms.capacity.filter(|_| fair_load > 0.0) {
-                draft.bounds.most = share_most.min(most * cap_now / fair_load);
-            }
-            draft.bounds.most = draft.bounds.most.min(draft.most);
-            if draft.whole {
-                draft.bounds.least = self.config.floor.get().min(draft.hard_most);
-                draft.bounds.most = draft.bounds.most.max(draft.bounds.least);
-            }
+            let capacity = member.terms.capacity.filter(|_| fair_load > 0.0);
+            let capacity_most = capacity.map_or(f64::INFINITY, |most| most * cap_now / fair_load);
+            let least = if draft.whole { self.config.floor.get().min(share_most) } else { 0.0 };
+            draft.lifted = capacity_most.min(draft.most).max(least);
+            draft.bounds.most = draft.lifted.min(share_most);
+            draft.bounds.least = least;
         }
-        if (utilization > cap) != self.overcommitted {
-            self.overcommitted = utilization > cap;
+        // A little under the cap before it is over: a load that stands at the cap is not news each tick.
+        let over = utilization > if self.overcommitted { cap * 0.95 } else { cap };
+        if over != self.overcommitted {
+            self.overcommitted = over;
             let what = if self.overcommitted { Happening::Overcommitted { utilization } } else { Happening::Relieved };
             self.tell(now, what);
         }
@@ -155,7 +153,7 @@ impl Planner {
         let bounds: Vec<Bounds> =
             free.iter().map(|&at| Bounds { want: drafts[at].value, ..drafts[at].bounds }).collect();
         let wanted: f64 = bounds.iter().map(|one| one.want).sum();
-        let spread = spread(budget, bounds, free.iter().map(|&at| drafts[at].hard_most));
+        let spread = spread(budget, bounds, free.iter().map(|&at| drafts[at].lifted));
         for (&at, weight) in free.iter().zip(spread) {
             let plain = if wanted > 0.0 { drafts[at].value * budget / wanted } else { 0.0 };
             drafts[at].value = plain;
@@ -179,10 +177,11 @@ impl Planner {
         let serving = self.members.iter().filter(|member| member.serves()).count();
         // Nobody is left: the old weights stay, or equal ones if those who had any are gone.
         let keep = self.members.iter().any(|member| member.serves() && member.published.is_some_and(|old| old > 0.0));
-        if weights.is_none() && serving > 0 && !self.stuck {
-            self.stuck = true;
+        let nobody = weights.is_none() && serving > 0;
+        if nobody && !self.nobody {
             self.tell(now, Happening::NothingLeft);
         }
+        self.nobody = nobody;
         for (at, draft) in drafts.into_iter().enumerate() {
             let member = &self.members[at];
             let old = member.published.unwrap_or(0.0);
@@ -297,20 +296,21 @@ impl Planner {
     }
 }
 
-/// Spreads `budget` within bounds that may not leave room for it: then the caps on capacity and the like give the
-/// proportions and only the hard ones hold, and where even these leave no room, none does.
-fn spread(budget: f64, mut bounds: Vec<Bounds>, hard: impl Iterator<Item = f64>) -> Vec<f64> {
+/// Spreads `budget` within bounds that may not leave room for it. Then the bound on one worker's share of the pool
+/// yields first: it guards against a worker that boasts, and it need not hold where the others, by their own word,
+/// cannot carry the rest. Where even that leaves no room, the bounds give the proportions.
+fn spread(budget: f64, mut bounds: Vec<Bounds>, lifted: impl Iterator<Item = f64>) -> Vec<f64> {
     let room = |bounds: &[Bounds]| {
         bounds.iter().map(|one| if one.want > 0.0 { one.most } else { one.least }).sum::<f64>() >= budget
     };
     if !room(&bounds) {
-        for (one, hard) in bounds.iter_mut().zip(hard) {
-            one.want = if one.want > 0.0 { one.most } else { 0.0 };
-            one.most = hard.max(one.least);
+        for (one, lifted) in bounds.iter_mut().zip(lifted) {
+            one.most = lifted;
         }
     }
     if !room(&bounds) {
         for one in &mut bounds {
+            one.want = if one.want > 0.0 { one.most } else { 0.0 };
             one.most = f64::INFINITY;
         }
     }

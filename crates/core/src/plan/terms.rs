@@ -14,6 +14,8 @@ use crate::time::Span;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Terms {
+    /// Whether we measured it ourselves; from then on its own word on its rate and load counts no more.
+    pub measured: bool,
     /// Requests a second, averaged.
     pub rate: Option<f64>,
     /// Utilization, averaged; 1 is full.
@@ -66,9 +68,11 @@ impl Terms {
         self.queue = report.queue.map(f64::from).or(self.queue);
         // Little's law gives the average over the tick, where a count taken at its end would be one sample.
         let own_load = passive.map(|own| (sound(own.rate) * own.mean.as_secs_f64()).max(0.0));
-        let load = report.in_flight.map(f64::from).or(own_load);
+        self.measured |= passive.is_some();
+        let believed = !self.measured;
+        let load = own_load.or(report.in_flight.filter(|_| believed).map(f64::from));
         self.load = load.or(self.load);
-        let rate = passive.map(|own| sound(own.rate)).or(report.rate.map(sound));
+        let rate = passive.map(|own| sound(own.rate)).or(report.rate.filter(|_| believed).map(sound));
         // A count taken as an answer leaves may hold that very request, and one of a queue says more than full: the
         // smaller of the worker's count and our average is the better gauge of its slots.
         let slots = report.in_flight.map(f64::from).zip(own_load).map(|(told, own)| told.min(own)).or(load);
@@ -92,7 +96,12 @@ impl Terms {
                 let wanted = (ENOUGH_FOR_RATE / rate).max(period).min(least * MOST_STRETCH_FOR_RATE).max(least);
                 libm::exp(-step.as_secs_f64() / (wanted * stretch))
             }
-            Window::Reports(count) => 1.0 - 2.0 / (f64::from(count) * stretch + 1.0),
+            Window::Reports(count) => {
+                // A report is taken in once, in the tick in which it came; several may have come in one tick.
+                let Some(heard) = seen.report.filter(|heard| heard.age <= step) else { return };
+                let came = (step.as_secs_f64() / heard.period.as_secs_f64().max(1e-3)).max(1.0);
+                libm::pow(1.0 - 2.0 / (f64::from(count) * stretch + 1.0), came)
+            }
         };
         let same = self.gauge == Some(gauge);
         self.gauge = Some(gauge);
@@ -131,3 +140,82 @@ const MOST_STRETCH_FOR_RATE: f64 = 5.0;
 const MOST_UTILIZATION: f64 = 1.25;
 /// Nothing real is larger; keeps every product finite.
 const MOST_VALUE: f64 = 1e9;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::seen::{Heard, Passive, Source};
+    use crate::signal::Report;
+
+    fn seen(report: Report, passive: Option<Passive>) -> Seen {
+        let (age, period, source) = (Span::from_millis(100), Span::from_secs(1), Source::Poll);
+        Seen { report: Some(Heard { report, age, period, source }), passive, ..Seen::default() }
+    }
+
+    fn after_one(seen: &Seen) -> Terms {
+        let mut terms = Terms::default();
+        terms.take(seen, true, Span::from_secs(1), &Settings::default(), 1.0);
+        terms
+    }
+
+    #[test]
+    fn utilization_is_the_applications_else_of_the_slots_else_the_processors() {
+        let rate = Some(10.0);
+        let full = Report {
+            rate,
+            utilization: Some(0.7),
+            in_flight: Some(2),
+            limit: Some(8),
+            cpu: Some(0.5),
+            ..Report::default()
+        };
+        let gauge = |report| {
+            let terms = after_one(&seen(report, None));
+            (terms.gauge, terms.utilization)
+        };
+        assert_eq!(gauge(full), (Some(Gauge::Application), Some(0.7)));
+        assert_eq!(gauge(Report { utilization: None, ..full }), (Some(Gauge::Slots), Some(0.25)));
+        assert_eq!(gauge(Report { utilization: None, limit: None, ..full }), (Some(Gauge::Processor), Some(0.5)));
+        assert_eq!(gauge(Report { rate, ..Report::default() }), (None, None));
+    }
+
+    #[test]
+    fn own_measurements_come_before_what_the_worker_says() {
+        let report = Report { rate: Some(1e6), mean: Some(Span::from_micros(1)), ..Report::default() };
+        let own = Passive { rate: 50.0, samples: 50, mean: Span::from_millis(20), ..Passive::default() };
+        let terms = after_one(&seen(Report { utilization: Some(0.5), ..report }, Some(own)));
+        assert_eq!((terms.rate, terms.latency), (Some(50.0), Some(Span::from_millis(20))));
+    }
+
+    #[test]
+    fn a_worker_without_traffic_keeps_what_was_known_of_it() {
+        let own = Passive { rate: 50.0, samples: 50, mean: Span::from_millis(20), ..Passive::default() };
+        let report = Report { utilization: Some(0.5), ..Report::default() };
+        let mut terms = after_one(&seen(report, Some(own)));
+        let before = terms;
+        terms.take(&seen(report, None), true, Span::from_secs(1), &Settings::default(), 1.0);
+        assert_eq!(terms, before);
+    }
+
+    #[test]
+    fn a_window_of_reports_takes_each_report_in_once() {
+        let settings = Settings { window: Window::Reports(5), ..Settings::default() };
+        let own = Passive { rate: 50.0, samples: 50, mean: Span::from_millis(20), ..Passive::default() };
+        let mut terms = Terms::default();
+        let step = Span::from_secs(1);
+        terms.take(
+            &seen(Report { utilization: Some(0.5), ..Report::default() }, Some(own)),
+            true,
+            step,
+            &settings,
+            1.0,
+        );
+        let mut late = seen(Report { utilization: Some(1.0), ..Report::default() }, Some(own));
+        terms.take(&late, true, step, &settings, 1.0);
+        let once = terms.utilization;
+        late.report = late.report.map(|heard| Heard { age: Span::from_millis(1_100), ..heard });
+        terms.take(&late, true, step, &settings, 1.0);
+        assert_eq!(terms.utilization, once);
+        assert!(once.is_some_and(|value| (value - (0.5 + 0.5 / 3.0)).abs() < 1e-9), "{once:?}");
+    }
+}

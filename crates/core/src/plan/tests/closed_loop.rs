@@ -193,3 +193,10 @@ fn a_loop_that_is_set_up_to_swing_is_damped_until_it_rests() {
     let (early, late) = (moved(&path[..100], 0), moved(&path[500..], 0));
     assert!(late < 1.0 && (found || early < 2.0), "moved {early} early, {late} late; {events:?}");
 }
+
+#[test]
+fn of_two_workers_of_very_unlike_capacity_the_slow_one_is_not_loaded_beyond_what_it_can_carry() {
+    let path = run(Rule::Capacity, &mut Fluid::new(&[1_000.0, 100.0], 880.0, 2), 60);
+    let slow = path.last().expect("60 ticks")[1] / 2.0 * 880.0;
+    assert!(slow < 95.0, "{slow} requests a second for one that can carry 100");
+}

@@ -250,3 +250,31 @@ fn a_worker_named_twice_counts_once() {
     let both: Vec<_> = twice.iter().chain(&twice).copied().collect();
     assert!(close(&bench.tick_of(&both), &[1.0, 1.0]));
 }
+
+#[test]
+fn a_pool_whose_workers_all_refuse_keeps_its_weights_and_says_so_once() {
+    let mut bench = pool(3);
+    let before = bench.weights();
+    let report = Report { accepting: Some(false), ..Report::default() };
+    let heard = busy(100.0, 0.5).report.map(|heard| Heard { report, ..heard });
+    for _ in 0..10 {
+        assert_eq!(bench.tick(&[Seen { report: heard, ..busy(100.0, 0.5) }; 3]), before);
+    }
+    assert_eq!(events(&mut bench), [Happening::NothingLeft]);
+}
+
+#[test]
+fn headroom_that_is_nowhere_keeps_the_old_weights_and_says_so_once() {
+    let mut bench = Bench::of(PlanConfig::of(Rule::Headroom));
+    // A latency of ten times the target: the catalogue's formula is negative everywhere, and the worse gets more.
+    let slow = |millis| {
+        let seen = busy(100.0, 0.95);
+        let mean = Span::from_millis(millis);
+        Seen { passive: seen.passive.map(|own| crate::plan::Passive { mean, ..own }), ..seen }
+    };
+    let before = bench.tick(&[busy(100.0, 0.5), busy(80.0, 0.5)]);
+    for _ in 0..10 {
+        assert_eq!(bench.tick(&[slow(1_000), slow(3_000)]), before);
+    }
+    assert!(events(&mut bench).contains(&Happening::NoHeadroom));
+}
