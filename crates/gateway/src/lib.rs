@@ -11,6 +11,8 @@ mod proxy_protocol;
 mod seldom;
 mod serve;
 mod tls;
+#[allow(dead_code, reason = "the request path follows")]
+mod trace;
 
 pub use front::FrontError;
 pub use gateway::{Gateway, GatewayError, GatewayStats, Shared};
