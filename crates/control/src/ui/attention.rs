@@ -61,7 +61,7 @@ pub(super) fn section(page: &Page) -> Markup {
     let calm = items.iter().all(|(level, _)| *level == Level::Note);
     let workers: usize = page.pools.iter().map(|pool| pool.workers.len() + pool.more_workers).sum();
     html! {
-        section #attention aria-label="What needs attention" {
+        section #attention aria-label="What needs attention" data-as-of=(text::time_of_day(page.wall_millis)) {
             @if calm {
                 p .calm { (all_well(workers)) }
             }

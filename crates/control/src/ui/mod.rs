@@ -6,8 +6,8 @@
 //!
 //! ```text
 //! view types ([`Page`]) --> page(): whole document          GET /
-//!                      \--> live(): its changing part       event `page` of GET /api/v1/events, once a second
-//! [`Charts`] --> JSON: GET /api/v1/series?since=SECOND and event `points` of the stream
+//!                      \--> live(): its changing part       event `page` of GET /ui/events, once a second
+//! [`Charts`] --> JSON                                       event `points` of GET /ui/events, and GET /ui/series
 //! asset(name): script, style, icon                          GET /ui/NAME
 //! ```
 //! Everything that is shown may come from outside (a worker's name, a message): maud escapes all of it, and
@@ -17,6 +17,7 @@ mod assets;
 mod attention;
 mod charts;
 mod decisions;
+mod serve;
 mod text;
 mod view;
 mod workers;
@@ -25,6 +26,7 @@ use maud::{DOCTYPE, Markup, html};
 
 pub use assets::{Asset, asset};
 pub use charts::{ChartPool, Charts};
+pub use serve::{PageSource, router};
 pub use view::{BreakerState, Line, Page, PoolPanel, SignalAge, WorkerRow};
 
 /// What the browser may load: our own files, nothing inline. To be sent with the page.

@@ -98,10 +98,15 @@ fn row(pool: &PoolPanel, worker: &WorkerRow, fair: f64, widest: f64) -> Markup {
         }
         @if let Some(reason) = &worker.reason {
             tr .why {
-                td colspan="9" { span .because { (reason) } }
+                td colspan="9" { span .because { (without_name(reason, &worker.name)) } }
             }
         }
     }
+}
+
+/// A sentence begins with the worker's name, which stands above it already.
+fn without_name<'r>(reason: &'r str, name: &str) -> &'r str {
+    reason.strip_prefix(name).map_or(reason, |rest| rest.trim_start_matches([':', ' ']))
 }
 
 /// Share as a bar, with a mark at the fair share. Lengths are SVG attributes: they need no style.

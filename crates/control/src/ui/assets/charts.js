@@ -89,7 +89,7 @@ class Pool {
     });
     return {
       width: width(place),
-      height: at === 0 ? 190 : 210,
+      height: at === 0 ? 180 : 200,
       padding: [8, 12, 0, 0],
       legend: { show: false },
       cursor: {
@@ -103,7 +103,7 @@ class Pool {
         },
       },
       scales: { y: { range: (_, __, most) => [0, (most || 1) * 1.1] } },
-      axes: [{ ...axis, values: clock }, { ...axis, size: 52 }],
+      axes: [{ ...axis, values: clock, size: 26, space: 80, gap: 6 }, { ...axis, size: 52 }],
       series: [{}, ...this.names.map(line)],
       hooks: { setCursor: [(plot) => this.read(plot)] },
     };

@@ -14,39 +14,33 @@ document.addEventListener('securitypolicyviolation', (event) => {
   root.dataset.violation = `${event.violatedDirective} ${event.blockedURI}`;
 });
 
-let fetching = false;
+const stream = new EventSource('/ui/events');
+// The first points of a connection are all of them: the last quarter of an hour.
+let whole = true;
 
-async function whole() {
-  if (fetching) return;
-  fetching = true;
-  try {
-    const answer = await fetch('/api/v1/series', { headers: { accept: 'application/json' } });
-    if (answer.ok) take(await answer.json(), true);
-  } catch {
-    // The stream's own error says that the connection is gone; its next opening fetches again.
-  } finally {
-    fetching = false;
-  }
-}
-
-function say(text, stale) {
-  state.textContent = text;
-  state.classList.toggle('stale', stale);
-  live.classList.toggle('stale', stale);
-}
-
-const stream = new EventSource('/api/v1/events');
 stream.addEventListener('open', () => {
-  whole();
-  say('live', false);
+  whole = true;
 });
 stream.addEventListener('page', (event) => {
   morph(live, event.data);
   const worries = live.querySelectorAll('tr.warning, tr.bad').length;
   document.title = worries ? `(${worries}) Ambidex` : 'Ambidex';
-  say('live', false);
+  say(`live, ${live.querySelector('#attention').dataset.asOf} UTC`, false);
 });
-stream.addEventListener('points', (event) => {
-  if (!take(JSON.parse(event.data), false)) whole();
+stream.addEventListener('points', async (event) => {
+  const fits = take(JSON.parse(event.data), whole);
+  whole = false;
+  if (!fits) await renew();
 });
 stream.addEventListener('error', () => say('connection lost: these are the last known figures', true));
+
+// Workers came or went: the columns are others.
+async function renew() {
+  const answer = await fetch('/ui/series', { headers: { accept: 'application/json' } }).catch(() => null);
+  if (answer?.ok) take(await answer.json(), true);
+}
+
+function say(text, stale) {
+  state.textContent = text;
+  root.classList.toggle('stale', stale);
+}

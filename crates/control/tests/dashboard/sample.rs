@@ -1,0 +1,160 @@
+//! A pool as it may look at three in the morning, with a name that nobody should be allowed to choose.
+
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+use ambidex_control::ui::{BreakerState, ChartPool, Charts, Line, Page, PageSource, PoolPanel, SignalAge, WorkerRow};
+use ambidex_core::decision::Decision;
+use ambidex_core::plan::{Passive, PlanConfig, PlanInput, Planner, Seen, Source};
+use ambidex_core::share::Share;
+use ambidex_core::time::{Mono, Span};
+use ambidex_core::worker::{PoolId, WorkerId};
+
+const NAMES: [&str; 6] = ["fast", "middling-1", "middling-2", "slow", "pausing", "<img src=x onerror=alert(1)>"];
+const START: u64 = 1_795_240_000;
+
+/// The sample; each rendering is one second later.
+#[derive(Default)]
+pub(crate) struct Sample {
+    rendered: AtomicU64,
+}
+
+impl Sample {
+    /// How often the page was made.
+    pub(crate) fn rendered(&self) -> u64 {
+        self.rendered.load(SeqCst)
+    }
+
+    fn second(&self) -> u64 {
+        START + 600 + self.rendered()
+    }
+}
+
+impl PageSource for Sample {
+    fn page(&self) -> Page {
+        self.rendered.fetch_add(1, SeqCst);
+        let workers = NAMES.iter().zip(0..).map(|(name, at)| row(name, at)).collect();
+        let pool = PoolPanel {
+            name: "api".to_owned(),
+            pick: "prequal".to_owned(),
+            rule: "capacity".to_owned(),
+            learned_share: Share::ALL,
+            workers,
+            ..PoolPanel::default()
+        };
+        Page {
+            wall_millis: self.second() * 1_000,
+            version: "0.1.0".to_owned(),
+            pools: vec![pool],
+            lines: lines(self.second()),
+            journal_fault: Some("No space left on device".to_owned()),
+        }
+    }
+
+    fn charts(&self, after: u64) -> Charts {
+        let seconds: Vec<u64> = (START.max(after + 1)..=self.second()).collect();
+        let column = |curve: fn(usize, f64) -> f64| {
+            let value = |at: usize, second: &u64| {
+                let since = (*second - START) as f64;
+                #[expect(clippy::cast_possible_truncation, reason = "a drawing")]
+                Some(curve(at, since) as f32)
+            };
+            (0..NAMES.len()).map(|at| seconds.iter().map(|second| value(at, second)).collect()).collect()
+        };
+        let pool = ChartPool {
+            pool: "api".to_owned(),
+            workers: NAMES.map(str::to_owned).to_vec(),
+            weights: column(weight),
+            latencies: column(latency),
+            seconds,
+        };
+        Charts { pools: vec![pool] }
+    }
+}
+
+fn weight(at: usize, since: f64) -> f64 {
+    let learned = [2.4, 1.1, 1.05, 0.35, 0.7, 0.4][at];
+    let ease = 1.0 - (-since / 40.0).exp();
+    let swing = if at == 4 && since > 300.0 { 0.25 * ((since - 300.0) / 20.0).sin() } else { 0.0 };
+    1.0 + (learned - 1.0) * ease + swing + 0.02 * (since / 7.0 + at as f64).sin()
+}
+
+fn latency(at: usize, since: f64) -> f64 {
+    let rest = [18.0, 32.0, 35.0, 90.0, 40.0, 38.0][at];
+    let pause = if at == 4 && (since % 60.0) < 4.0 { 220.0 } else { 0.0 };
+    let early = if at == 3 { 260.0 * (-since / 50.0).exp() } else { 0.0 };
+    rest * (1.0 + 0.08 * (since / 3.0 + at as f64).sin()) + pause + early
+}
+
+fn row(name: &str, at: usize) -> WorkerRow {
+    let (share, in_flight, limit, queue) =
+        [(40, 12, 32, 0), (18, 7, 16, 0), (17, 6, 16, 0), (6, 4, 4, 9), (12, 5, 16, 0), (7, 2, 16, 0)][at];
+    WorkerRow {
+        name: name.to_owned(),
+        url: format!("http://10.0.0.{}:9000", at + 1),
+        zone: if at < 3 { "b".to_owned() } else { String::new() },
+        weight: weight(at, 600.0),
+        reason: Some(format!(
+            "{name}: 1.32 -> {:.2} of a fair share, because it can carry less: 90 requests/s (was 138), from 84 requests/s \
+             at 93 % utilization (was 61 %); capacity alone said 0.70, held back by the slew limit",
+            weight(at, 600.0)
+        )),
+        share: Some(Share::percent(share)),
+        rate: f64::from(share) * 4.7,
+        samples: u64::from(share) * 5,
+        errors: if at == 5 { Share::percent(31) } else { Share::NONE },
+        p50: Some(Span::from_secs_f64(latency(at, 600.0) / 3_000.0)),
+        p99: Some(Span::from_secs_f64(latency(at, 601.0) / 1_000.0)),
+        in_flight,
+        limit: Some(limit),
+        queue: Some(queue),
+        breaker: if at == 5 { BreakerState::Open } else { BreakerState::Closed },
+        signal: Some(SignalAge {
+            age: if at == 4 { Span::from_secs(4) } else { Span::from_millis(37 + 11 * at as u64) },
+            period: Span::from_millis(500),
+            source: if at == 4 { Source::Poll } else { Source::Piggyback },
+        }),
+        ..WorkerRow::default()
+    }
+}
+
+fn lines(second: u64) -> Vec<Line> {
+    let mut lines: Vec<Line> = decisions()
+        .into_iter()
+        .zip(1..)
+        .map(|(decision, seq)| Line {
+            seq,
+            wall_millis: (START + seq * 20) * 1_000,
+            pool: "api".to_owned(),
+            sentence: decision.sentence(NAMES[decision.worker.0 as usize]),
+            alert: false,
+            decision: Some(Box::new(decision)),
+        })
+        .collect();
+    lines.push(Line {
+        seq: 99,
+        wall_millis: second * 1_000,
+        pool: "api".to_owned(),
+        sentence: "4 of 6 reporting workers are silent at once: all weights stand still".to_owned(),
+        alert: true,
+        decision: None,
+    });
+    lines.reverse();
+    lines
+}
+
+/// Three real decisions: a planner that sees unlike workers for a while.
+fn decisions() -> Vec<Decision> {
+    let mut planner = Planner::new(PlanConfig::default()).for_pool(PoolId(1));
+    let mut decisions = Vec::new();
+    for at in 0..40_u64 {
+        let seen = |id: u32| {
+            let rate = 40.0 * f64::from(id + 1);
+            let passive =
+                Passive { rate, samples: 100, in_flight: 4, mean: Span::from_millis(50), ..Passive::default() };
+            Seen { passive: Some(passive), declared_limit: Some(8), ..Seen::default() }
+        };
+        let workers = (0..4).map(|id| (WorkerId(id), seen(id))).collect();
+        planner.on(&PlanInput::Tick { at: Mono::from_nanos(at * 1_000_000_000), workers }, &mut decisions);
+    }
+    decisions.split_off(decisions.len().saturating_sub(3))
+}
