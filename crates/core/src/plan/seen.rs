@@ -22,7 +22,8 @@ pub struct Seen {
     pub success_age: Option<Span>,
     /// Requests at once that the configuration says the worker can serve.
     pub declared_limit: Option<u32>,
-    /// The weight that the configuration gives it; 1 when it says nothing.
+    /// The weight that the configuration gives it; 1 when it says nothing. Under `static` that is its weight; a rule
+    /// that learns takes an unknown worker for so many average ones.
     pub weight: f64,
     /// Whether it may get new requests at all.
     pub standing: Standing,

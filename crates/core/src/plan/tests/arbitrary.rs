@@ -13,7 +13,7 @@ use crate::time::Span;
 use crate::worker::{Standing, WorkerId};
 
 /// Every rule.
-pub(super) const RULES: [Rule; 7] = [
+pub(in crate::plan) const RULES: [Rule; 7] = [
     Rule::Capacity,
     Rule::Headroom,
     Rule::ScoreSum,

@@ -8,6 +8,8 @@ mod replayed;
 
 use alloc::vec::Vec;
 
+pub(super) use arbitrary::RULES;
+
 use super::{Heard, Passive, PlanConfig, Planner, Rule, Seen, Source};
 use crate::decision::Decision;
 use crate::share::Share;
