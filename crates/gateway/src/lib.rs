@@ -25,3 +25,4 @@ pub use listen::change::ListenError;
 pub use listen::counters::ListenerStats;
 pub use listen::socket::BindError;
 pub use tls::TlsError;
+pub use trace::export::TraceStats;
