@@ -16,6 +16,8 @@ use std::thread::available_parallelism;
 use std::time::Instant;
 
 use ambidex_control::config::PoolConfig;
+use ambidex_control::facts::Nothing;
+use ambidex_control::journal::NoJournal;
 use ambidex_control::{Coordinator, CoordinatorConfig, Diff, Links};
 use ambidex_core::time::Span;
 use ambidex_core::view::View;
@@ -40,16 +42,20 @@ impl System {
     pub(crate) fn start(file: File, data: PathBuf) -> anyhow::Result<Self> {
         let origin = now();
         let view = Arc::new(ArcSwap::default());
-        let (reports, _heard) = tokio::sync::mpsc::channel(REPORTS);
+        let (reports, heard) = tokio::sync::mpsc::channel(REPORTS);
         let threads = threads(&file);
         let links = Links {
             view: Arc::clone(&view),
+            reports: heard,
             clock: ambidex_control::clock::Clock::starting_at(origin),
             seats: threads,
+            journal: Arc::new(NoJournal),
+            gateway: Arc::new(Nothing),
+            config: Arc::new(Nothing),
         };
-        let _ = data;
-        let coordinator = Coordinator::start(CoordinatorConfig { pools: pools(&file.pools) }, links)
-            .context("the coordinator cannot start")?;
+        let admin = file.admin.on().cloned();
+        let config = CoordinatorConfig { pools: pools(&file.pools), admin, data, name_servers: Vec::new() };
+        let coordinator = Coordinator::start(config, links).context("the coordinator cannot start")?;
         let clock = ambidex_tower::Clock::starting_at(origin);
         let shared = Shared { view: Arc::clone(&view), reports, clock };
         let gateway =
@@ -98,6 +104,7 @@ fn threads(file: &File) -> usize {
 fn pools(pools: &BTreeMap<String, Pool>) -> Vec<PoolConfig> {
     let control = |(name, pool): (&String, &Pool)| PoolConfig {
         balance: pool.balance,
+        weights: pool.weights.clone(),
         reports: pool.reports.clone(),
         breaker: pool.breaker,
         ..PoolConfig::new(name, pool.workers.clone())

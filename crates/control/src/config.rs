@@ -18,8 +18,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use ambidex_core::balance::Balance;
+pub use ambidex_core::plan::PlanConfig;
 pub use member::{Member, MemberError, PoolMembers, Source};
-pub use reports::{Field, FieldPath, Poll, PollError, Reports};
+pub use reports::{FieldMap, Poll, PollError, Reports};
 pub use worker_url::{Host, Scheme, UrlError, WorkerUrl, deny};
 
 /// Most workers that one pool may have, from all of its sources. Source: R-C6.
@@ -34,6 +35,8 @@ pub struct PoolConfig {
     pub members: PoolMembers,
     /// `balance:`
     pub balance: Balance,
+    /// `weights:`
+    pub weights: PlanConfig,
     /// `reports:`
     pub reports: Reports,
     /// `breaker:`
@@ -51,6 +54,7 @@ impl PoolConfig {
             name: name.into(),
             members,
             balance: Balance::default(),
+            weights: PlanConfig::default(),
             reports: Reports::default(),
             breaker: BreakerConfig::default(),
             drain_grace: Span::from_secs(30),

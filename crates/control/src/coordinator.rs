@@ -1,103 +1,222 @@
 //! The coordinator's thread: starts it, talks to it, ends it.
+//!
+//! One thread, one runtime. The loop waits for whichever comes first: a report, the next due moment, news of who is
+//! there, or the end. Admin connections, discovery and polls are tasks beside it; all of them meet in the [`Room`].
 
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
 use ambidex_core::view::View;
+use ambidex_wire::report::Arrived;
 use arc_swap::ArcSwap;
+use tokio::sync::{Notify, mpsc};
 
+use crate::api;
 use crate::clock::Clock;
-use crate::config::PoolConfig;
+use crate::config::{AdminConfig, PoolConfig};
+use crate::discovery::{Discovery, Names};
+use crate::facts::{ConfigHost, GatewayFacts};
+use crate::journal::Journal;
+use crate::poller::{Heard, Poller};
 use crate::room::{Diff, Room};
+use crate::token::{Token, TokenError};
 
 /// What the coordinator is joined to within the process.
 #[derive(Debug)]
 pub struct Links {
     /// Where it publishes what the request path reads.
     pub view: Arc<ArcSwap<View>>,
+    /// Reports that came with answers.
+    pub reports: mpsc::Receiver<Arrived>,
     /// The process's clock.
     pub clock: Clock,
     /// How many threads write tallies.
     pub seats: usize,
+    /// Where decisions are written down.
+    pub journal: Arc<dyn Journal>,
+    /// The gateway's counters.
+    pub gateway: Arc<dyn GatewayFacts>,
+    /// The configuration and its history.
+    pub config: Arc<dyn ConfigHost>,
 }
 
 /// What the coordinator starts with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CoordinatorConfig {
     /// The pools.
     pub pools: Vec<PoolConfig>,
+    /// Where to serve the admin API; `None`: nowhere.
+    pub admin: Option<AdminConfig>,
+    /// The data folder: the token's file lies in it.
+    pub data: PathBuf,
+    /// Name servers to ask; none: the system's.
+    pub name_servers: Vec<SocketAddr>,
 }
 
 /// Why the coordinator could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The system gave no thread.
+    /// The system gave no thread, or no runtime.
     #[error("the coordinator's thread could not start: {0}")]
     Thread(#[source] std::io::Error),
+    /// The admin address cannot be listened at.
+    #[error("admin.address {0} cannot be listened at: {1}; another process may use it, then give another port")]
+    Admin(SocketAddr, #[source] std::io::Error),
+    /// No token, no admin API.
+    #[error(transparent)]
+    Token(#[from] TokenError),
 }
 
-/// The running coordinator. Dropping it leaves the last view in place.
+/// What tasks share.
 #[derive(Debug)]
-pub struct Coordinator {
-    clock: Clock,
-    room: Arc<Mutex<Room>>,
+pub(crate) struct Shared {
+    pub(crate) clock: Clock,
+    pub(crate) gateway: Arc<dyn GatewayFacts>,
+    pub(crate) config: Arc<dyn ConfigHost>,
+    /// Somebody came or went, or the configuration changed: discovery and polls must follow.
+    pub(crate) changed: Notify,
+    stop: Notify,
+    room: Mutex<Room>,
 }
 
-impl Coordinator {
-    /// Starts it. When this returns, a view with all workers that need no looking up is published.
-    ///
-    /// # Errors
-    /// What could not be had, and why.
-    pub fn start(config: CoordinatorConfig, links: Links) -> Result<Self, StartError> {
-        let Links { view, clock, seats } = links;
-        let mut room = Room::new(seats, view);
-        room.apply(clock.now(), config.pools);
-        Ok(Self { clock, room: Arc::new(Mutex::new(room)) })
-    }
-
-    /// Takes new pools over; identities, live numbers and learned weights of what stays are kept.
-    pub fn apply(&self, pools: Vec<PoolConfig>) -> Diff {
-        self.room().apply(self.clock.now(), pools)
-    }
-
-    fn room(&self) -> MutexGuard<'_, Room> {
+impl Shared {
+    pub(crate) fn room(&self) -> MutexGuard<'_, Room> {
         self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::time::Instant;
+/// The running coordinator. Dropping it ends its thread and leaves the last view in place.
+#[derive(Debug)]
+pub struct Coordinator {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+    admin: Option<SocketAddr>,
+    token_path: Option<PathBuf>,
+}
 
-    use super::*;
-
-    #[expect(clippy::disallowed_methods, reason = "a test's origin")]
-    fn started(pools: Vec<PoolConfig>) -> (Coordinator, Arc<ArcSwap<View>>) {
-        let view = Arc::new(ArcSwap::default());
-        let links = Links { view: Arc::clone(&view), clock: Clock::starting_at(Instant::now()), seats: 2 };
-        (Coordinator::start(CoordinatorConfig { pools }, links).expect("starts"), view)
+impl Coordinator {
+    /// Starts it. When this returns, a view with all workers that need no looking up is published, and the admin
+    /// address is listened at.
+    ///
+    /// # Errors
+    /// What could not be had, and why.
+    pub fn start(config: CoordinatorConfig, links: Links) -> Result<Self, StartError> {
+        let CoordinatorConfig { pools, admin, data, name_servers } = config;
+        let Links { view, reports, clock, seats, journal, gateway, config } = links;
+        let mut room = Room::new(seats, view, journal, clock.now());
+        room.apply(clock.now(), pools);
+        let (stop, changed, room) = (Notify::new(), Notify::new(), Mutex::new(room));
+        let shared = Arc::new(Shared { clock, gateway, config, changed, stop, room });
+        let mut bound = None;
+        if let Some(admin) = admin {
+            let token = Token::open(&data)?;
+            let listening = |error| StartError::Admin(admin.address, error);
+            let listener = TcpListener::bind(admin.address).map_err(listening)?;
+            listener.set_nonblocking(true).map_err(listening)?;
+            let address = listener.local_addr().map_err(listening)?;
+            bound = Some((listener, admin, address, token));
+        }
+        let admin = bound.as_ref().map(|bound| bound.2);
+        let token_path = bound.as_ref().map(|bound| bound.3.path().to_path_buf());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
+        let ours = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("coordinator".into())
+            .spawn(move || {
+                runtime.block_on(async {
+                    if let Some((listener, admin, _, token)) = bound {
+                        tokio::spawn(api::serve(listener, admin, token, Arc::clone(&ours)));
+                    }
+                    run(&ours, reports, &name_servers).await;
+                });
+                // Tasks that still look something up must not hold the end.
+                runtime.shutdown_background();
+            })
+            .map_err(StartError::Thread)?;
+        Ok(Self { shared, thread: Some(thread), admin, token_path })
     }
 
-    fn pool(name: &str, workers: &str) -> PoolConfig {
-        PoolConfig::new(name, serde_json::from_str(workers).expect("members"))
+    /// Takes new pools over; identities, live numbers and learned weights of what stays are kept.
+    pub fn apply(&self, pools: Vec<PoolConfig>) -> Diff {
+        let diff = self.shared.room().apply(self.shared.clock.now(), pools);
+        self.shared.changed.notify_one();
+        diff
     }
 
-    #[test]
-    fn static_members_are_published_when_start_returns() {
-        let (_coordinator, view) = started(vec![pool("api", r#"["http://10.0.0.1:1","http://10.0.0.2:1"]"#)]);
-        let view = view.load();
-        assert_eq!(view.pools()[0].workers.len(), 2);
+    /// Where the admin API listens.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin
     }
 
-    #[test]
-    fn a_reload_keeps_cells_and_ids_and_an_equal_one_publishes_nothing() {
-        let (coordinator, view) = started(vec![pool("api", r#"["http://10.0.0.1:1"]"#)]);
-        let before = view.load_full();
-        coordinator.apply(vec![pool("api", r#"["http://10.0.0.1:1"]"#)]);
-        assert!(Arc::ptr_eq(&before, &view.load_full()));
-        let diff = coordinator.apply(vec![pool("api", r#"[{"url":"http://10.0.0.1:1","weight":3}]"#)]);
-        assert_eq!(diff.changed, ["api".into()]);
-        let after = view.load();
-        let (old, new) = (&before.pools()[0].workers[0], &after.pools()[0].workers[0]);
-        assert!(old.id == new.id && Arc::ptr_eq(&old.cells, &new.cells));
+    /// The file that holds the token for changes.
+    #[must_use]
+    pub fn token_path(&self) -> Option<&std::path::Path> {
+        self.token_path.as_deref()
     }
 }
+
+impl Drop for Coordinator {
+    fn drop(&mut self) {
+        self.shared.stop.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // A panic over there was told when it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn run(shared: &Arc<Shared>, mut reports: mpsc::Receiver<Arrived>, name_servers: &[SocketAddr]) {
+    let ours = Arc::clone(shared);
+    let tell = move |pool, event| {
+        ours.room().hear_source(ours.clock.now(), pool, event);
+        ours.changed.notify_one();
+    };
+    let mut discovery = match Names::asking(name_servers) {
+        Ok(names) => Some(Discovery::new(names, Arc::new(tell))),
+        Err(error) => {
+            tracing::error!("{error}; only workers with addresses are known");
+            None
+        }
+    };
+    let ours = Arc::clone(shared);
+    let mut poller = Poller::new(
+        shared.clock,
+        Arc::new(move |heard| match heard {
+            Heard::Report(arrived, period) => ours.room().hear(arrived, Some(period)),
+            Heard::Fault(worker, why) => ours.room().poll_failed(worker, why),
+        }),
+    );
+    shared.changed.notify_one();
+    let mut batch = Vec::with_capacity(BATCH);
+    let mut due = shared.clock.now();
+    let mut open = true;
+    loop {
+        tokio::select! {
+            () = shared.stop.notified() => return,
+            () = shared.changed.notified() => {
+                let (lookups, polls) = { let room = shared.room(); (room.lookups(), room.polls()) };
+                if let Some(discovery) = &mut discovery {
+                    discovery.reconcile(lookups);
+                }
+                poller.reconcile(polls);
+                due = shared.clock.now();
+            }
+            count = reports.recv_many(&mut batch, BATCH), if open => {
+                open = count > 0;
+                let mut room = shared.room();
+                batch.drain(..).for_each(|arrived| room.hear(arrived, None));
+            }
+            () = tokio::time::sleep_until(shared.clock.instant(due).into()) => {
+                due = shared.room().due(shared.clock.now());
+            }
+        }
+    }
+}
+
+const BATCH: usize = 256;
+
+#[cfg(test)]
+pub(crate) mod tests;

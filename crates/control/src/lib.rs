@@ -9,14 +9,30 @@
 //! tallies of the gateway    -----------+
 //! ```
 
+mod api;
 pub mod clock;
 pub mod config;
 mod coordinator;
 mod discovery;
+mod explain;
+pub mod facts;
+pub mod journal;
+mod metrics;
+pub mod news;
+mod orders;
+mod poller;
 mod pool;
+mod reporting;
 mod room;
 pub mod roster;
+pub mod series;
+pub mod status;
+mod token;
+mod track;
 pub mod ui;
 
 pub use coordinator::{Coordinator, CoordinatorConfig, Links, StartError};
-pub use room::Diff;
+pub use orders::Order;
+pub use room::{Diff, Obeyed, OrderError};
+pub use token::TokenError;
+pub use track::Measured;

@@ -1,16 +1,22 @@
-//! One pool, as the coordinator keeps it: its roster, and the picture of it that the request path reads.
+//! One pool, as the coordinator keeps it: roster, planner, memory of each worker, and the picture of it that the request
+//! path reads.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use ambidex_core::again::budget::Budget;
+use ambidex_core::decision::Decision;
+use ambidex_core::plan::{Mode, PlanInput, Planner, PoolEvent, Rule};
 use ambidex_core::share::Share;
 use ambidex_core::time::Mono;
 use ambidex_core::view::{PoolParts, PoolView};
-use ambidex_core::worker::PoolId;
+use ambidex_core::worker::{PoolId, WorkerId};
 
 use crate::config::PoolConfig;
 use crate::discovery;
-use crate::roster::{Effect, Event, Ids, Roster};
+use crate::reporting::Reporting;
+use crate::roster::{Effect, Event, Ids, Roster, Worker};
+use crate::track::{Held, Track};
 
 /// One pool.
 #[derive(Debug)]
@@ -18,31 +24,160 @@ pub(crate) struct Pool {
     pub(crate) id: PoolId,
     pub(crate) config: PoolConfig,
     pub(crate) roster: Roster,
+    pub(crate) planner: Planner,
+    pub(crate) tracks: HashMap<WorkerId, Track>,
+    pub(crate) next_tick: Mono,
+    /// Whether it ever had a worker to serve: until then the process is not ready.
+    pub(crate) ever_served: bool,
+    reporting: Reporting,
     budget: Arc<Budget>,
     view: Option<Arc<PoolView>>,
     /// Whether something changed that the request path must see.
     stale: bool,
 }
 
+/// What one input to the planner brought: to be recorded in this order.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Planned {
+    pub(crate) input: PlanInput,
+    pub(crate) decisions: Vec<Decision>,
+    pub(crate) events: Vec<PoolEvent>,
+}
+
+/// The weights of one worker in a picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Applied {
+    pub(crate) fixed: f64,
+    pub(crate) learned: f64,
+    /// The share of the pool's requests that it is to get, both arms together.
+    pub(crate) share: f64,
+}
+
 impl Pool {
-    pub(crate) fn new(config: PoolConfig, seats: usize, ids: &mut Ids) -> Self {
-        let roster = Roster::new(seats, config.drain_grace);
-        Self { id: ids.pool(), config, roster, budget: Arc::default(), view: None, stale: true }
+    pub(crate) fn new(config: PoolConfig, now: Mono, seats: usize, ids: &mut Ids) -> Self {
+        let id = ids.pool();
+        Self {
+            id,
+            roster: Roster::new(seats, config.drain_grace),
+            planner: Planner::new(config.weights.clone()).for_pool(id),
+            config,
+            tracks: HashMap::new(),
+            next_tick: now,
+            ever_served: false,
+            reporting: Reporting::default(),
+            budget: Arc::default(),
+            view: None,
+            stale: true,
+        }
     }
 
     /// Takes the configuration over: sources, and what its static ones say.
-    pub(crate) fn configure(&mut self, now: Mono, config: PoolConfig, ids: &mut Ids) -> Vec<Effect> {
+    pub(crate) fn configure(&mut self, now: Mono, config: PoolConfig, ids: &mut Ids) -> (Vec<Effect>, Option<Planned>) {
         let sources = config.members.sources();
-        let mut out = Vec::new();
         self.roster.set_grace(config.drain_grace);
-        self.roster.on(now, Event::Sources(discovery::labels(sources)), ids, &mut out);
+        let mut out = self.hear_source(now, Event::Sources(discovery::labels(sources)), ids);
         let fixed = discovery::fixed(sources);
         if !fixed.is_empty() {
-            self.roster.on(now, Event::Said(discovery::STATIC.into(), fixed), ids, &mut out);
+            out.extend(self.hear_source(now, Event::Said(discovery::STATIC.into(), fixed, None), ids));
         }
+        let planned = (config.weights != *self.planner.config()).then(|| {
+            self.next_tick = self.next_tick.min(now + config.weights.tick);
+            self.plan(PlanInput::Config { at: now, config: Box::new(config.weights.clone()) })
+        });
         self.config = config;
         self.stale = true;
+        (out, planned)
+    }
+
+    /// Takes in what a source, or the time, brought.
+    pub(crate) fn hear_source(&mut self, now: Mono, event: Event, ids: &mut Ids) -> Vec<Effect> {
+        let mut out = Vec::new();
+        self.roster.on(now, event, ids, &mut out);
+        for effect in &out {
+            match effect {
+                Effect::Joined(_) | Effect::Changed(_) | Effect::Leaving(_) => self.stale = true,
+                Effect::Gone(id) => {
+                    self.stale = true;
+                    self.tracks.remove(id);
+                }
+                Effect::Kept { .. } | Effect::Healed(_) => {}
+            }
+        }
         out
+    }
+
+    /// Takes a worker's report; `false` when it is nobody of ours.
+    pub(crate) fn hear(&mut self, worker: WorkerId, held: Held) -> bool {
+        let ours = self.roster.workers().iter().any(|known| known.id == worker);
+        if ours {
+            self.tracks.entry(worker).or_default().hear(held);
+        }
+        ours
+    }
+
+    /// One tick of the slow loop. `drawn`: how many more series may be kept.
+    pub(crate) fn tick(&mut self, now: Mono, drawn: &mut usize) -> Planned {
+        let mut workers = Vec::with_capacity(self.roster.workers().len());
+        for worker in self.roster.workers() {
+            let track = self.tracks.entry(worker.id).or_insert_with(|| {
+                let kept = *drawn > 0;
+                *drawn = drawn.saturating_sub(1);
+                Track::new(kept)
+            });
+            workers.push((worker.id, track.see(now, worker)));
+        }
+        let judged = self.tracks.values_mut().filter_map(|track| track.reporting.take());
+        if self.reporting.judge(judged) {
+            self.stale = true;
+        }
+        let tick = self.config.weights.tick;
+        // From where it was due, not from now, so that ticks keep their pace; unless whole ticks were lost.
+        self.next_tick = if now.since(self.next_tick) > tick { now + tick } else { self.next_tick + tick };
+        self.plan(PlanInput::Tick { at: now, workers })
+    }
+
+    /// Hands the planner one input.
+    pub(crate) fn plan(&mut self, input: PlanInput) -> Planned {
+        let mut decisions = Vec::new();
+        self.planner.on(&input, &mut decisions);
+        self.stale |= !decisions.is_empty();
+        Planned { input, decisions, events: self.planner.take_events() }
+    }
+
+    /// Adds one second to the series of its workers.
+    pub(crate) fn draw(&mut self, second: u32) {
+        let weights: HashMap<WorkerId, f64> = self.planner.weights().collect();
+        for worker in self.roster.workers() {
+            if let Some(track) = self.tracks.get_mut(&worker.id) {
+                track.draw(second, weights.get(&worker.id).copied().unwrap_or(0.0), &worker.cells);
+            }
+        }
+    }
+
+    /// The worker of this name, or of this id in figures.
+    pub(crate) fn worker(&self, name: &str) -> Option<&Worker> {
+        let workers = self.roster.workers();
+        let id = name.parse().ok().map(WorkerId);
+        let named = workers.iter().find(|worker| &*worker.found.name == name);
+        named.or_else(|| workers.iter().find(|worker| Some(worker.id) == id))
+    }
+
+    /// The newest picture that was made.
+    pub(crate) fn pictured(&self) -> Option<&Arc<PoolView>> {
+        self.view.as_ref()
+    }
+
+    /// The weights in the newest picture.
+    pub(crate) fn applied(&self) -> HashMap<WorkerId, Applied> {
+        let Some(view) = &self.view else { return HashMap::new() };
+        let by_loop = view.learned_share.get();
+        let part = |weight: f64, total: f64| if total > 0.0 { weight / total } else { 0.0 };
+        let of = |slot: usize| {
+            let (fixed, learned) = (view.fixed.at(slot), view.learned.at(slot));
+            let learned_part = by_loop * part(learned, view.learned.total());
+            Applied { fixed, learned, share: learned_part + (1.0 - by_loop) * part(fixed, view.fixed.total()) }
+        };
+        view.workers.iter().enumerate().map(|(slot, worker)| (worker.id, of(slot))).collect()
     }
 
     /// The newest picture; a new one only if something changed.
@@ -51,16 +186,22 @@ impl Pool {
             return Arc::clone(view);
         }
         let workers = self.roster.workers();
+        self.ever_served |= !workers.is_empty();
         let fixed: Vec<f64> = workers.iter().map(|worker| worker.found.weight).collect();
+        let settings = &self.config.weights;
+        let learned_share = match (settings.policy, settings.mode) {
+            (_, Mode::Observe) => Share::NONE,
+            (_, Mode::Apply) => settings.share,
+        };
         let parts = PoolParts {
             id: self.id,
             name: Arc::clone(&self.config.name),
             revision: self.view.as_ref().map_or(1, |view| view.revision + 1),
-            workers: workers.iter().map(crate::roster::Worker::view).collect(),
-            pick: self.config.balance.resolve(false),
-            learned: fixed.clone(),
+            workers: workers.iter().map(Worker::view).collect(),
+            pick: self.config.balance.resolve(self.reporting.is_on()),
+            learned: self.learned(&fixed),
             fixed,
-            learned_share: Share::ALL,
+            learned_share,
             breaker: self.config.breaker,
             budget: Arc::clone(&self.budget),
         };
@@ -69,4 +210,24 @@ impl Pool {
         self.view = Some(Arc::clone(&view));
         view
     }
+
+    /// Learned weights by slot. Until the planner's next tick a worker that it does not know gets a tenth of its
+    /// configured share; before the first tick, and where those with a learned weight all left, the configuration's
+    /// weights stand in, so that a pool with workers is never without weight.
+    fn learned(&self, fixed: &[f64]) -> Vec<f64> {
+        let known: HashMap<WorkerId, f64> = self.planner.weights().collect();
+        let workers = self.roster.workers();
+        let serves = |worker: &Worker| worker.standing() == ambidex_core::worker::Standing::Serving;
+        let left: f64 = workers.iter().filter(|worker| serves(worker)).filter_map(|w| known.get(&w.id)).sum();
+        if left <= 0.0 || self.config.weights.policy == Rule::Static {
+            return fixed.to_vec();
+        }
+        let mean = fixed.iter().sum::<f64>() / fixed.len().max(1) as f64;
+        let weigh =
+            |(worker, fixed): (&Worker, &f64)| known.get(&worker.id).copied().unwrap_or(fixed / mean * JOINER_SHARE);
+        workers.iter().zip(fixed).map(weigh).collect()
+    }
 }
+
+/// What a worker gets until it is first weighed. Source: balancing.md "Weight `capacity`" (slow start from 10 %).
+const JOINER_SHARE: f64 = 0.1;

@@ -6,22 +6,40 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ambidex_core::time::Mono;
+use ambidex_core::plan::{Command, PlanInput, PoolEvent};
+use ambidex_core::time::{Mono, Span};
 use ambidex_core::view::View;
+use ambidex_core::worker::{PoolId, WorkerId};
+use ambidex_wire::report::Arrived;
 use arc_swap::ArcSwap;
 use serde::Serialize;
 
-use crate::config::PoolConfig;
-use crate::pool::Pool;
-use crate::roster::Ids;
+use crate::clock::wall_millis;
+use crate::config::{PoolConfig, Source};
+use crate::discovery;
+use crate::journal::{Journal, Record};
+use crate::news::{News, What};
+use crate::orders::{Order, Orders};
+use crate::poller::Target;
+use crate::pool::{Planned, Pool};
+use crate::roster::{Effect, Event, Ids};
+use crate::series::MOST_SERIES;
+use crate::track::Held;
 
 /// The coordinator's state.
 #[derive(Debug)]
 pub(crate) struct Room {
     seats: usize,
+    /// Which run of the process this is, in the journal.
+    run: u64,
     ids: Ids,
-    pools: Vec<Pool>,
+    pub(crate) pools: Vec<Pool>,
     published: Arc<ArcSwap<View>>,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) news: News,
+    orders: Orders,
+    next_second: Mono,
+    next_checkpoint: Mono,
 }
 
 /// What a reload changed, by pool name.
@@ -35,9 +53,42 @@ pub struct Diff {
     pub removed: Vec<Arc<str>>,
 }
 
+/// Why an order was not obeyed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum OrderError {
+    /// No such pool.
+    #[error("there is no pool `{0}`; pools: {1}")]
+    NoPool(String, String),
+    /// No such worker.
+    #[error("pool `{0}` has no worker `{1}`; workers: {2}")]
+    NoWorker(String, String, String),
+    /// A weight that is none.
+    #[error("{0} is no weight: use 0 to 100 fair shares")]
+    Weight(f64),
+}
+
+/// Whether an order will outlive the process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Obeyed {
+    /// Why it will not; `null` when it will.
+    pub not_kept: Option<String>,
+}
+
 impl Room {
-    pub(crate) fn new(seats: usize, published: Arc<ArcSwap<View>>) -> Self {
-        Self { seats, ids: Ids::default(), pools: Vec::new(), published }
+    pub(crate) fn new(seats: usize, published: Arc<ArcSwap<View>>, journal: Arc<dyn Journal>, now: Mono) -> Self {
+        let kept = journal.state(ORDERS).and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        Self {
+            seats,
+            run: wall_millis(),
+            ids: Ids::default(),
+            pools: Vec::new(),
+            published,
+            journal,
+            news: News::default(),
+            orders: kept.unwrap_or_default(),
+            next_second: now,
+            next_checkpoint: now + CHECKPOINT,
+        }
     }
 
     /// Takes a configuration over. Pools of the same name stay the same pools.
@@ -47,7 +98,7 @@ impl Room {
         let mut diff = Diff::default();
         for config in configs {
             let name = Arc::clone(&config.name);
-            let mut pool = match known.remove(&name) {
+            let pool = match known.remove(&name) {
                 Some(pool) if pool.config == config => {
                     self.pools.push(pool);
                     continue;
@@ -58,16 +109,305 @@ impl Room {
                 }
                 None => {
                     diff.added.push(name);
-                    Pool::new(config.clone(), self.seats, &mut self.ids)
+                    Pool::new(config.clone(), now, self.seats, &mut self.ids)
                 }
             };
-            pool.configure(now, config, &mut self.ids);
             self.pools.push(pool);
+            let at = self.pools.len() - 1;
+            if self.pools[at].pictured().is_none() {
+                self.checkpoint(at);
+            }
+            let (effects, planned) = self.pools[at].configure(now, config, &mut self.ids);
+            self.record_effects(at, now, effects);
+            if let Some(planned) = planned {
+                self.record(at, planned);
+            }
         }
         diff.removed = known.into_keys().collect();
         diff.removed.sort();
         self.publish();
         diff
+    }
+
+    /// Takes in what a discovery task told.
+    pub(crate) fn hear_source(&mut self, now: Mono, pool: PoolId, event: Event) {
+        let Some(at) = self.pools.iter().position(|known| known.id == pool) else { return };
+        let effects = self.pools[at].hear_source(now, event, &mut self.ids);
+        self.record_effects(at, now, effects);
+        self.publish();
+    }
+
+    /// Takes a report in, with the period in which its source is expected to speak.
+    pub(crate) fn hear(&mut self, arrived: Arrived, period: Option<Span>) {
+        for pool in &mut self.pools {
+            let period = period.unwrap_or(pool.config.weights.tick);
+            let held = Held { report: arrived.report, at: arrived.at, period, source: arrived.source };
+            if pool.hear(arrived.worker, held) {
+                if arrived.source == ambidex_core::plan::Source::Poll
+                    && let Some(track) = pool.tracks.get_mut(&arrived.worker)
+                {
+                    track.poll_fault = None;
+                }
+                return;
+            }
+        }
+    }
+
+    /// Does what is due, and says when to come again.
+    pub(crate) fn due(&mut self, now: Mono) -> Mono {
+        let drawn = self.pools.iter().flat_map(|pool| pool.tracks.values()).filter(|t| t.series.is_some()).count();
+        let mut left = MOST_SERIES.saturating_sub(drawn);
+        for at in 0..self.pools.len() {
+            if self.pools[at].roster.deadline(now).is_some() {
+                let effects = self.pools[at].hear_source(now, Event::Due, &mut self.ids);
+                self.record_effects(at, now, effects);
+            }
+            if self.pools[at].next_tick <= now {
+                let planned = self.pools[at].tick(now, &mut left);
+                self.record(at, planned);
+                self.obey_pins(at, now);
+            }
+        }
+        if self.next_second <= now {
+            let second = u32::try_from(now.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX);
+            self.pools.iter_mut().for_each(|pool| pool.draw(second));
+            self.next_second = now + Span::from_secs(1);
+        }
+        if self.next_checkpoint <= now {
+            (0..self.pools.len()).for_each(|at| self.checkpoint(at));
+            self.next_checkpoint = now + CHECKPOINT;
+        }
+        self.publish();
+        let leave = self.pools.iter().filter_map(|pool| pool.roster.deadline(now));
+        let ticks = self.pools.iter().map(|pool| pool.next_tick);
+        ticks.chain(leave).chain([self.next_second]).min().unwrap_or(self.next_second)
+    }
+
+    /// Notes why a worker's endpoint gave no report.
+    pub(crate) fn poll_failed(&mut self, worker: WorkerId, why: String) {
+        for pool in &mut self.pools {
+            if let Some(known) = pool.roster.workers().iter().find(|known| known.id == worker) {
+                known.cells.report_faults.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                pool.tracks.entry(worker).or_default().poll_fault = Some(why);
+                return;
+            }
+        }
+    }
+
+    /// The workers whose endpoints are to be asked.
+    pub(crate) fn polls(&self) -> Vec<Target> {
+        let of = |pool: &Pool| {
+            let poll = pool.config.reports.poll.clone();
+            let target = |worker: &crate::roster::Worker| {
+                Some(Target {
+                    worker: worker.id,
+                    address: worker.found.address.clone(),
+                    url: Arc::clone(&worker.found.url),
+                    poll: poll.clone()?,
+                })
+            };
+            pool.roster.workers().iter().filter(|worker| !worker.is_leaving()).filter_map(target).collect::<Vec<_>>()
+        };
+        self.pools.iter().flat_map(of).collect()
+    }
+
+    /// The sources that must be looked at.
+    pub(crate) fn lookups(&self) -> Vec<(PoolId, Source)> {
+        let of = |pool: &Pool| {
+            let id = pool.id;
+            discovery::lookups(pool.config.members.sources())
+                .map(move |source| (id, source.clone()))
+                .collect::<Vec<_>>()
+        };
+        self.pools.iter().flat_map(of).collect()
+    }
+
+    /// Obeys an order about one worker.
+    ///
+    /// # Errors
+    /// Which name is unknown, or which weight is none.
+    pub(crate) fn order(&mut self, now: Mono, pool: &str, worker: &str, order: Order) -> Result<Obeyed, OrderError> {
+        let at = self.place(pool)?;
+        let id = self.worker(pool, worker)?;
+        let name = self.name_of(at, id);
+        if let Order::Pin(weight) = order
+            && !(0.0..=100.0).contains(&weight)
+        {
+            return Err(OrderError::Weight(weight));
+        }
+        let pool_name = Arc::clone(&self.pools[at].config.name);
+        self.orders.give(&pool_name, &name, order);
+        let sentence = format!("an operator ordered: {} {name}", order.name());
+        self.news.tell(wall_millis(), &pool_name, Some(name), sentence, What::Order);
+        match order {
+            Order::Drain | Order::Undrain => {
+                let event = Event::Drain(id, matches!(order, Order::Drain));
+                let effects = self.pools[at].hear_source(now, event, &mut self.ids);
+                self.record_effects(at, now, effects);
+            }
+            Order::Pin(weight) => self.command(at, now, Command::Pin { worker: id, weight }),
+            Order::Unpin => self.command(at, now, Command::Unpin { worker: id }),
+        }
+        self.publish();
+        Ok(self.keep_orders())
+    }
+
+    /// Holds a pool's weights, or lets them move.
+    ///
+    /// # Errors
+    /// An unknown pool.
+    pub(crate) fn freeze(&mut self, now: Mono, pool: &str, frozen: bool) -> Result<Obeyed, OrderError> {
+        let at = self.place(pool)?;
+        let name = Arc::clone(&self.pools[at].config.name);
+        self.orders.freeze(&name, frozen);
+        self.command(at, now, if frozen { Command::Freeze } else { Command::Unfreeze });
+        self.publish();
+        Ok(self.keep_orders())
+    }
+
+    /// The pool of this name.
+    ///
+    /// # Errors
+    /// An unknown name, with those that are known.
+    pub(crate) fn pool(&self, name: &str) -> Result<&Pool, OrderError> {
+        self.place(name).map(|at| &self.pools[at])
+    }
+
+    /// The worker of this name, or of this id in figures, in the pool of this name.
+    ///
+    /// # Errors
+    /// An unknown name, with those that are known.
+    pub(crate) fn worker(&self, pool: &str, worker: &str) -> Result<WorkerId, OrderError> {
+        let known = self.pool(pool)?;
+        let names = || some(known.roster.workers().iter().map(|worker| &*worker.found.name));
+        let found = known.worker(worker).map(|worker| worker.id);
+        found.ok_or_else(|| OrderError::NoWorker(pool.into(), worker.into(), names()))
+    }
+
+    /// The revision of the published view.
+    pub(crate) fn revision(&self) -> u64 {
+        self.published.load().revision
+    }
+
+    fn place(&self, name: &str) -> Result<usize, OrderError> {
+        let names = || some(self.pools.iter().map(|pool| &*pool.config.name));
+        self.pools
+            .iter()
+            .position(|pool| &*pool.config.name == name)
+            .ok_or_else(|| OrderError::NoPool(name.into(), names()))
+    }
+
+    fn keep_orders(&self) -> Obeyed {
+        let text = serde_json::to_vec(&self.orders).map_err(|error| error.to_string());
+        Obeyed { not_kept: text.and_then(|text| self.journal.keep(ORDERS, &text)).err() }
+    }
+
+    fn command(&mut self, at: usize, now: Mono, command: Command) {
+        let planned = self.pools[at].plan(PlanInput::Command { at: now, command });
+        self.record(at, planned);
+    }
+
+    /// Standing orders of workers that the planner has just come to know.
+    fn obey_pins(&mut self, at: usize, now: Mono) {
+        let pool = &self.pools[at];
+        let orders = self.orders.pool(&pool.config.name);
+        let pins: Vec<Command> = pool
+            .roster
+            .workers()
+            .iter()
+            .filter_map(|worker| {
+                let weight = orders.worker(&worker.found.name).pinned?;
+                let pinned = pool.planner.pinned(worker.id).is_some();
+                (!pinned).then_some(Command::Pin { worker: worker.id, weight })
+            })
+            .collect();
+        let freeze = orders.frozen && !pool.planner.is_frozen();
+        for command in pins.into_iter().chain(freeze.then_some(Command::Freeze)) {
+            self.command(at, now, command);
+        }
+    }
+
+    fn record(&mut self, at: usize, planned: Planned) {
+        let wall = wall_millis();
+        let Planned { input, decisions, events } = planned;
+        let name = Arc::clone(&self.pools[at].config.name);
+        let before = self.news.newest();
+        for event in events {
+            let sentence = self.event_sentence(at, &event);
+            if event.alerts() {
+                tracing::warn!(pool = %name, "{sentence}");
+            } else {
+                tracing::info!(pool = %name, "{sentence}");
+            }
+            self.news.happened(wall, &name, &event, sentence);
+        }
+        self.journal.append(
+            wall,
+            Record::Input { run: self.run, pool: Arc::clone(&name), input, decisions: decisions.clone() },
+        );
+        for decision in decisions {
+            let (id, worker) = (decision.worker, self.name_of(at, decision.worker));
+            let item = self.news.decided(wall, &name, worker, decision);
+            if let Some(track) = self.pools[at].tracks.get_mut(&id) {
+                track.decided = Some(item);
+            }
+        }
+        for item in self.news.since(before) {
+            self.journal.append(wall, Record::News((**item).clone()));
+        }
+    }
+
+    fn record_effects(&mut self, at: usize, now: Mono, effects: Vec<Effect>) {
+        let wall = wall_millis();
+        let name = Arc::clone(&self.pools[at].config.name);
+        for effect in effects {
+            let (worker, sentence) = match effect {
+                Effect::Joined(id) => {
+                    let worker = self.name_of(at, id);
+                    if self.orders.pool(&name).worker(&worker).drained {
+                        self.pools[at].hear_source(now, Event::Drain(id, true), &mut self.ids);
+                    }
+                    (Some(Arc::clone(&worker)), format!("{worker} joined the pool"))
+                }
+                Effect::Leaving(id) => {
+                    let worker = self.name_of(at, id);
+                    (Some(Arc::clone(&worker)), format!("{worker} left the pool and finishes what it has"))
+                }
+                Effect::Gone(id) => {
+                    tracing::debug!(pool = %name, worker = id.0, "worker is gone");
+                    continue;
+                }
+                Effect::Changed(id) => {
+                    let worker = self.name_of(at, id);
+                    (Some(Arc::clone(&worker)), format!("{worker} has other settings, or another standing"))
+                }
+                Effect::Kept { source, why } => {
+                    tracing::warn!(pool = %name, %source, "{why}");
+                    (None, format!("source {source} is not believed: {why}"))
+                }
+                Effect::Healed(source) => (None, format!("source {source} is believed again")),
+            };
+            self.news.tell(wall, &name, worker, sentence, What::Member);
+        }
+    }
+
+    fn checkpoint(&self, at: usize) {
+        let pool = &self.pools[at];
+        let names = pool.roster.workers().iter().map(|worker| (worker.id, Arc::clone(&worker.found.name))).collect();
+        let planner = Box::new(pool.planner.clone());
+        self.journal.append(
+            wall_millis(),
+            Record::Checkpoint { run: self.run, pool: Arc::clone(&pool.config.name), planner, names },
+        );
+    }
+
+    fn event_sentence(&self, at: usize, event: &PoolEvent) -> String {
+        event.sentence(|id| self.name_of(at, id).to_string())
+    }
+
+    fn name_of(&self, at: usize, id: WorkerId) -> Arc<str> {
+        let worker = self.pools[at].roster.workers().iter().find(|worker| worker.id == id);
+        worker.map_or_else(|| format!("worker {}", id.0).into(), |worker| Arc::clone(&worker.found.name))
     }
 
     /// Hands the request path a new view, if any pool changed.
@@ -83,3 +423,17 @@ impl Room {
         }
     }
 }
+
+/// The first few names, for an error.
+fn some<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut names: Vec<&str> = names.take(11).collect();
+    if names.len() > 10 {
+        names[10] = "...";
+    }
+    names.join(", ")
+}
+
+/// The key of the standing orders in the store.
+const ORDERS: &str = "orders";
+/// Time between two checkpoints. Source: ours; a replay reads at most this much to get to any decision.
+const CHECKPOINT: Span = Span::from_secs(300);

@@ -108,8 +108,8 @@ impl Worker {
 pub enum Event {
     /// The configuration names these sources; those that it no longer names say nothing more.
     Sources(Vec<Arc<str>>),
-    /// A source says that these are its workers.
-    Said(Arc<str>, Vec<Found>),
+    /// A source says that these are its workers, and what of its answer it could not use.
+    Said(Arc<str>, Vec<Found>, Option<String>),
     /// A source could not be read.
     Failed(Arc<str>, String),
     /// An operator takes a worker out, or back in.
@@ -206,14 +206,14 @@ impl Roster {
                 self.retired.extend(known.into_values());
                 self.merge(now, ids, out);
             }
-            Event::Said(name, found) => {
+            Event::Said(name, found, lacks) => {
                 let others: usize = self.sources.iter().filter(|s| s.name != name).map(|s| s.found.len()).sum();
                 let Some(source) = self.sources.iter_mut().find(|source| source.name == name) else { return };
                 match check(found, others) {
                     Ok((found, problem)) => {
                         source.found = found;
                         source.answered = true;
-                        source.note(problem, out);
+                        source.note(problem.or(lacks), out);
                         self.merge(now, ids, out);
                     }
                     Err(why) => source.note(Some(why), out),

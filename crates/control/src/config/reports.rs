@@ -1,13 +1,13 @@
 //! How a pool's workers report: in their answers' headers, at an endpoint, or not at all.
 
-use std::collections::BTreeMap;
-
 use ambidex_core::time::Span;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use ambidex_wire::report::endpoint::FieldMap;
+
 /// Where reports come from [R-S2 R-S4].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Reports {
     /// Whether reports in answers' headers are read. Default true; source: R-S4. They are stripped either way.
@@ -24,7 +24,7 @@ impl Default for Reports {
 }
 
 /// A worker's JSON endpoint [R-S2].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "RawPoll")]
 pub struct Poll {
     /// Path and query to GET.
@@ -37,35 +37,8 @@ pub struct Poll {
     /// Longest wait for an answer.
     pub timeout: Span,
     /// Where the fields stand, if not under the names of the catalogue.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub fields: BTreeMap<Field, FieldPath>,
+    pub fields: FieldMap,
 }
-
-/// A field of a report, by the catalogue's name and its unit [R-S1].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the fields are those of `core::signal::RawReport`")]
-pub enum Field {
-    InFlight,
-    Queue,
-    MeanMs,
-    P50Ms,
-    P95Ms,
-    P99Ms,
-    Rate,
-    Errors,
-    Utilization,
-    Cpu,
-    Memory,
-    Limit,
-    Accepting,
-    Sequence,
-}
-
-/// Where in the answer a field stands: keys joined by dots, such as `stats.queue.depth`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct FieldPath(pub String);
 
 /// Why a poll cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,9 +52,6 @@ pub enum PollError {
     /// Longer than the interval, or nothing.
     #[error("poll.timeout {0} must be above zero and at most the interval {1}")]
     Timeout(Span, Span),
-    /// A field's place that names nothing.
-    #[error("poll.fields: `{0}` names no key")]
-    Field(String),
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -98,9 +68,9 @@ struct RawPoll {
     /// Longest wait for an answer. Default 1s, at most the interval; source: ours, a report older than that is stale.
     #[serde(default)]
     timeout: Option<Span>,
-    /// Where the fields stand, if not under the names of the catalogue: `in_flight: stats.running`. Default none.
+    /// Where the fields stand, if not under the names of the catalogue: `in_flight: /stats/running`. Default none.
     #[serde(default)]
-    fields: BTreeMap<Field, FieldPath>,
+    fields: FieldMap,
 }
 
 fn five_seconds() -> Span {
@@ -123,9 +93,6 @@ impl TryFrom<RawPoll> for Poll {
         if timeout == Span::ZERO || timeout > interval {
             return Err(PollError::Timeout(timeout, interval));
         }
-        if let Some(FieldPath(empty)) = fields.values().find(|field| field.0.split('.').any(str::is_empty)) {
-            return Err(PollError::Field(empty.clone()));
-        }
         Ok(Self { path, port, interval, timeout, fields })
     }
 }
@@ -147,8 +114,8 @@ mod tests {
             (r#"{"path":"http://evil/"}"#, "not a path"),
             (r#"{"path":"/load","interval":"1ms"}"#, "100ms"),
             (r#"{"path":"/load","interval":"1s","timeout":"2s"}"#, "at most the interval"),
-            (r#"{"path":"/load","fields":{"in_flight":"a..b"}}"#, "names no key"),
-            (r#"{"path":"/load","fields":{"inflight":"a"}}"#, "unknown variant"),
+            (r#"{"path":"/load","fields":{"in_flight":"a.b"}}"#, "JSON pointer"),
+            (r#"{"path":"/load","fields":{"inflight":"/a"}}"#, "no field of a report"),
         ] {
             let error = serde_json::from_str::<Poll>(json).expect_err(json).to_string();
             assert!(error.contains(reason), "{json}: {error}");

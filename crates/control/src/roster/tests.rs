@@ -23,7 +23,7 @@ impl Pool {
     }
 
     fn said(&mut self, source: &str, names: &[&str]) -> Vec<Effect> {
-        self.on(Event::Said(source.into(), names.iter().map(|name| found(name)).collect()))
+        self.on(Event::Said(source.into(), names.iter().map(|name| found(name)).collect(), None))
     }
 
     fn names(&self) -> Vec<&str> {
@@ -47,7 +47,8 @@ fn a_changed_weight_keeps_identity_and_live_numbers() {
     let mut pool = Pool::with(&["file"]);
     pool.said("file", &["a"]);
     let before = pool.roster.workers()[0].clone();
-    let effects = pool.on(Event::Said("file".into(), vec![Found { weight: 3.0, zone: "z".into(), ..found("a") }]));
+    let effects =
+        pool.on(Event::Said("file".into(), vec![Found { weight: 3.0, zone: "z".into(), ..found("a") }], None));
     let after = &pool.roster.workers()[0];
     assert_eq!(effects, [Effect::Changed(before.id)]);
     assert!(after.id == before.id && Arc::ptr_eq(&after.cells, &before.cells));
@@ -103,7 +104,7 @@ fn a_worker_that_came_back_after_it_was_gone_is_another() {
 fn a_source_that_says_nobody_or_fails_is_not_believed() {
     let mut pool = Pool::with(&["dns"]);
     pool.said("dns", &["a"]);
-    for event in [Event::Said("dns".into(), Vec::new()), Event::Failed("dns".into(), "SERVFAIL".into())] {
+    for event in [Event::Said("dns".into(), Vec::new(), None), Event::Failed("dns".into(), "SERVFAIL".into())] {
         let effects = pool.on(event);
         assert!(matches!(&effects[..], [Effect::Kept { .. }]), "{effects:?}");
         assert_eq!(pool.names(), ["a"]);
@@ -123,7 +124,7 @@ fn more_workers_than_the_bound_are_refused_as_a_whole() {
     let mut pool = Pool::with(&["file"]);
     pool.said("file", &["a"]);
     let crowd = (0..=MOST_WORKERS).map(|i| found(&i.to_string())).collect();
-    let effects = pool.on(Event::Said("file".into(), crowd));
+    let effects = pool.on(Event::Said("file".into(), crowd, None));
     assert!(matches!(&effects[..], [Effect::Kept { .. }]));
     assert_eq!(pool.names(), ["a"]);
 }
@@ -133,7 +134,7 @@ fn a_link_local_address_or_an_impossible_weight_is_left_out_and_named() {
     let mut pool = Pool::with(&["dns"]);
     let metadata = Found { address: Address::Ip(([169, 254, 169, 254], 80).into()), ..found("m") };
     for bad in [metadata, Found { weight: f64::NAN, ..found("n") }, found("a")] {
-        let effects = pool.on(Event::Said("dns".into(), vec![found("a"), bad]));
+        let effects = pool.on(Event::Said("dns".into(), vec![found("a"), bad], None));
         assert!(effects.iter().any(|effect| matches!(effect, Effect::Kept { .. })), "{effects:?}");
         assert_eq!(pool.names(), ["a"]);
     }
@@ -162,7 +163,7 @@ fn workers_of_a_replaced_source_serve_until_its_successor_answers() {
 #[test]
 fn of_two_sources_with_one_name_the_first_decides() {
     let mut pool = Pool::with(&["one", "two"]);
-    pool.on(Event::Said("two".into(), vec![Found { weight: 9.0, ..found("a") }]));
+    pool.on(Event::Said("two".into(), vec![Found { weight: 9.0, ..found("a") }], None));
     pool.said("one", &["a"]);
     assert!((pool.roster.workers()[0].found.weight - 1.0).abs() < f64::EPSILON);
 }
@@ -173,7 +174,7 @@ fn a_drained_worker_stays_drained_when_its_source_speaks_again() {
     pool.said("file", &["a"]);
     let id = pool.roster.workers()[0].id;
     assert_eq!(pool.on(Event::Drain(id, true)), [Effect::Changed(id)]);
-    pool.on(Event::Said("file".into(), vec![Found { weight: 2.0, ..found("a") }]));
+    pool.on(Event::Said("file".into(), vec![Found { weight: 2.0, ..found("a") }], None));
     assert_eq!(pool.roster.workers()[0].standing(), Standing::Draining);
 }
 

@@ -1,0 +1,87 @@
+//! The admin API: what is going on, why, and the few things that may be changed.
+//!
+//! For: the dashboard, the command line, Prometheus, probes. Reads are open to whoever reaches the address (loopback
+//! unless told otherwise); every change needs the token. See `guard` for who is refused, `serve` for what keeps
+//! connections from starving the loop.
+//!
+//! ```text
+//! GET  / /ui/{name} /healthz /readyz /metrics
+//! GET  /api/v1/status /pools /series /decisions /decisions/stream /decisions/verify /events
+//! GET  /api/v1/explain/weight/{pool}/{worker}?at=     /config /config/history
+//! POST /api/v1/pools/{pool}/workers/{worker}/{drain|undrain|pin|unpin}   /pools/{pool}/{freeze|unfreeze}
+//! POST /api/v1/config/{reload|rollback}
+//! ```
+
+mod answer;
+mod change;
+mod guard;
+mod moment;
+mod pages;
+mod read;
+mod serve;
+mod stream;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+use tokio::sync::Semaphore;
+
+use crate::config::AdminConfig;
+use crate::coordinator::Shared;
+use crate::token::Token;
+
+pub(crate) use serve::serve;
+
+/// What handlers share.
+#[derive(Debug, Clone)]
+pub(crate) struct Api {
+    pub(crate) shared: Arc<Shared>,
+    token: Arc<Token>,
+    hosts: Arc<[String]>,
+    /// Streams that may be open at once, so that they leave connections for others.
+    streams: Arc<Semaphore>,
+}
+
+impl Api {
+    pub(crate) fn new(shared: Arc<Shared>, token: Token, admin: &AdminConfig) -> Self {
+        let streams = Semaphore::new((admin.max_connections / 2).max(1));
+        let hosts = admin.hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
+        Self { shared, token: Arc::new(token), hosts, streams: Arc::new(streams) }
+    }
+
+    /// All routes.
+    pub(crate) fn router(self) -> Router {
+        Router::new()
+            .route("/", get(pages::dashboard))
+            .route("/ui/{name}", get(pages::asset))
+            .route("/healthz", get(read::health))
+            .route("/readyz", get(read::ready))
+            .route("/metrics", get(read::metrics))
+            .route("/api/v1/status", get(read::status))
+            .route("/api/v1/pools", get(read::pools))
+            .route("/api/v1/series", get(read::series))
+            .route("/api/v1/decisions", get(read::decisions))
+            .route("/api/v1/decisions/stream", get(stream::decisions))
+            .route("/api/v1/decisions/verify", get(read::verify))
+            .route("/api/v1/events", get(stream::events))
+            .route("/api/v1/explain/weight/{pool}/{worker}", get(read::explain))
+            .route("/api/v1/config", get(read::config))
+            .route("/api/v1/config/history", get(read::config_history))
+            .route("/api/v1/pools/{pool}/workers/{worker}/{order}", post(change::worker))
+            .route("/api/v1/pools/{pool}/{order}", post(change::pool))
+            .route("/api/v1/config/{order}", post(change::config))
+            .fallback(answer::nothing_here)
+            .method_not_allowed_fallback(answer::another_method)
+            .layer(DefaultBodyLimit::max(MOST_BODY_BYTES))
+            .layer(axum::middleware::from_fn_with_state(self.clone(), guard::guard))
+            .with_state(self)
+    }
+}
+
+/// Most bytes of a request's body. Source: ours; orders have under 100.
+const MOST_BODY_BYTES: usize = 16 << 10;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+//! What may be changed. The token was checked before.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Api;
+use super::answer::{Refused, json};
+use super::read::off_loop;
+use crate::orders::Order;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PinBody {
+    /// In fair shares.
+    weight: f64,
+}
+
+pub(crate) async fn worker(
+    State(api): State<Api>,
+    Path((pool, worker, order)): Path<(String, String, String)>,
+    body: Bytes,
+) -> Result<Response, Refused> {
+    let order = match order.as_str() {
+        "drain" => Order::Drain,
+        "undrain" => Order::Undrain,
+        "unpin" => Order::Unpin,
+        "pin" => {
+            let asked: PinBody = serde_json::from_slice(&body)
+                .map_err(|error| Refused::wrong(format!("{error}: send {{\"weight\": 0.5}}, in fair shares")))?;
+            Order::Pin(asked.weight)
+        }
+        other => {
+            return Err(Refused::missing(format!("there is no order `{other}`: use drain, undrain, pin or unpin")));
+        }
+    };
+    let obeyed = api.shared.room().order(api.shared.clock.now(), &pool, &worker, order)?;
+    api.shared.changed.notify_one();
+    Ok(json(obeyed))
+}
+
+pub(crate) async fn pool(
+    State(api): State<Api>,
+    Path((pool, order)): Path<(String, String)>,
+) -> Result<Response, Refused> {
+    let frozen = match order.as_str() {
+        "freeze" => true,
+        "unfreeze" => false,
+        other => return Err(Refused::missing(format!("there is no order `{other}`: use freeze or unfreeze"))),
+    };
+    Ok(json(api.shared.room().freeze(api.shared.clock.now(), &pool, frozen)?))
+}
+
+#[derive(Serialize)]
+struct Changed {
+    changed: Value,
+}
+
+pub(crate) async fn config(State(api): State<Api>, Path(order): Path<String>) -> Result<Response, Refused> {
+    let host = Arc::clone(&api.shared.config);
+    let changed = match order.as_str() {
+        "reload" => off_loop(move || host.reload()).await?,
+        "rollback" => off_loop(move || host.rollback()).await?,
+        other => return Err(Refused::missing(format!("there is no order `{other}`: use reload or rollback"))),
+    };
+    let refused = |why| Refused::new(StatusCode::UNPROCESSABLE_ENTITY, "configuration", why);
+    Ok(json(Changed { changed: changed.map_err(refused)? }))
+}

@@ -1,0 +1,190 @@
+//! The dashboard's page and files: fills the page's plain types from the room.
+
+use std::sync::Arc;
+
+use ambidex_core::share::Share;
+use ambidex_core::time::{Mono, Span};
+use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::{Html, IntoResponse, Response};
+
+use super::Api;
+use super::answer::Refused;
+use crate::clock::wall_millis;
+use crate::coordinator::Shared;
+use crate::facts::{Breakers, GatewayFacts};
+use crate::news::{Item, What};
+use crate::pool::{Applied, Pool};
+use crate::room::Room;
+use crate::roster::Worker;
+use crate::ui::{self, BreakerState, ChartPool, Charts, Line, Page, PoolPanel, SignalAge, WorkerRow};
+
+/// The dashboard.
+pub(crate) async fn dashboard(State(api): State<Api>) -> Response {
+    let html = Html(ui::page(&page(&api.shared)).into_string());
+    ([(header::CONTENT_SECURITY_POLICY, ui::CONTENT_SECURITY_POLICY)], html).into_response()
+}
+
+/// What the dashboard loads.
+pub(crate) async fn asset(Path(name): Path<String>) -> Result<Response, Refused> {
+    let asset = ui::asset(&name).ok_or_else(|| Refused::missing(format!("there is no file `{name}`")))?;
+    // Asked for again after each start of another version.
+    let headers = [(header::CONTENT_TYPE, asset.content_type), (header::CACHE_CONTROL, "no-cache")];
+    Ok((headers, asset.bytes).into_response())
+}
+
+/// The page as it is now.
+pub(super) fn page(shared: &Shared) -> Page {
+    let room = shared.room();
+    let now = shared.clock.now();
+    Page {
+        wall_millis: wall_millis(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pools: room.pools.iter().map(|pool| panel(pool, now, &*shared.gateway)).collect(),
+        lines: room
+            .news
+            .since(0)
+            .rev()
+            .filter(|item| !matches!(item.what, What::Member))
+            .take(LINES)
+            .map(line)
+            .collect(),
+        journal_fault: room.journal.health().degraded,
+    }
+}
+
+/// The series of all pools after a second since 1970.
+pub(super) fn charts(room: &Room, now: Mono, since: u64) -> Charts {
+    let start = (wall_millis() / 1_000).saturating_sub(now.as_nanos() / 1_000_000_000);
+    Charts { pools: room.pools.iter().map(|pool| chart(pool, start, since)).collect() }
+}
+
+fn chart(pool: &Pool, start: u64, since: u64) -> ChartPool {
+    let since = u32::try_from(since.saturating_sub(start)).unwrap_or(u32::MAX);
+    let drawn: Vec<_> = pool
+        .roster
+        .workers()
+        .iter()
+        .filter_map(|worker| Some((worker, pool.tracks.get(&worker.id)?.series.as_ref()?)))
+        .take(ChartPool::MOST_WORKERS)
+        .collect();
+    let mut seconds: Vec<u32> =
+        drawn.iter().flat_map(|(_, series)| series.since(since)).map(|point| point.second).collect();
+    seconds.sort_unstable();
+    seconds.dedup();
+    let column = |pick: fn(&crate::series::Point) -> Option<f32>| {
+        let one = |(_, series): &(&Worker, &crate::series::Series)| {
+            let mut column = vec![None; seconds.len()];
+            for point in series.since(since) {
+                if let Ok(row) = seconds.binary_search(&point.second) {
+                    column[row] = pick(point);
+                }
+            }
+            column
+        };
+        drawn.iter().map(one).collect()
+    };
+    ChartPool {
+        pool: pool.config.name.to_string(),
+        workers: drawn.iter().map(|(worker, _)| worker.found.name.to_string()).collect(),
+        weights: column(|point| Some(point.weight)),
+        latencies: column(|point| point.p99_ms),
+        seconds: seconds.iter().map(|second| start + u64::from(*second)).collect(),
+    }
+}
+
+fn panel(pool: &Pool, now: Mono, gateway: &dyn GatewayFacts) -> PoolPanel {
+    let view = pool.pictured();
+    let applied = pool.applied();
+    let workers = pool.roster.workers();
+    let rate_of = |worker: &Worker| pool.tracks.get(&worker.id).map_or(0.0, |track| track.measured.rate);
+    let rates: f64 = workers.iter().map(rate_of).sum();
+    let row = |worker: &Worker| {
+        let applied = applied.get(&worker.id).copied().unwrap_or_default();
+        worker_row(pool, worker, applied, rates, now, gateway)
+    };
+    PoolPanel {
+        name: pool.config.name.to_string(),
+        pick: view.map_or_else(String::new, |view| written(&view.pick)),
+        rule: pool.config.weights.policy.to_string(),
+        learned_share: view.map_or(Share::NONE, |view| view.learned_share),
+        frozen: pool.planner.is_frozen(),
+        workers: workers.iter().take(ROWS).map(row).collect(),
+        more_workers: workers.len().saturating_sub(ROWS),
+    }
+}
+
+fn worker_row(
+    pool: &Pool,
+    worker: &Worker,
+    applied: Applied,
+    rates: f64,
+    now: Mono,
+    gateway: &dyn GatewayFacts,
+) -> WorkerRow {
+    let track = pool.tracks.get(&worker.id);
+    let measured = track.map(|track| track.measured).unwrap_or_default();
+    let held = track.and_then(|track| track.report);
+    let report = held.map(|held| held.report).unwrap_or_default();
+    let limit = worker.found.limit.or(report.limit);
+    let in_flight = worker.cells.load.known_in_flight(now);
+    let slots = || limit.filter(|limit| *limit > 0).map(|limit| f64::from(in_flight) / f64::from(limit));
+    let span = |millis: Option<f64>| millis.map(|millis| Span::from_secs_f64(millis / 1e3));
+    WorkerRow {
+        name: worker.found.name.to_string(),
+        url: worker.found.url.to_string(),
+        zone: worker.found.zone.to_string(),
+        standing: worker.standing(),
+        breaker: breaker(gateway.breakers(worker.id)),
+        refuses: report.accepting == Some(false),
+        weight: applied.learned,
+        pinned: pool.planner.pinned(worker.id),
+        reason: track.and_then(|track| track.decided.as_ref()).map(|item| item.sentence.clone()),
+        share: (rates > 0.0).then(|| Share::clamped(measured.rate / rates)),
+        rate: measured.rate,
+        samples: measured.samples,
+        errors: Share::clamped(measured.errors),
+        p50: span(measured.p50_ms),
+        p99: span(measured.p99_ms),
+        in_flight,
+        queue: report.queue,
+        limit,
+        utilization: report.utilization.or_else(slots).or(report.cpu),
+        signal: held.map(|held| SignalAge { age: now.since(held.at), period: held.period, source: held.source }),
+    }
+}
+
+/// What most of the threads do; open before probing before closed.
+fn breaker(breakers: Option<Breakers>) -> BreakerState {
+    match breakers {
+        Some(Breakers { open, .. }) if open > 0 => BreakerState::Open,
+        Some(Breakers { probing, .. }) if probing > 0 => BreakerState::Probing,
+        Some(_) | None => BreakerState::Closed,
+    }
+}
+
+fn line(item: &Arc<Item>) -> Line {
+    let (alert, decision) = match &item.what {
+        What::Decision { decision } => (false, Some(decision.clone())),
+        What::Pool { alert, .. } => (*alert, None),
+        What::Member | What::Order => (false, None),
+    };
+    Line {
+        seq: item.seq,
+        wall_millis: item.wall_ms,
+        pool: item.pool.to_string(),
+        sentence: item.sentence.clone(),
+        alert,
+        decision,
+    }
+}
+
+/// The name of a policy, as the configuration writes it.
+fn written(policy: &ambidex_core::balance::PickPolicy) -> String {
+    serde_json::to_value(policy).ok().and_then(|name| Some(name.as_str()?.to_owned())).unwrap_or_default()
+}
+
+/// Decisions on the page.
+const LINES: usize = 100;
+/// Workers of one pool on the page.
+const ROWS: usize = 200;

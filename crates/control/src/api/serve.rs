@@ -1,0 +1,78 @@
+//! Accepts admin connections, few and patient ones only.
+//!
+//! The admin API shares its thread with the loop, so nobody may hold it up: a bounded number of connections, a bounded
+//! wait for a request's head (which also ends idle connections), bounded heads. Who comes when all places are taken is
+//! hung up on at once.
+
+use std::convert::Infallible;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tower::Service as _;
+
+use super::Api;
+use crate::config::AdminConfig;
+use crate::coordinator::Shared;
+use crate::token::Token;
+
+/// Serves until the runtime ends.
+pub(crate) async fn serve(listener: TcpListener, admin: AdminConfig, token: Token, shared: Arc<Shared>) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "the admin API cannot be served"),
+    };
+    if !admin.address.ip().is_loopback() {
+        let address = admin.address;
+        tracing::warn!(%address, "the admin API is reachable from other machines: whoever reaches it reads everything");
+    }
+    let places = Arc::new(Semaphore::new(admin.max_connections.max(1)));
+    let router = Api::new(shared, token, &admin).router();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
+                let router = router.clone();
+                tokio::spawn(async move {
+                    converse(stream, router).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "an admin connection could not be accepted");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn converse(stream: TcpStream, router: Router) {
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        let mut router = router.clone();
+        async move { Ok::<_, Infallible>(router.call(request.map(Body::new)).await.unwrap_or_else(|never| match never {})) }
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .max_buf_size(MOST_HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(%error, "an admin connection broke");
+    }
+}
+
+/// How long a request's head may take, and a connection may be idle. Source: reliability.md row 8.
+const HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// Source: ours; browsers send 1 KiB.
+const MOST_HEAD_BYTES: usize = 16 << 10;
+/// When descriptors are short, trying at once again would only burn the processor.
+const PAUSE: Duration = Duration::from_millis(100);

@@ -1,0 +1,209 @@
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::coordinator::tests::{Process, TWO, pool, process};
+use crate::journal::NoJournal;
+
+/// One exchange over a connection of its own: status and the rest as text.
+fn ask(address: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).expect("listens");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket");
+    let length = body.len();
+    let host =
+        if headers.to_ascii_lowercase().contains("host:") { String::new() } else { format!("host: {address}\r\n") };
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\n{host}connection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).expect("takes it");
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let status = answer.get(9..12).and_then(|status| status.parse().ok()).unwrap_or(0);
+    (status, answer)
+}
+
+fn started() -> (Process, SocketAddr, String) {
+    let workers = TWO.replace(r#""name":"b""#, r#""name":"<img onerror=x>""#);
+    let process = process(vec![pool("api", &workers)], Arc::new(NoJournal));
+    let address = process.coordinator.admin_address().expect("listens");
+    let secret = std::fs::read_to_string(process.coordinator.token_path().expect("made")).expect("readable");
+    (process, address, format!("authorization: Bearer {}\r\n", secret.trim()))
+}
+
+const READS: [&str; 14] = [
+    "/",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/api/v1/status",
+    "/api/v1/pools",
+    "/api/v1/series?pool=api",
+    "/api/v1/decisions",
+    "/api/v1/decisions?since=10m&worker=a&all=true",
+    "/api/v1/explain/weight/api/a",
+    "/api/v1/explain/weight/api/a?at=1s",
+    "/api/v1/config",
+    "/api/v1/config/history",
+    "/ui/dashboard.js",
+];
+
+const CHANGES: [(&str, &str, u16); 10] = [
+    ("/api/v1/pools/api/workers/a/drain", "", 200),
+    ("/api/v1/pools/api/workers/a/undrain", "", 200),
+    ("/api/v1/pools/api/workers/%3Cimg%20onerror%3Dx%3E/pin", r#"{"weight":0.5}"#, 200),
+    ("/api/v1/pools/api/workers/a/unpin", "", 200),
+    ("/api/v1/pools/api/freeze", "", 200),
+    ("/api/v1/pools/api/unfreeze", "", 200),
+    ("/api/v1/config/reload", "", 422),
+    ("/api/v1/config/rollback", "", 422),
+    ("/api/v1/pools/api/workers/a/pin", r#"{"weight":-1}"#, 400),
+    ("/api/v1/pools/api/workers/nobody/drain", "", 404),
+];
+
+#[test]
+fn reads_need_no_token_and_changes_do() {
+    let (_process, address, token) = started();
+    for path in READS {
+        assert_eq!(ask(address, "GET", path, "", "").0, 200, "{path}");
+        let (status, _) = ask(address, "POST", path, &token, "");
+        assert!(status == 405 || status == 404, "{path}: {status}");
+    }
+    for (path, body, status) in CHANGES {
+        assert_eq!(ask(address, "POST", path, "", body).0, 401, "{path} without a token");
+        assert_eq!(ask(address, "POST", path, "authorization: Bearer no\r\n", body).0, 401, "{path} with a bad token");
+        assert_eq!(ask(address, "POST", path, &format!("{token}{token}"), body).0, 401, "{path} with two");
+        let (got, answer) = ask(address, "POST", path, &token, body);
+        assert_eq!(got, status, "{path}: {answer}");
+        assert_eq!(ask(address, "GET", path, &token, "").0, 405, "{path} by GET");
+    }
+}
+
+#[test]
+fn foreign_origins_change_nothing_and_foreign_names_read_nothing() {
+    let (_process, address, token) = started();
+    let path = "/api/v1/pools/api/freeze";
+    for header in ["origin: http://evil.test\r\n", "origin: null\r\n", "sec-fetch-site: cross-site\r\n"] {
+        assert_eq!(ask(address, "POST", path, &format!("{token}{header}"), "").0, 403, "{header}");
+    }
+    let own = format!("{token}origin: http://{address}\r\nsec-fetch-site: same-origin\r\n");
+    assert_eq!(ask(address, "POST", path, &own, "").0, 200);
+    for path in ["/", "/api/v1/pools", "/metrics", "/api/v1/events"] {
+        assert_eq!(ask(address, "GET", path, "host: evil.test:9901\r\n", "").0, 421, "{path}");
+    }
+    assert_eq!(ask(address, "POST", path, &format!("{token}host: evil.test\r\n"), "").0, 421);
+    assert_eq!(ask(address, "GET", "/healthz", "host: any.name\r\n", "").0, 200);
+    assert_eq!(ask(address, "GET", "/api/v1/status", "host: localhost:1\r\n", "").0, 200);
+    assert_eq!(ask(address, "GET", "/api/v1/status", "host: a\r\nhost: b\r\n", "").0, 400);
+}
+
+#[test]
+fn answers_carry_the_schema_s_version_and_errors_say_what_to_do() {
+    let (_process, address, _) = started();
+    for path in ["/api/v1/status", "/api/v1/pools", "/api/v1/decisions", "/api/v1/nothing", "/api/v1/series?pool=x"] {
+        assert!(ask(address, "GET", path, "", "").1.contains(r#""schema_version":1"#), "{path}");
+    }
+    let (status, answer) = ask(address, "GET", "/api/v1/explain/weight/api/c", "", "");
+    assert!(status == 404 && answer.contains("workers: a, <img onerror=x>"), "{answer}");
+    let (status, answer) = ask(address, "GET", "/api/v1/decisions?since=yesterday", "", "");
+    assert!(status == 400 && answer.contains("10m") | answer.contains("500ms"), "{answer}");
+}
+
+#[test]
+fn a_hostile_name_stays_text_everywhere() {
+    let (_process, address, _) = started();
+    for path in READS {
+        let (_, answer) = ask(address, "GET", path, "", "");
+        let head = answer.to_ascii_lowercase();
+        assert!(
+            head.contains("x-content-type-options: nosniff") && head.contains("content-security-policy:"),
+            "{path}"
+        );
+        if head.contains("content-type: text/html") {
+            assert!(!answer.contains("<img onerror"), "{path}: {answer}");
+        }
+    }
+}
+
+#[test]
+fn a_decision_stream_tells_what_was_decided_and_what_comes() {
+    let (process, address, token) = started();
+    let mut stream = TcpStream::connect(address).expect("listens");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket");
+    let request = format!("GET /api/v1/decisions/stream?since=0&worker=a HTTP/1.1\r\nhost: {address}\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("takes it");
+    process.until("the first tick", |_| process.room().news.newest() >= 4);
+    assert_eq!(ask(address, "POST", "/api/v1/pools/api/workers/a/pin", &token, r#"{"weight":0.25}"#).0, 200);
+    let (mut text, mut buffer) = (String::new(), [0_u8; 4096]);
+    while !text.contains("pinned") {
+        let length = stream.read(&mut buffer).expect("goes on");
+        assert!(length > 0, "ended: {text}");
+        text.push_str(&String::from_utf8_lossy(&buffer[..length]));
+    }
+    assert!(text.contains("event: decision") && text.contains("text/event-stream"), "{text}");
+}
+
+#[test]
+fn idle_connections_cannot_keep_others_out_for_long() {
+    let (_process, address, _) = started();
+    // More than there are places: those beyond are hung up on, and the others within ten seconds.
+    let mut idle: Vec<TcpStream> = (0..300).map(|_| TcpStream::connect(address).expect("listens")).collect();
+    let answered = || {
+        let mut stream = TcpStream::connect(address).expect("listens");
+        stream.set_read_timeout(Some(Duration::from_secs(1))).expect("a socket");
+        let _ = stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n");
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        answer.contains("200 OK")
+    };
+    let (process, deadline) = (&_process, 20);
+    let until = process.clock.now() + ambidex_core::time::Span::from_secs(deadline);
+    while !answered() {
+        assert!(process.clock.now() < until, "nobody was let in");
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+    idle.clear();
+}
+
+#[test]
+fn large_bodies_and_heads_are_refused() {
+    let (_process, address, token) = started();
+    let body = format!(r#"{{"weight": 1{}}}"#, " ".repeat(20_000));
+    assert_eq!(ask(address, "POST", "/api/v1/pools/api/workers/a/pin", &token, &body).0, 413);
+    let head = format!("x-long: {}\r\n", "x".repeat(20_000));
+    let (status, _) = ask(address, "GET", "/api/v1/status", &head, "");
+    assert!(status == 431 || status == 0, "{status}");
+}
+
+#[test]
+fn metrics_are_open_metrics_and_every_family_is_typed() {
+    let (process, address, _) = started();
+    let worker = process.view.load().pools()[0].workers[0].clone();
+    worker.cells.tally(0).start();
+    worker.cells.tally(0).answer(ambidex_core::time::Span::from_millis(7));
+    let (_, answer) = ask(address, "GET", "/metrics", "", "");
+    let (head, page) = answer.split_once("\r\n\r\n").expect("a head");
+    assert!(head.contains("application/openmetrics-text; version=1.0.0"), "{head}");
+    assert!(page.trim_end().ends_with("# EOF"), "{page}");
+    let mut typed: Vec<&str> = Vec::new();
+    for line in page.lines().filter(|line| !line.is_empty()) {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            typed.push(rest.split(' ').next().expect("a name"));
+        } else if !line.starts_with('#') {
+            let name = line.split(['{', ' ']).next().expect("a name");
+            assert!(typed.last().is_some_and(|family| name.starts_with(family)), "{line} is not of {:?}", typed.last());
+            let value = line.rsplit(' ').next().expect("a value");
+            assert!(value.parse::<f64>().is_ok(), "{line}");
+        }
+    }
+    for wanted in [
+        r#"ambidex_worker_latency_seconds_bucket{le="0.01",pool="api",worker="a"} 1"#,
+        r#"ambidex_worker_latency_seconds_bucket{le="0.005",pool="api",worker="a"} 0"#,
+        r#"ambidex_worker_requests_total{pool="api",worker="a"} 1"#,
+        r#"ambidex_pool_workers{pool="api",standing="serving"} 2"#,
+        "ambidex_journal_degraded 1",
+    ] {
+        assert!(page.contains(wanted), "{wanted} is not in\n{page}");
+    }
+}

@@ -1,0 +1,102 @@
+//! What the rest of the process hands in: the gateway's counters, and the configuration and its history.
+
+use std::fmt::Debug;
+
+use ambidex_core::worker::WorkerId;
+use serde::Serialize;
+use serde_json::Value;
+
+/// Whether a number only grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It only grows.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+}
+
+/// Numbers of one name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Family {
+    /// Name without prefix and, for counters, without `_total`: `gateway_refusals`.
+    pub name: &'static str,
+    /// What it counts.
+    pub help: &'static str,
+    /// Whether it only grows.
+    pub kind: Kind,
+    /// Labels and value; label values must come from a bounded set.
+    pub samples: Vec<(Vec<(&'static str, String)>, f64)>,
+}
+
+/// A worker's breakers over all threads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Breakers {
+    /// Threads whose breaker keeps requests away.
+    pub open: u32,
+    /// Threads that probe.
+    pub probing: u32,
+    /// Threads.
+    pub of: u32,
+}
+
+/// The gateway, as far as the coordinator shows it.
+pub trait GatewayFacts: Send + Sync + Debug {
+    /// Its counters.
+    fn families(&self) -> Vec<Family>;
+
+    /// The breakers of a worker; `None` where none are kept.
+    fn breakers(&self, worker: WorkerId) -> Option<Breakers>;
+}
+
+/// The configuration, as the binary keeps it. Calls may read files and reload the gateway; they are made off the loop.
+pub trait ConfigHost: Send + Sync + Debug {
+    /// The settings in force, each with where it came from; without secrets.
+    fn effective(&self) -> Value;
+
+    /// Former configurations, newest first: number, date, hash, whether in force.
+    fn history(&self) -> Value;
+
+    /// Reads the configuration again and puts it in force; what changed.
+    ///
+    /// # Errors
+    /// Why not, with line and column where there is one; the configuration in force stays.
+    fn reload(&self) -> Result<Value, String>;
+
+    /// Puts the configuration before the one in force back; what changed.
+    ///
+    /// # Errors
+    /// Why not; the configuration in force stays.
+    fn rollback(&self) -> Result<Value, String>;
+}
+
+/// For processes without a gateway or without a configuration file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Nothing;
+
+impl GatewayFacts for Nothing {
+    fn families(&self) -> Vec<Family> {
+        Vec::new()
+    }
+
+    fn breakers(&self, _worker: WorkerId) -> Option<Breakers> {
+        None
+    }
+}
+
+impl ConfigHost for Nothing {
+    fn effective(&self) -> Value {
+        Value::Null
+    }
+
+    fn history(&self) -> Value {
+        Value::Array(Vec::new())
+    }
+
+    fn reload(&self) -> Result<Value, String> {
+        Err("this process was started without a configuration file".into())
+    }
+
+    fn rollback(&self) -> Result<Value, String> {
+        Err("this process was started without a configuration file".into())
+    }
+}

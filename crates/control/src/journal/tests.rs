@@ -1,0 +1,127 @@
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use ambidex_core::plan::{PlanConfig, Seen};
+use ambidex_core::size::Size;
+use ambidex_core::time::{Mono, Span};
+use ambidex_core::worker::PoolId;
+use ambidex_store::{Limits, Store};
+
+use super::*;
+use crate::coordinator::tests::{TWO, pool, process};
+use crate::orders::Order;
+
+/// A disk that is full.
+#[derive(Debug, Default)]
+pub(crate) struct Failing(AtomicU64);
+
+impl Journal for Failing {
+    fn append(&self, _wall_ms: u64, _record: Record) {
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    fn decision_at(&self, _pool: &str, _worker: &str, _wall_ms: u64) -> Option<Item> {
+        None
+    }
+
+    fn news(&self, _from_ms: u64, _to_ms: u64, _most: usize) -> Vec<Item> {
+        Vec::new()
+    }
+
+    fn verify(&self, _most: usize) -> Result<Verified, String> {
+        Err("no space left on device".into())
+    }
+
+    fn health(&self) -> JournalHealth {
+        let degraded = Some("no space left on device".into());
+        JournalHealth { degraded, dropped: self.0.load(Relaxed), ..JournalHealth::default() }
+    }
+
+    fn state(&self, _key: &str) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn keep(&self, _key: &str, _value: &[u8]) -> Result<(), String> {
+        Err("no space left on device".into())
+    }
+}
+
+fn stored(folder: &std::path::Path) -> Arc<StoredJournal> {
+    let limits = Limits { max_bytes: Size::mib(64), max_age: Span::from_secs(3_600) };
+    Arc::new(StoredJournal::new(Store::open(folder, limits).expect("opens")))
+}
+
+#[test]
+fn a_recorded_run_replays_to_the_same_decisions() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = stored(folder.path());
+    let ours: Arc<dyn Journal> = Arc::<StoredJournal>::clone(&journal);
+    let process = process(vec![pool("api", TWO)], ours);
+    let ticks = || process.room().news.newest();
+    process.until("some decisions", |_| ticks() >= 4);
+    process.room().order(process.clock.now(), "api", "a", Order::Pin(0.5)).expect("obeyed");
+    let pinned = ticks();
+    process.room().order(process.clock.now(), "api", "a", Order::Unpin).expect("obeyed");
+    process.until("a tick after the orders", |_| {
+        ticks() > pinned && process.room().pools[0].planner.pinned(WorkerId(1)).is_none()
+    });
+    let ended = process.clock.now() + Span::from_millis(300);
+    process.until("more ticks", |_| process.clock.now() > ended);
+    drop(process);
+    assert!(journal.store().flush(Duration::from_secs(20)));
+    let verified = journal.verify(100_000).expect("readable");
+    assert_eq!(verified.differences, Vec::<String>::new());
+    assert!(verified.inputs > 2 && verified.decisions > 2 && verified.skipped == 0, "{verified:?}");
+    let item = journal.decision_at("api", "a", u64::MAX).expect("there was one");
+    assert_eq!(item.worker.as_deref(), Some("a"));
+}
+
+#[test]
+fn a_record_that_was_tampered_with_is_found() {
+    let config = PlanConfig::default();
+    let mut planner = Planner::new(config).for_pool(PoolId(1));
+    let mut replay = replay::Replay::default();
+    let pool: Arc<str> = "api".into();
+    let checkpoint = Box::new(planner.clone());
+    replay.take(Record::Checkpoint { run: 1, pool: Arc::clone(&pool), planner: checkpoint, names: Vec::new() });
+    let input = PlanInput::Tick { at: Mono::default(), workers: vec![(WorkerId(1), Seen::default())] };
+    let mut decisions = Vec::new();
+    planner.on(&input, &mut decisions);
+    decisions[0].new += 1e-9;
+    replay.take(Record::Input { run: 1, pool, input, decisions });
+    assert_eq!(replay.end().differences.len(), 1);
+}
+
+#[test]
+fn orders_outlive_the_process() {
+    let folder = tempfile::tempdir().expect("a folder");
+    {
+        let journal = stored(folder.path());
+        let first = process(vec![pool("api", TWO)], Arc::<StoredJournal>::clone(&journal) as Arc<dyn Journal>);
+        let now = first.clock.now();
+        let mut room = first.room();
+        let obeyed = room.order(now, "api", "b", Order::Drain).expect("obeyed");
+        assert_eq!(obeyed.not_kept, None);
+        room.order(now, "api", "a", Order::Pin(0.5)).expect("obeyed");
+        room.freeze(now, "api", true).expect("obeyed");
+        drop(room);
+        drop(first);
+        assert!(journal.store().flush(Duration::from_secs(20)));
+    }
+    // The store's lock goes with its thread; until then the folder is in use.
+    let limits = Limits { max_bytes: Size::mib(64), max_age: Span::from_secs(3_600) };
+    let mut store = Store::open(folder.path(), limits);
+    while store.is_err() {
+        std::thread::park_timeout(Duration::from_millis(1));
+        store = Store::open(folder.path(), limits);
+    }
+    let second = process(vec![pool("api", TWO)], Arc::new(StoredJournal::new(store.expect("opened"))));
+    second.until("orders are obeyed again", |view| {
+        let room = second.room();
+        let pool = room.pool("api").expect("there");
+        let b = &view.pools()[0].workers[1];
+        b.standing == ambidex_core::worker::Standing::Draining
+            && pool.planner.is_frozen()
+            && pool.planner.pinned(view.pools()[0].workers[0].id) == Some(0.5)
+    });
+}

@@ -1,0 +1,329 @@
+//! The page for Prometheus, in OpenMetrics [R-O2].
+//!
+//! Made from one snapshot at each scrape; nothing is counted here. Labels are bounded: the [`MOST_LABELLED`] workers
+//! that joined first have series of their own, all later ones of a pool share `worker="other"`. First come, and not
+//! largest, because a series that changes its worker reads as a counter that fell.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use ambidex_core::stats::histogram::{Histogram, TallyState};
+use ambidex_core::time::Span;
+use ambidex_core::worker::Standing;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+
+use crate::coordinator::Shared;
+use crate::facts::{Breakers, Family, GatewayFacts, Kind};
+use crate::journal::JournalHealth;
+use crate::pool::Pool;
+
+/// What the page is.
+pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Workers with series of their own, over all pools. Source: reliability.md row 11: 30 series each stay under 10,000.
+const MOST_LABELLED: usize = 300;
+/// Samples of one gateway family that are passed on. Source: as above.
+const MOST_SAMPLES: usize = 1_000;
+
+/// Upper bounds of the latency histogram in milliseconds. Source: Prometheus' defaults, widened to what a gateway sees.
+const BOUNDS_MS: [u64; 18] =
+    [1, 2, 5, 10, 15, 25, 50, 75, 100, 150, 250, 500, 750, 1_000, 2_500, 5_000, 10_000, 30_000];
+
+/// The page.
+pub(crate) fn page(shared: &Shared) -> Result<String, std::fmt::Error> {
+    let snapshot = Snapshot::take(shared);
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(snapshot));
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+type Labels = Vec<(&'static str, String)>;
+
+/// Name, help, and where in a row the number stands.
+type Column<T> = (&'static str, &'static str, fn(&Row) -> T);
+
+/// All numbers of one scrape.
+#[derive(Debug)]
+struct Snapshot {
+    workers: Vec<(Labels, Row)>,
+    pools: Vec<PoolRow>,
+    journal: JournalHealth,
+    revision: u64,
+    gateway: Vec<Family>,
+}
+
+/// One worker, or the rest of a pool.
+#[derive(Debug, Default)]
+struct Row {
+    totals: TallyState,
+    in_flight: u64,
+    learned: f64,
+    share: f64,
+    report_age: Option<Span>,
+    report_faults: u64,
+    breakers: Option<Breakers>,
+}
+
+#[derive(Debug)]
+struct PoolRow {
+    name: String,
+    serving: usize,
+    draining: usize,
+    frozen: bool,
+    doubted: usize,
+    revision: u64,
+}
+
+impl Snapshot {
+    fn take(shared: &Shared) -> Self {
+        let gateway = shared.gateway.families();
+        let room = shared.room();
+        let now = shared.clock.now();
+        let mut left = MOST_LABELLED;
+        let mut workers = Vec::new();
+        for pool in &room.pools {
+            let known = pool.roster.workers().len();
+            let rows = rows(pool, now, &*shared.gateway, left);
+            left = left.saturating_sub(known);
+            workers.extend(rows);
+        }
+        Self {
+            workers,
+            pools: room.pools.iter().map(PoolRow::of).collect(),
+            journal: room.journal.health(),
+            revision: room.revision(),
+            gateway,
+        }
+    }
+}
+
+fn rows(pool: &Pool, now: ambidex_core::time::Mono, gateway: &dyn GatewayFacts, labelled: usize) -> Vec<(Labels, Row)> {
+    let applied = pool.applied();
+    let mut rows: Vec<(Labels, Row)> = Vec::new();
+    for (index, worker) in pool.roster.workers().iter().enumerate() {
+        let row = Row {
+            totals: worker.cells.totals(),
+            in_flight: u64::from(worker.cells.load.in_flight()),
+            learned: applied.get(&worker.id).map_or(0.0, |applied| applied.learned),
+            share: applied.get(&worker.id).map_or(0.0, |applied| applied.share),
+            report_age: pool.tracks.get(&worker.id).and_then(|t| t.report).map(|held| now.since(held.at)),
+            report_faults: worker.cells.report_faults.load(Relaxed),
+            breakers: gateway.breakers(worker.id),
+        };
+        let name = if index < labelled { &*worker.found.name } else { OTHER };
+        let labels = vec![("pool", pool.config.name.to_string()), ("worker", name.to_owned())];
+        match rows.last_mut().filter(|_| index > labelled) {
+            Some((_, other)) => other.add(&row),
+            None => rows.push((labels, row)),
+        }
+    }
+    rows
+}
+
+impl Row {
+    fn add(&mut self, other: &Self) {
+        self.totals.latency.merge(&other.totals.latency);
+        self.totals.failed += other.totals.failed;
+        self.totals.started += other.totals.started;
+        self.in_flight += other.in_flight;
+        self.learned += other.learned;
+        self.share += other.share;
+        self.report_age = self.report_age.max(other.report_age);
+        self.report_faults += other.report_faults;
+        let sum = |a: Breakers, b: Breakers| Breakers {
+            open: a.open + b.open,
+            probing: a.probing + b.probing,
+            of: a.of + b.of,
+        };
+        self.breakers = match (self.breakers, other.breakers) {
+            (Some(a), Some(b)) => Some(sum(a, b)),
+            (one, two) => one.or(two),
+        };
+    }
+}
+
+impl PoolRow {
+    fn of(pool: &Pool) -> Self {
+        let workers = pool.roster.workers();
+        let serving = workers.iter().filter(|worker| worker.standing() == Standing::Serving).count();
+        Self {
+            name: pool.config.name.to_string(),
+            serving,
+            draining: workers.len() - serving,
+            frozen: pool.planner.is_frozen(),
+            doubted: pool.roster.sources().iter().filter(|source| source.problem.is_some()).count(),
+            revision: pool.pictured().map_or(0, |view| view.revision),
+        }
+    }
+}
+
+impl Collector for Snapshot {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let page = &mut Page(&mut encoder);
+        let build = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
+        page.gauges("ambidex_build", "The program that runs; always 1", [(build, 1.0)])?;
+        page.gauges("ambidex_view_revision", "Revision of the view that requests read", [plain(self.revision as f64)])?;
+        self.encode_workers(page)?;
+        self.encode_pools(page)?;
+        let journal = &self.journal;
+        let degraded = f64::from(u8::from(journal.degraded.is_some()));
+        page.gauges("ambidex_journal_degraded", "1 while the journal is not written", [plain(degraded)])?;
+        page.gauges("ambidex_journal_bytes", "Bytes of the journal on disk", [plain(journal.bytes as f64)])?;
+        page.counters("ambidex_journal_dropped", "Journal records not written", [(Vec::new(), journal.dropped)])?;
+        page.counters("ambidex_journal_written", "Journal records written", [(Vec::new(), journal.written)])?;
+        for family in &self.gateway {
+            page.family(family)?;
+        }
+        Ok(())
+    }
+}
+
+impl Snapshot {
+    fn encode_workers(&self, page: &mut Page<'_, '_>) -> std::fmt::Result {
+        let rows = || self.workers.iter();
+        page.histograms(
+            "ambidex_worker_latency_seconds",
+            "Time to the head of a worker's answer",
+            rows().map(|(labels, row)| (labels, &row.totals.latency)),
+        )?;
+        let counters: [Column<u64>; 3] = [
+            ("ambidex_worker_requests", "Tries sent to a worker", |row| row.totals.started),
+            ("ambidex_worker_failures", "Tries that a worker failed", |row| row.totals.failed),
+            ("ambidex_worker_report_faults", "Reports of a worker that could not be used", |row| row.report_faults),
+        ];
+        for (name, help, value) in counters {
+            page.counters(name, help, rows().map(|(labels, row)| (labels.clone(), value(row))))?;
+        }
+        let gauges: [Column<Option<f64>>; 6] = [
+            ("ambidex_worker_in_flight", "Tries in flight", |row| Some(row.in_flight as f64)),
+            ("ambidex_worker_weight_learned", "Weight that was learned, in fair shares", |row| Some(row.learned)),
+            ("ambidex_worker_weight_applied", "Share of the pool's requests it is to get", |row| Some(row.share)),
+            ("ambidex_worker_report_age_seconds", "Age of its newest report", |row| {
+                row.report_age.map(Span::as_secs_f64)
+            }),
+            ("ambidex_worker_breakers_open", "Threads whose breaker keeps requests from it", |row| {
+                row.breakers.map(|breakers| f64::from(breakers.open))
+            }),
+            ("ambidex_worker_breakers_probing", "Threads whose breaker probes it", |row| {
+                row.breakers.map(|breakers| f64::from(breakers.probing))
+            }),
+        ];
+        for (name, help, value) in gauges {
+            page.gauges(name, help, rows().filter_map(|(labels, row)| Some((labels.clone(), value(row)?))))?;
+        }
+        Ok(())
+    }
+
+    fn encode_pools(&self, page: &mut Page<'_, '_>) -> std::fmt::Result {
+        let of = |pool: &PoolRow| vec![("pool", pool.name.clone())];
+        let standing = |pool: &PoolRow, name: &str| {
+            let mut labels = of(pool);
+            labels.push(("standing", name.to_owned()));
+            labels
+        };
+        let workers = self.pools.iter().flat_map(|pool| {
+            [(standing(pool, "serving"), pool.serving as f64), (standing(pool, "draining"), pool.draining as f64)]
+        });
+        page.gauges("ambidex_pool_workers", "Workers of a pool", workers)?;
+        let frozen = |pool: &PoolRow| f64::from(u8::from(pool.frozen));
+        let rows = || self.pools.iter();
+        page.gauges(
+            "ambidex_pool_frozen",
+            "1 while an operator holds its weights",
+            rows().map(|p| (of(p), frozen(p))),
+        )?;
+        let doubted = rows().map(|pool| (of(pool), pool.doubted as f64));
+        page.gauges("ambidex_pool_sources_doubted", "Sources whose newest answer is not believed", doubted)?;
+        let revisions = rows().map(|pool| (of(pool), pool.revision as f64));
+        page.gauges("ambidex_pool_revision", "Revision of a pool's picture", revisions)
+    }
+}
+
+/// Writes families; one without samples is left out.
+struct Page<'a, 'b>(&'a mut DescriptorEncoder<'b>);
+
+impl Page<'_, '_> {
+    fn each<V>(
+        &mut self,
+        (name, help, kind): (&str, &str, MetricType),
+        samples: impl IntoIterator<Item = (Labels, V)>,
+        mut write: impl FnMut(&mut MetricEncoder<'_>, V) -> std::fmt::Result,
+    ) -> std::fmt::Result {
+        let mut samples = samples.into_iter().peekable();
+        if samples.peek().is_none() {
+            return Ok(());
+        }
+        let mut encoder = self.0.encode_descriptor(name, help, None, kind)?;
+        for (labels, value) in samples {
+            if labels.is_empty() {
+                write(&mut encoder, value)?;
+            } else {
+                write(&mut encoder.encode_family(&labels)?, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn gauges(&mut self, name: &str, help: &str, samples: impl IntoIterator<Item = (Labels, f64)>) -> std::fmt::Result {
+        self.each((name, help, MetricType::Gauge), samples, |encoder, value| encoder.encode_gauge(&value))
+    }
+
+    fn counters(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = (Labels, u64)>,
+    ) -> std::fmt::Result {
+        let write = |encoder: &mut MetricEncoder<'_>, value| encoder.encode_counter::<NoLabelSet, _, f64>(&value, None);
+        self.each((name, help, MetricType::Counter), samples, write)
+    }
+
+    fn histograms<'a>(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: impl Iterator<Item = (&'a Labels, &'a Histogram)>,
+    ) -> std::fmt::Result {
+        let samples = samples.map(|(labels, histogram)| (labels.clone(), histogram));
+        self.each((name, help, MetricType::Histogram), samples, |encoder, histogram| {
+            let mut below = 0;
+            let mut buckets: Vec<(f64, u64)> = BOUNDS_MS
+                .iter()
+                .map(|&millis| {
+                    let limit = Span::from_millis(millis);
+                    let up_to = histogram.count_up_to(limit).max(below);
+                    let here = up_to - below;
+                    below = up_to;
+                    (limit.as_secs_f64(), here)
+                })
+                .collect();
+            let count = histogram.count().max(below);
+            buckets.push((f64::MAX, count - below));
+            encoder.encode_histogram::<NoLabelSet>(histogram.sum().as_secs_f64(), count, &buckets, None)
+        })
+    }
+
+    fn family(&mut self, family: &Family) -> std::fmt::Result {
+        let name = format!("ambidex_{}", family.name);
+        let samples = || family.samples.iter().take(MOST_SAMPLES).cloned();
+        match family.kind {
+            Kind::Gauge => self.gauges(&name, family.help, samples()),
+            Kind::Counter => {
+                let write = |encoder: &mut MetricEncoder<'_>, value: f64| {
+                    encoder.encode_counter::<NoLabelSet, _, f64>(&value, None)
+                };
+                self.each((&name, family.help, MetricType::Counter), samples(), write)
+            }
+        }
+    }
+}
+
+const OTHER: &str = "other";
+
+fn plain(value: f64) -> (Labels, f64) {
+    (Vec::new(), value)
+}

@@ -1,0 +1,94 @@
+use std::time::{Duration, Instant};
+
+use ambidex_core::time::Span;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+use super::*;
+
+/// A worker that answers every connection with these bytes, then, if told so, the last of them for ever.
+async fn worker(answer: &'static str, endless: Option<&'static [u8]>) -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut head = [0_u8; 4096];
+                let _ = stream.read(&mut head).await;
+                let _ = stream.write_all(answer.as_bytes()).await;
+                while let Some(bytes) = endless {
+                    if stream.write_all(bytes).await.is_err() {
+                        return;
+                    }
+                }
+                if answer.is_empty() {
+                    // Hangs until the other side gives up.
+                    let _ = stream.read(&mut head).await;
+                }
+            });
+        }
+    });
+    address
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test's origin")]
+async fn heard(address: std::net::SocketAddr, fields: &str) -> Result<Report, String> {
+    let (send, mut heard) = mpsc::unbounded_channel();
+    let tell: Tell = Arc::new(move |what| drop(send.send(what)));
+    let poll = format!(r#"{{"path":"/load?x=1","interval":"500ms","timeout":"400ms","fields":{fields}}}"#);
+    let target = Target {
+        worker: WorkerId(7),
+        address: Address::Ip(address),
+        url: "http://worker.test:1".into(),
+        poll: serde_json::from_str(&poll).expect("a poll"),
+    };
+    let mut poller = Poller::new(Clock::starting_at(Instant::now()), tell);
+    poller.reconcile(vec![target]);
+    let first = tokio::time::timeout(Duration::from_secs(10), heard.recv()).await.expect("in time").expect("running");
+    match first {
+        Heard::Report(arrived, period) => {
+            assert_eq!((arrived.worker, arrived.source, period), (WorkerId(7), Source::Poll, Span::from_millis(500)));
+            Ok(arrived.report)
+        }
+        Heard::Fault(id, why) => {
+            assert_eq!(id, WorkerId(7));
+            Err(why)
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_catalogue_s_fields_are_read() {
+    let body = r#"{"current_load":3,"queue_depth":1,"average_latency_ms":12.5,"error_rate":0.01,"max_capacity":32}"#;
+    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).leak();
+    let report = heard(worker(answer, None).await, "{}").await.expect("a report");
+    assert_eq!((report.in_flight, report.queue, report.limit), (Some(3), Some(1), Some(32)));
+}
+
+#[tokio::test]
+async fn other_json_is_read_by_a_mapping() {
+    let answer = "HTTP/1.1 200 OK\r\ncontent-length: 28\r\n\r\n{\"stats\":{\"running\":[4,5]}}  ";
+    let report = heard(worker(answer, None).await, r#"{"in_flight":"/stats/running/1"}"#).await.expect("a report");
+    assert_eq!(report.in_flight, Some(5));
+}
+
+#[tokio::test]
+async fn what_is_no_good_answer_is_a_fault_with_its_reason() {
+    for (answer, endless, reason) in [
+        ("", None, "no whole answer within 400ms"),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n", None, "no whole"),
+        ("SSH-2.0-OpenSSH\r\n\r\n", None, "no HTTP answer"),
+        ("HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/\r\ncontent-length: 0\r\n\r\n", None, "not followed"),
+        ("HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n", None, "status 500"),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n", Some(&[b'x'; 4096][..]), "no whole body of at most"),
+        ("HTTP/1.1 200 OK\r\nx: ", Some(&[b'x'; 4096][..]), "no HTTP answer"),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nnope", None, "nope"),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 15\r\n\r\n{\"util\": \"NaN\"}", None, "util"),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 14\r\n\r\n{\"util\":-1e99}", None, "util"),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{\"x\": 12}", None, "no known field"),
+    ] {
+        let why = heard(worker(answer, endless).await, "{}").await.expect_err(answer);
+        assert!(why.contains(reason), "{answer:?}: {why}");
+    }
+}

@@ -1,0 +1,262 @@
+//! The state of all pools as pages, the API and the command line show it: one type, made once, read by all of them.
+
+use std::sync::Arc;
+
+use ambidex_core::balance::PickPolicy;
+use ambidex_core::plan::{Mode, Rule};
+use ambidex_core::share::Share;
+use ambidex_core::signal::Report;
+use ambidex_core::time::Mono;
+use ambidex_core::view::Address;
+use ambidex_core::worker::Standing;
+use serde::Serialize;
+
+use crate::config::Balance;
+use crate::facts::{Breakers, GatewayFacts};
+use crate::journal::JournalHealth;
+use crate::pool::{Applied, Pool};
+use crate::room::Room;
+use crate::roster::{SourceState, Worker};
+use crate::track::{Measured, millis};
+
+/// The process as a whole.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// Of this program.
+    pub version: &'static str,
+    /// Since the start.
+    pub uptime_ms: f64,
+    /// Of the view that requests read.
+    pub revision: u64,
+    /// Whether requests can be served; why not.
+    pub ready: Ready,
+    /// The journal.
+    pub journal: JournalHealth,
+    /// Pools.
+    pub pools: usize,
+    /// Workers of all pools.
+    pub workers: usize,
+    /// Number of the newest item of news.
+    pub newest: u64,
+}
+
+/// Whether every pool had a worker at least once since the start.
+#[derive(Clone, Debug, Serialize)]
+pub struct Ready {
+    /// Whether it did.
+    pub ready: bool,
+    /// Pools that did not.
+    pub waiting_for: Vec<Arc<str>>,
+}
+
+/// One pool.
+#[derive(Clone, Debug, Serialize)]
+pub struct PoolStatus {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Revision of its picture.
+    pub revision: u64,
+    /// The pick in use.
+    pub pick: PickPolicy,
+    /// The pick as configured.
+    pub balance: Balance,
+    /// The rule of its weights.
+    pub policy: Rule,
+    /// Whether they are applied.
+    pub mode: Mode,
+    /// Share of the requests that goes by them.
+    pub share: Share,
+    /// Whether an operator holds them.
+    pub frozen: bool,
+    /// Where its workers come from.
+    pub sources: Vec<SourceStatus>,
+    /// Its workers.
+    pub workers: Vec<WorkerStatus>,
+}
+
+/// One source of workers.
+#[derive(Clone, Debug, Serialize)]
+pub struct SourceStatus {
+    /// Which.
+    pub name: Arc<str>,
+    /// How many workers it named last.
+    pub workers: usize,
+    /// Why its newest answer is not believed.
+    pub problem: Option<String>,
+}
+
+/// One worker.
+#[derive(Clone, Debug, Serialize)]
+pub struct WorkerStatus {
+    /// Its identity in this run.
+    pub id: u32,
+    /// What people call it.
+    pub name: Arc<str>,
+    /// Its URL.
+    pub url: Arc<str>,
+    /// Its address.
+    pub address: String,
+    /// Its zone.
+    pub zone: Arc<str>,
+    /// Whether it takes new requests.
+    pub standing: Standing,
+    /// Whether an operator took it out.
+    pub drained: bool,
+    /// Whether no source names it any more.
+    pub leaving: bool,
+    /// The weight in force, in fair shares: both arms together.
+    pub weight: f64,
+    /// The configured weight.
+    pub fixed: f64,
+    /// The learned weight, in fair shares.
+    pub learned: f64,
+    /// The share of the pool's requests that it is to get, both arms together.
+    pub share: f64,
+    /// The share that it would get if all were alike.
+    pub fair_share: f64,
+    /// The weight that an operator fixed.
+    pub pinned: Option<f64>,
+    /// Requests in flight.
+    pub in_flight: u32,
+    /// Requests at once that it can serve, as configured.
+    pub limit: Option<u32>,
+    /// The last tick's measurements.
+    #[serde(flatten)]
+    pub measured: Measured,
+    /// Age of the newest report.
+    pub report_age_ms: Option<f64>,
+    /// Its newest report.
+    pub report: Option<Report>,
+    /// Reports that could not be used.
+    pub report_faults: u64,
+    /// Why its endpoint gave no report.
+    pub poll_fault: Option<String>,
+    /// Its breakers.
+    pub breakers: Option<Breakers>,
+    /// Why its weight is what it is.
+    pub why: Option<String>,
+    /// The number of the decision that says so.
+    pub decision: Option<u64>,
+}
+
+/// A checked answer's wrapper: every JSON answer carries its schema's version.
+#[derive(Clone, Debug, Serialize)]
+pub struct Versioned<T> {
+    /// Grows when a field changes its meaning or goes.
+    pub schema_version: u32,
+    /// The answer.
+    #[serde(flatten)]
+    pub body: T,
+}
+
+impl<T> Versioned<T> {
+    /// The answer in the schema of today.
+    pub const fn new(body: T) -> Self {
+        Self { schema_version: 1, body }
+    }
+}
+
+impl Room {
+    /// The process as a whole.
+    pub(crate) fn status(&self, now: Mono) -> Status {
+        Status {
+            version: env!("CARGO_PKG_VERSION"),
+            uptime_ms: millis(now.since(Mono::default())),
+            revision: self.revision(),
+            ready: self.ready(),
+            journal: self.journal.health(),
+            pools: self.pools.len(),
+            workers: self.pools.iter().map(|pool| pool.roster.workers().len()).sum(),
+            newest: self.news.newest(),
+        }
+    }
+
+    /// Whether every pool had a worker at least once.
+    pub(crate) fn ready(&self) -> Ready {
+        let waiting = self.pools.iter().filter(|pool| !pool.ever_served);
+        let waiting_for: Vec<_> = waiting.map(|pool| Arc::clone(&pool.config.name)).collect();
+        Ready { ready: waiting_for.is_empty(), waiting_for }
+    }
+
+    /// All pools.
+    pub(crate) fn pool_statuses(&self, now: Mono, gateway: &dyn GatewayFacts) -> Vec<PoolStatus> {
+        self.pools.iter().map(|pool| PoolStatus::of(pool, now, gateway)).collect()
+    }
+}
+
+impl PoolStatus {
+    fn of(pool: &Pool, now: Mono, gateway: &dyn GatewayFacts) -> Self {
+        let settings = &pool.config.weights;
+        let view = pool.pictured();
+        let applied = pool.applied();
+        let workers = pool.roster.workers();
+        let serving = workers.iter().filter(|worker| worker.standing() == Standing::Serving).count().max(1);
+        let status = |worker: &Worker| {
+            let applied = applied.get(&worker.id).copied().unwrap_or_default();
+            WorkerStatus::of(pool, worker, applied, 1.0 / serving as f64, now, gateway)
+        };
+        Self {
+            name: Arc::clone(&pool.config.name),
+            revision: view.map_or(0, |view| view.revision),
+            pick: view.map_or_else(PickPolicy::default, |view| view.pick),
+            balance: pool.config.balance,
+            policy: settings.policy,
+            mode: settings.mode,
+            share: settings.share,
+            frozen: pool.planner.is_frozen(),
+            sources: pool.roster.sources().iter().map(SourceStatus::of).collect(),
+            workers: workers.iter().map(status).collect(),
+        }
+    }
+}
+
+impl SourceStatus {
+    fn of(source: &SourceState) -> Self {
+        Self { name: Arc::clone(&source.name), workers: source.found.len(), problem: source.problem.clone() }
+    }
+}
+
+impl WorkerStatus {
+    fn of(
+        pool: &Pool,
+        worker: &Worker,
+        applied: Applied,
+        fair_share: f64,
+        now: Mono,
+        gateway: &dyn GatewayFacts,
+    ) -> Self {
+        let track = pool.tracks.get(&worker.id);
+        let held = track.and_then(|track| track.report);
+        let decided = track.and_then(|track| track.decided.as_ref());
+        let standing = worker.standing();
+        Self {
+            id: worker.id.0,
+            name: Arc::clone(&worker.found.name),
+            url: Arc::clone(&worker.found.url),
+            address: match &worker.found.address {
+                Address::Ip(address) => address.to_string(),
+                Address::Unix(path) => format!("unix:{path}"),
+            },
+            zone: Arc::clone(&worker.found.zone),
+            standing,
+            drained: worker.drained,
+            leaving: worker.is_leaving(),
+            weight: applied.share / fair_share,
+            fixed: applied.fixed,
+            learned: applied.learned,
+            share: applied.share,
+            fair_share: if standing == Standing::Serving { fair_share } else { 0.0 },
+            pinned: pool.planner.pinned(worker.id),
+            in_flight: worker.cells.load.in_flight(),
+            limit: worker.found.limit,
+            measured: track.map(|track| track.measured).unwrap_or_default(),
+            report_age_ms: held.map(|held| millis(now.since(held.at))),
+            report: held.map(|held| held.report),
+            report_faults: worker.cells.report_faults.load(std::sync::atomic::Ordering::Relaxed),
+            poll_fault: track.and_then(|track| track.poll_fault.clone()),
+            breakers: gateway.breakers(worker.id),
+            why: decided.map(|item| item.sentence.clone()),
+            decision: decided.map(|item| item.seq),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The token that every change through the admin API needs: made at the first start, kept in a file that only its owner
+//! reads. It stands in no log and on no page.
+
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
+
+/// The secret.
+#[derive(Clone)]
+pub(crate) struct Token {
+    secret: String,
+    path: PathBuf,
+}
+
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The file or its folder cannot be read or written.
+    #[error("the admin token's file {path} cannot be used: {source}; make the folder writable or set AMBIDEX_DATA")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// Others may read the file.
+    #[error("the admin token's file {0} can be read by others: `chmod 600` it, or delete it to get a new token")]
+    Open(PathBuf),
+    /// The file holds something else.
+    #[error("the admin token's file {0} holds no token of at least 32 characters: delete it to get a new one")]
+    Short(PathBuf),
+    /// The system gave no random bytes.
+    #[error("the system gave no random bytes for the admin token")]
+    Random,
+}
+
+impl Token {
+    /// The token in the data folder; a new one if there is none.
+    pub(crate) fn open(data: &Path) -> Result<Self, TokenError> {
+        let path = data.join(FILE);
+        let at = |source| TokenError::File { path: path.clone(), source };
+        match std::fs::read_to_string(&path) {
+            Ok(text) => {
+                let mode = std::fs::metadata(&path).map_err(at)?.permissions().mode();
+                if mode & 0o077 != 0 {
+                    return Err(TokenError::Open(path));
+                }
+                let secret = text.trim().to_owned();
+                if secret.len() < 32 { Err(TokenError::Short(path)) } else { Ok(Self { secret, path }) }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let mut bytes = [0_u8; 32];
+                SystemRandom::new().fill(&mut bytes).map_err(|_| TokenError::Random)?;
+                let secret: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+                std::fs::create_dir_all(data).map_err(at)?;
+                let mut file =
+                    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(at)?;
+                writeln!(file, "{secret}").map_err(at)?;
+                tracing::info!(path = %path.display(), "made the admin token; changes through the admin API need it");
+                Ok(Self { secret, path })
+            }
+            Err(error) => Err(at(error)),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether an `Authorization` header carries it. Takes the same time wherever it differs.
+    pub(crate) fn allows(&self, authorization: Option<&str>) -> bool {
+        let Some((scheme, given)) = authorization.and_then(|value| value.split_once(' ')) else { return false };
+        scheme.eq_ignore_ascii_case("bearer")
+            && verify_slices_are_equal(given.trim().as_bytes(), self.secret.as_bytes()).is_ok()
+    }
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Token({})", self.path.display())
+    }
+}
+
+/// Its name in the data folder.
+const FILE: &str = "token";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_is_made_once_for_its_owner_alone_and_is_never_shown() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let data = folder.path().join("new");
+        let first = Token::open(&data).expect("made");
+        let second = Token::open(&data).expect("read");
+        let mode = std::fs::metadata(first.path()).expect("there").permissions().mode();
+        assert_eq!((mode & 0o777, &first.secret), (0o600, &second.secret));
+        assert!(!format!("{first:?}").contains(&first.secret));
+    }
+
+    #[test]
+    fn only_the_whole_token_is_let_in() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let token = Token::open(folder.path()).expect("made");
+        let whole = format!("Bearer {}", token.secret);
+        assert!(token.allows(Some(&whole)));
+        for wrong in [None, Some(""), Some("Bearer "), Some(&whole[..whole.len() - 1]), Some(&whole[7..])] {
+            assert!(!token.allows(wrong), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_others_may_read_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let token = Token::open(folder.path()).expect("made");
+        std::fs::set_permissions(token.path(), std::fs::Permissions::from_mode(0o644)).expect("ours");
+        assert!(matches!(Token::open(folder.path()), Err(TokenError::Open(_))));
+    }
+}
