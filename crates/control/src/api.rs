@@ -31,7 +31,9 @@ use tokio::sync::Semaphore;
 use crate::config::AdminConfig;
 use crate::coordinator::Shared;
 use crate::token::Token;
+use crate::ui;
 
+use pages::Pages;
 pub(crate) use serve::serve;
 
 /// What handlers share.
@@ -53,9 +55,7 @@ impl Api {
 
     /// All routes.
     pub(crate) fn router(self) -> Router {
-        Router::new()
-            .route("/", get(pages::dashboard))
-            .route("/ui/{name}", get(pages::asset))
+        ui::router(Arc::new(Pages(Arc::clone(&self.shared))))
             .route("/healthz", get(read::health))
             .route("/readyz", get(read::ready))
             .route("/metrics", get(read::metrics))

@@ -1,15 +1,10 @@
-//! The dashboard's page and files: fills the page's plain types from the room.
+//! What the dashboard shows: fills its plain types from the room.
 
 use std::sync::Arc;
 
 use ambidex_core::share::Share;
 use ambidex_core::time::{Mono, Span};
-use axum::extract::{Path, State};
-use axum::http::header;
-use axum::response::{Html, IntoResponse, Response};
 
-use super::Api;
-use super::answer::Refused;
 use crate::clock::wall_millis;
 use crate::coordinator::Shared;
 use crate::facts::{Breakers, GatewayFacts};
@@ -17,24 +12,24 @@ use crate::news::{Item, What};
 use crate::pool::{Applied, Pool};
 use crate::room::Room;
 use crate::roster::Worker;
-use crate::ui::{self, BreakerState, ChartPool, Charts, Line, Page, PoolPanel, SignalAge, WorkerRow};
+use crate::ui::{BreakerState, ChartPool, Charts, Line, Page, PageSource, PoolPanel, SignalAge, WorkerRow};
 
-/// The dashboard.
-pub(crate) async fn dashboard(State(api): State<Api>) -> Response {
-    let html = Html(ui::page(&page(&api.shared)).into_string());
-    ([(header::CONTENT_SECURITY_POLICY, ui::CONTENT_SECURITY_POLICY)], html).into_response()
-}
+/// Fills the dashboard's page.
+#[derive(Debug)]
+pub(super) struct Pages(pub(super) Arc<Shared>);
 
-/// What the dashboard loads.
-pub(crate) async fn asset(Path(name): Path<String>) -> Result<Response, Refused> {
-    let asset = ui::asset(&name).ok_or_else(|| Refused::missing(format!("there is no file `{name}`")))?;
-    // Asked for again after each start of another version.
-    let headers = [(header::CONTENT_TYPE, asset.content_type), (header::CACHE_CONTROL, "no-cache")];
-    Ok((headers, asset.bytes).into_response())
+impl PageSource for Pages {
+    fn page(&self) -> Page {
+        page(&self.0)
+    }
+
+    fn charts(&self, after: u64) -> Charts {
+        charts(&self.0.room(), self.0.clock.now(), after)
+    }
 }
 
 /// The page as it is now.
-pub(super) fn page(shared: &Shared) -> Page {
+fn page(shared: &Shared) -> Page {
     let room = shared.room();
     let now = shared.clock.now();
     Page {

@@ -1,4 +1,4 @@
-//! Streams of server-sent events: decisions as they are made, and what the dashboard draws.
+//! Streams of server-sent events: decisions as they are made; all news, and each second the state of all pools.
 //!
 //! A reader that falls behind loses items, is told how many, and goes on; it never holds anybody up.
 
@@ -20,12 +20,9 @@ use tokio::sync::mpsc;
 use super::Api;
 use super::answer::Refused;
 use super::moment::Moment;
-use super::pages;
 use crate::clock::wall_millis;
-use crate::coordinator::Shared;
 use crate::news::{Item, What};
 use crate::status::{PoolStatus, Status, Versioned};
-use crate::ui;
 
 #[derive(Deserialize)]
 pub(crate) struct StreamAsked {
@@ -104,12 +101,12 @@ fn follow(
                     Err(RecvError::Closed) => return,
                 },
                 _ = second.tick(), if pictures => {
-                    for event in picture(&shared) {
-                        if send.send(event).await.is_err() {
-                            return;
-                        }
-                    }
-                    continue;
+                    let now = shared.clock.now();
+                    let picture = {
+                        let room = shared.room();
+                        Picture { status: room.status(now), pools: room.pool_statuses(now, &*shared.gateway) }
+                    };
+                    Event::default().event("pools").json_data(Versioned::new(picture)).unwrap_or_default()
                 }
             };
             if send.send(event).await.is_err() {
@@ -119,26 +116,6 @@ fn follow(
     });
     Ok(Sse::new(Events(receive)).keep_alive(KeepAlive::default()).into_response())
 }
-
-/// What the dashboard draws each second: the state as data, the page's changing part, the newest points.
-fn picture(shared: &Shared) -> [Event; 3] {
-    let now = shared.clock.now();
-    let (state, points) = {
-        let room = shared.room();
-        let state = Picture { status: room.status(now), pools: room.pool_statuses(now, &*shared.gateway) };
-        (state, pages::charts(&room, now, (wall_millis() / 1_000).saturating_sub(POINTS_BACK)))
-    };
-    // The stream's lines end at carriage returns, too; in HTML they are only space.
-    let page = ui::live(&pages::page(shared)).into_string().replace('\r', " ");
-    [
-        Event::default().event("pools").json_data(Versioned::new(state)).unwrap_or_default(),
-        Event::default().event("page").data(page),
-        Event::default().event("points").json_data(points).unwrap_or_default(),
-    ]
-}
-
-/// Seconds of points that are sent again: what a short break lost.
-const POINTS_BACK: u64 = 5;
 
 struct Events(mpsc::Receiver<Event>);
 
