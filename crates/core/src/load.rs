@@ -38,7 +38,7 @@ struct Hot {
     /// `f64` bits of the peak-EWMA in nanoseconds; 0 while nothing was measured.
     latency: AtomicU64,
     latency_at: AtomicU64,
-    /// `1 / success^2` as `f32` bits, and above it the second (plus one) for which it was counted.
+    /// `1 / success^2` as `f32` bits, and above it the period for which it was counted.
     penalty: AtomicU64,
     report: ReportCells,
 }
@@ -75,9 +75,14 @@ impl Load {
     /// Requests in flight at the worker: its own fresh report corrected by what we sent and got back since, never
     /// under our own count; without a fresh report, our own count.
     #[must_use]
+    #[inline]
     pub fn known_in_flight(&self, now: Mono) -> u32 {
-        let own = self.in_flight();
-        if self.report_age(now).is_none_or(|age| age > REPORT_LIFE) {
+        self.known_of(self.in_flight(), now)
+    }
+
+    #[inline]
+    fn known_of(&self, own: u32, now: Mono) -> u32 {
+        if !self.hears(now) {
             return own;
         }
         let then = self.hot.report.own.load(Relaxed);
@@ -91,8 +96,15 @@ impl Load {
     /// Until a worker has given [`WARM`] answers, each request in flight counts as up to ten: what nobody knows yet
     /// gets one request at once, then two, not all that the others would have had.
     #[must_use]
+    #[inline]
     pub fn crowd(&self, now: Mono) -> f64 {
-        let in_flight = f64::from(self.known_in_flight(now));
+        self.crowd_of(self.in_flight(), now)
+    }
+
+    /// [`crowd`](Self::crowd), by a count of [`in_flight`](Self::in_flight) that was read before.
+    #[inline]
+    pub(crate) fn crowd_of(&self, own: u32, now: Mono) -> f64 {
+        let in_flight = f64::from(self.known_of(own, now));
         let answers = self.hot.answers.load(Relaxed);
         let counted = if answers >= WARM { in_flight } else { in_flight * f64::from(WARM - answers) };
         (counted + 1.0) * self.penalty(now)
@@ -130,6 +142,7 @@ impl Load {
     }
 
     /// [`latency`](Self::latency) as picks compare it: in nanoseconds, 0 while nothing was measured.
+    #[inline]
     pub(crate) fn latency_nanos(&self, now: Mono) -> f64 {
         let nanos = f64::from_bits(self.hot.latency.load(Relaxed));
         // A try in flight that has taken longer than the estimate is news that has not arrived yet; fading then would
@@ -143,8 +156,21 @@ impl Load {
     /// The latency the worker reported, if the report is fresh and named one.
     #[must_use]
     pub fn reported_latency(&self, now: Mono) -> Option<Span> {
-        let nanos = self.hot.report.latency.load(Relaxed);
-        (nanos > 0 && self.report_age(now).is_some_and(|age| age <= REPORT_LIFE)).then_some(Span::from_nanos(nanos))
+        let nanos = self.told_nanos(now);
+        (nanos > 0).then_some(Span::from_nanos(nanos))
+    }
+
+    /// [`reported_latency`](Self::reported_latency) as picks compare it: in nanoseconds, 0 when there is none.
+    #[inline]
+    pub(crate) fn told_nanos(&self, now: Mono) -> u64 {
+        if self.hears(now) { self.hot.report.latency.load(Relaxed) } else { 0 }
+    }
+
+    /// Whether the newest report is fresh.
+    #[inline]
+    fn hears(&self, now: Mono) -> bool {
+        let at = self.hot.report.at.load(Relaxed);
+        at > 0 && (now.as_nanos() + 1).saturating_sub(at) <= REPORT_LIFE.as_nanos()
     }
 
     /// Share of good outcomes in the last 10 s, with one good outcome assumed so that a worker without traffic is not
@@ -158,9 +184,10 @@ impl Load {
     /// `1 / success^2`. Ten buckets a candidate would be too dear for each pick, so the sum is kept and counted anew
     /// with each outcome that may change it, and when a second has passed.
     #[expect(clippy::cast_possible_truncation, reason = "the low half holds the number")]
-    pub(crate) fn penalty(&self, now: Mono) -> f64 {
+    #[inline]
+    fn penalty(&self, now: Mono) -> f64 {
         let kept = self.hot.penalty.load(Relaxed);
-        if kept >> 32 == penalty_second(now) {
+        if kept >> 32 == penalty_period(now) {
             return f64::from(f32::from_bits(kept as u32));
         }
         self.count_penalty(now)
@@ -171,7 +198,7 @@ impl Load {
     fn count_penalty(&self, now: Mono) -> f64 {
         let success = self.success(now);
         let penalty = (1.0 / (success * success)) as f32;
-        self.hot.penalty.store((penalty_second(now) << 32) | u64::from(penalty.to_bits()), Relaxed);
+        self.hot.penalty.store((penalty_period(now) << 32) | u64::from(penalty.to_bits()), Relaxed);
         f64::from(penalty)
     }
 
@@ -321,9 +348,11 @@ fn keep(age: Span) -> f64 {
 /// Coefficients of `2^-x - 1`: exact at 0, 0.33, 0.73 and 1.
 const CUBIC: [f64; 3] = [-0.691_395, 0.230_509, -0.039_114];
 
-/// The second that [`Hot::penalty`] was counted in; never 0, the mark of an empty cell.
-const fn penalty_second(now: Mono) -> u64 {
-    (now.as_nanos() / 1_000_000_000 + 1) & 0xFFFF_FFFF
+/// The period that [`Hot::penalty`] was counted in: about a second, cut by a shift instead of a division; never 0, the
+/// mark of an empty cell.
+#[inline]
+const fn penalty_period(now: Mono) -> u64 {
+    ((now.as_nanos() >> 30) + 1) & 0xFFFF_FFFF
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use core::net::SocketAddr;
 use crate::again::budget::Budget;
 use crate::balance::{Pick, PickPolicy, ring::RingTable};
 use crate::guard::breaker::BreakerConfig;
-use crate::load::Cells;
+use crate::load::{Cells, Load};
 use crate::share::Share;
 use crate::worker::{PoolId, Standing, WorkerId};
 
@@ -76,6 +76,8 @@ pub struct PoolView {
     pub breaker: BreakerConfig,
     /// Its budget for second tries; like the cells it outlives views.
     pub budget: Arc<Budget>,
+    /// The workers' cells once more, side by side: picks of big pools run at the speed of the memory they touch.
+    cells: Box<[Arc<Cells>]>,
 }
 
 /// What a [`PoolView`] is made of; the tables that picks need are derived from it in [`PoolView::new`].
@@ -146,13 +148,26 @@ impl PoolView {
             };
             Weights::new(workers.iter().zip(weights).map(of))
         };
+        let cells = workers.iter().map(|worker| Arc::clone(&worker.cells)).collect();
         let (learned, fixed) = (serving(learned), serving(fixed));
         let ring = (pick == PickPolicy::Ring).then(|| {
             let members = workers.iter().map(|worker| &*worker.name).zip(fixed.as_slice().iter().copied());
             let known = previous.and_then(|view| view.ring.as_ref());
             RingTable::reused(known, members)
         });
-        Self { id, name, revision, workers, pick, learned, fixed, learned_share, ring, breaker, budget }
+        Self { id, name, revision, workers, pick, learned, fixed, learned_share, ring, breaker, budget, cells }
+    }
+
+    /// The live load of the worker in a slot.
+    #[must_use]
+    pub fn load(&self, slot: usize) -> &Load {
+        &self.cells[slot].load
+    }
+
+    /// The live loads of all workers, by slot.
+    #[inline]
+    pub fn loads(&self) -> impl Iterator<Item = &Load> {
+        self.cells.iter().map(|cells| &cells.load)
     }
 
     /// The weights of an arm.
@@ -222,6 +237,12 @@ impl Weights {
         self.burdens[slot]
     }
 
+    /// All burdens, by slot.
+    #[must_use]
+    pub fn burdens(&self) -> &[f64] {
+        &self.burdens
+    }
+
     /// How many slots there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -253,7 +274,8 @@ impl Weights {
         }
         let (slot, rest) = draw.below_and_unit(self.alias.len());
         let (kept, other) = self.alias[slot];
-        Some(if rest < kept { slot } else { other as usize })
+        // Chosen by index: a branch would be guessed wrong half of the time.
+        Some([other as usize, slot][usize::from(rest < kept)])
     }
 }
 

@@ -62,17 +62,11 @@ impl Ask<'_> {
         self.weights.at(slot) > 0.0 && !self.barred.holds(slot)
     }
 
-    /// How full the worker in `slot` would be with this request: (in flight + 1) over its weight, in requests to an
-    /// average worker. What failed lately makes it look fuller.
-    fn fullness(&self, slot: usize) -> f64 {
-        let load = &self.pool.workers[slot].cells.load;
-        load.crowd(self.now) * self.weights.burden(slot)
-    }
-
-    /// How full it is without this request.
-    fn load(&self, slot: usize) -> f64 {
-        let load = &self.pool.workers[slot].cells.load;
-        (load.crowd(self.now) - 1.0) * self.weights.burden(slot)
+    /// The worker in `slot` as a candidate.
+    fn candidate(&self, slot: usize) -> sample::Candidate {
+        let burden = self.weights.burden(slot);
+        let fullness = self.pool.load(slot).crowd(self.now) * burden;
+        sample::Candidate { slot, fullness, load: fullness - burden }
     }
 
     fn picked(&self, slot: usize, why: PickReason) -> Pick {
@@ -90,6 +84,13 @@ pub struct Barred<'a> {
 }
 
 impl Barred<'_> {
+    /// Whether nobody is barred.
+    #[must_use]
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.tried.is_empty() && self.open.is_empty()
+    }
+
     /// Whether `slot` is barred.
     #[must_use]
     pub fn holds(&self, slot: usize) -> bool {
@@ -236,6 +237,11 @@ impl Picker {
 #[expect(clippy::cast_possible_truncation, reason = "seven digits say why")]
 fn brief(score: f64) -> f32 {
     score as f32
+}
+
+/// A price in nanoseconds as a reason keeps it.
+fn span(nanos: f64) -> Span {
+    Span::from_secs_f64(nanos / 1e9)
 }
 
 /// The most workers one request may try.

@@ -11,7 +11,8 @@ use crate::draw::Draw;
 
 pub(super) fn pick(ask: &Ask<'_>, draw: &mut Draw) -> Option<Pick> {
     let (first, second) = sample::two(ask, draw)?;
-    let both = core::iter::once(first).chain(second);
-    let (slot, fullness, among) = sample::least(both, draw, |slot| ask.fullness(slot))?;
-    Some(ask.picked(slot, PickReason::Emptiest { fullness: brief(fullness), among }))
+    let (first, second) = (ask.candidate(first), second.map(|second| ask.candidate(second)));
+    let both = core::iter::once(&first).chain(&second);
+    let (least, fullness, among) = sample::least(both, draw, |candidate| candidate.fullness)?;
+    Some(ask.picked(least.slot, PickReason::Emptiest { fullness: brief(fullness), among }))
 }

@@ -18,13 +18,10 @@
 //! - Being within 1 of the emptiest makes an idle slow worker the only cold one: one of 5 ten times slower at load 0.5
 //!   gave 95. The same slack on top of the quantile, at any size: 29.
 
-use arrayvec::ArrayVec;
-
-use super::fleet::{Fleet, HOT_OVER, rank};
-use super::sample::SCAN;
-use super::{Ask, Pick, PickReason, brief, sample};
+use super::fleet::{Fleet, busy_of};
+use super::sample::{self, Candidate, Candidates, SCAN};
+use super::{Ask, Pick, PickReason, brief, span};
 use crate::draw::Draw;
-use crate::time::Span;
 
 /// Keeps the bound of hot at hand.
 #[derive(Debug, Default)]
@@ -34,26 +31,26 @@ pub struct Prequal {
 
 impl Prequal {
     pub(super) fn pick(&mut self, ask: &Ask<'_>, draw: &mut Draw) -> Option<Pick> {
-        let candidates = sample::candidates(ask, draw);
-        let mut loads: ArrayVec<f64, SCAN> = candidates.iter().map(|&slot| ask.load(slot)).collect();
-        let all = candidates.iter().copied().zip(loads.clone());
-        let quantile = if sample::sees_all(ask) { rank(&mut loads, HOT_OVER)? } else { self.fleet.census(ask).busy };
+        let candidates = Candidates::of(ask, SCAN, draw);
+        let all = candidates.as_slice();
+        let quantile = if sample::sees_all(ask) { busy_of(all) } else { self.fleet.census(ask).busy };
         let limit = quantile + (quantile * SLACK).max(1.0);
-        let cold = all.clone().filter(|(_, load)| *load <= limit).map(|(slot, _)| slot);
-        let price = |slot| self.latency(ask, slot) * ask.fullness(slot);
-        if let Some((slot, price, cold)) = sample::least(cold, draw, price) {
-            let (price, load) = (Span::from_secs_f64(price / 1e9), brief(ask.load(slot)));
-            return Some(ask.picked(slot, PickReason::Cold { price, load, limit: brief(limit), cold }));
+        let cold = all.iter().filter(|candidate| candidate.load <= limit);
+        let price = |candidate: &Candidate| self.latency(ask, candidate.slot) * candidate.fullness;
+        if let Some((least, price, cold)) = sample::least(cold, draw, price) {
+            let why = PickReason::Cold { price: span(price), load: brief(least.load), limit: brief(limit), cold };
+            return Some(ask.picked(least.slot, why));
         }
-        let (slot, load, among) = sample::least(all.map(|(slot, _)| slot), draw, |slot| ask.load(slot))?;
-        Some(ask.picked(slot, PickReason::Hot { load: brief(load), limit: brief(limit), among }))
+        let (least, load, among) = sample::least(all, draw, |candidate| candidate.load)?;
+        Some(ask.picked(least.slot, PickReason::Hot { load: brief(load), limit: brief(limit), among }))
     }
 
     /// Latency in nanoseconds: what the worker says while that is fresh, else what we measured.
+    #[inline]
     fn latency(&mut self, ask: &Ask<'_>, slot: usize) -> f64 {
-        match ask.pool.workers[slot].cells.load.reported_latency(ask.now) {
-            Some(told) => told.as_nanos() as f64,
-            None => self.fleet.own_latency(ask, slot),
+        match ask.pool.load(slot).told_nanos(ask.now) {
+            0 => self.fleet.own_latency(ask, slot),
+            told => told as f64,
         }
     }
 }

@@ -166,7 +166,7 @@ impl Ring {
 }
 
 fn within(ask: &Ask<'_>, slot: usize, bound: f64) -> bool {
-    let in_flight = f64::from(ask.pool.workers[slot].cells.load.known_in_flight(ask.now));
+    let in_flight = f64::from(ask.pool.load(slot).known_in_flight(ask.now));
     in_flight + 1.0 <= libm::ceil(bound * ask.weights.at(slot))
 }
 
