@@ -17,6 +17,7 @@ mod serve;
 mod tls;
 #[allow(dead_code, reason = "the request path follows")]
 mod trace;
+mod watch;
 
 pub use access_log::{LogError, LogStats};
 pub use front::FrontError;
@@ -26,3 +27,4 @@ pub use listen::counters::ListenerStats;
 pub use listen::socket::BindError;
 pub use tls::TlsError;
 pub use trace::export::TraceStats;
+pub use watch::WatchError;
