@@ -38,6 +38,7 @@ pub(crate) async fn connection(io: Io, mut peer: Peer, thread: Rc<Thread>) {
         Ok::<_, std::convert::Infallible>(answer.unwrap_or_default())
     });
     let connection = hyper::server::conn::http1::Builder::new()
+        .max_buf_size(usize::try_from(peer.settings.listener.max_header_bytes.get()).unwrap_or(usize::MAX))
         .timer(TokioTimer::new())
         .header_read_timeout(std::time::Duration::from(peer.settings.listener.header_timeout))
         .serve_connection(TokioIo::new(io), service);
