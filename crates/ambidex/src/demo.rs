@@ -26,9 +26,8 @@ use comfy_table::{CellAlignment, Table};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{End, complain};
-use crate::config::{self, File};
-use crate::env;
-use crate::system::System;
+use crate::config::{self, Config};
+use crate::run::Process;
 
 /// Runs the demonstration, until Ctrl-C or for `length`.
 pub(crate) fn run(length: Option<Span>) -> End {
@@ -74,13 +73,13 @@ impl Arm {
 async fn show(length: Option<Span>) -> anyhow::Result<()> {
     let mut end = Stop::listen()?;
     let workers = worker::start_all(fleet()).context("the workers cannot start")?;
-    let system = System::start(file(&workers, Arm::RoundRobin)?, env::data_folder(None))?;
-    let target = tcp(&system)?;
-    println!("{}", opening(&workers, target));
+    let process = Process::start(file(&workers, Arm::RoundRobin)?, None)?;
+    let target = tcp(&process)?;
+    println!("{}", opening(&workers, target, process.dashboard()));
     let third = length.map_or(ARM, |length| Span::from_nanos(length.as_nanos() / 2)).min(ARM);
     let mut outcomes = Vec::new();
     for arm in [Arm::RoundRobin, Arm::Loop] {
-        system.apply(file(&workers, arm)?)?;
+        process.apply(file(&workers, arm)?).map_err(anyhow::Error::msg)?;
         let load = load::start(load_options(target, third)).context("the load cannot start")?;
         let Some(outcome) = watch(arm, load, &mut end).await else { break };
         outcomes.push((arm, outcome));
@@ -93,7 +92,7 @@ async fn show(length: Option<Span>) -> anyhow::Result<()> {
         let load = load::start(load_options(target, FOREVER)).context("the load cannot start")?;
         drop(watch(Arm::Loop, load, &mut end).await);
     }
-    system.drain(Span::from_secs(1));
+    process.end(Span::from_secs(1));
     workers.into_iter().for_each(Worker::stop);
     Ok(())
 }
@@ -158,7 +157,7 @@ fn fleet() -> Vec<WorkerOptions> {
     ]
 }
 
-fn file(workers: &[Worker], arm: Arm) -> anyhow::Result<File> {
+fn file(workers: &[Worker], arm: Arm) -> anyhow::Result<Config> {
     let members =
         workers.iter().map(|worker| format!(r#"{{"url": "http://{}", "name": "{}"}}"#, worker.address, worker.name));
     let members = members.collect::<Vec<_>>().join(", ");
@@ -167,25 +166,26 @@ fn file(workers: &[Worker], arm: Arm) -> anyhow::Result<File> {
             "pools": {{"demo": {{"workers": [{members}], {}}}}}}}"#,
         arm.settings()
     );
-    config::check("the demonstration's configuration", text)
-        .map(|config| config.file)
-        .map_err(|findings| anyhow::anyhow!(findings.render(false)))
+    config::check("the demonstration's configuration", text).map_err(|findings| anyhow::anyhow!(findings.render(false)))
 }
 
 fn load_options(target: SocketAddr, duration: Span) -> LoadOptions {
     LoadOptions { target, rate: RATE, connections: 512, warm_up: WARM_UP, duration, ..LoadOptions::default() }
 }
 
-fn tcp(system: &System) -> anyhow::Result<SocketAddr> {
+fn tcp(process: &Process) -> anyhow::Result<SocketAddr> {
     let tcp = |address| match address {
         ListenAddress::Tcp(address) => Some(address),
         ListenAddress::Unix(_) => None,
     };
-    system.addresses().into_iter().find_map(tcp).context("the gateway listens nowhere")
+    process.addresses().into_iter().find_map(tcp).context("the gateway listens nowhere")
 }
 
-fn opening(workers: &[Worker], target: SocketAddr) -> String {
+fn opening(workers: &[Worker], target: SocketAddr, dashboard: Option<String>) -> String {
     let mut text = format!("gateway    http://{target}\n");
+    if let Some(dashboard) = dashboard {
+        let _ = writeln!(text, "dashboard  {dashboard}");
+    }
     let capacity: f64 = fleet().iter().map(WorkerOptions::capacity).sum();
     let _ = writeln!(text, "workers    {} unlike ones, {capacity:.0} requests/s together", workers.len());
     let _ = writeln!(text, "load       {RATE:.0} requests/s, open loop: arrivals wait for nobody");

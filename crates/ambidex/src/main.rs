@@ -2,14 +2,18 @@
 
 mod api;
 mod cli;
+mod clock;
 mod config;
 mod demo;
 mod env;
+mod logging;
 mod run;
 mod system;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // Two providers could be meant otherwise; the first bare builder would panic. An error means that it is there.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     cli::main()
 }

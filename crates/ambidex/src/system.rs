@@ -10,76 +10,116 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
-use std::time::Instant;
 
 use ambidex_control::config::PoolConfig;
-use ambidex_control::facts::Nothing;
-use ambidex_control::journal::NoJournal;
-use ambidex_control::{Coordinator, CoordinatorConfig, Diff, Links};
+use ambidex_control::facts::{ConfigHost, GatewayFacts};
+use ambidex_control::journal::Journal;
+use ambidex_control::{Coordinator, CoordinatorConfig, Links, StartError};
 use ambidex_core::time::Span;
 use ambidex_core::view::View;
-use ambidex_gateway::config::{GatewayConfig, ListenAddress, PoolTransport};
-use ambidex_gateway::{Gateway, GatewayError, Shared};
-use anyhow::Context as _;
+use ambidex_gateway::config::{GatewayConfig, ListenAddress, PoolTransport, Route};
+use ambidex_gateway::{Gateway, GatewayError, GatewayStats, Shared};
 use arc_swap::ArcSwap;
 
+use crate::clock;
 use crate::config::{File, Pool};
+
+/// What the two are joined to.
+#[derive(Debug)]
+pub(crate) struct Joints {
+    /// The data folder: the token's file lies in it.
+    pub(crate) data: PathBuf,
+    /// Where decisions are written down.
+    pub(crate) journal: Arc<dyn Journal>,
+    /// Who tells the gateway's numbers.
+    pub(crate) gateway: Arc<dyn GatewayFacts>,
+    /// Who keeps the configuration.
+    pub(crate) config: Arc<dyn ConfigHost>,
+}
+
+/// Why they could not be started.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SystemError {
+    /// The coordinator.
+    #[error(transparent)]
+    Coordinator(#[from] StartError),
+    /// The gateway.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+}
+
+/// Why a new configuration was not taken; nothing has changed then.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApplyError {
+    /// The gateway refused it.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+    /// It is too late.
+    #[error("the process is ending")]
+    Ending,
+}
 
 /// A running gateway with its coordinator.
 #[derive(Debug)]
 pub(crate) struct System {
-    gateway: Arc<Gateway>,
-    coordinator: Coordinator,
+    gateway: Gateway,
+    /// Taken at the end: it is joined to what holds this.
+    coordinator: Mutex<Option<Coordinator>>,
     view: Arc<ArcSwap<View>>,
-    running: Mutex<File>,
+    admin: Option<SocketAddr>,
 }
 
 impl System {
     /// Starts both. When this returns, connections are served.
-    pub(crate) fn start(file: File, data: PathBuf) -> anyhow::Result<Self> {
-        let origin = now();
+    ///
+    /// # Errors
+    /// What could not be had; nothing is left behind then.
+    pub(crate) fn start(file: &File, joints: Joints) -> Result<Self, SystemError> {
+        let origin = clock::origin();
         let view = Arc::new(ArcSwap::default());
-        let (reports, heard) = tokio::sync::mpsc::channel(REPORTS);
-        let threads = threads(&file);
-        let links = Links {
-            view: Arc::clone(&view),
-            reports: heard,
-            clock: ambidex_control::clock::Clock::starting_at(origin),
-            seats: threads,
-            journal: Arc::new(NoJournal),
-            gateway: Arc::new(Nothing),
-            config: Arc::new(Nothing),
-        };
-        let admin = file.admin.on().cloned();
-        let config = CoordinatorConfig { pools: pools(&file.pools), admin, data, name_servers: Vec::new() };
-        let coordinator = Coordinator::start(config, links).context("the coordinator cannot start")?;
+        let (sender, reports) = tokio::sync::mpsc::channel(REPORTS);
+        let Joints { data, journal, gateway, config } = joints;
+        let coordinator = Coordinator::start(
+            CoordinatorConfig {
+                pools: pools(&file.pools),
+                admin: file.admin.on().cloned(),
+                data,
+                name_servers: Vec::new(),
+            },
+            Links {
+                view: Arc::clone(&view),
+                reports,
+                clock: ambidex_control::clock::Clock::starting_at(origin),
+                seats: threads(file),
+                journal,
+                gateway,
+                config,
+            },
+        )?;
         let clock = ambidex_tower::Clock::starting_at(origin);
-        let shared = Shared { view: Arc::clone(&view), reports, clock };
-        let gateway =
-            Gateway::start(gateway_config(&file, &view.load()), shared).context("the gateway cannot start")?;
-        Ok(Self { gateway: Arc::new(gateway), coordinator, view, running: Mutex::new(file) })
+        let shared = Shared { view: Arc::clone(&view), reports: sender, clock };
+        let gateway = Gateway::start(gateway_config(file, &view.load()), shared)?;
+        let admin = coordinator.admin_address();
+        Ok(Self { gateway, coordinator: Mutex::new(Some(coordinator)), view, admin })
     }
 
-    /// Takes a new configuration over, in full or not at all.
+    /// Goes from one configuration to another, in full or not at all.
     ///
     /// # Errors
     /// What could not be taken; then the old configuration goes on.
-    pub(crate) fn apply(&self, file: File) -> Result<Diff, GatewayError> {
-        let mut running = self.running();
-        let mut both = running.pools.clone();
-        both.extend(file.pools.clone());
-        self.coordinator.apply(pools(&both));
-        let taken = self.gateway.reload(gateway_config(&file, &self.view.load()));
-        if let Err(refused) = taken {
-            self.coordinator.apply(pools(&running.pools));
-            return Err(refused);
-        }
-        let diff = self.coordinator.apply(pools(&file.pools));
-        *running = file;
-        Ok(diff)
+    pub(crate) fn apply(&self, old: &File, new: &File) -> Result<(), ApplyError> {
+        let coordinator = self.coordinator.lock().unwrap_or_else(PoisonError::into_inner);
+        let coordinator = coordinator.as_ref().ok_or(ApplyError::Ending)?;
+        let mut both = old.pools.clone();
+        both.extend(new.pools.clone());
+        coordinator.apply(pools(&both));
+        let taken = self.gateway.reload(gateway_config(new, &self.view.load()));
+        coordinator.apply(pools(if taken.is_ok() { &new.pools } else { &old.pools }));
+        Ok(taken?)
     }
 
     /// Where clients connect, with the ports that the system chose.
@@ -87,17 +127,29 @@ impl System {
         self.gateway.addresses()
     }
 
+    /// Where the admin API and the dashboard are.
+    pub(crate) fn admin(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
+    /// The gateway's numbers.
+    pub(crate) fn stats(&self) -> GatewayStats {
+        self.gateway.stats()
+    }
+
     /// Takes nothing new, lets what runs finish for `grace`; returns how many connections were cut.
     pub(crate) fn drain(&self, grace: Span) -> u64 {
         self.gateway.drain(grace)
     }
 
-    fn running(&self) -> MutexGuard<'_, File> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Ends the coordinator. The gateway is to be drained before.
+    pub(crate) fn end(&self) {
+        drop(self.coordinator.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
 
-fn threads(file: &File) -> usize {
+/// Threads that serve: what the file says, else one for each core.
+pub(crate) fn threads(file: &File) -> usize {
     file.threads.map_or_else(|| available_parallelism().map_or(1, usize::from), |count| usize::from(count.get()))
 }
 
@@ -118,19 +170,19 @@ fn gateway_config(file: &File, view: &View) -> GatewayConfig {
         let configured = file.pools.get(&*pool.name)?;
         Some(PoolTransport { name: pool.name.to_string(), id: pool.id, transport: configured.upstream.clone() })
     };
+    let routes = match file.pools.keys().next() {
+        // Without routes there is one pool, by the checks across sections: it takes all.
+        Some(only) if file.routes.is_empty() => vec![Route::all_to(only)],
+        Some(_) | None => file.routes.clone(),
+    };
     GatewayConfig {
         threads: threads(file),
         listeners: file.listeners.clone(),
-        routes: file.routes.clone(),
+        routes,
         pools: view.pools().iter().filter_map(|pool| transport(pool)).collect(),
         access_log: file.access_log.clone(),
         tracing: file.tracing.clone(),
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the one origin of the process's clocks")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 /// Reports on their way from the gateway's threads to the coordinator; beyond, they are dropped. Source: ours, a second

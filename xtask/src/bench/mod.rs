@@ -3,7 +3,6 @@
 //! Arms alternate within a round, so that a busy moment of the machine falls on all of them; each figure is the median
 //! of the rounds and stands with its range. It exits 0 when it measured, whether or not goals are met.
 
-mod pick;
 mod proxy;
 mod reload;
 mod rows;
@@ -45,7 +44,7 @@ pub(crate) fn bench(words: &[&str]) -> Result<()> {
         "proxy" => proxy::run(&extent),
         "skew" => skew::run(&extent),
         "reload" => reload::run(&extent),
-        "pick" => pick::run(&extent),
+        "pick" => run(&["cargo", "bench", "--package", "ambidex-core"]),
         other => bail!("there is no bench `{other}`\n{USAGE}"),
     }
 }

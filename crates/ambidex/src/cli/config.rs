@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use ambidex_control::clock::wall_millis;
+use ambidex_core::time::Span;
 use clap::Subcommand;
 
 use serde_json::{Value, json};
@@ -97,7 +99,7 @@ fn compare(from: &Path, to: Option<&Path>, admin: &AdminArguments, output: Outpu
     let (old, new) = match to {
         Some(to) => (values(from), values(to)),
         // What runs is what a file would change.
-        None => (admin.api()?.get("/api/v1/config")?.get("config").cloned(), values(from)),
+        None => (admin.api()?.get("/api/v1/config")?.pointer("/config/values").cloned(), values(from)),
     };
     let (Some(old), Some(new)) = (old, new) else { return Ok(End::Wrong) };
     let changes = diff::between(&old, &new);
@@ -117,7 +119,16 @@ fn history(admin: &AdminArguments, output: Output) -> Result<End, ApiError> {
     let said = admin.api()?.get("/api/v1/config/history")?;
     match output {
         Output::Json => answer_json(&said),
-        Output::Text => answer(&format!("{said:#}\n")),
+        Output::Text => {
+            for entry in said.get("history").and_then(Value::as_array).into_iter().flatten() {
+                let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
+                let number = |key: &str| entry.get(key).and_then(Value::as_u64).unwrap_or_default();
+                let ago = Span::from_secs(wall_millis().saturating_sub(number("wall_ms")) / 1_000);
+                let in_force = entry.get("in_force").and_then(Value::as_bool).unwrap_or_default();
+                let mark = if in_force { "*" } else { " " };
+                answer(&format!("{mark} {:>4}  {}  {ago} ago  {}\n", number("number"), text("hash"), text("from")));
+            }
+        }
     }
     Ok(End::Worked)
 }

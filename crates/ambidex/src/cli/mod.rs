@@ -134,8 +134,8 @@ impl From<End> for ExitCode {
 pub(crate) fn main() -> ExitCode {
     let Cli { output, command } = Cli::parse();
     let asked = match command {
-        Command::Run { file } => Ok(serve::run(&file)),
-        Command::Proxy(arguments) => Ok(serve::proxy(&arguments)),
+        Command::Run { file } => Ok(serve::run(&file, output)),
+        Command::Proxy(arguments) => Ok(serve::proxy(&arguments, output)),
         Command::Demo { length } => Ok(demo::run(length)),
         Command::Check { file } => Ok(check::run(&file, output)),
         Command::Config(command) => config::run(&command, output),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::{End, colored, complain};
+use super::{End, Output, colored, complain};
 use crate::config::{self, Config};
 use crate::run;
 
@@ -30,16 +30,16 @@ pub(super) struct ProxyArguments {
     admin: Option<String>,
 }
 
-pub(super) fn run(path: &Path) -> End {
+pub(super) fn run(path: &Path, output: Output) -> End {
     match super::config::loaded(path) {
-        Some(config) => run::run(config, Some(path)),
+        Some(config) => run::run(config, Some(path), output),
         None => End::Wrong,
     }
 }
 
-pub(super) fn proxy(arguments: &ProxyArguments) -> End {
+pub(super) fn proxy(arguments: &ProxyArguments, output: Output) -> End {
     match arguments.config() {
-        Some(config) => run::run(config, None),
+        Some(config) => run::run(config, None, output),
         None => End::Wrong,
     }
 }

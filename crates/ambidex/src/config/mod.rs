@@ -19,7 +19,7 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
-pub(crate) use file::{File, Pool};
+pub(crate) use file::{File, Level, Log, LogFormat, Pool};
 pub(crate) use problem::{Findings, Severity};
 use problem::{Mark, Problem};
 pub(crate) use reader::unknown;

@@ -226,9 +226,10 @@ pub(crate) fn unknown<'k>(
 ) -> (String, Option<String>) {
     let near = known
         .clone()
-        .map(|name| (strsim::damerau_levenshtein(name, &given.to_lowercase()), name))
-        .min()
-        .filter(|(distance, name)| *distance <= (name.len().max(given.len()) / 3).max(1));
+        .map(|name| (strsim::normalized_damerau_levenshtein(name, &given.to_lowercase()), name))
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        // A number is not a misspelt one of another.
+        .filter(|(likeness, _)| *likeness >= ALIKE && given.contains(|c: char| c.is_alphabetic()));
     let message = format!("unknown {noun} `{given}`");
     let all: Vec<&str> = known.collect();
     let help = match (near, all.is_empty()) {
@@ -548,6 +549,8 @@ impl<'de> de::MapAccess<'de> for Pairs<'de> {
 /// More mistakes than this are not a configuration with mistakes but something else.
 const MOST_PROBLEMS: usize = 50;
 
+/// From this likeness on one name is taken for a slip of another: half of its letters are right.
+const ALIKE: f64 = 0.5;
 /// A name where a name with a value is wanted.
 const ALONE: &str = "a name alone";
 /// How the part of a message begins that says what would be right.

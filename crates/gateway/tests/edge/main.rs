@@ -3,6 +3,4 @@
 mod common;
 mod listeners;
 mod proxy_protocol;
-mod reload;
-mod slow;
 mod tls;

@@ -1,0 +1,79 @@
+//! The gateway's numbers, in the form in which the coordinator serves them at `/metrics`.
+
+use ambidex_control::facts::{Breakers, Family, GatewayFacts, Kind};
+use ambidex_core::worker::WorkerId;
+use ambidex_gateway::ListenerStats;
+
+use super::host::Host;
+
+impl GatewayFacts for Host {
+    fn families(&self) -> Vec<Family> {
+        let Some(system) = self.system() else { return Vec::new() };
+        let stats = system.stats();
+        LISTENER.iter().map(|of| of.family(&stats.listeners)).collect()
+    }
+
+    fn breakers(&self, _worker: WorkerId) -> Option<Breakers> {
+        None
+    }
+}
+
+/// One number of each listener.
+struct OfListener {
+    name: &'static str,
+    help: &'static str,
+    kind: Kind,
+    read: fn(&ListenerStats) -> u64,
+}
+
+impl OfListener {
+    fn family(&self, listeners: &[ListenerStats]) -> Family {
+        let sample = |stats: &ListenerStats| (vec![("listener", stats.address.clone())], (self.read)(stats) as f64);
+        Family { name: self.name, help: self.help, kind: self.kind, samples: listeners.iter().map(sample).collect() }
+    }
+}
+
+const LISTENER: [OfListener; 7] = [
+    OfListener {
+        name: "gateway_connections_open",
+        help: "Client connections that are open",
+        kind: Kind::Gauge,
+        read: |stats| stats.open,
+    },
+    OfListener {
+        name: "gateway_connections",
+        help: "Client connections accepted",
+        kind: Kind::Counter,
+        read: |stats| stats.accepted,
+    },
+    OfListener {
+        name: "gateway_connections_refused_full",
+        help: "Client connections refused because max_connections were open",
+        kind: Kind::Counter,
+        read: |stats| stats.refused_full,
+    },
+    OfListener {
+        name: "gateway_proxy_header_failures",
+        help: "Client connections without a right PROXY header in time",
+        kind: Kind::Counter,
+        read: |stats| stats.failed_proxy_header,
+    },
+    OfListener {
+        name: "gateway_handshake_failures",
+        help: "Client connections on which no TLS was agreed in time",
+        kind: Kind::Counter,
+        read: |stats| stats.failed_handshake,
+    },
+    OfListener {
+        name: "gateway_accept_failures",
+        help: "Times that the system refused to hand a connection over",
+        kind: Kind::Counter,
+        read: |stats| stats.failed_accept,
+    },
+    OfListener {
+        name: "gateway_connections_cut",
+        help: "Client connections cut at the end of a drain",
+        kind: Kind::Counter,
+        read: |stats| stats.cut,
+    },
+];

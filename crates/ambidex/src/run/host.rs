@@ -1,0 +1,150 @@
+//! The configuration in force: read again, put in force, gone back from.
+//!
+//! A new text is checked, compared with the one in force, put in force by the [`System`], and remembered. What is bad at
+//! any step changes nothing, and says why.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use ambidex_control::facts::ConfigHost;
+use ambidex_control::journal::Journal;
+use serde_json::{Value, json};
+
+use super::history::History;
+use crate::config::diff::{self, Change};
+use crate::config::effective::Effective;
+use crate::config::{self, Config};
+use crate::logging;
+use crate::system::System;
+
+/// The process's configuration, and what it is in force in.
+#[derive(Debug)]
+pub(super) struct Host {
+    /// The file, when there is one.
+    file: Option<PathBuf>,
+    /// What was read from it last, good or bad.
+    seen: Mutex<Vec<u8>>,
+    state: Mutex<State>,
+    /// Comes after the host, which it is joined to.
+    system: OnceLock<System>,
+}
+
+#[derive(Debug)]
+struct State {
+    config: Config,
+    history: History,
+}
+
+impl Host {
+    pub(super) fn new(config: Config, file: Option<PathBuf>, journal: Arc<dyn Journal>) -> Self {
+        let mut history = History::open(journal);
+        history.remember(&config);
+        let seen = Mutex::new(config.findings.text.clone().into_bytes());
+        Self { file, seen, state: Mutex::new(State { config, history }), system: OnceLock::new() }
+    }
+
+    /// The system runs.
+    pub(super) fn join(&self, system: System) {
+        self.system.set(system).expect("a process starts its system once");
+    }
+
+    /// What runs, once it does.
+    pub(super) fn system(&self) -> Option<&System> {
+        self.system.get()
+    }
+
+    /// Whether the file says something else than when it was read last. What is in force may be another text yet, after
+    /// a step back.
+    pub(super) fn changed(&self) -> bool {
+        let Some(file) = &self.file else { return false };
+        // Read as bytes: a file that is no text any more has changed as well.
+        *self.seen() != std::fs::read(file).unwrap_or_default()
+    }
+
+    /// Puts a configuration in force.
+    ///
+    /// # Errors
+    /// Why not; the one in force stays.
+    pub(super) fn take(
+        &self,
+        new: Config,
+        remember: impl FnOnce(&mut History, &Config),
+    ) -> Result<Vec<Change>, String> {
+        let mut state = self.state();
+        let changes = diff::between(&Effective::of(&state.config).value, &Effective::of(&new).value);
+        for change in &changes {
+            let later = NEEDS_RESTART.iter().any(|section| change.path.starts_with(section));
+            let restart = if later { " (takes effect after a restart)" } else { "" };
+            tracing::info!("configuration: {}{restart}", diff::text(std::slice::from_ref(change)).trim_end());
+        }
+        let system = self.system().ok_or("the process is still starting")?;
+        system.apply(&state.config.file, &new.file).map_err(|error| error.to_string())?;
+        logging::set(new.file.log.level);
+        remember(&mut state.history, &new);
+        state.config = new;
+        Ok(changes)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ConfigHost for Host {
+    fn effective(&self) -> Value {
+        let state = self.state();
+        let effective = Effective::of(&state.config);
+        let values: Vec<_> = effective.leaves.values().collect();
+        json!({"file": state.config.findings.file, "values": effective.value, "origins": values})
+    }
+
+    fn history(&self) -> Value {
+        json!(self.state().history.shown())
+    }
+
+    fn reload(&self) -> Result<Value, String> {
+        let Some(file) = &self.file else {
+            return Err("there is no file to read: the configuration came from the command line".to_owned());
+        };
+        *self.seen() = std::fs::read(file).unwrap_or_default();
+        let outcome = match config::load(file) {
+            Ok(new) => {
+                let warnings = new.findings.render(false);
+                if !warnings.is_empty() {
+                    tracing::warn!("{}", warnings.trim_end());
+                }
+                self.take(new, History::remember)
+            }
+            Err(findings) => Err(findings.render(false).trim_end().to_owned()),
+        };
+        match outcome {
+            Ok(changes) => {
+                tracing::info!(file = %file.display(), changes = changes.len(), "configuration reloaded");
+                Ok(json!(changes))
+            }
+            Err(why) => {
+                tracing::error!("configuration refused, the last good one stays:\n{why}");
+                Err(why)
+            }
+        }
+    }
+
+    fn rollback(&self) -> Result<Value, String> {
+        let before = self.state().history.before();
+        let Some((number, text)) = before else {
+            return Err("there is no configuration before this one".to_owned());
+        };
+        let name = self.state().config.findings.file.clone();
+        let old = config::check(&name, text).map_err(|findings| findings.render(false))?;
+        let changes = self.take(old, |history, _| history.back_to(number))?;
+        tracing::warn!(number, "went back to an earlier configuration; the file still says another one");
+        Ok(json!(changes))
+    }
+}
+
+/// Sections that are read once, at the start.
+const NEEDS_RESTART: [&str; 3] = ["admin", "journal", "log.format"];

@@ -1,0 +1,134 @@
+//! The binary as a running process: started on free ports in a folder of its own, asked through its command line.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A running gateway; killed when dropped.
+pub(crate) struct Running {
+    child: Child,
+    /// Holds the data folder, and the configuration when there is one.
+    pub(crate) folder: TempDir,
+    /// Where clients connect.
+    pub(crate) listener: String,
+    /// Where the admin API is.
+    pub(crate) admin: String,
+}
+
+impl Running {
+    /// `ambidex run` with this configuration, whose ports are 0.
+    pub(crate) fn run(config: &str) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let file = folder.path().join("gw.yaml");
+        fs::write(&file, config).expect("written");
+        Self::start(folder, &["run", file.to_str().expect("UTF-8")])
+    }
+
+    /// `ambidex ARGUMENTS` with `folder` for its data.
+    pub(crate) fn start(folder: TempDir, arguments: &[&str]) -> Self {
+        let log = fs::File::create(folder.path().join("log")).expect("a file");
+        let mut child = ambidex(folder.path())
+            .args(arguments)
+            .args(["--output", "json"])
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .expect("the binary runs");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
+        let log = fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+        let said: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}{log}"));
+        let listener = said["listeners"][0].as_str().expect("a listener").to_owned();
+        let admin = said["dashboard"].as_str().unwrap_or_default().to_owned();
+        Self { child, folder, listener, admin }
+    }
+
+    /// The configuration file.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.folder.path().join("gw.yaml")
+    }
+
+    /// What it logged so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).expect("its log")
+    }
+
+    /// A command that asks it; fails the test when it fails.
+    pub(crate) fn ask(&self, arguments: &[&str]) -> String {
+        let output = self.asked(arguments);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    }
+
+    /// The same as data.
+    pub(crate) fn ask_json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.ask(&[arguments, &["--output", "json"]].concat())).expect("JSON")
+    }
+
+    /// A command that asks it, however it ends.
+    pub(crate) fn asked(&self, arguments: &[&str]) -> Output {
+        ambidex(self.folder.path())
+            .args(arguments)
+            .env("AMBIDEX_ADMIN", &self.admin)
+            .stdin(Stdio::null())
+            .output()
+            .expect("the binary runs")
+    }
+
+    /// Sends a signal by name.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
+        assert!(sent.expect("kill runs").success());
+    }
+
+    /// Waits for its end; its exit code.
+    pub(crate) fn end(&mut self) -> Option<i32> {
+        let child = &mut self.child;
+        until(|| child.try_wait().expect("ours")).code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// The binary, with its data in `folder` and nothing else of our environment.
+pub(crate) fn ambidex(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ambidex"));
+    command.env_clear().env("AMBIDEX_DATA", folder.join("data")).current_dir(folder);
+    command
+}
+
+/// Waits until something is there, at most 20 s.
+#[expect(clippy::disallowed_methods, reason = "a test's deadline; the pause is between looks at another process")]
+pub(crate) fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "it did not come in 20 s");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// What `GET /` answers at an address, head and body.
+pub(crate) fn get(address: &str) -> String {
+    use std::io::Write as _;
+    let mut stream = std::net::TcpStream::connect(address).expect("it listens");
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}

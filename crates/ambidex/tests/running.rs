@@ -1,0 +1,219 @@
+//! A running gateway through its command line: orders, reloads, going back, and its end.
+
+mod process;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::process::Stdio;
+
+use process::{Running, ambidex, until};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Two workers that nobody has to answer for; free ports.
+const CONFIG: &str = "\
+listeners: [{address: \"127.0.0.1:0\"}]
+pools: {api: {workers: [{url: \"http://127.0.0.1:9\", name: a}, {url: \"http://127.0.0.1:10\", name: b}]}}
+admin: {address: \"127.0.0.1:0\"}
+threads: 1
+";
+
+fn worker<'v>(pools: &'v Value, name: &str) -> &'v Value {
+    let workers = pools["pools"][0]["workers"].as_array().expect("a list");
+    workers.iter().find(|worker| worker["name"] == name).expect("it is in the pool")
+}
+
+fn changes(running: &Running) -> usize {
+    running.ask_json(&["config", "history"])["history"].as_array().expect("a list").len()
+}
+
+#[test]
+fn a_drained_worker_gets_no_share_until_it_is_undrained() {
+    let running = Running::run(CONFIG);
+    running.ask(&["drain", "a", "--yes"]);
+    assert_eq!(worker(&running.ask_json(&["workers"]), "a")["share"], 0.0);
+    assert!(running.ask(&["workers"]).contains("drained"));
+    running.ask(&["undrain", "api/a", "--yes"]);
+    assert_eq!(worker(&running.ask_json(&["workers"]), "a")["drained"], false);
+}
+
+#[test]
+fn a_pinned_worker_keeps_the_weight_it_was_given() {
+    let running = Running::run(CONFIG);
+    running.ask(&["pin", "0.25", "b", "--yes"]);
+    assert_eq!(worker(&running.ask_json(&["workers"]), "b")["pinned"], 0.25);
+    running.ask(&["unpin", "b", "--yes"]);
+    assert_eq!(worker(&running.ask_json(&["workers"]), "b")["pinned"], Value::Null);
+}
+
+#[test]
+fn a_frozen_pool_says_so() {
+    let running = Running::run(CONFIG);
+    running.ask(&["freeze", "api", "--yes"]);
+    assert_eq!(running.ask_json(&["workers"])["pools"][0]["frozen"], true);
+    running.ask(&["unfreeze", "api", "--yes"]);
+    assert_eq!(running.ask_json(&["workers"])["pools"][0]["frozen"], false);
+}
+
+#[test]
+fn nothing_changes_without_a_terminal_or_yes() {
+    let running = Running::run(CONFIG);
+    let output = running.asked(&["drain", "a"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("will drain worker `a` of pool `api`") && said.contains("add --yes"), "{said}");
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(worker(&running.ask_json(&["workers"]), "a")["drained"], false);
+}
+
+#[test]
+fn an_unknown_worker_gets_a_suggestion() {
+    let running = Running::run(&CONFIG.replace("name: a", "name: alpha"));
+    let output = running.asked(&["drain", "alhpa", "--yes"]);
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "unknown worker `alhpa`; did you mean `alpha`?\n");
+}
+
+#[test]
+fn a_weight_is_explained_and_its_decision_made_again() {
+    let running = Running::run(CONFIG);
+    let why = until(|| Some(running.ask(&["explain", "weight", "a"])).filter(|why| why.contains("fair share")));
+    assert!(why.starts_with("a "), "{why}");
+    until(|| running.ask(&["decisions", "--worker", "a"]).contains("api: a ").then_some(()));
+    let verified = running.ask_json(&["decisions", "verify"]);
+    assert_eq!(verified["differences"], Value::Array(Vec::new()), "{verified}");
+}
+
+#[test]
+fn a_changed_file_is_taken_over_by_itself() {
+    let running = Running::run(CONFIG);
+    fs::write(running.file(), CONFIG.replace("name: b", "name: c")).expect("written");
+    until(|| (changes(&running) == 2).then_some(()));
+    let pools = running.ask_json(&["workers"]);
+    assert_eq!(worker(&pools, "c")["url"], "http://127.0.0.1:10");
+}
+
+#[test]
+fn a_sighup_reads_the_file_again() {
+    let running = Running::run(CONFIG);
+    running.signal("HUP");
+    until(|| running.log().contains("configuration reloaded").then_some(()));
+}
+
+#[test]
+fn a_swapped_link_as_of_a_config_map_is_seen() {
+    let folder = TempDir::new().expect("a folder");
+    for (version, name) in [("one", "b"), ("two", "c")] {
+        fs::create_dir(folder.path().join(version)).expect("made");
+        let text = CONFIG.replace("name: b", &format!("name: {name}"));
+        fs::write(folder.path().join(version).join("gw.yaml"), text).expect("written");
+    }
+    symlink("one", folder.path().join("..data")).expect("linked");
+    symlink("..data/gw.yaml", folder.path().join("gw.yaml")).expect("linked");
+    let file = folder.path().join("gw.yaml").to_str().expect("UTF-8").to_owned();
+    let running = Running::start(folder, &["run", &file]);
+    symlink("two", running.folder.path().join("..new")).expect("linked");
+    fs::rename(running.folder.path().join("..new"), running.folder.path().join("..data")).expect("swapped");
+    until(|| (changes(&running) == 2).then_some(()));
+}
+
+#[test]
+fn a_bad_file_changes_nothing_and_is_told_with_its_line() {
+    let running = Running::run(CONFIG);
+    fs::write(running.file(), format!("{CONFIG}lgo: {{}}\n")).expect("written");
+    until(|| running.log().contains("gw.yaml:5:1: error: unknown key `lgo`").then_some(()));
+    assert!(running.log().contains("the last good one stays"));
+    assert_eq!(changes(&running), 1);
+}
+
+#[test]
+fn one_step_back_is_one_command() {
+    let running = Running::run(CONFIG);
+    fs::write(running.file(), CONFIG.replace("name: b", "name: c")).expect("written");
+    until(|| (changes(&running) == 2).then_some(()));
+    running.ask(&["config", "rollback", "--yes"]);
+    assert_eq!(worker(&running.ask_json(&["workers"]), "b")["url"], "http://127.0.0.1:10");
+    let differs = running.ask(&["config", "diff", running.file().to_str().expect("UTF-8")]);
+    assert!(differs.contains("workers[c].name"), "{differs}");
+}
+
+#[test]
+fn the_history_outlives_the_process() {
+    let mut running = Running::run(CONFIG);
+    fs::write(running.file(), CONFIG.replace("name: b", "name: c")).expect("written");
+    until(|| (changes(&running) == 2).then_some(()));
+    running.signal("TERM");
+    assert_eq!(running.end(), Some(0));
+    let folder = std::mem::replace(&mut running.folder, TempDir::new().expect("a folder"));
+    let file = folder.path().join("gw.yaml").to_str().expect("UTF-8").to_owned();
+    let again = Running::start(folder, &["run", &file]);
+    assert_eq!(changes(&again), 2);
+}
+
+#[test]
+fn a_second_process_is_told_whose_data_it_would_share() {
+    let running = Running::run(CONFIG);
+    let output = ambidex(running.folder.path()).arg("run").arg(running.file()).output().expect("the binary runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("in use by another process"), "{said}");
+}
+
+#[test]
+fn an_address_that_is_taken_is_named() {
+    let running = Running::run(CONFIG);
+    let folder = TempDir::new().expect("a folder");
+    let output = ambidex(folder.path())
+        .args(["proxy", "--listen", &running.listener, "--to", "http://127.0.0.1:9", "--admin", "off"])
+        .output()
+        .expect("the binary runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains(&running.listener), "{said}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn both_signals_end_it_with_success() {
+    for signal in ["TERM", "INT"] {
+        let mut running = Running::run(CONFIG);
+        running.signal(signal);
+        assert_eq!(running.end(), Some(0), "{signal}: {}", running.log());
+    }
+}
+
+#[test]
+fn the_token_stands_nowhere_but_in_its_file() {
+    let running = Running::run(CONFIG);
+    let token = fs::read_to_string(running.folder.path().join("data/token")).expect("made at the start");
+    running.ask(&["drain", "a", "--yes"]);
+    let said = [
+        running.log(),
+        running.ask(&["workers", "--output", "json"]),
+        running.ask(&["decisions", "--output", "json"]),
+        running.ask(&["config", "history", "--output", "json"]),
+        running.ask(&["config", "show", running.file().to_str().expect("UTF-8"), "--effective"]),
+    ];
+    assert!(token.trim().len() >= 32 && said.iter().all(|said| !said.contains(token.trim())));
+}
+
+#[test]
+fn decisions_are_followed_as_they_are_made() {
+    use std::io::{BufRead as _, BufReader};
+    let running = Running::run(CONFIG);
+    let mut following = ambidex(running.folder.path())
+        .args(["decisions", "--follow", "--admin", &running.admin])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let mut lines = BufReader::new(following.stdout.take().expect("piped")).lines();
+    let told = std::thread::spawn(move || lines.next());
+    // Each order makes a decision; the first ones may come before the stream is open.
+    let mut weight = 0.1;
+    until(|| {
+        weight = if weight > 0.5 { 0.1 } else { weight + 0.1 };
+        running.ask(&["pin", &weight.to_string(), "a", "--yes"]);
+        told.is_finished().then_some(())
+    });
+    let line = told.join().expect("it read").expect("a line").expect("UTF-8");
+    following.kill().expect("ours");
+    following.wait().expect("ours");
+    assert!(line.contains("api: a"), "{line}");
+}
