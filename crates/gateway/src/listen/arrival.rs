@@ -6,6 +6,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ambidex_tower::Clock;
+
+use super::Open;
 use super::io::{Io, Socket};
 use super::peer::{Agreed, Peer, Protocol};
 use crate::proxy_protocol::{self, HeaderError};
@@ -31,7 +34,12 @@ pub(crate) enum Failed {
 }
 
 /// Brings a connection to where HTTP begins.
-pub(crate) async fn arrive(mut socket: Socket, mut peer: Peer) -> Result<(Io, Peer), Failed> {
+pub(crate) async fn arrive(
+    mut socket: Socket,
+    mut peer: Peer,
+    clock: Clock,
+    open: Arc<Open>,
+) -> Result<(Io, Peer), Failed> {
     let settings = Arc::clone(&peer.settings);
     let listener = &settings.listener;
     let limit = Duration::from(listener.handshake_timeout);
@@ -50,7 +58,7 @@ pub(crate) async fn arrive(mut socket: Socket, mut peer: Peer) -> Result<(Io, Pe
     }
     let Some(tls) = &settings.tls else {
         wait_for_first_byte(&socket, &mut peer).await?;
-        return Ok((Io::Plain(socket), peer));
+        return Ok((Io::plain(socket, clock, open), peer));
     };
     let stream = tokio::select! {
         biased;
@@ -60,7 +68,7 @@ pub(crate) async fn arrive(mut socket: Socket, mut peer: Peer) -> Result<(Io, Pe
     let session = stream.get_ref().1;
     let protocol = if session.alpn_protocol() == Some(b"h2") { Protocol::Http2 } else { Protocol::Http1 };
     peer.tls = Some(Agreed { protocol, name: session.server_name().map(Arc::from) });
-    Ok((Io::Tls(Box::new(stream)), peer))
+    Ok((Io::tls(stream, protocol == Protocol::Http2, clock, open), peer))
 }
 
 /// A listener that closes lets go of those who said nothing; who has sent a request is answered.

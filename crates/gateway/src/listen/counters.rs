@@ -17,6 +17,8 @@ pub(crate) struct Counters {
     pub(crate) handshake: AtomicU64,
     /// Times that the system refused to hand a connection over.
     pub(crate) accept: AtomicU64,
+    /// Connections cut for a flood of control frames.
+    pub(crate) flood: AtomicU64,
     /// Connections cut at the end of a drain.
     pub(crate) cut: AtomicU64,
 }
@@ -38,6 +40,8 @@ pub struct ListenerStats {
     pub failed_handshake: u64,
     /// Times that the system refused to hand a connection over (out of descriptors or memory).
     pub failed_accept: u64,
+    /// Connections cut because they sent a flood of HTTP/2 control frames.
+    pub cut_for_flood: u64,
     /// Connections cut at the end of a drain's grace.
     pub cut: u64,
 }
@@ -53,6 +57,7 @@ impl Counters {
             failed_proxy_header: self.proxy_header.load(Relaxed),
             failed_handshake: self.handshake.load(Relaxed),
             failed_accept: self.accept.load(Relaxed),
+            cut_for_flood: self.flood.load(Relaxed),
             cut: self.cut.load(Relaxed),
         }
     }

@@ -114,7 +114,7 @@ impl DoorTask {
                 Socket::Unix(_) => (None, None),
             };
             let peer = Peer { client, local, settings, tls: None, leaving };
-            match arrival::arrive(socket, peer).await {
+            match arrival::arrive(socket, peer, hall.clock, Arc::clone(&guest.0)).await {
                 Ok((io, peer)) => serve::connection(io, peer, Rc::clone(&hall.thread)).await,
                 Err(failed) => guest.0.turned_away(&failed, &hall, client),
             }

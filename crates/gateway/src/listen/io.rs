@@ -4,11 +4,17 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 
+use ambidex_tower::Clock;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
+
+use super::Open;
+use super::frames::Frames;
 
 /// An accepted socket.
 #[derive(Debug)]
@@ -21,11 +27,85 @@ pub(crate) enum Socket {
 
 /// A connection, ready for HTTP.
 #[derive(Debug)]
-pub(crate) enum Io {
-    /// As it came.
+pub(crate) struct Io {
+    stream: Stream,
+    watched: Option<Box<Watched>>,
+}
+
+/// What is under HTTP.
+#[derive(Debug)]
+enum Stream {
+    /// The socket, as it came.
     Plain(Socket),
-    /// Under TLS.
+    /// TLS.
     Tls(Box<TlsStream<Socket>>),
+}
+
+/// What it takes to cut a flood.
+#[derive(Debug)]
+struct Watched {
+    frames: Frames,
+    clock: Clock,
+    open: Arc<Open>,
+}
+
+impl Io {
+    /// A connection without TLS; its first bytes tell which HTTP it speaks.
+    pub(crate) fn plain(socket: Socket, clock: Clock, open: Arc<Open>) -> Self {
+        let watched = Watched { frames: Frames::new(clock.now(), false), clock, open };
+        Self { stream: Stream::Plain(socket), watched: Some(Box::new(watched)) }
+    }
+
+    /// A connection under TLS that has agreed on HTTP/2 or not.
+    pub(crate) fn tls(stream: TlsStream<Socket>, http2: bool, clock: Clock, open: Arc<Open>) -> Self {
+        let watched = || Box::new(Watched { frames: Frames::new(clock.now(), true), clock, open });
+        Self { stream: Stream::Tls(Box::new(stream)), watched: http2.then(watched) }
+    }
+}
+
+impl AsyncRead for Io {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        let read = Pin::new(&mut this.stream).poll_read(cx, buf);
+        if let (Some(watched), Poll::Ready(Ok(()))) = (&mut this.watched, &read) {
+            let Watched { frames, clock, open } = &mut **watched;
+            if let Err(flood) = frames.see(|| clock.now(), &buf.filled()[before..]) {
+                open.counters.flood.fetch_add(1, Relaxed);
+                return Poll::Ready(Err(io::Error::other(flood)));
+            }
+            if frames.idle() {
+                this.watched = None;
+            }
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Io {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
 }
 
 impl Socket {
@@ -76,4 +156,4 @@ macro_rules! each {
 }
 
 each!(Socket, Tcp, Unix);
-each!(Io, Plain, Tls);
+each!(Stream, Plain, Tls);

@@ -12,6 +12,7 @@ pub(crate) mod bell;
 pub(crate) mod change;
 pub(crate) mod counters;
 mod door;
+mod frames;
 pub(crate) mod hall;
 pub(crate) mod io;
 pub(crate) mod peer;
