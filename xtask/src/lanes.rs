@@ -44,6 +44,9 @@ pub(crate) fn test() -> bool {
             run_with(&["cargo", "doc", "--quiet", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])
         });
         lane("doctests", &mut || run(&["cargo", "test", "--quiet", "--workspace", "--doc"]));
+        lane("instructions", &mut || {
+            run(&["cargo", "bench", "--quiet", "--package", "ambidex-core", "--bench", "pick"])
+        });
         lane("tests", &mut || {
             counts = nextest()?;
             if counts.failed > 0 { Err(anyhow::anyhow!("{} tests failed", counts.failed)) } else { Ok(()) }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ambidex_core::again::budget::Budget;
 use ambidex_core::decision::Decision;
-use ambidex_core::plan::{Mode, PlanInput, Planner, PoolEvent, Rule};
+use ambidex_core::plan::{Mode, PlanInput, Planner, PoolEvent, Source};
 use ambidex_core::share::Share;
 use ambidex_core::time::Mono;
 use ambidex_core::view::{PoolParts, PoolView};
@@ -109,7 +109,8 @@ impl Pool {
     /// Takes a worker's report; `false` when it is nobody of ours.
     pub(crate) fn hear(&mut self, worker: WorkerId, held: Held) -> bool {
         let ours = self.roster.workers().iter().any(|known| known.id == worker);
-        if ours {
+        let wanted = held.source == Source::Poll || self.config.reports.headers;
+        if ours && wanted {
             self.tracks.entry(worker).or_default().hear(held);
         }
         ours
@@ -187,11 +188,11 @@ impl Pool {
         }
         let workers = self.roster.workers();
         self.ever_served |= !workers.is_empty();
-        let fixed: Vec<f64> = workers.iter().map(|worker| worker.found.weight).collect();
+        let fixed = self.fixed();
         let settings = &self.config.weights;
-        let learned_share = match (settings.policy, settings.mode) {
-            (_, Mode::Observe) => Share::NONE,
-            (_, Mode::Apply) => settings.share,
+        let learned_share = match settings.mode {
+            Mode::Observe => Share::NONE,
+            Mode::Apply => settings.share,
         };
         let parts = PoolParts {
             id: self.id,
@@ -211,6 +212,15 @@ impl Pool {
         view
     }
 
+    /// Configured weights by slot. What an operator pinned holds here, too: an order is obeyed by every request, also
+    /// by those that do not go by learned weights.
+    fn fixed(&self) -> Vec<f64> {
+        let workers = self.roster.workers();
+        let mean = workers.iter().map(|worker| worker.found.weight).sum::<f64>() / workers.len().max(1) as f64;
+        let weight = |worker: &Worker| self.planner.pinned(worker.id).map_or(worker.found.weight, |pin| pin * mean);
+        workers.iter().map(weight).collect()
+    }
+
     /// Learned weights by slot. Until the planner's next tick a worker that it does not know gets a tenth of its
     /// configured share; before the first tick, and where those with a learned weight all left, the configuration's
     /// weights stand in, so that a pool with workers is never without weight.
@@ -219,7 +229,7 @@ impl Pool {
         let workers = self.roster.workers();
         let serves = |worker: &Worker| worker.standing() == ambidex_core::worker::Standing::Serving;
         let left: f64 = workers.iter().filter(|worker| serves(worker)).filter_map(|w| known.get(&w.id)).sum();
-        if left <= 0.0 || self.config.weights.policy == Rule::Static {
+        if left <= 0.0 {
             return fixed.to_vec();
         }
         let mean = fixed.iter().sum::<f64>() / fixed.len().max(1) as f64;

@@ -87,6 +87,7 @@ impl Track {
         self.tally_at = Some(now);
         if let Some(passive) = &passive {
             if passive.samples > 0 && passive.errors < Share::ALL {
+                // Some try of the tick was answered well.
                 self.success_at = Some(now);
             }
             self.measured = Measured::of(passive);
@@ -144,12 +145,12 @@ impl Measured {
     }
 }
 
-/// What was counted between two states of a worker's tallies. A try that failed without an answer is counted as failed
-/// only, one that was answered with a failure as both: so what ended is the larger of the two counts at least.
+/// What was counted between two states of a worker's tallies. A try is counted as answered or as failed; one whose
+/// answer broke off after its head as both.
 fn between(then: &TallyState, now: &TallyState, step: Span, cells: &Cells) -> Passive {
     let latency = now.latency.since(&then.latency);
     let (answered, failed) = (latency.count(), now.failed.saturating_sub(then.failed));
-    let samples = answered.max(failed);
+    let samples = answered + failed;
     let quantile = |share| latency.quantile(share).unwrap_or_default();
     Passive {
         rate: answered as f64 / step.as_secs_f64(),
@@ -210,7 +211,7 @@ mod tests {
         cells.tally(0).answer(Span::from_millis(20));
         cells.tally(0).fail();
         let passive = between(&first, &cells.totals(), Span::from_millis(500), &cells);
-        assert_eq!((passive.samples, passive.errors), (2, Share::percent(50)));
+        assert_eq!((passive.samples, passive.errors), (3, Share::of(1, 3)));
         assert!((passive.rate - 4.0).abs() < 1e-9);
     }
 }

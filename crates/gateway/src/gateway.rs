@@ -14,16 +14,20 @@ use arc_swap::ArcSwap;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 
+use crate::access_log::LogStats;
 use crate::config::{GatewayConfig, ListenAddress};
 use crate::front::{Front, FrontError};
 use crate::keeper;
-use crate::listen::Open;
 use crate::listen::change::{Change, ListenError};
 use crate::listen::counters::ListenerStats;
+use crate::listen::crowd::Crowd;
 use crate::listen::hall::{Command, Hall};
 use crate::listen::socket;
+use crate::listen::{Ground, Open};
 use crate::seldom::Seldom;
 use crate::serve::Thread;
+use crate::trace::export::TraceStats;
+use crate::watch::{Ends, Watch, WatchError};
 
 /// What the gateway shares with the rest of the process.
 #[derive(Clone, Debug)]
@@ -40,6 +44,7 @@ pub struct Shared {
 #[derive(Debug)]
 pub struct Gateway {
     shared: Shared,
+    ground: Ground,
     front: Arc<ArcSwap<Front>>,
     threads: Vec<mpsc::UnboundedSender<Command>>,
     listeners: keeper::Listeners,
@@ -52,6 +57,8 @@ pub struct Gateway {
 struct State {
     next_id: u64,
     draining: bool,
+    watch: Watch,
+    ends: Ends,
 }
 
 /// Why a gateway could not start, or a new configuration could not be taken. Nothing has changed then.
@@ -63,6 +70,9 @@ pub enum GatewayError {
     /// Routes and pools do not work together.
     #[error(transparent)]
     Front(#[from] FrontError),
+    /// Requests cannot be watched as configured.
+    #[error(transparent)]
+    Watch(#[from] WatchError),
     /// The number of threads cannot change while it runs.
     #[error("threads: cannot change from {was} to {wanted} while running; restart to apply it")]
     Threads {
@@ -84,6 +94,10 @@ pub enum GatewayError {
 pub struct GatewayStats {
     /// Each listener's.
     pub listeners: Vec<ListenerStats>,
+    /// The access log's; all 0 without one.
+    pub access_log: LogStats,
+    /// The trace export's; all 0 without one.
+    pub tracing: TraceStats,
 }
 
 impl Gateway {
@@ -94,16 +108,21 @@ impl Gateway {
     pub fn start(config: GatewayConfig, shared: Shared) -> Result<Self, GatewayError> {
         let threads = config.threads.max(1);
         let front = Arc::new(ArcSwap::from_pointee(Front::new(0, &config)?));
+        let ground = Ground { threads, crowd: Arc::new(Crowd::measured()) };
+        warn_of_too_many(&config, &ground.crowd);
         let mut state = State::default();
-        let change = Change::prepare(&[], config.listeners, &mut state.next_id, threads)?;
+        let watch = state.watch.changed(&config, &mut state.ends)?;
+        let change = Change::prepare(&[], config.listeners, &mut state.next_id, &ground)?;
         let listeners = keeper::Listeners::default();
         let keeper = keeper::start(Arc::clone(&listeners)).map_err(GatewayError::Thread)?;
         let spawned = (0..threads).map(|seat| spawn(seat, shared.clone(), Arc::clone(&front)));
         let spawned = spawned.collect::<io::Result<Vec<_>>>().map_err(GatewayError::Thread)?;
         let (threads, handles) = spawned.into_iter().unzip();
-        let (state, handles) = (Mutex::new(state), Mutex::new(handles));
-        let gateway = Self { shared, front, threads, listeners, state, handles, _keeper: keeper };
+        let handles = Mutex::new(handles);
+        let state = Mutex::new(state);
+        let gateway = Self { shared, ground, front, threads, listeners, state, handles, _keeper: keeper };
         gateway.make(change);
+        gateway.watch(&mut locked(&gateway.state), watch);
         Ok(gateway)
     }
 
@@ -122,12 +141,22 @@ impl Gateway {
             return Err(GatewayError::Threads { was, wanted });
         }
         let front = Front::new(self.front.load().revision + 1, &config)?;
+        let mut ends = Ends::default();
+        let watch = state.watch.changed(&config, &mut ends)?;
         let known = self.listeners();
-        let change = Change::prepare(&known, config.listeners, &mut state.next_id, wanted)?;
+        let change = Change::prepare(&known, config.listeners, &mut state.next_id, &self.ground)?;
         // From here on nothing can fail.
         self.front.store(Arc::new(front));
         self.make(change);
+        state.ends.take_over(ends);
+        self.watch(&mut state, watch);
         Ok(())
+    }
+
+    fn watch(&self, state: &mut State, watch: Watch) {
+        watch.reopen();
+        self.tell(|| Command::Watch(watch.clone()));
+        state.watch = watch;
     }
 
     fn make(&self, change: Change) {
@@ -148,18 +177,25 @@ impl Gateway {
 
     /// Stops accepting, lets requests under way finish for `grace`, then cuts what is left; returns when all threads
     /// have ended, with the number of connections that were cut. A call during another one hurries that one: the
-    /// earlier end holds, and the call returns at once.
+    /// earlier end holds, and the call returns 0 at once.
     pub fn drain(&self, grace: Span) -> u64 {
         locked(&self.state).draining = true;
         let until = self.shared.clock.now() + grace;
         self.tell(|| Command::End { until });
         let handles = std::mem::take(&mut *locked(&self.handles));
+        if handles.is_empty() {
+            return 0; // Another call waits for the end.
+        }
         for handle in handles {
             if handle.join().is_err() {
                 tracing::error!("a serving thread failed; its connections are closed");
             }
         }
         self.listeners().iter().for_each(|open| socket::forget(&open.bound));
+        let mut state = locked(&self.state);
+        state.watch = Watch::default();
+        std::mem::take(&mut state.ends).wait();
+        drop(state);
         self.stats().listeners.iter().map(|listener| listener.cut).sum()
     }
 
@@ -179,7 +215,8 @@ impl Gateway {
     #[must_use]
     pub fn stats(&self) -> GatewayStats {
         let of = |open: &Arc<Open>| open.counters.stats(open.bound.to_string());
-        GatewayStats { listeners: self.listeners().iter().map(of).collect() }
+        let (access_log, tracing) = locked(&self.state).watch.stats();
+        GatewayStats { listeners: self.listeners().iter().map(of).collect(), access_log, tracing }
     }
 
     fn listeners(&self) -> Vec<Arc<Open>> {
@@ -190,6 +227,17 @@ impl Gateway {
         for thread in &self.threads {
             let _ = thread.send(command());
         }
+    }
+}
+
+fn warn_of_too_many(config: &GatewayConfig, crowd: &Crowd) {
+    let wanted: u64 = config.listeners.iter().map(|listener| u64::from(listener.max_connections)).sum();
+    if wanted > crowd.most() {
+        tracing::warn!(
+            max_connections = wanted,
+            possible = crowd.most(),
+            "the limit of open files allows fewer connections than configured; raise it (`ulimit -n`, LimitNOFILE=)"
+        );
     }
 }
 
@@ -210,7 +258,7 @@ fn spawn(
             Err(cause) => return tracing::error!(%cause, "a serving thread has no runtime and serves nothing"),
         };
         let clock = shared.clock;
-        let thread = Rc::new(Thread { seat, shared, front });
+        let thread = Rc::new(Thread { seat, shared, front, observer: Default::default() });
         runtime.block_on(Rc::new(Hall { thread, clock, turned_away: Seldom::default() }).run(commands));
     };
     let handle = std::thread::Builder::new().name(format!("gateway-{seat}")).spawn(serve)?;

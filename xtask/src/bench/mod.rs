@@ -3,6 +3,7 @@
 //! Arms alternate within a round, so that a busy moment of the machine falls on all of them; each figure is the median
 //! of the rounds and stands with its range. It exits 0 when it measured, whether or not goals are met.
 
+mod pick;
 mod proxy;
 mod reload;
 mod rows;
@@ -44,7 +45,7 @@ pub(crate) fn bench(words: &[&str]) -> Result<()> {
         "proxy" => proxy::run(&extent),
         "skew" => skew::run(&extent),
         "reload" => reload::run(&extent),
-        "pick" => run(&["cargo", "bench", "--package", "ambidex-core"]),
+        "pick" => pick::run(&extent),
         other => bail!("there is no bench `{other}`\n{USAGE}"),
     }
 }

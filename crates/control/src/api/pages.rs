@@ -104,9 +104,10 @@ fn panel(pool: &Pool, now: Mono, gateway: &dyn GatewayFacts) -> PoolPanel {
         rule: pool.config.weights.policy.to_string(),
         learned_share: view.map_or(Share::NONE, |view| view.learned_share),
         frozen: pool.planner.is_frozen(),
-        workers: workers.iter().take(ROWS).map(row).collect(),
-        more_workers: workers.len().saturating_sub(ROWS),
+        workers: workers.iter().map(row).collect(),
+        more_workers: 0,
     }
+    .bounded()
 }
 
 fn worker_row(
@@ -181,5 +182,3 @@ fn written(policy: &ambidex_core::balance::PickPolicy) -> String {
 
 /// Decisions on the page.
 const LINES: usize = 100;
-/// Workers of one pool on the page.
-const ROWS: usize = 200;

@@ -207,3 +207,31 @@ fn metrics_are_open_metrics_and_every_family_is_typed() {
         assert!(page.contains(wanted), "{wanted} is not in\n{page}");
     }
 }
+
+#[test]
+fn workers_beyond_the_cap_share_one_label() {
+    let workers: Vec<String> = (0..350).map(|i| format!("\"http://10.1.{}.{}:1\"", i / 250, i % 250 + 1)).collect();
+    let process = process(vec![pool("big", &format!("[{}]", workers.join(",")))], Arc::new(NoJournal));
+    let last = process.view.load().pools()[0].workers[349].clone();
+    last.cells.tally(0).start();
+    process.view.load().pools()[0].workers[310].cells.tally(1).start();
+    let (_, page) = ask(process.coordinator.admin_address().expect("listens"), "GET", "/metrics", "", "");
+    assert!(page.contains(r#"ambidex_worker_requests_total{pool="big",worker="other"} 2"#));
+    assert_eq!(page.matches("ambidex_worker_requests_total{").count(), 301);
+}
+
+#[test]
+fn an_event_stream_draws_the_pools_each_second() {
+    let (_process, address, _) = started();
+    let mut stream = TcpStream::connect(address).expect("listens");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket");
+    let request = format!("GET /api/v1/events HTTP/1.1\r\nhost: {address}\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("takes it");
+    let (mut text, mut buffer) = (String::new(), [0_u8; 4096]);
+    while text.matches("event: pools").count() < 2 {
+        let length = stream.read(&mut buffer).expect("goes on");
+        assert!(length > 0, "ended: {text}");
+        text.push_str(&String::from_utf8_lossy(&buffer[..length]));
+    }
+    assert!(text.contains(r#""name":"<img onerror=x>""#), "{text}");
+}

@@ -84,7 +84,7 @@ pub enum MemberError {
         bytes: usize,
     },
     /// Two workers of one name.
-    #[error("two workers are called `{0}`: names are identities within a pool")]
+    #[error("two workers or sources are called `{0}`: names are identities within a pool")]
     Twice(String),
     /// `name:` for a source of many.
     #[error("`{0}` stands for many workers, which cannot share one name: drop `name`")]
@@ -120,10 +120,12 @@ impl TryFrom<Vec<Source>> for PoolMembers {
         }
         let mut names = HashSet::new();
         for source in &sources {
-            if let Source::Worker(member) = source
-                && !names.insert(member.identity().clone())
-            {
-                return Err(MemberError::Twice(member.identity().to_string()));
+            let name = match source {
+                Source::Worker(member) => member.identity().to_string(),
+                Source::Dns(_) | Source::File(_) | Source::DnsSrv(_) => RawMember::from(source).url,
+            };
+            if !names.insert(name.clone()) {
+                return Err(MemberError::Twice(name));
             }
         }
         Ok(Self(sources))
@@ -304,6 +306,7 @@ mod tests {
         for (json, reason) in [
             ("[]", "at least one"),
             (r#"["http://a:1","http://a:1/"]"#, "two workers"),
+            (r#"["dns:http://a:1",{"url":"dns:http://a:1","zone":"b"}]"#, "or sources"),
             (r#"[{"url":"http://a:1","weight":0}]"#, "drain it"),
             (r#"[{"url":"http://a:1","weight":-1}]"#, "weight -1"),
             (r#"[{"url":"http://a:1","limit":0}]"#, "at least one request"),

@@ -1,6 +1,8 @@
 use std::time::{Duration, Instant};
 
+use ambidex_core::balance::PickPolicy;
 use ambidex_core::plan::Source;
+use ambidex_core::share::Share;
 use ambidex_core::signal::Report;
 use ambidex_core::time::Span;
 use ambidex_core::worker::Standing;
@@ -9,6 +11,7 @@ use super::*;
 use crate::facts::Nothing;
 use crate::journal::NoJournal;
 use crate::journal::tests::Failing;
+use crate::orders::Order;
 
 pub(crate) struct Process {
     pub(crate) coordinator: Coordinator,
@@ -139,6 +142,29 @@ fn a_removed_worker_drains_and_then_leaves_the_view() {
     assert_eq!(process.worker("b").standing, Standing::Draining);
     leaving.cells.load.end();
     process.until("b is gone", |view| view.pools()[0].workers.len() == 1);
+}
+
+#[test]
+fn a_pin_holds_in_observe_only_mode_too() {
+    let mut watched = pool("api", TWO);
+    watched.weights = serde_json::from_str(r#"{"mode":"observe","tick":"100ms"}"#).expect("weights");
+    let process = process(vec![watched], Arc::new(NoJournal));
+    process.until("the first tick", |_| process.room().news.newest() >= 4);
+    process.room().order(process.clock.now(), "api", "b", Order::Pin(0.5)).expect("obeyed");
+    let view = process.view.load();
+    let pool = &view.pools()[0];
+    assert_eq!((pool.learned_share, pool.fixed.at(1) / pool.fixed.at(0)), (Share::NONE, 0.5));
+}
+
+#[test]
+fn workers_that_report_are_picked_by_their_reports() {
+    let process = process(vec![pool("api", TWO)], Arc::new(NoJournal));
+    assert_eq!(process.view.load().pools()[0].pick, PickPolicy::PeakEwma);
+    process.until("prequal picks", |view| {
+        process.serve("a", 10, 0.2);
+        process.serve("b", 10, 0.2);
+        view.pools()[0].pick == PickPolicy::Prequal
+    });
 }
 
 #[test]

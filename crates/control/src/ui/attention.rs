@@ -42,10 +42,30 @@ pub(super) struct Fact {
     pub(super) clause: String,
 }
 
+/// The latencies that a worker is compared with: sorted once for a pool, whatever its size.
+#[derive(Clone, Debug)]
+pub(super) struct Peers(Vec<Span>);
+
+impl Peers {
+    pub(super) fn of(pool: &PoolPanel) -> Self {
+        let mut all: Vec<Span> = pool.workers.iter().filter_map(|worker| worker.p99).collect();
+        all.sort_unstable();
+        Self(all)
+    }
+
+    /// The (lower) median of all but the one worker whose own this is.
+    fn median_without(&self, own: Span) -> Option<Span> {
+        let at = self.0.binary_search(&own).ok()?;
+        let middle = self.0.len().checked_sub(2)? / 2;
+        self.0.get(if middle < at { middle } else { middle + 1 }).copied()
+    }
+}
+
 /// How many workers there are of which something is not well.
 pub(super) fn worries(page: &Page) -> usize {
     let worried = |pool: &PoolPanel| {
-        let facts = pool.workers.iter().map(|worker| facts(pool, worker));
+        let peers = Peers::of(pool);
+        let facts = pool.workers.iter().map(|worker| facts(&peers, worker));
         facts.filter(|facts| facts.iter().any(|fact| fact.level > Level::Note)).count()
     };
     page.pools.iter().map(worried).sum()
@@ -86,8 +106,9 @@ fn all_well(workers: usize) -> String {
 
 fn pool_items(pool: &PoolPanel) -> Vec<(Level, Markup)> {
     let mut items = Vec::new();
+    let peers = Peers::of(pool);
     for worker in &pool.workers {
-        let facts = facts(pool, worker);
+        let facts = facts(&peers, worker);
         let Some(level) = facts.iter().map(|fact| fact.level).max() else { continue };
         let clauses: Vec<&str> = facts.iter().map(|fact| fact.clause.as_str()).collect();
         items.push((
@@ -126,9 +147,9 @@ fn answer(pool: &PoolPanel, worker: &WorkerRow) -> String {
 }
 
 /// What is to be said of a worker, worst first.
-pub(super) fn facts(pool: &PoolPanel, worker: &WorkerRow) -> Vec<Fact> {
+pub(super) fn facts(peers: &Peers, worker: &WorkerRow) -> Vec<Fact> {
     let mut facts: Vec<Fact> =
-        [breaker(worker), silence(worker), failures(worker), fullness(worker), slowness(pool, worker)]
+        [breaker(worker), silence(worker), failures(worker), fullness(worker), slowness(peers, worker)]
             .into_iter()
             .flatten()
             .collect();
@@ -188,12 +209,9 @@ fn fullness(worker: &WorkerRow) -> Option<Fact> {
     Some(Fact { level: Level::Warning, word: "overloaded", clause })
 }
 
-fn slowness(pool: &PoolPanel, worker: &WorkerRow) -> Option<Fact> {
+fn slowness(peers: &Peers, worker: &WorkerRow) -> Option<Fact> {
     let own = worker.p99.filter(|_| worker.samples >= ENOUGH)?;
-    let others = pool.workers.iter().filter(|other| !std::ptr::eq(*other, worker));
-    let mut others: Vec<Span> = others.filter_map(|other| other.p99).collect();
-    others.sort_unstable();
-    let median = *others.get(others.len().checked_sub(1)? / 2)?;
+    let median = peers.median_without(own)?;
     if own < median.times(SLOWER) || own < median + SLOWER_AT_LEAST {
         return None;
     }

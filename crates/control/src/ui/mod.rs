@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! view types ([`Page`]) --> page(): whole document          GET /
-//!                      \--> live(): its changing part       event `page` of GET /ui/events, once a second
+//!                      \--> live(): what changes of it      events `page` and `part` of GET /ui/events, once a second
 //! [`Charts`] --> JSON                                       event `points` of GET /ui/events, and GET /ui/series
 //! asset(name): script, style, icon                          GET /ui/NAME
 //! ```
@@ -70,20 +70,39 @@ pub fn page(page: &Page) -> Markup {
 /// The part of the document that changes: everything in its `main`.
 #[must_use]
 pub fn live(page: &Page) -> Markup {
+    html! { @for part in parts(page) { (part.html) } }
+}
+
+/// A section of the page that is renewed by itself.
+#[derive(Clone, Debug)]
+struct Part {
+    /// The id of its element.
+    id: String,
+    html: Markup,
+}
+
+/// The sections, in their order.
+fn parts(page: &Page) -> Vec<Part> {
+    let mut parts = vec![Part { id: "attention".to_owned(), html: attention::section(page) }];
+    parts.extend(page.pools.iter().map(|pool| {
+        let id = text::anchor("pool", &pool.name);
+        Part { html: pool_section(pool, &id), id }
+    }));
+    parts.push(Part { id: "decisions".to_owned(), html: decisions::section(page) });
+    parts
+}
+
+fn pool_section(pool: &PoolPanel, id: &str) -> Markup {
     html! {
-        (attention::section(page))
-        @for pool in &page.pools {
-            section .pool id=(text::anchor("pool", &pool.name)) {
-                (workers::heading(pool))
-                (workers::table(pool))
-                div .charts data-pool=(pool.name) data-keep hidden {
-                    div .chart-keys {}
-                    figure { figcaption { "Weight, in fair shares" } div .weights {} }
-                    figure { figcaption { "Latency, 99th percentile, ms" } div .latencies {} }
-                }
+        section .pool id=(id) {
+            (workers::heading(pool))
+            (workers::table(pool))
+            div .charts data-pool=(pool.name) data-keep hidden {
+                div .chart-keys {}
+                figure { figcaption { "Weight, in fair shares" } div .weights {} }
+                figure { figcaption { "Latency, 99th percentile, ms" } div .latencies {} }
             }
         }
-        (decisions::section(page))
     }
 }
 

@@ -1,8 +1,12 @@
 //! The dashboard over HTTP: the page, its files, its stream and its series.
 //!
-//! `GET /` the document, `/ui/events` the stream that keeps it up to date (event `page`: HTML of its `main`, event
-//! `points`: JSON of [`Charts`] since the last one), `/ui/series` all points, `/ui/NAME` files.
+//! `GET /` the document, `/ui/events` the stream that keeps it up to date, `/ui/series` all points, `/ui/NAME` files.
+//!
+//! Events of the stream: `page`, HTML of the whole `main`, at first and when sections come or go; then each second a
+//! `part`, HTML of one section, for those that changed (the first always does: it holds the time); and `points`, JSON
+//! of [`Charts`] since the last one.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,7 +23,7 @@ use futures_core::Stream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Interval, MissedTickBehavior};
 
-use super::{CONTENT_SECURITY_POLICY, Charts, Page, asset};
+use super::{CONTENT_SECURITY_POLICY, Charts, Page, Part, asset};
 
 /// Where the page's content comes from.
 pub trait PageSource: Send + Sync + 'static {
@@ -56,15 +60,18 @@ fn events(source: Arc<dyn PageSource>, viewers: Arc<Semaphore>) -> Response {
     };
     let mut beat = tokio::time::interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let events = Events { source, beat, points_due: false, newest: 0, _place: place };
+    let events = Events { source, beat, due: VecDeque::new(), shown: Vec::new(), newest: 0, _place: place };
     Sse::new(events).keep_alive(KeepAlive::default()).into_response()
 }
 
-/// One viewer's stream: each second the page, then the points that are new.
+/// One viewer's stream.
 struct Events {
     source: Arc<dyn PageSource>,
     beat: Interval,
-    points_due: bool,
+    /// Events of this second that were not sent yet.
+    due: VecDeque<Event>,
+    /// What the viewer sees: sections by id.
+    shown: Vec<(String, String)>,
     /// The second of the newest point sent; 0 before the first: then all are sent, and the script starts from them.
     newest: u64,
     _place: OwnedSemaphorePermit,
@@ -74,17 +81,32 @@ impl Stream for Events {
     type Item = Result<Event, Infallible>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if !std::mem::take(&mut self.points_due) {
+        loop {
+            if let Some(event) = self.due.pop_front() {
+                return Poll::Ready(Some(Ok(event)));
+            }
             ready!(self.beat.poll_tick(context));
-            self.points_due = true;
-            // A carriage return ends a field of the stream; in HTML it is white space like any other.
-            let html = super::live(&self.source.page()).into_string().replace('\r', " ");
-            return Poll::Ready(Some(Ok(Event::default().event("page").data(html))));
+            self.renew();
         }
+    }
+}
+
+impl Events {
+    fn renew(&mut self) {
+        // A carriage return ends a field of the stream; in HTML it is white space like any other.
+        let part = |part: Part| (part.id, part.html.into_string().replace('\r', " "));
+        let parts: Vec<_> = super::parts(&self.source.page()).into_iter().map(part).collect();
+        if parts.iter().map(|(id, _)| id).eq(self.shown.iter().map(|(id, _)| id)) {
+            let changed = parts.iter().zip(&self.shown).filter(|(new, old)| new != old);
+            self.due.extend(changed.map(|((_, html), _)| Event::default().event("part").data(html)));
+        } else {
+            let all: String = parts.iter().map(|(_, html)| html.as_str()).collect();
+            self.due.push_back(Event::default().event("page").data(all));
+        }
+        self.shown = parts;
         let charts = self.source.charts(self.newest);
-        let newest = charts.pools.iter().filter_map(|pool| pool.seconds.last()).max();
-        self.newest = newest.copied().unwrap_or(self.newest);
-        Poll::Ready(Some(Ok(Event::default().event("points").json_data(charts).unwrap_or_default())))
+        self.newest = charts.pools.iter().filter_map(|pool| pool.seconds.last()).max().copied().unwrap_or(self.newest);
+        self.due.extend(Event::default().event("points").json_data(charts).ok());
     }
 }
 

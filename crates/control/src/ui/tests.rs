@@ -136,6 +136,15 @@ fn every_file_that_the_page_loads_is_there() {
 }
 
 #[test]
+fn a_large_pool_shows_those_that_need_attention() {
+    let full = WorkerRow { in_flight: 32, ..worker("last", 50) };
+    let workers = (0..500).map(|at| worker(&format!("w{at}"), 40)).chain([full]).collect();
+    let shown = pool(workers).pools.remove(0).bounded();
+    assert_eq!((shown.workers.len(), shown.more_workers), (200, 301));
+    assert_eq!(shown.workers[0].name, "last");
+}
+
+#[test]
 fn two_names_never_share_an_anchor() {
     assert_ne!(text::anchor("worker", "a_62_"), text::anchor("worker", "ab"));
     assert_ne!(text::anchor("worker", "a b"), text::anchor("worker", "a-b"));

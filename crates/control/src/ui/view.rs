@@ -6,6 +6,8 @@ use ambidex_core::share::Share;
 use ambidex_core::time::Span;
 use ambidex_core::worker::Standing;
 
+use super::attention::{Peers, facts};
+
 /// Everything on the page.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
@@ -39,6 +41,26 @@ pub struct PoolPanel {
     /// How many more workers there are than shown.
     pub more_workers: usize,
 }
+
+impl PoolPanel {
+    /// The panel with at most 200 rows: those that need attention first, then in their order.
+    #[must_use]
+    pub fn bounded(mut self) -> Self {
+        if self.workers.len() > MOST_ROWS {
+            let peers = Peers::of(&self);
+            let worried: Vec<bool> = self.workers.iter().map(|worker| !facts(&peers, worker).is_empty()).collect();
+            let mut rows: Vec<_> = self.workers.into_iter().zip(worried).collect();
+            rows.sort_by_key(|(_, worried)| !worried);
+            self.more_workers += rows.len() - MOST_ROWS;
+            rows.truncate(MOST_ROWS);
+            self.workers = rows.into_iter().map(|(worker, _)| worker).collect();
+        }
+        self
+    }
+}
+
+/// Rows that a pool's table shows. Source: ours; a page of more is not read but searched, for which there is the API.
+const MOST_ROWS: usize = 200;
 
 /// One worker.
 #[derive(Clone, Debug, Default)]

@@ -5,7 +5,7 @@ use ambidex_core::share::Share;
 use ambidex_core::time::Span;
 use maud::{Markup, html};
 
-use super::attention::{self, Level};
+use super::attention::{self, Level, Peers};
 use super::text;
 use super::view::{PoolPanel, SignalAge, WorkerRow};
 
@@ -41,6 +41,7 @@ fn applied(share: Share) -> String {
 pub(super) fn table(pool: &PoolPanel) -> Markup {
     let serving = pool.workers.len() + pool.more_workers;
     let fair = 1.0 / serving.max(1) as f64;
+    let peers = Peers::of(pool);
     let shares = pool.workers.iter().filter_map(|worker| worker.share).map(Share::get);
     let widest = shares.fold(2.0 * fair, f64::max).min(1.0);
     html! {
@@ -59,7 +60,7 @@ pub(super) fn table(pool: &PoolPanel) -> Markup {
                 }
             }
             tbody {
-                @for worker in &pool.workers { (row(pool, worker, fair, widest)) }
+                @for worker in &pool.workers { (row(pool, worker, &peers, fair, widest)) }
             }
         }
         @if pool.more_workers > 0 {
@@ -68,8 +69,8 @@ pub(super) fn table(pool: &PoolPanel) -> Markup {
     }
 }
 
-fn row(pool: &PoolPanel, worker: &WorkerRow, fair: f64, widest: f64) -> Markup {
-    let facts = attention::facts(pool, worker);
+fn row(pool: &PoolPanel, worker: &WorkerRow, peers: &Peers, fair: f64, widest: f64) -> Markup {
+    let facts = attention::facts(peers, worker);
     let level = facts.iter().map(|fact| fact.level).max();
     let worried = |word: &str| facts.iter().any(|fact| fact.word == word && fact.level > Level::Note);
     html! {

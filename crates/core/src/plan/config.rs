@@ -64,6 +64,7 @@ impl PlanConfig {
         let second = Span::from_secs;
         span("tick", *tick, Span::from_millis(100), second(10), "0.1 s to 10 s [R-W9]")?;
         span("time_constant", *time_constant, Span::from_millis(100), second(600), "0.1 s to 10 min")?;
+        span("polled_window", settings.polled_window, Span::ZERO, second(60), "at most 60 s")?;
         share("alpha", *alpha, 0.02, 1.0, "2 % to 100 %")?;
         share("deadband", *deadband, 0.0, 0.25, "0 % to 25 %")?;
         number("slew.down", slew.down, 0.05, 1.0, "a factor from 0.05 to 1")?;

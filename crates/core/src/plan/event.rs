@@ -42,6 +42,16 @@ pub enum PlanInput {
     },
 }
 
+impl PlanInput {
+    /// When it came.
+    #[must_use]
+    pub fn at(&self) -> Mono {
+        match self {
+            Self::Tick { at, .. } | Self::Command { at, .. } | Self::Config { at, .. } => *at,
+        }
+    }
+}
+
 /// What an operator may tell a pool's planner. Draining is a [`Standing`](crate::worker::Standing), which comes with
 /// the tick.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -15,6 +15,7 @@ use super::guards::oscillation::Swing;
 use super::guards::silence::Silence;
 use super::guards::slow_start::SlowStart;
 use super::guards::{deadband, slew};
+use super::rates::Rates;
 use super::seen::Seen;
 use super::terms::Terms;
 use crate::decision::{Guarded, Reason};
@@ -30,6 +31,7 @@ pub(super) struct Member {
     pub(super) was: Terms,
     /// Its movement is not over: `was` stands still until it is.
     pub(super) moving: bool,
+    pub(super) rates: Rates,
     pub(super) errors: Errors,
     pub(super) hysteresis: Hysteresis,
     pub(super) slow_start: SlowStart,
@@ -81,6 +83,7 @@ impl Member {
             terms: Terms::default(),
             was: Terms::default(),
             moving: false,
+            rates: Rates::default(),
             errors: Errors::default(),
             hysteresis: Hysteresis::default(),
             slow_start,

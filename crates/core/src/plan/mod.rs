@@ -17,6 +17,7 @@ mod member;
 mod observe;
 mod planner;
 mod publish;
+mod rates;
 mod replay;
 mod rules;
 mod seen;
@@ -32,7 +33,7 @@ pub use config::{
     Hysteresis, Mode, Oscillation, PlanConfig, PlanConfigError, Reference, Settings, Silence, Slew, SlowStart, Window,
 };
 pub use event::{Command, Happening, PlanInput, PoolEvent};
-pub use planner::Planner;
+pub use planner::{Look, Planner};
 pub use replay::{Difference, Replayed, replay};
 pub use seen::{Heard, Passive, Seen, Source};
 pub use terms::{Gauge, Terms};

@@ -6,6 +6,7 @@ use super::event::Happening;
 use super::guards::silence;
 use super::member::Member;
 use super::planner::Planner;
+use super::terms::{Intake, sound};
 use crate::time::{Mono, Span};
 
 impl Planner {
@@ -22,7 +23,10 @@ impl Planner {
                 member.silence.take(now, step, &member.seen, weight, well, &config.silence);
             }
             let fresh = member.silence.is_heard() && silence::missed(&member.seen) < config.silence.missed;
-            member.terms.take(&member.seen, fresh, step, config, self.damping.stretch());
+            let rate = member.seen.passive.map_or(0.0, |own| sound(own.rate));
+            member.rates.take(step, rate, config.polled_window);
+            let intake = Intake { fresh, step, windowed: member.rates.mean(), stretch: self.damping.stretch() };
+            member.terms.take(&member.seen, &intake, config);
             member.terms.errors = member.errors.take(&member.seen, fresh, step);
             let refused = core::mem::replace(&mut member.refuses, member.seen.refuses(config.silence.backoff));
             let said = member.seen.report.and_then(|heard| heard.report.accepting);

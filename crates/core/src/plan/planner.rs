@@ -22,8 +22,9 @@ use super::guards::smoothing;
 use super::member::{Member, Tuning};
 use super::rules::{self, Opinion};
 use super::seen::Seen;
+use super::terms::Terms;
 use super::{Rule, Slew};
-use crate::decision::Decision;
+use crate::decision::{Decision, Reason};
 use crate::time::{Mono, Span};
 use crate::worker::{PoolId, WorkerId};
 
@@ -48,6 +49,23 @@ pub struct Planner {
     pub(super) nobody: bool,
     #[serde(skip)]
     pub(super) events: Vec<PoolEvent>,
+}
+
+/// One worker's weight now, and what it rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Look {
+    /// Which worker.
+    pub worker: WorkerId,
+    /// The weight in force, in fair shares.
+    pub weight: f64,
+    /// What the rule alone says.
+    pub raw: f64,
+    /// The reason of its newest decision.
+    pub reason: Option<Reason>,
+    /// What an operator fixed it at.
+    pub pin: Option<f64>,
+    /// What the rule reads.
+    pub terms: Terms,
 }
 
 impl Planner {
@@ -145,6 +163,18 @@ impl Planner {
     /// percent.
     pub fn weights(&self) -> impl Iterator<Item = (WorkerId, f64)> + '_ {
         self.members.iter().map(|member| (member.id, member.published.unwrap_or(0.0)))
+    }
+
+    /// All that is known of each worker now, by worker id: for a table of the pool.
+    pub fn looks(&self) -> impl Iterator<Item = Look> + '_ {
+        self.members.iter().map(|member| Look {
+            worker: member.id,
+            weight: member.published.unwrap_or(0.0),
+            raw: member.raw,
+            reason: member.told.map(|told| told.reason),
+            pin: member.pin,
+            terms: member.terms,
+        })
     }
 
     /// The settings in force.

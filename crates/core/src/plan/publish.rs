@@ -126,7 +126,8 @@ impl Planner {
             // Nobody is capped for the sake of others that are not well.
             let others_well = well > usize::from(draft.whole);
             let share_most = if others_well { largest } else { f64::INFINITY };
-            let capacity = member.terms.capacity.filter(|_| fair_load > 0.0);
+            // A pool that carries more than its estimates say it can refutes them.
+            let capacity = member.terms.capacity.filter(|_| fair_load > 0.0 && utilization <= 1.0);
             let capacity_most = capacity.map_or(f64::INFINITY, |most| most * cap_now / fair_load);
             let least = if draft.whole { self.config.floor.get().min(share_most) } else { 0.0 };
             draft.lifted = capacity_most.min(draft.most).max(least);

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::config::{Settings, Window};
-use super::seen::Seen;
+use super::seen::{Seen, Source};
 use crate::time::Span;
 
 /// One worker's signals as the rules see them. The decision record prints them.
@@ -52,10 +52,23 @@ pub enum Gauge {
     Processor,
 }
 
+/// How one tick's signals are taken in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Intake {
+    /// Whether the report may still be used.
+    pub(super) fresh: bool,
+    /// The length of the tick.
+    pub(super) step: Span,
+    /// Our own mean rate over the window that polled figures are means over.
+    pub(super) windowed: Option<f64>,
+    /// Multiplies the time constant: the oscillation guard's answer.
+    pub(super) stretch: f64,
+}
+
 impl Terms {
-    /// Takes one tick's signals in. `fresh` says whether the report may still be used; `stretch` multiplies the time
-    /// constant (the oscillation guard's answer).
-    pub(super) fn take(&mut self, seen: &Seen, fresh: bool, step: Span, settings: &Settings, stretch: f64) {
+    /// Takes one tick's signals in.
+    pub(super) fn take(&mut self, seen: &Seen, intake: &Intake, settings: &Settings) {
+        let Intake { fresh, step, windowed, stretch } = *intake;
         let report = seen.report.filter(|_| fresh).map(|heard| heard.report).unwrap_or_default();
         let passive = seen.passive.filter(|passive| passive.samples > 0 || passive.in_flight > 0);
         let limit = seen.declared_limit.or(report.limit).filter(|limit| *limit > 0).map(f64::from);
@@ -79,21 +92,29 @@ impl Terms {
         let gauged = gauge(report.utilization, slots, limit, report.cpu);
         // Rate and utilization are averaged alike and only together: their quotient is what counts, and a rate that
         // fades beside a utilization that stands still would be a capacity that falls.
-        let (Some(rate), Some((gauge, utilization))) = (rate, gauged) else {
+        let (Some(mut rate), Some((gauge, utilization))) = (rate, gauged) else {
             if let Some(rate) = rate.filter(|_| self.gauge.is_none()) {
                 self.rate = Some(rate);
             }
             return;
         };
+        let polled = seen.report.filter(|heard| heard.source == Source::Poll && gauge != Gauge::Slots);
+        if let Some(heard) = polled {
+            // A polled figure is a mean over a window that ended when it came: it belongs to the mean rate of then.
+            if heard.age >= step && self.gauge == Some(gauge) {
+                return;
+            }
+            rate = windowed.filter(|_| self.measured).unwrap_or(rate);
+        }
         if rate <= 0.0 {
             return;
         }
         let keep = match settings.window {
             Window::Time => {
                 let least = settings.time_constant.as_secs_f64();
-                // A utilization that comes every five seconds must not be set against the rate of the last two.
-                let period = seen.report.map_or(0.0, |heard| heard.period.as_secs_f64());
-                let wanted = (ENOUGH_FOR_RATE / rate).max(period).min(least * MOST_STRETCH_FOR_RATE).max(least);
+                let wanted = (ENOUGH_FOR_RATE / rate).min(least * MOST_STRETCH_FOR_RATE).max(least);
+                // Polled figures are means already and come one a period, not one a tick.
+                let step = polled.map_or(step, |heard| heard.period.max(step));
                 libm::exp(-step.as_secs_f64() / (wanted * stretch))
             }
             Window::Reports(count) => {
@@ -125,7 +146,7 @@ fn mix(old: Option<f64>, new: f64, keep: f64) -> f64 {
 }
 
 /// A value that arithmetic can stand: not negative, finite, not beyond anything real.
-fn sound(value: f64) -> f64 {
+pub(super) fn sound(value: f64) -> f64 {
     if value.is_finite() { value.clamp(0.0, MOST_VALUE) } else { 0.0 }
 }
 
@@ -133,7 +154,7 @@ fn sound(value: f64) -> f64 {
 const ENOUGH_FOR_P99: u64 = 100;
 /// Requests that a rate should be averaged over; source: ours, an error of about a fifth.
 const ENOUGH_FOR_RATE: f64 = 20.0;
-/// How many time constants the window may grow to, for low rates and long periods: 10 s at the default; source: R-S9.
+/// How many time constants the window may grow to, at low rates: 10 s at the default; source: R-S9.
 const MOST_STRETCH_FOR_RATE: f64 = 5.0;
 /// Over 1 a queue grows, and by how much says more of the queue than of the worker; a little is kept, so that an
 /// overloaded worker is given less than it serves and its queue drains. Source: closed-loop tests.
@@ -154,8 +175,12 @@ mod tests {
 
     fn after_one(seen: &Seen) -> Terms {
         let mut terms = Terms::default();
-        terms.take(seen, true, Span::from_secs(1), &Settings::default(), 1.0);
+        terms.take(seen, &intake(), &Settings::default());
         terms
+    }
+
+    fn intake() -> Intake {
+        Intake { fresh: true, step: Span::from_secs(1), windowed: None, stretch: 1.0 }
     }
 
     #[test]
@@ -193,7 +218,7 @@ mod tests {
         let report = Report { utilization: Some(0.5), ..Report::default() };
         let mut terms = after_one(&seen(report, Some(own)));
         let before = terms;
-        terms.take(&seen(report, None), true, Span::from_secs(1), &Settings::default(), 1.0);
+        terms.take(&seen(report, None), &intake(), &Settings::default());
         assert_eq!(terms, before);
     }
 
@@ -202,19 +227,12 @@ mod tests {
         let settings = Settings { window: Window::Reports(5), ..Settings::default() };
         let own = Passive { rate: 50.0, samples: 50, mean: Span::from_millis(20), ..Passive::default() };
         let mut terms = Terms::default();
-        let step = Span::from_secs(1);
-        terms.take(
-            &seen(Report { utilization: Some(0.5), ..Report::default() }, Some(own)),
-            true,
-            step,
-            &settings,
-            1.0,
-        );
+        terms.take(&seen(Report { utilization: Some(0.5), ..Report::default() }, Some(own)), &intake(), &settings);
         let mut late = seen(Report { utilization: Some(1.0), ..Report::default() }, Some(own));
-        terms.take(&late, true, step, &settings, 1.0);
+        terms.take(&late, &intake(), &settings);
         let once = terms.utilization;
         late.report = late.report.map(|heard| Heard { age: Span::from_millis(1_100), ..heard });
-        terms.take(&late, true, step, &settings, 1.0);
+        terms.take(&late, &intake(), &settings);
         assert_eq!(terms.utilization, once);
         assert!(once.is_some_and(|value| (value - (0.5 + 0.5 / 3.0)).abs() < 1e-9), "{once:?}");
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::socket::{self, BindError, Bound};
-use super::{Open, Settings};
+use super::{Ground, Open, Settings};
 use crate::config::{ListenAddress, Listener};
 use crate::tls::TlsError;
 
@@ -59,7 +59,7 @@ impl Change {
         known: &[Arc<Open>],
         wanted: Vec<Listener>,
         next_id: &mut u64,
-        threads: usize,
+        ground: &Ground,
     ) -> Result<Self, ListenError> {
         let mut change = Self::default();
         for listener in wanted {
@@ -74,7 +74,7 @@ impl Change {
             change.parts.push(match old {
                 Some(open) => Part::Kept(Arc::clone(open), Arc::new(settings)),
                 None => {
-                    let (open, sockets) = Open::new(*next_id, settings, threads)?;
+                    let (open, sockets) = Open::new(*next_id, settings, ground)?;
                     *next_id += 1;
                     Part::New(open, sockets)
                 }

@@ -99,7 +99,9 @@ impl DoorTask {
     fn admit(&mut self, socket: Socket) {
         let settings = self.open.settings.load_full();
         let counters = &self.open.counters;
-        if counters.open.fetch_add(1, Relaxed) >= u64::from(settings.listener.max_connections) {
+        if counters.open.fetch_add(1, Relaxed) >= u64::from(settings.listener.max_connections)
+            || !self.open.crowd.enter()
+        {
             counters.open.fetch_sub(1, Relaxed);
             counters.full.fetch_add(1, Relaxed);
             return self.refuse(socket, settings.tls.is_some());
@@ -187,6 +189,7 @@ struct Guest(Arc<Open>);
 impl Drop for Guest {
     fn drop(&mut self) {
         self.0.counters.open.fetch_sub(1, Relaxed);
+        self.0.crowd.leave();
     }
 }
 

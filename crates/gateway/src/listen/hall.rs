@@ -15,6 +15,7 @@ use super::socket::Bound;
 use super::{Door, Open};
 use crate::seldom::Seldom;
 use crate::serve::Thread;
+use crate::watch::Watch;
 
 /// What a thread's doors share.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub(crate) enum Command {
     Open(Arc<Open>, Bound),
     /// Stop accepting connections of this listener; those it has may finish until then.
     Close { id: u64, until: Mono },
+    /// Tell these of finished requests.
+    Watch(Watch),
     /// Close all listeners and end. Said again with an earlier time, the earlier one holds.
     End { until: Mono },
 }
@@ -55,6 +58,7 @@ impl Hall {
                         tokio::task::spawn_local(Rc::clone(&self).see_off(door, until));
                     }
                 }
+                Command::Watch(watch) => self.thread.watch(watch.observer()),
                 Command::End { until } => return self.end(doors.into_values().collect(), until, commands).await,
             }
         }

@@ -11,6 +11,7 @@ mod arrival;
 pub(crate) mod bell;
 pub(crate) mod change;
 pub(crate) mod counters;
+pub(crate) mod crowd;
 mod door;
 mod frames;
 pub(crate) mod hall;
@@ -25,6 +26,7 @@ use arc_swap::ArcSwap;
 pub(crate) use self::door::Door;
 
 use self::counters::Counters;
+use self::crowd::Crowd;
 use self::socket::{BindError, Bound};
 use crate::config::{ListenAddress, Listener};
 use crate::tls::{Tls, TlsError};
@@ -48,6 +50,15 @@ impl Settings {
     }
 }
 
+/// What all listeners of a process stand on.
+#[derive(Debug)]
+pub(crate) struct Ground {
+    /// How many threads serve; each gets a socket of every listener.
+    pub(crate) threads: usize,
+    /// All client connections.
+    pub(crate) crowd: Arc<Crowd>,
+}
+
 /// An open listener.
 #[derive(Debug)]
 pub(crate) struct Open {
@@ -61,14 +72,26 @@ pub(crate) struct Open {
     pub(crate) settings: ArcSwap<Settings>,
     /// What happened.
     pub(crate) counters: Counters,
+    /// All client connections of the process.
+    pub(crate) crowd: Arc<Crowd>,
 }
 
 impl Open {
     /// Opens a listener: itself, and a socket for each thread.
-    pub(crate) fn new(id: u64, settings: Settings, threads: usize) -> Result<(Arc<Self>, Vec<Bound>), BindError> {
+    pub(crate) fn new(id: u64, settings: Settings, ground: &Ground) -> Result<(Arc<Self>, Vec<Bound>), BindError> {
         let configured = settings.listener.address().clone();
-        let (sockets, bound) = socket::open(&settings.listener, threads)?;
+        let (sockets, bound) = socket::open(&settings.listener, ground.threads)?;
         let settings = ArcSwap::from_pointee(settings);
-        Ok((Arc::new(Self { id, configured, bound, settings, counters: Counters::default() }), sockets))
+        Ok((
+            Arc::new(Self {
+                id,
+                configured,
+                bound,
+                settings,
+                counters: Counters::default(),
+                crowd: Arc::clone(&ground.crowd),
+            }),
+            sockets,
+        ))
     }
 }

@@ -12,6 +12,7 @@ use crate::front::Front;
 use crate::gateway::Shared;
 use crate::listen::io::Io;
 use crate::listen::peer::Peer;
+use crate::watch::Observer;
 
 /// What the request path keeps in its thread.
 #[derive(Debug)]
@@ -20,6 +21,13 @@ pub(crate) struct Thread {
     pub(crate) seat: usize,
     pub(crate) shared: Shared,
     pub(crate) front: Arc<arc_swap::ArcSwap<Front>>,
+    pub(crate) observer: std::cell::RefCell<Option<Rc<Observer>>>,
+}
+
+impl Thread {
+    pub(crate) fn watch(&self, observer: Option<Rc<Observer>>) {
+        self.observer.replace(observer);
+    }
 }
 
 /// Serves a connection until it ends.
@@ -30,6 +38,7 @@ pub(crate) async fn connection(io: Io, mut peer: Peer, thread: Rc<Thread>) {
         Ok::<_, std::convert::Infallible>(answer.unwrap_or_default())
     });
     let connection = hyper::server::conn::http1::Builder::new()
+        .max_buf_size(usize::try_from(peer.settings.listener.max_header_bytes.get()).unwrap_or(usize::MAX))
         .timer(TokioTimer::new())
         .header_read_timeout(std::time::Duration::from(peer.settings.listener.header_timeout))
         .serve_connection(TokioIo::new(io), service);

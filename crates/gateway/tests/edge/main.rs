@@ -3,4 +3,6 @@
 mod common;
 mod listeners;
 mod proxy_protocol;
+mod reload;
+mod slow;
 mod tls;

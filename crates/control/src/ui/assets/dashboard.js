@@ -1,6 +1,6 @@
 // Keeps the page up to date: one stream of events, from which the tables and the charts are renewed.
 
-import { morph } from './morph.js';
+import { morph, morphPart } from './morph.js';
 import { take } from './charts.js';
 
 const root = document.documentElement;
@@ -23,9 +23,11 @@ stream.addEventListener('open', () => {
 });
 stream.addEventListener('page', (event) => {
   morph(live, event.data);
-  const worries = live.querySelectorAll('tr.warning, tr.bad').length;
-  document.title = worries ? `(${worries}) Ambidex` : 'Ambidex';
-  say(`live, ${live.querySelector('#attention').dataset.asOf} UTC`, false);
+  renewed();
+});
+stream.addEventListener('part', (event) => {
+  morphPart(event.data);
+  renewed();
 });
 stream.addEventListener('points', async (event) => {
   const fits = take(JSON.parse(event.data), whole);
@@ -38,6 +40,12 @@ stream.addEventListener('error', () => say('connection lost: these are the last 
 async function renew() {
   const answer = await fetch('/ui/series', { headers: { accept: 'application/json' } }).catch(() => null);
   if (answer?.ok) take(await answer.json(), true);
+}
+
+function renewed() {
+  const worries = live.querySelectorAll('tr.warning, tr.bad').length;
+  document.title = worries ? `(${worries}) Ambidex` : 'Ambidex';
+  say(`live, ${live.querySelector('#attention').dataset.asOf} UTC`, false);
 }
 
 function say(text, stale) {

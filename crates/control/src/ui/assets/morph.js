@@ -1,10 +1,22 @@
 // Makes a part of the page like new HTML by changing only what differs, so that focus, selection, scrolling and opened
 // details stay. Elements with `data-keep` are the script's own: they are left as they are.
 
+// The children of `target` become those in `html`.
 export function morph(target, html) {
+  children(target, parsed(html));
+}
+
+// The one element in `html` replaces the one with its id.
+export function morphPart(html) {
+  const want = parsed(html).firstElementChild;
+  const old = document.getElementById(want.id);
+  if (old) node(old, want);
+}
+
+function parsed(html) {
   const wanted = document.createElement('template');
   wanted.innerHTML = html;
-  children(target, wanted.content);
+  return wanted.content;
 }
 
 function children(old, fresh) {

@@ -28,6 +28,9 @@ pub struct Settings {
     /// "Weight `capacity`". At low request rates it grows, up to five times, so that about 20 requests are averaged
     /// [R-S9].
     pub time_constant: Span,
+    /// The window over which a polled endpoint averages what it says. Default 30 s; source: R-S2. Our own rate is
+    /// averaged over the same, because only what belongs together may be divided.
+    pub polled_window: Span,
     /// What the averages are taken over. Default `time`; source: R-W8.
     pub window: Window,
     /// Weight of the new value in one second of smoothing, for the rules fed by latency. Default 0.3; source: R-W8.
@@ -66,6 +69,7 @@ impl Default for Settings {
             share: Share::ALL,
             tick: Span::from_secs(1),
             time_constant: Span::from_secs(2),
+            polled_window: Span::from_secs(30),
             window: Window::Time,
             alpha: Share::percent(30),
             deadband: Share::percent(3),

@@ -54,15 +54,16 @@ pub(super) fn number(seen: &[Seen]) -> Vec<(WorkerId, Seen)> {
     (0..).map(WorkerId).zip(seen.iter().copied()).collect()
 }
 
-/// A worker that serves `rate` requests a second at this utilization, by its own report and our measurement.
+/// A worker that serves `rate` requests a second at this utilization, by our measurement and its own report on an answer.
 pub(super) fn busy(rate: f64, utilization: f64) -> Seen {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a test's small rates")]
     let samples = rate as u64;
     let mean = Span::from_millis(20);
     let passive = Passive { rate, samples, mean, p50: mean, p99: mean.times(3), ..Passive::default() };
     let report = Report { utilization: Some(utilization), ..Report::default() };
-    let heard = Heard { report, age: Span::from_millis(100), period: Span::from_millis(500), source: Source::Poll };
-    Seen { passive: Some(passive), report: Some(heard), success_age: Some(Span::ZERO), ..Seen::default() }
+    let (age, period, source) = (Span::from_millis(100), Span::from_millis(500), Source::Piggyback);
+    let heard = Heard { report, age, period, source };
+    Seen { passive: Some(passive), report: Some(heard), success_age: Some(age), ..Seen::default() }
 }
 
 /// The same with this share of failures.

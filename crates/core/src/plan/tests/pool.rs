@@ -20,7 +20,7 @@ fn pool(size: usize) -> Bench {
 }
 
 fn silent(age: u64, answers: bool) -> Seen {
-    let heard = busy(100.0, 0.5).report.map(|heard| Heard { age: Span::from_secs(age), ..heard });
+    let heard = busy(100.0, 0.5).report.map(|heard| Heard { age: Span::from_secs(age), source: Source::Poll, ..heard });
     let success_age = Some(Span::from_secs(if answers { 0 } else { age }));
     let passive = busy(100.0, 0.5).passive.filter(|_| answers);
     Seen { report: heard, success_age, passive, ..Seen::default() }
