@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::event::Happening;
-use super::guards::silence;
+use super::guards::silence::{self, Sight};
 use super::member::Member;
 use super::planner::Planner;
 use super::terms::{Intake, sound};
@@ -15,14 +15,17 @@ impl Planner {
         self.count_silent(now);
         let peers = Peers::of(&self.members, self.config.reference.errors.get());
         let (config, blind) = (&self.config, self.blind);
+        let tick = config.tick;
         let mut probes = Vec::new();
         for member in &mut self.members {
             let well = peers.take(member);
+            let silent = silence::missed(&member.seen, tick) >= config.silence.missed;
             if !blind {
                 let weight = member.published.unwrap_or(0.0);
-                member.silence.take(now, step, &member.seen, weight, well, &config.silence);
+                let sight = Sight { seen: &member.seen, silent, weight, well };
+                member.silence.take(now, step, &sight, &config.silence);
             }
-            let fresh = member.silence.is_heard() && silence::missed(&member.seen) < config.silence.missed;
+            let fresh = member.silence.is_heard() && !silent;
             let rate = member.seen.passive.map_or(0.0, |own| sound(own.rate));
             member.rates.take(step, rate, config.polled_window);
             let intake = Intake { fresh, step, windowed: member.rates.mean(), stretch: self.damping.stretch() };
@@ -34,7 +37,8 @@ impl Planner {
                 // Nobody took the refusal back; it ran out. So the worker is tried with a little.
                 member.silence.ease_in();
             }
-            let probed = core::mem::replace(&mut member.probe, silence::wants_probe(&member.seen, &config.silence));
+            let probed =
+                core::mem::replace(&mut member.probe, silence::wants_probe(&member.seen, tick, &config.silence));
             if member.probe && !probed && member.serves() {
                 probes.push(member.id);
             }
@@ -47,11 +51,11 @@ impl Planner {
     /// Most of a pool silent at once is a fault between it and us. Once one worker is due to be cut for silence, all
     /// that have missed one interval less count: polls are spread over an interval, and the fault is seen by turns.
     fn count_silent(&mut self, now: Mono) {
-        let settings = &self.config.silence;
+        let (settings, tick) = (&self.config.silence, self.config.tick);
         let serving = self.members.iter().filter(|member| member.serves()).count();
         let reporting = || self.members.iter().filter(|member| member.serves() && member.seen.report.is_some());
         let of = reporting().count();
-        let overdue = |least: u32| reporting().filter(|member| silence::missed(&member.seen) >= least).count();
+        let overdue = |least: u32| reporting().filter(|member| silence::missed(&member.seen, tick) >= least).count();
         let (silent, suspect) = (overdue(settings.missed), overdue(settings.missed.saturating_sub(1).max(1)));
         // One reporter among many that never report says nothing of the control plane.
         let telling = of == serving || of >= LEAST_REPORTERS;

@@ -63,40 +63,45 @@ pub(in crate::plan) enum Verdict {
     Returning(f64),
 }
 
-/// Intervals that a worker's report is overdue, by its source's own period.
-pub(in crate::plan) fn missed(seen: &Seen) -> u32 {
+/// One worker in one tick.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::plan) struct Sight<'a> {
+    pub(in crate::plan) seen: &'a Seen,
+    /// Enough intervals were missed.
+    pub(in crate::plan) silent: bool,
+    /// The weight in force, in fair shares.
+    pub(in crate::plan) weight: f64,
+    /// Whether it does no worse than its peers.
+    pub(in crate::plan) well: bool,
+}
+
+/// Intervals that a worker's report is overdue, by its source's own period. `tick` is how finely the age of the newest
+/// good answer is known.
+pub(in crate::plan) fn missed(seen: &Seen, tick: Span) -> u32 {
     let Some(heard) = seen.report else { return 0 };
     let unheard = match (heard.source, seen.success_age) {
         (Source::Poll, _) => heard.age,
         // Answers that came after the newest report should have carried one.
-        (Source::Piggyback, Some(success)) => heard.age - success,
+        (Source::Piggyback, Some(success)) => heard.age - success - tick,
         (Source::Piggyback, None) => Span::ZERO,
     };
     u32::try_from(unheard.as_nanos() / heard.period.as_nanos().max(1)).unwrap_or(u32::MAX)
 }
 
 /// Whether the worker reports only on its answers, and had neither for some intervals.
-pub(in crate::plan) fn wants_probe(seen: &Seen, settings: &Settings) -> bool {
+pub(in crate::plan) fn wants_probe(seen: &Seen, tick: Span, settings: &Settings) -> bool {
     seen.report.is_some_and(|heard| {
         heard.source == Source::Piggyback
             && heard.age >= heard.period.times(u64::from(settings.missed))
-            && missed(seen) < settings.missed
+            && missed(seen, tick) < settings.missed
             && seen.passive.is_none_or(|own| own.samples == 0)
     })
 }
 
 impl Silence {
-    /// Takes one tick in. `weight` is the one in force; `well` says whether the worker does no worse than its peers.
-    pub(in crate::plan) fn take(
-        &mut self,
-        now: Mono,
-        step: Span,
-        seen: &Seen,
-        weight: f64,
-        well: bool,
-        settings: &Settings,
-    ) {
-        let silent = missed(seen) >= settings.missed;
+    /// Takes one tick in.
+    pub(in crate::plan) fn take(&mut self, now: Mono, step: Span, sight: &Sight<'_>, settings: &Settings) {
+        let Sight { seen, silent, weight, well } = *sight;
         let answers = seen.success_age.is_some_and(|age| age <= settings.success_within);
         self.state = match self.state {
             State::Heard | State::Ramping { .. } if silent && answers => State::Passive { last: millionths(weight) },
@@ -210,8 +215,10 @@ mod tests {
             let report = Heard { report: Report::default(), age, period: Span::from_secs(1), source: Source::Poll };
             let seen = Seen { report: Some(report), success_age: Some(success_age), ..Seen::default() };
             let now = Mono::default() + Span::from_secs(self.seconds);
-            self.silence.take(now, Span::from_secs(1), &seen, 1.6, well, &self.settings);
-            self.silence.verdict(now, &self.settings)
+            let (tick, settings) = (Span::from_secs(1), &self.settings);
+            let silent = missed(&seen, tick) >= settings.missed;
+            self.silence.take(now, tick, &Sight { seen: &seen, silent, weight: 1.6, well }, settings);
+            self.silence.verdict(now, settings)
         }
 
         fn silent(&mut self, answers: bool) -> Verdict {
@@ -331,12 +338,19 @@ mod tests {
     #[test]
     fn a_worker_that_only_piggybacks_is_not_silent_without_traffic_and_is_to_be_probed() {
         let seen = piggyback(60, Some(60));
-        assert!(missed(&seen) == 0 && wants_probe(&seen, &Settings::default()));
+        let tick = Span::from_secs(1);
+        assert!(missed(&seen, tick) == 0 && wants_probe(&seen, tick, &Settings::default()));
     }
 
     #[test]
     fn good_answers_without_reports_are_silence() {
         let seen = piggyback(60, Some(0));
-        assert!(missed(&seen) >= 3 && !wants_probe(&seen, &Settings::default()));
+        let tick = Span::from_secs(1);
+        assert!(missed(&seen, tick) >= 3 && !wants_probe(&seen, tick, &Settings::default()));
+    }
+
+    #[test]
+    fn an_answer_with_its_report_early_in_a_long_tick_is_not_silence() {
+        assert_eq!(missed(&piggyback(9, Some(0)), Span::from_secs(10)), 0);
     }
 }
