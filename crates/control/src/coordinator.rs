@@ -174,13 +174,7 @@ async fn run(shared: &Arc<Shared>, mut reports: mpsc::Receiver<Arrived>, name_se
         ours.room().hear_source(ours.clock.now(), pool, event);
         ours.changed.notify_one();
     };
-    let mut discovery = match Names::asking(name_servers) {
-        Ok(names) => Some(Discovery::new(names, Arc::new(tell))),
-        Err(error) => {
-            tracing::error!("{error}; only workers with addresses are known");
-            None
-        }
-    };
+    let mut discovery = Discovery::new(Names::asking(name_servers), Arc::new(tell));
     let ours = Arc::clone(shared);
     let mut poller = Poller::new(
         shared.clock,
@@ -198,9 +192,7 @@ async fn run(shared: &Arc<Shared>, mut reports: mpsc::Receiver<Arrived>, name_se
             () = shared.stop.notified() => return,
             () = shared.changed.notified() => {
                 let (lookups, polls) = { let room = shared.room(); (room.lookups(), room.polls()) };
-                if let Some(discovery) = &mut discovery {
-                    discovery.reconcile(lookups);
-                }
+                discovery.reconcile(lookups);
                 poller.reconcile(polls);
                 due = shared.clock.now();
             }

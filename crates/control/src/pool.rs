@@ -16,6 +16,7 @@ use crate::config::PoolConfig;
 use crate::discovery;
 use crate::reporting::Reporting;
 use crate::roster::{Effect, Event, Ids, Roster, Worker};
+use crate::series::Series;
 use crate::track::{Held, Track};
 
 /// One pool.
@@ -108,7 +109,7 @@ impl Pool {
 
     /// Takes a worker's report; `false` when it is nobody of ours.
     pub(crate) fn hear(&mut self, worker: WorkerId, held: Held) -> bool {
-        let ours = self.roster.workers().iter().any(|known| known.id == worker);
+        let ours = self.roster.worker(worker).is_some();
         let wanted = held.source == Source::Poll || self.config.reports.headers;
         if ours && wanted {
             self.tracks.entry(worker).or_default().hear(held);
@@ -120,11 +121,12 @@ impl Pool {
     pub(crate) fn tick(&mut self, now: Mono, drawn: &mut usize) -> Planned {
         let mut workers = Vec::with_capacity(self.roster.workers().len());
         for worker in self.roster.workers() {
-            let track = self.tracks.entry(worker.id).or_insert_with(|| {
-                let kept = *drawn > 0;
-                *drawn = drawn.saturating_sub(1);
-                Track::new(kept)
-            });
+            // A report may have come before the worker's first tick, so the track may be there without a series.
+            let track = self.tracks.entry(worker.id).or_default();
+            if track.series.is_none() && *drawn > 0 {
+                *drawn -= 1;
+                track.series = Some(Series::default());
+            }
             workers.push((worker.id, track.see(now, worker)));
         }
         let judged = self.tracks.values_mut().filter_map(|track| track.reporting.take());

@@ -186,7 +186,7 @@ impl Room {
     /// Notes why a worker's endpoint gave no report.
     pub(crate) fn poll_failed(&mut self, worker: WorkerId, why: String) {
         for pool in &mut self.pools {
-            if let Some(known) = pool.roster.workers().iter().find(|known| known.id == worker) {
+            if let Some(known) = pool.roster.worker(worker) {
                 known.cells.report_faults.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 pool.tracks.entry(worker).or_default().poll_fault = Some(why);
                 return;
@@ -406,7 +406,7 @@ impl Room {
     }
 
     fn name_of(&self, at: usize, id: WorkerId) -> Arc<str> {
-        let worker = self.pools[at].roster.workers().iter().find(|worker| worker.id == id);
+        let worker = self.pools[at].roster.worker(id);
         worker.map_or_else(|| format!("worker {}", id.0).into(), |worker| Arc::clone(&worker.found.name))
     }
 

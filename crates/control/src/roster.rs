@@ -177,6 +177,12 @@ impl Roster {
         &self.workers
     }
 
+    /// The worker of this identity. Identities only grow and newcomers are appended, so the list is sorted by them.
+    #[must_use]
+    pub fn worker(&self, id: WorkerId) -> Option<&Worker> {
+        self.workers.binary_search_by_key(&id, |worker| worker.id).ok().map(|at| &self.workers[at])
+    }
+
     /// The sources, in the configuration's order.
     #[must_use]
     pub fn sources(&self) -> &[SourceState] {

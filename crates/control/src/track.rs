@@ -58,11 +58,6 @@ pub(crate) struct Track {
 }
 
 impl Track {
-    /// A new worker's; `drawn`: whether its series is kept.
-    pub(crate) fn new(drawn: bool) -> Self {
-        Self { series: drawn.then(Series::default), ..Self::default() }
-    }
-
     /// Takes a report. One that came with an answer is not replaced by a polled one while it is younger than two of
     /// its own periods: a report in an answer is newer news.
     pub(crate) fn hear(&mut self, held: Held) {
@@ -186,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_polled_report_does_not_replace_a_fresh_one_that_came_with_an_answer() {
-        let mut track = Track::new(false);
+        let mut track = Track::default();
         track.hear(held(at(0), Source::Piggyback));
         track.hear(held(at(1_900), Source::Poll));
         assert_eq!(track.report.expect("heard").source, Source::Piggyback);
@@ -196,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_report_that_comes_late_is_not_the_newest() {
-        let mut track = Track::new(false);
+        let mut track = Track::default();
         track.hear(held(at(10), Source::Piggyback));
         track.hear(held(at(5), Source::Piggyback));
         assert_eq!(track.report.expect("heard").at, at(10));

@@ -168,6 +168,23 @@ fn workers_that_report_are_picked_by_their_reports() {
 }
 
 #[test]
+fn a_report_before_a_worker_s_first_tick_costs_it_no_series() {
+    let mut slow = pool("api", TWO);
+    slow.weights = serde_json::from_str(r#"{"tick":"300ms"}"#).expect("weights");
+    let process = process(vec![slow], Arc::new(NoJournal));
+    process.until("the first tick", |_| process.room().news.newest() >= 4);
+    let three = TWO.replace(']', r#",{"url":"http://10.0.0.3:1","name":"c"}]"#);
+    process.coordinator.apply(vec![pool("api", &three)]);
+    process.serve("c", 10, 0.2);
+    let id = process.worker("c").id;
+    process.until("its series grows", |_| {
+        let room = process.room();
+        let series = room.pools[0].tracks.get(&id).and_then(|track| track.series.as_ref());
+        series.is_some_and(|series| series.since(0).count() > 0)
+    });
+}
+
+#[test]
 fn nothing_is_published_when_nothing_changed() {
     let process = process(vec![pool("api", TWO)], Arc::new(NoJournal));
     process.until("the first tick", |view| view.revision > 0);

@@ -17,14 +17,9 @@ use hickory_resolver::proto::rr::{RData, RecordType};
 use crate::config::{Host, MOST_WORKERS, Member, Source};
 use crate::roster::{Event, Found};
 
-/// Looks names up.
+/// Looks names up; or says why it cannot.
 #[derive(Clone)]
-pub(crate) struct Names(TokioResolver);
-
-/// Why names cannot be looked up at all.
-#[derive(Debug, thiserror::Error)]
-#[error("the system's resolver cannot be set up: {0}; check /etc/resolv.conf")]
-pub(crate) struct NamesError(String);
+pub(crate) struct Names(Result<TokioResolver, String>);
 
 /// A worker behind an SRV name.
 struct Service {
@@ -34,37 +29,19 @@ struct Service {
 }
 
 impl Names {
-    /// Asks these name servers, or the system's when there are none.
-    pub(crate) fn asking(servers: &[SocketAddr]) -> Result<Self, NamesError> {
-        let mut builder = if servers.is_empty() {
-            TokioResolver::builder_tokio().map_err(|error| NamesError(error.to_string()))?
-        } else {
-            let server = |address: &SocketAddr| {
-                let at = |mut connection: ConnectionConfig| {
-                    connection.port = address.port();
-                    connection
-                };
-                NameServerConfig::new(
-                    address.ip(),
-                    true,
-                    vec![at(ConnectionConfig::udp()), at(ConnectionConfig::tcp())],
-                )
-            };
-            let config = ResolverConfig::from_parts(None, Vec::new(), servers.iter().map(server).collect());
-            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-        };
-        let options = builder.options_mut();
-        // Answers are kept by the roster, and asked for again by their own time to live.
-        options.cache_size = 0;
-        // A machine with both kinds of address is one worker.
-        options.ip_strategy = LookupIpStrategy::Ipv4thenIpv6;
-        options.timeout = Duration::from_secs(2);
-        builder.build().map(Self).map_err(|error| NamesError(error.to_string()))
+    /// Asks these name servers, or the system's when there are none. Where the system's cannot be found, every look-up
+    /// fails with the reason, and workers without names are served all the same.
+    pub(crate) fn asking(servers: &[SocketAddr]) -> Self {
+        Self(resolver(servers).map_err(|error| format!("no resolver ({error}): check /etc/resolv.conf")))
+    }
+
+    fn resolver(&self) -> Result<&TokioResolver, String> {
+        self.0.as_ref().map_err(Clone::clone)
     }
 
     /// The addresses of a name, sorted, and until when they hold.
     async fn addresses(&self, host: &str) -> Result<(Vec<IpAddr>, Instant), String> {
-        let answer = self.0.lookup_ip(host).await.map_err(|error| format!("{host}: {error}"))?;
+        let answer = self.resolver()?.lookup_ip(host).await.map_err(|error| format!("{host}: {error}"))?;
         let mut addresses: Vec<IpAddr> = answer.iter().take(MOST_WORKERS + 1).collect();
         addresses.sort_unstable();
         addresses.dedup();
@@ -72,7 +49,8 @@ impl Names {
     }
 
     async fn services(&self, name: &str) -> Result<(Vec<Service>, Instant), String> {
-        let answer = self.0.lookup(name, RecordType::SRV).await.map_err(|error| format!("{name}: {error}"))?;
+        let answer =
+            self.resolver()?.lookup(name, RecordType::SRV).await.map_err(|error| format!("{name}: {error}"))?;
         let records = || {
             answer.answers().iter().filter_map(|record| {
                 let RData::SRV(srv) = &record.data else { return None };
@@ -88,6 +66,29 @@ impl Names {
             .collect();
         Ok((services, answer.valid_until()))
     }
+}
+
+fn resolver(servers: &[SocketAddr]) -> Result<TokioResolver, hickory_resolver::net::NetError> {
+    let mut builder = if servers.is_empty() {
+        TokioResolver::builder_tokio()?
+    } else {
+        let server = |address: &SocketAddr| {
+            let at = |mut connection: ConnectionConfig| {
+                connection.port = address.port();
+                connection
+            };
+            NameServerConfig::new(address.ip(), true, vec![at(ConnectionConfig::udp()), at(ConnectionConfig::tcp())])
+        };
+        let config = ResolverConfig::from_parts(None, Vec::new(), servers.iter().map(server).collect());
+        TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+    };
+    let options = builder.options_mut();
+    // Answers are kept by the roster, and asked for again by their own time to live.
+    options.cache_size = 0;
+    // A machine with both kinds of address is one worker.
+    options.ip_strategy = LookupIpStrategy::Ipv4thenIpv6;
+    options.timeout = Duration::from_secs(2);
+    builder.build()
 }
 
 /// Looks one source up for as long as it is wanted.

@@ -53,7 +53,7 @@ impl Watched {
     fn begin(source: &str, servers: &[SocketAddr]) -> Self {
         let (send, told) = mpsc::unbounded_channel();
         let tell: Tell = Arc::new(move |_, event| drop(send.send(event)));
-        let mut discovery = Discovery::new(Names::asking(servers).expect("servers"), tell);
+        let mut discovery = Discovery::new(Names::asking(servers), tell);
         let source: Source = serde_json::from_value(source.into()).expect("a source");
         discovery.reconcile(vec![(PoolId(1), source)]);
         Self { told, _discovery: discovery }

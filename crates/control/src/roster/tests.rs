@@ -197,6 +197,7 @@ proptest! {
             prop_assert_eq!(unique.len(), pool.roster.workers().len());
             prop_assert_eq!(pool.roster.workers().iter().any(|w| w.standing() == Standing::Serving), seen_any);
             for worker in pool.roster.workers() {
+                prop_assert_eq!(pool.roster.worker(worker.id).map(|found| found.id), Some(worker.id));
                 let owner = ever.entry(worker.id).or_insert_with(|| Arc::clone(&worker.found.name));
                 prop_assert_eq!(&*owner, &worker.found.name, "an id was given to two names");
             }
