@@ -40,6 +40,13 @@ pub(super) enum ConfigCommand {
         #[command(flatten)]
         admin: AdminArguments,
     },
+    /// Make the running gateway read its file again.
+    Reload {
+        #[command(flatten)]
+        consent: Consent,
+        #[command(flatten)]
+        admin: AdminArguments,
+    },
     /// Make the running gateway go back to the configuration before the current one.
     Rollback {
         #[command(flatten)]
@@ -69,6 +76,11 @@ pub(super) fn run(command: &ConfigCommand, output: Output) -> Result<End, ApiErr
         ConfigCommand::Show { file, effective } => return Ok(show(file, *effective, output)),
         ConfigCommand::Diff { from, to, admin } => return compare(from, to.as_deref(), admin, output),
         ConfigCommand::History { admin } => return history(admin, output),
+        ConfigCommand::Reload { consent, admin } => {
+            let api = admin.api()?;
+            let what = "read the configuration file again and put it in force";
+            return perform(&api, what, "/api/v1/config/reload", &json!({}), consent, output);
+        }
         ConfigCommand::Rollback { consent, admin } => {
             let api = admin.api()?;
             let what = "go back to the configuration before the current one";

@@ -1,0 +1,102 @@
+//! The documents, held against the binary and the code.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The blocks of one language in a document.
+fn blocks<'d>(document: &'d str, language: &str) -> Vec<&'d str> {
+    let open = format!("```{language}\n");
+    document.split(open.as_str()).skip(1).filter_map(|rest| rest.split("```").next()).collect()
+}
+
+/// A block as a whole file: sections that every file needs are added when it does not show them.
+fn completed(block: &str) -> String {
+    let has = |section: &str| block.lines().any(|line| line.starts_with(section));
+    let mut file = block.to_owned();
+    if !has("listeners:") {
+        file.push_str("listeners: [{address: \"127.0.0.1:0\"}]\n");
+    }
+    if !has("pools:") {
+        file.push_str("pools: {api: {workers: [http://127.0.0.1:9000]}}\n");
+    }
+    file
+}
+
+#[test]
+fn every_configuration_in_the_documents_is_good() {
+    let folder = TempDir::new().expect("a folder");
+    let mut checked = 0;
+    for document in ["README.md", "docs/configuration.md"] {
+        for block in blocks(&read(document), "yaml") {
+            let path = folder.path().join("gw.yaml");
+            fs::write(&path, completed(block)).expect("written");
+            let output =
+                Command::new(env!("CARGO_BIN_EXE_ambidex")).arg("check").arg(&path).output().expect("the binary runs");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success() && said.is_empty(), "{document}:\n{block}\n{said}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 10, "only {checked} blocks");
+}
+
+#[test]
+fn the_defaults_are_those_of_the_code() {
+    let output = Command::new(env!("CARGO_BIN_EXE_ambidex"))
+        .args(["config", "defaults", "--markdown"])
+        .output()
+        .expect("the binary runs");
+    let wanted = String::from_utf8(output.stdout).expect("UTF-8");
+    assert!(
+        read("docs/defaults.md") == wanted,
+        "docs/defaults.md is not what the code says: cargo run -p ambidex -- config defaults --markdown > docs/defaults.md"
+    );
+}
+
+#[test]
+fn every_word_of_the_lexicon_lives_where_it_says() {
+    let lexicon = read("docs/lexicon.md");
+    let rows: Vec<&str> = lexicon.lines().filter(|line| line.contains("`crates/")).collect();
+    assert!(rows.len() > 20, "only {} rows", rows.len());
+    for row in rows {
+        let quoted: Vec<&str> = row.rsplit('|').nth(1).unwrap_or_default().split('`').collect();
+        let [_, path, _, name, _] = quoted[..] else { panic!("no path and name in {row}") };
+        let code = read(path);
+        let defined = ["struct", "enum", "trait", "type"].iter().any(|kind| code.contains(&format!("{kind} {name}")));
+        assert!(defined || code.contains(&format!("{name},")), "{path} has no {name}");
+    }
+}
+
+#[test]
+fn every_path_in_the_documents_exists() {
+    for document in ["README.md", "docs/architecture.md", "docs/configuration.md"] {
+        let text = read(document);
+        let paths = text.split('`').filter(|word| word.starts_with("crates/") && !word.contains([' ', '\n']));
+        for path in paths {
+            assert!(root().join(path).exists(), "{document} names {path}");
+        }
+    }
+}
+
+#[test]
+fn every_command_in_the_readme_exists() {
+    let readme = read("README.md");
+    let commands = readme.lines().filter_map(|line| line.strip_prefix("ambidex ")).map(str::split_whitespace);
+    for mut words in commands {
+        let command = words.next().expect("a command");
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_ambidex")).args([command, "--help"]).output().expect("the binary runs");
+        assert!(output.status.success(), "ambidex {command}");
+    }
+}
