@@ -2,12 +2,14 @@
 //! in the dark and on a narrow screen. Pictures of what was seen are left in `target/tmp`.
 
 mod browser;
+mod running;
 mod sample;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use browser::{Browser, Tab};
+use running::Running;
 use sample::Sample;
 
 /// Serves the sample on a thread of its own until the test ends.
@@ -126,4 +128,21 @@ fn in_the_dark_the_page_is_dark() {
     tab.wait_for(DRAWN);
     tab.is("getComputedStyle(document.body).backgroundColor === 'rgb(20, 23, 27)'");
     tab.picture("dashboard-dark.png");
+}
+
+#[test]
+fn a_running_coordinator_shows_who_is_overloaded_and_what_it_decided() {
+    let running = Running::start();
+    let mut browser = Browser::start();
+    let mut tab = browser.tab();
+    tab.go(&format!("http://{}/", running.address));
+    tab.wait_for(DRAWN);
+    tab.wait_for("document.querySelector('#attention li.warning').textContent.includes('is overloaded: 10 of 10')");
+    tab.wait_for("document.querySelectorAll('.workers tbody tr[id]').length === 2");
+    tab.wait_for("parseFloat(document.querySelector('td[data-label=\"Requests/s\"]').textContent) > 100");
+    tab.wait_for("document.querySelectorAll('.decisions details .values').length > 2");
+    // Weights go apart, and the chart's newest values with them.
+    tab.wait_for("parseFloat(document.querySelector('td[data-label=Weight]').textContent) > 1.2");
+    tab.is("document.documentElement.dataset.violations === '0' && document.images.length === 0");
+    assert_eq!(tab.complaints(), Vec::<String>::new());
 }
