@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use ambidex_core::balance::{Balance, PickPolicy};
 
+use super::fault::unknown;
 use super::file::File;
 use super::problem::Problem;
-use super::reader::unknown;
 use super::tree::{Node, item, under};
 
 /// Everything that does not fit together, in the order of the file.

@@ -8,6 +8,7 @@
 mod checks;
 pub(crate) mod diff;
 pub(crate) mod effective;
+mod fault;
 mod file;
 mod problem;
 mod reader;
@@ -19,10 +20,11 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
+pub(crate) use fault::unknown;
 pub(crate) use file::{File, Level, Log, LogFormat, Pool};
 pub(crate) use problem::{Findings, Severity};
 use problem::{Mark, Problem};
-pub(crate) use reader::unknown;
+
 use tree::Node;
 
 /// A configuration that can be used, with what is known about its places.
