@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ambidex_core::plan::{Command, PlanInput, PoolEvent};
 use ambidex_core::time::{Mono, Span};
 use ambidex_core::view::View;
 use ambidex_core::worker::{PoolId, WorkerId};
@@ -17,14 +16,19 @@ use serde::Serialize;
 use crate::clock::wall_millis;
 use crate::config::{PoolConfig, Source};
 use crate::discovery;
-use crate::journal::{Journal, Record};
-use crate::news::{News, What};
-use crate::orders::{Order, Orders};
+use crate::journal::Journal;
+use crate::news::News;
+use crate::orders::Orders;
 use crate::poller::Target;
-use crate::pool::{Planned, Pool};
-use crate::roster::{Effect, Event, Ids};
+use crate::pool::Pool;
+use crate::roster::{Event, Ids};
 use crate::series::MOST_SERIES;
 use crate::track::Held;
+
+mod obey;
+mod record;
+
+pub use obey::{Obeyed, OrderError};
 
 /// The coordinator's state.
 #[derive(Debug)]
@@ -51,27 +55,6 @@ pub struct Diff {
     pub changed: Vec<Arc<str>>,
     /// Pools that are gone.
     pub removed: Vec<Arc<str>>,
-}
-
-/// Why an order was not obeyed.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum OrderError {
-    /// No such pool.
-    #[error("there is no pool `{0}`; pools: {1}")]
-    NoPool(String, String),
-    /// No such worker.
-    #[error("pool `{0}` has no worker `{1}`; workers: {2}")]
-    NoWorker(String, String, String),
-    /// A weight that is none.
-    #[error("{0} is no weight: use 0 to 100 fair shares")]
-    Weight(f64),
-}
-
-/// Whether an order will outlive the process.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Obeyed {
-    /// Why it will not; `null` when it will.
-    pub not_kept: Option<String>,
 }
 
 impl Room {
@@ -222,49 +205,6 @@ impl Room {
         self.pools.iter().flat_map(of).collect()
     }
 
-    /// Obeys an order about one worker.
-    ///
-    /// # Errors
-    /// Which name is unknown, or which weight is none.
-    pub(crate) fn order(&mut self, now: Mono, pool: &str, worker: &str, order: Order) -> Result<Obeyed, OrderError> {
-        let at = self.place(pool)?;
-        let id = self.worker(pool, worker)?;
-        let name = self.name_of(at, id);
-        if let Order::Pin(weight) = order
-            && !(0.0..=100.0).contains(&weight)
-        {
-            return Err(OrderError::Weight(weight));
-        }
-        let pool_name = Arc::clone(&self.pools[at].config.name);
-        self.orders.give(&pool_name, &name, order);
-        let sentence = format!("an operator ordered: {} {name}", order.name());
-        self.news.tell(wall_millis(), &pool_name, Some(name), sentence, What::Order);
-        match order {
-            Order::Drain | Order::Undrain => {
-                let event = Event::Drain(id, matches!(order, Order::Drain));
-                let effects = self.pools[at].hear_source(now, event, &mut self.ids);
-                self.record_effects(at, now, effects);
-            }
-            Order::Pin(weight) => self.command(at, now, Command::Pin { worker: id, weight }),
-            Order::Unpin => self.command(at, now, Command::Unpin { worker: id }),
-        }
-        self.publish();
-        Ok(self.keep_orders())
-    }
-
-    /// Holds a pool's weights, or lets them move.
-    ///
-    /// # Errors
-    /// An unknown pool.
-    pub(crate) fn freeze(&mut self, now: Mono, pool: &str, frozen: bool) -> Result<Obeyed, OrderError> {
-        let at = self.place(pool)?;
-        let name = Arc::clone(&self.pools[at].config.name);
-        self.orders.freeze(&name, frozen);
-        self.command(at, now, if frozen { Command::Freeze } else { Command::Unfreeze });
-        self.publish();
-        Ok(self.keep_orders())
-    }
-
     /// The pool of this name.
     ///
     /// # Errors
@@ -295,119 +235,6 @@ impl Room {
             .iter()
             .position(|pool| &*pool.config.name == name)
             .ok_or_else(|| OrderError::NoPool(name.into(), names()))
-    }
-
-    fn keep_orders(&self) -> Obeyed {
-        let text = serde_json::to_vec(&self.orders).map_err(|error| error.to_string());
-        Obeyed { not_kept: text.and_then(|text| self.journal.keep(ORDERS, &text)).err() }
-    }
-
-    fn command(&mut self, at: usize, now: Mono, command: Command) {
-        let planned = self.pools[at].plan(PlanInput::Command { at: now, command });
-        self.record(at, planned);
-    }
-
-    /// Standing orders of workers that the planner has just come to know.
-    fn obey_pins(&mut self, at: usize, now: Mono) {
-        let pool = &self.pools[at];
-        let orders = self.orders.pool(&pool.config.name);
-        let pins: Vec<Command> = pool
-            .roster
-            .workers()
-            .iter()
-            .filter_map(|worker| {
-                let weight = orders.worker(&worker.found.name).pinned?;
-                let pinned = pool.planner.pinned(worker.id).is_some();
-                (!pinned).then_some(Command::Pin { worker: worker.id, weight })
-            })
-            .collect();
-        let freeze = orders.frozen && !pool.planner.is_frozen();
-        for command in pins.into_iter().chain(freeze.then_some(Command::Freeze)) {
-            self.command(at, now, command);
-        }
-    }
-
-    fn record(&mut self, at: usize, planned: Planned) {
-        let wall = wall_millis();
-        let Planned { input, decisions, events } = planned;
-        let name = Arc::clone(&self.pools[at].config.name);
-        let before = self.news.newest();
-        for event in events {
-            let sentence = self.event_sentence(at, &event);
-            if event.alerts() {
-                tracing::warn!(pool = %name, "{sentence}");
-            } else {
-                tracing::info!(pool = %name, "{sentence}");
-            }
-            self.news.happened(wall, &name, &event, sentence);
-        }
-        self.journal.append(
-            wall,
-            Record::Input { run: self.run, pool: Arc::clone(&name), input, decisions: decisions.clone() },
-        );
-        for decision in decisions {
-            let (id, worker) = (decision.worker, self.name_of(at, decision.worker));
-            let item = self.news.decided(wall, &name, worker, decision);
-            if let Some(track) = self.pools[at].tracks.get_mut(&id) {
-                track.decided = Some(item);
-            }
-        }
-        for item in self.news.since(before) {
-            self.journal.append(wall, Record::News((**item).clone()));
-        }
-    }
-
-    fn record_effects(&mut self, at: usize, now: Mono, effects: Vec<Effect>) {
-        let wall = wall_millis();
-        let name = Arc::clone(&self.pools[at].config.name);
-        for effect in effects {
-            let (worker, sentence) = match effect {
-                Effect::Joined(id) => {
-                    let worker = self.name_of(at, id);
-                    if self.orders.pool(&name).worker(&worker).drained {
-                        self.pools[at].hear_source(now, Event::Drain(id, true), &mut self.ids);
-                    }
-                    (Some(Arc::clone(&worker)), format!("{worker} joined the pool"))
-                }
-                Effect::Leaving(id) => {
-                    let worker = self.name_of(at, id);
-                    (Some(Arc::clone(&worker)), format!("{worker} left the pool and finishes what it has"))
-                }
-                Effect::Gone(id) => {
-                    tracing::debug!(pool = %name, worker = id.0, "worker is gone");
-                    continue;
-                }
-                Effect::Changed(id) => {
-                    let worker = self.name_of(at, id);
-                    (Some(Arc::clone(&worker)), format!("{worker} has other settings, or another standing"))
-                }
-                Effect::Kept { source, why } => {
-                    tracing::warn!(pool = %name, %source, "{why}");
-                    (None, format!("source {source} is not believed: {why}"))
-                }
-                Effect::Healed(source) => (None, format!("source {source} is believed again")),
-            };
-            self.news.tell(wall, &name, worker, sentence, What::Member);
-        }
-    }
-
-    fn checkpoint(&self, at: usize) {
-        let pool = &self.pools[at];
-        let names = pool.roster.workers().iter().map(|worker| (worker.id, Arc::clone(&worker.found.name))).collect();
-        let planner = Box::new(pool.planner.clone());
-        self.journal.append(
-            wall_millis(),
-            Record::Checkpoint { run: self.run, pool: Arc::clone(&pool.config.name), planner, names },
-        );
-    }
-
-    fn event_sentence(&self, at: usize, event: &PoolEvent) -> String {
-        event.sentence(|id| self.name_of(at, id).to_string())
-    }
-
-    fn name_of(&self, at: usize, id: WorkerId) -> Arc<str> {
-        let worker = self.pools[at].roster.worker(id);
-        worker.map_or_else(|| format!("worker {}", id.0).into(), |worker| Arc::clone(&worker.found.name))
     }
 
     /// Hands the request path a new view, if any pool changed.
