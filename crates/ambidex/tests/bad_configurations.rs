@@ -384,7 +384,7 @@ const WHOLE_FILES: &[Case] = &[
     case(
         "listeners: [{address: ':80'}]\npools: {api: {workers: [http://a:1, http://a:1]}}\n",
         &[
-            "gw.yaml:2:37: error: two workers are called `http://a:1`: names are identities within a pool (pools.api.workers[1])",
+            "gw.yaml:2:37: error: two workers or sources are called `http://a:1`: names are identities within a pool (pools.api.workers[1])",
             " 2 | pools: {api: {workers: [http://a:1, http://a:1]}}",
             "   |                                     ^^^^^^^^^^",
         ],
