@@ -3,11 +3,13 @@
 //! ```text
 //! test      installs what the tests need and is missing, then runs every check that CI runs
 //! arrows    checks that crates depend on each other only as docs/architecture.md says
+//! docs      writes the documents that are made from the code
 //! bench     measures side by side with the balancers that people run: proxy, skew, reload, pick
 //! ```
 
 mod arrows;
 mod bench;
+mod docs;
 mod env;
 mod install;
 mod lanes;
@@ -21,9 +23,10 @@ fn main() -> ExitCode {
     let result = match words[..] {
         ["test"] => return if lanes::test() { ExitCode::SUCCESS } else { ExitCode::FAILURE },
         ["arrows"] => arrows::check(),
+        ["docs"] => docs::write(),
         ["bench", ref words @ ..] => bench::bench(words),
         _ => {
-            eprintln!("usage: cargo xtask test | arrows | bench NAME");
+            eprintln!("usage: cargo xtask test | arrows | docs | bench NAME");
             return ExitCode::from(2);
         }
     };
