@@ -145,4 +145,9 @@ fn a_running_coordinator_shows_who_is_overloaded_and_what_it_decided() {
     tab.wait_for("parseFloat(document.querySelector('td[data-label=Weight]').textContent) > 1.2");
     tab.is("document.documentElement.dataset.violations === '0' && document.images.length === 0");
     assert_eq!(tab.complaints(), Vec::<String>::new());
+
+    // When the process is gone, the page keeps what it knew and says so.
+    drop(running);
+    tab.wait_for("document.getElementById('state').textContent.startsWith('connection lost')");
+    tab.is("document.querySelectorAll('.workers tbody tr[id]').length === 2");
 }

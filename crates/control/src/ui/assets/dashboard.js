@@ -14,27 +14,35 @@ document.addEventListener('securitypolicyviolation', (event) => {
   root.dataset.violation = `${event.violatedDirective} ${event.blockedURI}`;
 });
 
-const stream = new EventSource('/ui/events');
 // The first points of a connection are all of them: the last quarter of an hour.
 let whole = true;
 
-stream.addEventListener('open', () => {
-  whole = true;
-});
-stream.addEventListener('page', (event) => {
-  morph(live, event.data);
-  renewed();
-});
-stream.addEventListener('part', (event) => {
-  morphPart(event.data);
-  renewed();
-});
-stream.addEventListener('points', async (event) => {
-  const fits = take(JSON.parse(event.data), whole);
-  whole = false;
-  if (!fits) await renew();
-});
-stream.addEventListener('error', () => say('connection lost: these are the last known figures', true));
+function connect() {
+  const stream = new EventSource('/ui/events');
+  stream.addEventListener('open', () => {
+    whole = true;
+  });
+  stream.addEventListener('page', (event) => {
+    morph(live, event.data);
+    renewed();
+  });
+  stream.addEventListener('part', (event) => {
+    morphPart(event.data);
+    renewed();
+  });
+  stream.addEventListener('points', async (event) => {
+    const fits = take(JSON.parse(event.data), whole);
+    whole = false;
+    if (!fits) await renew();
+  });
+  stream.addEventListener('error', () => {
+    say('connection lost: these are the last known figures', true);
+    // A browser comes back by itself after a broken connection, but not after a refusal.
+    if (stream.readyState === EventSource.CLOSED) setTimeout(connect, 5000);
+  });
+}
+
+connect();
 
 // Workers came or went: the columns are others.
 async function renew() {
