@@ -147,3 +147,63 @@ fn text_of(path: &Path) -> Result<String, Box<Unreadable>> {
 
 /// A larger file is refused. Source: ours; 10,000 workers written out take about 1 MiB.
 const MOST_BYTES: u64 = 4 << 20;
+
+#[cfg(test)]
+mod tests {
+    use ambidex_core::draw::Draw;
+
+    use super::*;
+
+    const GOOD: &str = "\
+listeners:
+  - address: 127.0.0.1:8080
+    tls: {certificates: [{cert: a.pem, key: a.key}], min_version: \"1.2\"}
+pools:
+  api:
+    workers: [http://127.0.0.1:9000, {url: \"http://127.0.0.1:9001\", name: b, weight: 2}]
+    weights: {policy: capacity, floor: 10%, slew: {up: 1.5}}
+    reports: {poll: {path: /load, interval: 5s}}
+routes:
+  - match: {path_prefix: /a, methods: [GET]}
+    pool: &pool api
+    key: {header: x-user}
+  - pool: *pool
+admin: off
+journal: {max_age: 90m, max_bytes: 1MiB}
+";
+
+    /// Reads a file's text and renders what is wrong with it, as `check` does.
+    fn read(text: String) -> String {
+        match check("gw.yaml", text) {
+            Ok(config) => effective::Effective::of(&config).yaml(true) + &config.findings.render(false),
+            Err(findings) => findings.render(true) + &findings.json().to_string(),
+        }
+    }
+
+    #[test]
+    fn no_file_makes_the_reader_panic() {
+        const BYTES: &[u8] = b"{}[]:,-&*#!|>'\"%@`?~ \t\n0a\xc3\xa9";
+        let mut draw = Draw::seeded(7);
+        for _ in 0..1_000 {
+            let mut bytes = GOOD.as_bytes().to_vec();
+            for _ in 0..=draw.below(6) {
+                let at = draw.below(bytes.len());
+                match draw.below(3) {
+                    0 => bytes[at] = BYTES[draw.below(BYTES.len())],
+                    1 => drop(bytes.remove(at)),
+                    _ => bytes.insert(at, BYTES[draw.below(BYTES.len())]),
+                }
+            }
+            read(String::from_utf8_lossy(&bytes).into_owned());
+        }
+    }
+
+    #[test]
+    fn a_file_of_mistakes_is_reported_up_to_a_bound() {
+        use std::fmt::Write as _;
+        let mut text = GOOD.to_owned();
+        (0..5_000).for_each(|at| writeln!(text, "key{at}: 1").expect("a text grows"));
+        let findings = check("gw.yaml", text).expect_err("unknown keys");
+        assert_eq!(findings.count(Severity::Error), 50);
+    }
+}

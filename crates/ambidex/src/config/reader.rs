@@ -90,9 +90,11 @@ impl<'de> Reader<'de> {
     fn sieve(self, known: &'static [&'static str]) {
         for entry in self.node.entries() {
             if !known.contains(&entry.key.as_str()) && !self.left_out(&entry.node) {
-                let (message, help) = unknown("key", &entry.key, known.iter().copied());
                 let mut notes = self.notes.borrow_mut();
-                notes.problems.push(Problem::error(entry.mark, &entry.node.path, message, help));
+                if notes.problems.len() < MOST_PROBLEMS {
+                    let (message, help) = unknown("key", &entry.key, known.iter().copied());
+                    notes.problems.push(Problem::error(entry.mark, &entry.node.path, message, help));
+                }
                 notes.left_out.insert(entry.node.id);
             }
         }

@@ -8,7 +8,7 @@
 //! bytes -> UTF-8 -> YAML events -> Node { line, column, path, value } -> reader -> File
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
@@ -220,10 +220,11 @@ impl<'de> Visitor<'de> for RawVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Raw, A::Error> {
-        let mut map: Vec<(Spanned<RawKey>, Spanned<Raw>)> = Vec::new();
+        let mut map = Vec::new();
+        let mut keys = HashSet::new();
         while let Some(entry) = entries.next_entry::<Spanned<RawKey>, Spanned<Raw>>()? {
             // Keys that YAML tells apart (`1` and `"1"`) are one key to us.
-            if map.iter().any(|(key, _)| key.value.0 == entry.0.value.0) {
+            if !keys.insert(entry.0.value.0.clone()) {
                 return Err(A::Error::custom(format!("the key `{}` stands here a second time", entry.0.value.0)));
             }
             map.push(entry);
