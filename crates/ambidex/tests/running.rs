@@ -171,6 +171,18 @@ fn an_address_that_is_taken_is_named() {
 }
 
 #[test]
+fn the_gateways_numbers_are_in_the_metrics() {
+    let running = Running::run(CONFIG);
+    let authority = running.admin.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let page = process::get(&authority, "/metrics");
+    for name in
+        ["ambidex_gateway_connections_open", "ambidex_gateway_access_log_lines_total", "ambidex_journal_written"]
+    {
+        assert!(page.contains(name), "{name} is not in\n{page}");
+    }
+}
+
+#[test]
 fn both_signals_end_it_with_success() {
     for signal in ["TERM", "INT"] {
         let mut running = Running::run(CONFIG);

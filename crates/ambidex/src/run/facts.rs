@@ -10,12 +10,27 @@ impl GatewayFacts for Host {
     fn families(&self) -> Vec<Family> {
         let Some(system) = self.system() else { return Vec::new() };
         let stats = system.stats();
-        LISTENER.iter().map(|of| of.family(&stats.listeners)).collect()
+        let listeners = LISTENER.iter().map(|of| of.family(&stats.listeners));
+        let (log, spans) = (&stats.access_log, &stats.tracing);
+        let log = [("written", log.written), ("dropped", log.dropped), ("failed", log.failed)];
+        let spans = [("sent", spans.sent), ("dropped", spans.dropped), ("failed", spans.failed)];
+        listeners
+            .chain([
+                outcomes("gateway_access_log_lines", "Lines of the access log, by what became of them", log),
+                outcomes("gateway_spans", "Spans for the collector, by what became of them", spans),
+            ])
+            .collect()
     }
 
     fn breakers(&self, _worker: WorkerId) -> Option<Breakers> {
         None
     }
+}
+
+/// One counter for each way a thing can end.
+fn outcomes<const N: usize>(name: &'static str, help: &'static str, counts: [(&str, u64); N]) -> Family {
+    let sample = |(outcome, count): (&str, u64)| (vec![("outcome", outcome.to_owned())], count as f64);
+    Family { name, help, kind: Kind::Counter, samples: counts.into_iter().map(sample).collect() }
 }
 
 /// One number of each listener.
@@ -33,7 +48,7 @@ impl OfListener {
     }
 }
 
-const LISTENER: [OfListener; 7] = [
+const LISTENER: [OfListener; 8] = [
     OfListener {
         name: "gateway_connections_open",
         help: "Client connections that are open",
@@ -69,6 +84,12 @@ const LISTENER: [OfListener; 7] = [
         help: "Times that the system refused to hand a connection over",
         kind: Kind::Counter,
         read: |stats| stats.failed_accept,
+    },
+    OfListener {
+        name: "gateway_connections_cut_for_flood",
+        help: "Client connections cut because they sent a flood of HTTP/2 control frames",
+        kind: Kind::Counter,
+        read: |stats| stats.cut_for_flood,
     },
     OfListener {
         name: "gateway_connections_cut",

@@ -123,11 +123,12 @@ pub(crate) fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// What `GET /` answers at an address, head and body.
-pub(crate) fn get(address: &str) -> String {
+/// What `GET PATH` answers at an address, head and body.
+pub(crate) fn get(address: &str, path: &str) -> String {
     use std::io::Write as _;
     let mut stream = std::net::TcpStream::connect(address).expect("it listens");
-    stream.write_all(b"GET / HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").expect("sent");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("sent");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
     answer
