@@ -16,6 +16,11 @@ pub(crate) fn data_folder(configured: Option<&PathBuf>) -> PathBuf {
     configured.cloned().or_else(from_environment).unwrap_or_else(|| PathBuf::from("ambidex-data"))
 }
 
+/// What the environment says of the data folder.
+pub(crate) fn data_variable() -> Option<String> {
+    read("AMBIDEX_DATA").map(|value| value.to_string_lossy().into_owned())
+}
+
 /// The token's file, when the environment names one.
 pub(crate) fn token_file() -> Option<PathBuf> {
     read("AMBIDEX_TOKEN_FILE").map(PathBuf::from)

@@ -183,6 +183,20 @@ fn the_gateways_numbers_are_in_the_metrics() {
 }
 
 #[test]
+fn what_runs_says_where_each_of_its_values_came_from() {
+    let running = Running::run(CONFIG);
+    let shown = running.ask(&["config", "show", "--effective"]);
+    let line = |start: &str| shown.lines().find(|line| line.trim_start().starts_with(start)).expect("shown").to_owned();
+    assert!(line("threads: 1").ends_with("gw.yaml:4"), "{shown}");
+    assert!(line("path: null").contains("# environment: AMBIDEX_DATA="), "{shown}");
+    let folder = TempDir::new().expect("a folder");
+    let arguments = ["proxy", "--listen", "127.0.0.1:0", "--to", "http://127.0.0.1:9", "--admin", "127.0.0.1:0"];
+    let proxy = Running::start(folder, &arguments);
+    assert!(proxy.ask(&["config", "show", "--effective"]).contains("- http://127.0.0.1:9"));
+    assert!(proxy.ask(&["config", "show", "--effective"]).contains("# command line"));
+}
+
+#[test]
 fn both_signals_end_it_with_success() {
     for signal in ["TERM", "INT"] {
         let mut running = Running::run(CONFIG);

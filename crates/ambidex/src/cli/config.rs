@@ -18,13 +18,15 @@ use crate::config::{self, Config, diff, schema};
 pub(super) enum ConfigCommand {
     /// What can be configured: every key, what it takes, its default and where that comes from.
     Schema,
-    /// The configuration of a file, with what is not given filled in.
+    /// The configuration of a file or of the running gateway, with what is not given filled in.
     Show {
-        /// The configuration file.
-        file: PathBuf,
+        /// The configuration file; without one the running gateway's configuration is shown.
+        file: Option<PathBuf>,
         /// Say of each value where it came from: a line of the file, or a default and its source.
         #[arg(long)]
         effective: bool,
+        #[command(flatten)]
+        admin: AdminArguments,
     },
     /// What two configurations do differently: two files, or the running gateway and a file.
     Diff {
@@ -73,7 +75,7 @@ pub(super) fn run(command: &ConfigCommand, output: Output) -> Result<End, ApiErr
         ConfigCommand::Defaults { markdown: false } => {
             answer_json(&json!({"schema_version": 1, "keys": schema::keys()}));
         }
-        ConfigCommand::Show { file, effective } => return Ok(show(file, *effective, output)),
+        ConfigCommand::Show { file, effective, admin } => return show(file.as_deref(), *effective, admin, output),
         ConfigCommand::Diff { from, to, admin } => return compare(from, to.as_deref(), admin, output),
         ConfigCommand::History { admin } => return history(admin, output),
         ConfigCommand::Reload { consent, admin } => {
@@ -90,9 +92,12 @@ pub(super) fn run(command: &ConfigCommand, output: Output) -> Result<End, ApiErr
     Ok(End::Worked)
 }
 
-fn show(path: &Path, with_origins: bool, output: Output) -> End {
-    let Some(config) = loaded(path) else { return End::Wrong };
-    let effective = Effective::of(&config);
+fn show(path: Option<&Path>, with_origins: bool, admin: &AdminArguments, output: Output) -> Result<End, ApiError> {
+    let effective = match path {
+        Some(path) => loaded(path).map(|config| Effective::of(&config)),
+        None => admin.api()?.get("/api/v1/config")?.get("config").and_then(Effective::told),
+    };
+    let Some(effective) = effective else { return Ok(End::Wrong) };
     match (output, with_origins) {
         (Output::Text, true) => answer(&effective.yaml(true)),
         (Output::Text, false) => answer(&effective.yaml(false)),
@@ -104,7 +109,7 @@ fn show(path: &Path, with_origins: bool, output: Output) -> End {
             answer_json(&json!({"schema_version": 1, "config": effective.value}));
         }
     }
-    End::Worked
+    Ok(End::Worked)
 }
 
 fn compare(from: &Path, to: Option<&Path>, admin: &AdminArguments, output: Output) -> Result<End, ApiError> {

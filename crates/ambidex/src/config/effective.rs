@@ -6,15 +6,16 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Config;
 use super::schema::{self, Key, SECTIONS};
 use super::tree::{Node, Value as Written, item, under};
+use crate::env;
 
 /// Where a value came from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "from", rename_all = "snake_case")]
 pub(crate) enum Origin {
     /// It stands in the file.
@@ -26,6 +27,13 @@ pub(crate) enum Origin {
     },
     /// It was given on the command line.
     CommandLine,
+    /// It was not given; the environment says it.
+    Environment {
+        /// The variable.
+        variable: String,
+        /// What it says.
+        says: String,
+    },
     /// It was not given.
     Default {
         /// Why it is the default.
@@ -39,6 +47,7 @@ impl std::fmt::Display for Origin {
         match self {
             Self::File { file, line } => write!(f, "{file}:{line}"),
             Self::CommandLine => f.write_str("command line"),
+            Self::Environment { variable, says } => write!(f, "environment: {variable}={says}"),
             Self::Default { source: Some(source) } => write!(f, "default; source: {source}"),
             Self::Default { source: None } => f.write_str("default"),
         }
@@ -46,7 +55,7 @@ impl std::fmt::Display for Origin {
 }
 
 /// One value in use.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Leaf {
     /// Which: `pools.api.workers[1].limit`.
     pub(crate) path: String,
@@ -79,6 +88,13 @@ impl Effective {
             leaves.insert(path.clone(), Leaf { path, value: value.clone(), origin });
         });
         Self { value, leaves }
+    }
+
+    /// The values of a running gateway, from what its API says of them.
+    pub(crate) fn told(said: &Value) -> Option<Self> {
+        let leaves: Vec<Leaf> = serde_json::from_value(said.get("origins")?.clone()).ok()?;
+        let leaves = leaves.into_iter().map(|leaf| (leaf.path.clone(), leaf)).collect();
+        Some(Self { value: said.get("values")?.clone(), leaves })
     }
 
     /// As YAML, each value with its origin behind it where `origins` says so.
@@ -147,6 +163,10 @@ impl Origins<'_> {
             Some(node) => self.written(node),
             None => match self.short_form(path, value) {
                 Some(node) => self.written(node),
+                None if path == "journal.path" && env::data_variable().is_some() => {
+                    let says = env::data_variable().unwrap_or_default();
+                    Origin::Environment { variable: "AMBIDEX_DATA".to_owned(), says }
+                }
                 None => {
                     let doc = schema::doc_at(self.keys, path);
                     Origin::Default { source: doc.and_then(|doc| doc.source) }
