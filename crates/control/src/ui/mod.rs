@@ -54,7 +54,7 @@ pub fn page(page: &Page) -> Markup {
             body {
                 header .top {
                     a .brand href="/" { (mark()) "Ambidex" }
-                    span #state .state role="status" { "as of " (text::time_of_day(page.wall_millis)) " UTC" }
+                    span #state .state { "as of " (text::time_of_day(page.wall_millis)) " UTC" }
                 }
                 main #live { (live(page)) }
                 footer {

@@ -57,6 +57,9 @@ function renewed() {
 }
 
 function say(text, stale) {
+  // Read aloud when the connection goes, not once a second.
+  if (stale) state.setAttribute('role', 'alert');
+  else state.removeAttribute('role');
   state.textContent = text;
   root.classList.toggle('stale', stale);
 }
