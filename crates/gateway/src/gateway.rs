@@ -26,6 +26,7 @@ use crate::listen::socket;
 use crate::listen::{Ground, Open};
 use crate::seldom::Seldom;
 use crate::serve::Thread;
+use crate::stats::{ThreadStats, Totals};
 use crate::trace::export::TraceStats;
 use crate::watch::{Ends, Watch, WatchError};
 
@@ -47,6 +48,7 @@ pub struct Gateway {
     ground: Ground,
     front: Arc<ArcSwap<Front>>,
     threads: Vec<mpsc::UnboundedSender<Command>>,
+    stats: Vec<Arc<ThreadStats>>,
     listeners: keeper::Listeners,
     state: Mutex<State>,
     handles: Mutex<Vec<JoinHandle<()>>>,
@@ -98,6 +100,8 @@ pub struct GatewayStats {
     pub access_log: LogStats,
     /// The trace export's; all 0 without one.
     pub tracing: TraceStats,
+    /// The requests of all threads.
+    pub traffic: Totals,
 }
 
 impl Gateway {
@@ -115,12 +119,16 @@ impl Gateway {
         let change = Change::prepare(&[], config.listeners, &mut state.next_id, &ground)?;
         let listeners = keeper::Listeners::default();
         let keeper = keeper::start(Arc::clone(&listeners)).map_err(GatewayError::Thread)?;
-        let spawned = (0..threads).map(|seat| spawn(seat, shared.clone(), Arc::clone(&front)));
+        let stats: Vec<Arc<ThreadStats>> = (0..threads).map(|_| Arc::default()).collect();
+        let spawned = stats
+            .iter()
+            .enumerate()
+            .map(|(seat, stats)| spawn(seat, shared.clone(), Arc::clone(&front), Arc::clone(stats)));
         let spawned = spawned.collect::<io::Result<Vec<_>>>().map_err(GatewayError::Thread)?;
         let (threads, handles) = spawned.into_iter().unzip();
         let handles = Mutex::new(handles);
         let state = Mutex::new(state);
-        let gateway = Self { shared, ground, front, threads, listeners, state, handles, _keeper: keeper };
+        let gateway = Self { shared, ground, front, threads, stats, listeners, state, handles, _keeper: keeper };
         gateway.make(change);
         gateway.watch(&mut locked(&gateway.state), watch);
         Ok(gateway)
@@ -216,7 +224,9 @@ impl Gateway {
     pub fn stats(&self) -> GatewayStats {
         let of = |open: &Arc<Open>| open.counters.stats(open.bound.to_string());
         let (access_log, tracing) = locked(&self.state).watch.stats();
-        GatewayStats { listeners: self.listeners().iter().map(of).collect(), access_log, tracing }
+        let mut traffic = Totals::default();
+        self.stats.iter().for_each(|thread| traffic.add(thread));
+        GatewayStats { listeners: self.listeners().iter().map(of).collect(), access_log, tracing, traffic }
     }
 
     fn listeners(&self) -> Vec<Arc<Open>> {
@@ -250,6 +260,7 @@ fn spawn(
     seat: usize,
     shared: Shared,
     front: Arc<ArcSwap<Front>>,
+    stats: Arc<ThreadStats>,
 ) -> io::Result<(mpsc::UnboundedSender<Command>, JoinHandle<()>)> {
     let (sender, commands) = mpsc::unbounded_channel();
     let serve = move || {
@@ -258,11 +269,22 @@ fn spawn(
             Err(cause) => return tracing::error!(%cause, "a serving thread has no runtime and serves nothing"),
         };
         let clock = shared.clock;
-        let thread = Rc::new(Thread { seat, shared, front, observer: Default::default() });
-        runtime.block_on(Rc::new(Hall { thread, clock, turned_away: Seldom::default() }).run(commands));
+        runtime.block_on(async {
+            let thread = Thread::start(seat, shared, front, stats, seed());
+            Rc::new(Hall { thread, clock, turned_away: Seldom::default() }).run(commands).await;
+        });
     };
     let handle = std::thread::Builder::new().name(format!("gateway-{seat}")).spawn(serve)?;
     Ok((sender, handle))
+}
+
+/// A seed for a thread's draws, which nobody outside can guess: they choose workers and name requests.
+fn seed() -> u64 {
+    let mut bytes = [0; 8];
+    if aws_lc_rs::rand::fill(&mut bytes).is_err() {
+        tracing::warn!("the system gave no random bytes; ids of requests may repeat after a restart");
+    }
+    u64::from_ne_bytes(bytes)
 }
 
 /// How long connections of a removed listener may finish. Default 30 s; source: the grace of a drain.

@@ -2,21 +2,31 @@
 //!
 //! For: the binary, which hands it a checked configuration and the [`View`](ambidex_core::view::View) of the pools.
 
-#[allow(dead_code, reason = "the request path follows")]
 mod access_log;
-#[allow(dead_code, reason = "the request path follows")]
+mod alarms;
+mod body;
 mod clock;
 pub mod config;
 mod front;
 mod gateway;
+mod head;
 mod keeper;
+mod key;
 mod listen;
+mod local;
 mod proxy_protocol;
+mod reason;
+mod record;
+mod report;
+mod routes;
 mod seldom;
 mod serve;
+mod slots;
+mod stats;
+mod thread;
 mod tls;
-#[allow(dead_code, reason = "the request path follows")]
 mod trace;
+mod upstream;
 mod watch;
 
 pub use access_log::{LogError, LogStats};
@@ -25,6 +35,9 @@ pub use gateway::{Gateway, GatewayError, GatewayStats, Shared};
 pub use listen::change::ListenError;
 pub use listen::counters::ListenerStats;
 pub use listen::socket::BindError;
+pub use reason::Reason;
+pub use stats::Totals;
 pub use tls::TlsError;
 pub use trace::export::TraceStats;
+pub use upstream::UpstreamTlsError;
 pub use watch::WatchError;

@@ -109,7 +109,6 @@ impl Ends {
 #[derive(Debug)]
 pub(crate) struct Observer {
     pub(crate) pen: Option<Pen>,
-    #[allow(dead_code, reason = "the request path follows")]
     pub(crate) exporter: Option<Exporter>,
 }
 

@@ -12,6 +12,7 @@ use ambidex_core::worker::PoolId;
 
 pub use access_log::{AccessLog, LogFormat, LogPath};
 pub use listener::{CertificateFiles, ListenAddress, Listener, ListenerError, ServerTls, SocketMode, TlsVersion};
+pub(crate) use route::{HostPattern, PathPattern};
 pub use route::{Key, Route, RouteError};
 pub use tracing::{Tracing, TracingError};
 pub use upstream::{UpstreamError, UpstreamProtocol, UpstreamTls, UpstreamTransport};

@@ -40,6 +40,11 @@ pub(crate) struct Ear {
 }
 
 impl Ear {
+    /// Another ear at the same bell.
+    pub(crate) fn again(&self) -> Self {
+        self.bell.ear()
+    }
+
     /// Whether the bell has rung.
     pub(crate) fn heard(&self) -> bool {
         self.bell.rung.get()

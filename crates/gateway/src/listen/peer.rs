@@ -8,7 +8,6 @@ use super::bell::Ear;
 
 /// What the request path knows of a connection.
 #[derive(Debug)]
-#[allow(dead_code, reason = "the request path follows")]
 pub(crate) struct Peer {
     /// The client's address: the socket's, or what the PROXY protocol says. `None` for a Unix socket.
     pub(crate) client: Option<SocketAddr>,

@@ -1,51 +1,211 @@
-//! Serves the requests of one connection.
+//! Serves one connection: finds out which HTTP it speaks, answers its requests, ends it when it is to end.
+//!
+//! ```text
+//! Io ── first bytes ──┬─ HTTP/1: one request at a time, in this task ── 101 ── tunnel
+//!  (ALPN says, or 24) └─ HTTP/2: a task of this thread for each stream
+//! ```
+//! The connection ends by itself, at the word of its listener (the next answer says `Connection: close`, GOAWAY), or
+//! when its pulse stops.
 
+pub(crate) mod exchange;
+pub(crate) mod pulse;
+mod tunnel;
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
-use http_body_util::Empty;
-use hyper::body::Bytes;
+use ambidex_tower::Timer as _;
+use bytes::{Bytes, BytesMut};
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncReadExt as _;
 
-use crate::front::Front;
-use crate::gateway::Shared;
+use self::exchange::Client;
+use self::pulse::{Counted, Pulse, Watchdog};
+use crate::listen::bell::Ear;
 use crate::listen::io::Io;
-use crate::listen::peer::Peer;
-use crate::watch::Observer;
-
-/// What the request path keeps in its thread.
-#[derive(Debug)]
-#[allow(dead_code, reason = "the request path follows")]
-pub(crate) struct Thread {
-    pub(crate) seat: usize,
-    pub(crate) shared: Shared,
-    pub(crate) front: Arc<arc_swap::ArcSwap<Front>>,
-    pub(crate) observer: std::cell::RefCell<Option<Rc<Observer>>>,
-}
-
-impl Thread {
-    pub(crate) fn watch(&self, observer: Option<Rc<Observer>>) {
-        self.observer.replace(observer);
-    }
-}
+use crate::listen::peer::{Peer, Protocol};
+use crate::local::Local;
+pub(crate) use crate::thread::Thread;
 
 /// Serves a connection until it ends.
-pub(crate) async fn connection(io: Io, mut peer: Peer, thread: Rc<Thread>) {
-    let service = service_fn(|_request| async {
-        let _ = (thread.seat, peer.client, peer.local);
-        let answer = http::Response::builder().status(404).body(Empty::<Bytes>::new());
-        Ok::<_, std::convert::Infallible>(answer.unwrap_or_default())
-    });
-    let connection = hyper::server::conn::http1::Builder::new()
-        .max_buf_size(usize::try_from(peer.settings.listener.max_header_bytes.get()).unwrap_or(usize::MAX))
-        .timer(TokioTimer::new())
-        .header_read_timeout(std::time::Duration::from(peer.settings.listener.header_timeout))
-        .serve_connection(TokioIo::new(io), service);
-    let mut connection = std::pin::pin!(connection);
-    tokio::select! {
-        _ = &mut connection => return,
-        () = &mut peer.leaving => connection.as_mut().graceful_shutdown(),
+pub(crate) async fn connection(mut io: Io, mut peer: Peer, thread: Rc<Thread>) {
+    thread.stats.connections.add(1);
+    let agreed = peer.tls.as_ref().map(|tls| tls.protocol);
+    let (first, h2) = match agreed {
+        Some(protocol) => (Bytes::new(), protocol == Protocol::Http2),
+        None => match first_bytes(&mut io, &mut peer, &thread).await {
+            Some(first) => (first.clone(), first.starts_with(PREFACE)),
+            None => return,
+        },
+    };
+    let pulse = Rc::new(Pulse::default());
+    let io = TokioIo::new(Counted::new(io, first, Rc::clone(&pulse)));
+    let leaving = peer.leaving.again();
+    let client = Rc::new(Client::new(thread, peer, pulse));
+    if h2 {
+        serve_h2(io, client, leaving).await;
+    } else {
+        serve_h1(io, client, leaving).await;
     }
-    let _ = connection.await;
 }
+
+/// Reads until it is clear which HTTP is spoken: one read, unless the first bytes are the beginning of the preface.
+async fn first_bytes(io: &mut Io, peer: &mut Peer, thread: &Thread) -> Option<Bytes> {
+    let mut first = BytesMut::with_capacity(FIRST_READ);
+    let limit = peer.settings.listener.header_timeout;
+    let mut late = pin!(thread.alarms.at(thread.clock.now() + limit));
+    loop {
+        let mut read = pin!(io.read_buf(&mut first));
+        let count = poll_fn(|cx| match read.as_mut().poll(cx) {
+            Poll::Ready(count) => Poll::Ready(count.unwrap_or(0)),
+            Poll::Pending => late.as_mut().poll(cx).map(|()| 0),
+        });
+        if count.await == 0 {
+            return None;
+        }
+        if first.len() >= PREFACE.len() || !PREFACE.starts_with(&first) {
+            return Some(first.freeze());
+        }
+    }
+}
+
+type ClientIo = TokioIo<Counted>;
+
+async fn serve_h1(io: ClientIo, client: Rc<Client>, leaving: Ear) {
+    let listener = &client.peer.settings.listener;
+    let head_bytes = usize::try_from(listener.max_header_bytes.get()).unwrap_or(usize::MAX);
+    let mut builder = http1::Builder::new();
+    builder.max_header_size(head_bytes).max_buf_size(head_bytes.max(BUFFER)).max_headers(MOST_HEADERS);
+    let serving = Rc::clone(&client);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let client = Rc::clone(&serving);
+        async move { Ok::<_, Infallible>(client.answer(request).await) }
+    });
+    let mut connection = builder.serve_connection(io, service);
+    let ended = attend(
+        &client,
+        leaving,
+        Conn {
+            poll: |cx: &mut Context<'_>, leave: bool| {
+                let mut connection = Pin::new(&mut connection);
+                if leave {
+                    connection.as_mut().graceful_shutdown();
+                }
+                connection.poll(cx)
+            },
+        },
+    )
+    .await;
+    if let Some(Ok(())) = ended
+        && let Some(joined) = client.tunnel.take()
+    {
+        let parts = connection.into_parts();
+        tunnel::join(parts.io.into_inner(), parts.read_buf, joined, &client).await;
+    }
+}
+
+async fn serve_h2(io: ClientIo, client: Rc<Client>, leaving: Ear) {
+    let listener = &client.peer.settings.listener;
+    let mut builder = http2::Builder::new(Local);
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MOST_STREAMS)
+        .max_pending_accept_reset_streams(MOST_RESETS)
+        .max_local_error_reset_streams(MOST_OWN_RESETS)
+        .max_header_list_size(u32::try_from(listener.max_header_bytes.get()).unwrap_or(u32::MAX))
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_WAIT);
+    let serving = Rc::clone(&client);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let client = Rc::clone(&serving);
+        async move { Ok::<_, Infallible>(client.answer(request).await) }
+    });
+    let mut connection = pin!(builder.serve_connection(io, service));
+    attend(
+        &client,
+        leaving,
+        Conn {
+            poll: |cx: &mut Context<'_>, leave: bool| {
+                if leave {
+                    connection.as_mut().graceful_shutdown();
+                }
+                connection.as_mut().poll(cx)
+            },
+        },
+    )
+    .await;
+}
+
+/// A connection of hyper's, whichever HTTP it speaks.
+struct Conn<P> {
+    poll: P,
+}
+
+/// Runs a connection until it ends, is dead, or was told to leave and has left. `None` when it is dead.
+async fn attend<P>(client: &Client, mut leaving: Ear, mut conn: Conn<P>) -> Option<hyper::Result<()>>
+where
+    P: FnMut(&mut Context<'_>, bool) -> Poll<hyper::Result<()>>,
+{
+    let thread = &client.thread;
+    let listener = &client.peer.settings.listener;
+    let mut dog = Watchdog::new(listener.header_timeout, listener.idle_timeout, thread.clock.now());
+    let mut alarm = pin!(thread.alarms.at(dog.due));
+    let mut told = false;
+    let ended = poll_fn(|cx| {
+        let leave = !told && Pin::new(&mut leaving).poll(cx).is_ready();
+        told |= leave;
+        if let Poll::Ready(ended) = (conn.poll)(cx, leave) {
+            return Poll::Ready(Some(ended));
+        }
+        while alarm.as_mut().poll(cx).is_ready() {
+            if let Some(dead) = dog.look(&client.pulse, thread.clock.now()) {
+                tracing::debug!(client = ?client.peer.client, ?dead, "a connection is closed");
+                return Poll::Ready(None);
+            }
+            alarm.set(thread.alarms.at(dog.due));
+        }
+        Poll::Pending
+    })
+    .await;
+    if let Some(Err(error)) = &ended {
+        tracing::debug!(client = ?client.peer.client, %error, "a connection broke");
+    }
+    ended
+}
+
+/// What HTTP/2 begins with.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Bytes of the first read: most heads fit.
+const FIRST_READ: usize = 2 << 10;
+/// Most header lines. Source: hyper's default, and Envoy's.
+const MOST_HEADERS: usize = 100;
+/// Bytes buffered for a connection of HTTP/1. Source: hyper takes at least 8 KiB; HAProxy's and nginx's buffers are 16.
+const BUFFER: usize = 64 << 10;
+/// Streams at once. Source: nginx's `http2_max_concurrent_streams`, nghttp2's default.
+const MOST_STREAMS: u32 = 128;
+/// Streams reset by the client before we took them. Source: reliability.md row 8; hyper's default, fixed here.
+const MOST_RESETS: usize = 20;
+/// Streams that we reset for the client's errors. Source: half of hyper's default of 1,024 is more than honest use.
+const MOST_OWN_RESETS: usize = 512;
+/// What a client may send on a stream before we took any of it. Source: Envoy's and nginx's 64 KiB; with retries on,
+/// reliability.md's bound of memory for a stuck upload.
+const STREAM_WINDOW: u32 = 64 << 10;
+/// The same for all streams of a connection. Source: four streams at full speed.
+const CONNECTION_WINDOW: u32 = 256 << 10;
+/// Bytes buffered for a stream towards the client. Source: as for HTTP/1.
+const SEND_BUFFER: usize = 64 << 10;
+/// A silent connection is asked whether it lives. Source: under the 60 s of common middle boxes.
+const PING_EVERY: Duration = Duration::from_secs(30);
+/// How long it may take to say so.
+const PING_WAIT: Duration = Duration::from_secs(10);

@@ -54,10 +54,13 @@ pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Sends a request and reads the answer's head.
+/// Sends a request and reads the answer; returns its head.
 pub(crate) fn get(stream: &mut (impl Read + Write), path: &str) -> std::io::Result<String> {
     write!(stream, "GET {path} HTTP/1.1\r\nhost: test\r\n\r\n")?;
-    head(stream)
+    let head = head(stream)?;
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+    stream.read_exact(&mut vec![0; length.unwrap_or(0)])?;
+    Ok(head)
 }
 
 /// Reads up to the end of a head.

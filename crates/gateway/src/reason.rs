@@ -1,0 +1,136 @@
+//! Why a request got an answer of our own: the status, and the word for header, log and metric.
+
+use ambidex_core::attempt::{FailureKind, Refusal};
+use http::StatusCode;
+
+/// Why the gateway answered instead of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The head names no host, two, or none that can be.
+    BadHost,
+    /// The request's head contradicts itself or cannot be passed on.
+    BadRequest,
+    /// The request's body could not be read to its end.
+    BadBody,
+    /// No route matches.
+    NoRoute,
+    /// The method is not served by a reverse proxy (CONNECT, TRACE).
+    BadMethod,
+    /// The body is larger than the listener allows.
+    BodyTooLarge,
+    /// The pool of the route is not in the view.
+    NoPool,
+    /// No worker of the pool takes traffic.
+    NobodyReady,
+    /// No connection to a worker.
+    Connect,
+    /// TLS with the worker failed.
+    UpstreamTls,
+    /// The worker's connection ended before an answer.
+    UpstreamReset,
+    /// What the worker sent is no HTTP answer.
+    UpstreamGarbage,
+    /// No answer came in time.
+    Deadline,
+}
+
+impl Reason {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 13] = [
+        Self::BadHost,
+        Self::BadRequest,
+        Self::BadBody,
+        Self::NoRoute,
+        Self::BadMethod,
+        Self::BodyTooLarge,
+        Self::NoPool,
+        Self::NobodyReady,
+        Self::Connect,
+        Self::UpstreamTls,
+        Self::UpstreamReset,
+        Self::UpstreamGarbage,
+        Self::Deadline,
+    ];
+
+    /// The word for it: value of `Ambidex-Error`, of the log's `reason` and of the metric's label.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::BadHost => "bad-host",
+            Self::BadRequest => "bad-request",
+            Self::BadBody => "bad-body",
+            Self::NoRoute => "no-route",
+            Self::BadMethod => "bad-method",
+            Self::BodyTooLarge => "body-too-large",
+            Self::NoPool => "no-pool",
+            Self::NobodyReady => "nobody-ready",
+            Self::Connect => "connect",
+            Self::UpstreamTls => "upstream-tls",
+            Self::UpstreamReset => "upstream-reset",
+            Self::UpstreamGarbage => "upstream-garbage",
+            Self::Deadline => "deadline",
+        }
+    }
+
+    /// The status that it is answered with.
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::BadHost | Self::BadRequest | Self::BadBody => StatusCode::BAD_REQUEST,
+            Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::BadMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NoPool | Self::NobodyReady => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Connect | Self::UpstreamTls | Self::UpstreamReset | Self::UpstreamGarbage => StatusCode::BAD_GATEWAY,
+            Self::Deadline => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    /// The sentence that the client gets. It tells nothing of what is behind the gateway.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::BadHost => "The request must name exactly one valid host.\n",
+            Self::BadRequest => "The request cannot be passed on as it is.\n",
+            Self::BadBody => "The request's body could not be read.\n",
+            Self::NoRoute => "Nothing is served here.\n",
+            Self::BadMethod => "This method is not served here.\n",
+            Self::BodyTooLarge => "The request's body is too large.\n",
+            Self::NoPool | Self::NobodyReady => "No server is ready to answer. Try again later.\n",
+            Self::Connect | Self::UpstreamTls => "No server could be reached. Try again later.\n",
+            Self::UpstreamReset | Self::UpstreamGarbage => "The server gave no valid answer.\n",
+            Self::Deadline => "The server did not answer in time.\n",
+        }
+    }
+
+    /// Whether the client's connection cannot be used any further.
+    pub(crate) const fn closes(self) -> bool {
+        matches!(self, Self::BadHost | Self::BadRequest | Self::BadBody | Self::BodyTooLarge)
+    }
+}
+
+impl From<Refusal> for Reason {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NobodyReady => Self::NobodyReady,
+            Refusal::Deadline => Self::Deadline,
+            Refusal::Failed(FailureKind::Connect) => Self::Connect,
+            Refusal::Failed(FailureKind::Tls) => Self::UpstreamTls,
+            Refusal::Failed(FailureKind::Reset) => Self::UpstreamReset,
+            Refusal::Failed(FailureKind::Garbage) => Self::UpstreamGarbage,
+            Refusal::Failed(FailureKind::RequestBody) => Self::BadBody,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_stands_at_its_own_number() {
+        for (number, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, number, "{reason:?}");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Which pool serves a request: the routes, compiled once when the configuration is read.
+//!
+//! The first route that matches wins, in the order of the file, so that what is read from top to bottom is what
+//! happens.
+
+use std::sync::Arc;
+
+use ambidex_core::attempt::{AttemptConfig, Backoff};
+use ambidex_core::worker::PoolId;
+use http::request::Parts;
+
+use crate::config::{HostPattern, Key, PathPattern, Route};
+
+/// The routes of a gateway.
+#[derive(Debug, Default)]
+pub(crate) struct Routes(Vec<Compiled>);
+
+#[derive(Debug)]
+struct Compiled {
+    route: Route,
+    target: Target,
+    label: Arc<str>,
+}
+
+/// Where a route leads.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Target {
+    /// Number of the route, as configured.
+    pub(crate) route: usize,
+    /// Its pool.
+    pub(crate) pool: PoolId,
+    /// Which of the ways leads to it.
+    pub(crate) way: usize,
+    /// Bounds of its requests.
+    pub(crate) config: AttemptConfig,
+}
+
+impl Routes {
+    /// Compiles `routes`; `find` tells pool and way of a pool's name, or fails.
+    pub(crate) fn compile<E>(
+        routes: &[Route],
+        mut find: impl FnMut(&str) -> Result<(PoolId, usize), E>,
+    ) -> Result<Self, E> {
+        let compile = |(number, route): (usize, &Route)| {
+            let (pool, way) = find(&route.pool)?;
+            let backoff: Backoff = AttemptConfig::default().backoff;
+            let config = AttemptConfig { deadline: route.deadline, retries: route.retries, backoff };
+            let target = Target { route: number, pool, way, config };
+            Ok(Compiled { route: route.clone(), target, label: route.label().into() })
+        };
+        Ok(Self(routes.iter().enumerate().map(compile).collect::<Result<_, _>>()?))
+    }
+
+    /// What a route matches, for log and traces: the same for all its requests.
+    pub(crate) fn label(&self, route: usize) -> Arc<str> {
+        Arc::clone(&self.0[route].label)
+    }
+
+    /// The first route that matches, and what its placement key is taken from. `host` without port.
+    pub(crate) fn find(&self, host: &str, head: &Parts) -> Option<(Target, Option<&Key>)> {
+        let hit = self.0.iter().find(|compiled| compiled.route.matches(host, head))?;
+        Some((hit.target, hit.route.key.as_ref()))
+    }
+}
+
+impl Route {
+    fn label(&self) -> String {
+        let host = match &self.host {
+            Some(HostPattern::Exact(name)) => name.clone(),
+            Some(HostPattern::Below(name)) => format!("*{name}"),
+            None => String::new(),
+        };
+        match &self.path {
+            PathPattern::Exact(path) => format!("{host}{path}"),
+            PathPattern::Prefix(prefix) => format!("{host}{}/*", prefix.trim_end_matches('/')),
+        }
+    }
+
+    fn matches(&self, host: &str, head: &Parts) -> bool {
+        let named = |name, value| head.headers.get_all(name).iter().any(|sent| sent == value);
+        self.path.matches(head.uri.path())
+            && self.host.as_ref().is_none_or(|pattern| pattern.matches(host))
+            && (self.methods.is_empty() || self.methods.contains(&head.method))
+            && self.headers.iter().all(|(name, value)| named(name, value))
+    }
+}
+
+impl PathPattern {
+    fn matches(&self, path: &str) -> bool {
+        match self {
+            Self::Exact(exact) => path == exact,
+            Self::Prefix(prefix) if prefix == "/" => true,
+            Self::Prefix(prefix) => path
+                .strip_prefix(prefix.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || prefix.ends_with('/')),
+        }
+    }
+}
+
+impl HostPattern {
+    fn matches(&self, host: &str) -> bool {
+        match self {
+            Self::Exact(exact) => host.eq_ignore_ascii_case(exact),
+            Self::Below(end) => {
+                let from = host.len().checked_sub(end.len());
+                from.is_some_and(|from| {
+                    from > 0 && host.is_char_boundary(from) && host[from..].eq_ignore_ascii_case(end)
+                })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn routes(json: &str) -> Routes {
+        let routes: Vec<Route> = serde_json::from_str(json).expect("routes");
+        let find = |name: &str| Ok::<_, ()>((PoolId(name.parse().expect("a number")), 0));
+        Routes::compile(&routes, find).expect("found")
+    }
+
+    fn pool(routes: &Routes, host: &str, method: &str, target: &str, header: Option<(&str, &str)>) -> Option<u32> {
+        let mut request = Request::builder().method(method).uri(target);
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
+        }
+        let (head, ()) = request.body(()).expect("valid").into_parts();
+        routes.find(host, &head).map(|(target, _)| target.pool.0)
+    }
+
+    #[test]
+    fn a_prefix_ends_where_a_segment_ends() {
+        let routes = routes(
+            r#"[{"pool": "1", "match": {"path_prefix": "/a"}}, {"pool": "2", "match": {"path_prefix": "/b/"}}]"#,
+        );
+        for (target, expected) in
+            [("/a", Some(1)), ("/a/b", Some(1)), ("/a?x", Some(1)), ("/ab", None), ("/b/c", Some(2)), ("/b", None)]
+        {
+            assert_eq!(pool(&routes, "h", "GET", target, None), expected, "{target}");
+        }
+    }
+
+    #[test]
+    fn the_first_route_that_matches_wins() {
+        let routes = routes(r#"[{"pool": "1", "match": {"path": "/a"}}, {"pool": "2"}, {"pool": "3"}]"#);
+        assert_eq!(pool(&routes, "h", "GET", "/a", None), Some(1));
+        assert_eq!(pool(&routes, "h", "GET", "/a/", None), Some(2));
+    }
+
+    #[test]
+    fn hosts_match_whatever_their_case_and_a_star_wants_something_before_the_dot() {
+        let routes =
+            routes(r#"[{"pool": "1", "match": {"host": "a.example"}}, {"pool": "2", "match": {"host": "*.example"}}]"#);
+        for (host, expected) in [
+            ("A.Example", Some(1)),
+            ("b.example", Some(2)),
+            ("x.y.EXAMPLE", Some(2)),
+            (".example", None),
+            ("example", None),
+        ] {
+            assert_eq!(pool(&routes, host, "GET", "/", None), expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn methods_and_headers_must_fit_as_well() {
+        let routes = routes(r#"[{"pool": "1", "match": {"methods": ["GET", "HEAD"], "headers": {"x-a": "b"}}}]"#);
+        assert_eq!(pool(&routes, "h", "GET", "/", Some(("x-a", "b"))), Some(1));
+        assert_eq!(pool(&routes, "h", "POST", "/", Some(("x-a", "b"))), None);
+        assert_eq!(pool(&routes, "h", "GET", "/", Some(("x-a", "c"))), None);
+    }
+}

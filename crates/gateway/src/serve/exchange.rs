@@ -1,0 +1,272 @@
+//! One request, from its head to the head of its answer.
+//!
+//! ```text
+//! head ── target, host ── route ── pool ── strip, introduce, id, trace ── Driver::drive ── strip ── answer
+//!            \ 400           \ 404    \ 503                                  \ 502 503 504
+//! ```
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use ambidex_tower::{Answer, Driver, Flight, Plan};
+use ambidex_wire::report;
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header, response};
+use hyper::body::{Body as _, Incoming};
+
+use super::pulse::{InService, Pulse};
+use crate::body::{AnswerBody, Progress, Relay, RequestBody};
+use crate::head::{self, Introduction, Seen};
+use crate::key;
+use crate::listen::peer::Peer;
+use crate::reason::Reason;
+use crate::record::Entry;
+use crate::report::hear;
+use crate::routes::Target;
+use crate::thread::{Picture, Thread};
+use crate::trace::context::Context;
+use crate::upstream::{Switched, UpstreamBody, Upstreams};
+
+/// What the requests of one connection share.
+pub(crate) struct Client {
+    pub(crate) thread: Rc<Thread>,
+    pub(crate) peer: Peer,
+    pub(crate) pulse: Rc<Pulse>,
+    trusted: bool,
+    introduction: RefCell<Introduction>,
+    /// What the connection becomes after its answer of 101.
+    pub(crate) tunnel: RefCell<Option<Tunnel>>,
+}
+
+/// Both ends of a connection that changes its protocol.
+pub(crate) struct Tunnel {
+    pub(crate) worker: Switched,
+    pub(crate) entry: Entry,
+    /// The worker is busy as long as this lives.
+    pub(crate) _flight: Flight,
+}
+
+/// A request that is ready to be sent.
+struct Ready {
+    request: Request<RequestBody>,
+    plan: Plan,
+    target: Target,
+    picture: Rc<Picture>,
+    progress: Option<Rc<Progress>>,
+    upgrade: bool,
+}
+
+impl Client {
+    pub(crate) fn new(thread: Rc<Thread>, peer: Peer, pulse: Rc<Pulse>) -> Self {
+        let trusted = |client: std::net::SocketAddr| {
+            let ip = client.ip().to_canonical();
+            peer.settings.listener.trusted.iter().any(|network| network.contains(&ip))
+        };
+        let trusted = peer.client.is_some_and(trusted);
+        let introduction = RefCell::new(Introduction::new(peer.client, peer.tls.is_some()));
+        Self { thread, peer, pulse, trusted, introduction, tunnel: RefCell::new(None) }
+    }
+
+    /// Answers one request.
+    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<AnswerBody> {
+        let thread = &self.thread;
+        let service = InService::begin(&self.pulse);
+        thread.stats.requests.add(1);
+        let arrived = thread.clock.now();
+        let (head, body) = request.into_parts();
+        let (version, is_head) = (head.version, head.method == Method::HEAD);
+        let observer = thread.observer.borrow().clone();
+        let mut entry = observer.map_or_else(Entry::default, |observer| {
+            Entry::begin(observer, thread.clock, arrived, &head, self.peer.client)
+        });
+        let mut unanswered = Unanswered(Some(thread));
+        let answered = match self.prepare(head, body, arrived, &mut entry) {
+            Ok(ready) => self.send(ready, entry, service).await,
+            Err(reason) => Err((reason, entry, service)),
+        };
+        unanswered.0 = None;
+        let response = match answered {
+            Ok(response) => response,
+            Err((reason, entry, service)) => refuse(thread, reason, entry, service, version, is_head),
+        };
+        thread.stats.answered(response.status());
+        response
+    }
+
+    fn prepare(
+        &self,
+        mut head: Parts,
+        body: Incoming,
+        arrived: ambidex_core::time::Mono,
+        entry: &mut Entry,
+    ) -> Result<Ready, Reason> {
+        let listener = &self.peer.settings.listener;
+        let seen = Seen::look(&head.headers);
+        let host = head::settle_target(&mut head, seen)?;
+        let picture = self.thread.picture();
+        let (target, key) = picture.front.routes.find(host.name(), &head).ok_or(Reason::NoRoute)?;
+        let key = key.and_then(|key| key::of(key, &head, self.peer.client));
+        entry.note(|record| {
+            record.route = Some(picture.front.routes.label(target.route));
+            record.pool = Some(Arc::clone(&picture.front.ways[target.way].pool));
+        });
+        let most = listener.max_body.map_or(u64::MAX, |most| most.get());
+        if body.size_hint().lower() > most {
+            return Err(Reason::BodyTooLarge);
+        }
+        let wanted = head.version == Version::HTTP_11 && seen.wants_upgrade(&head.headers);
+        let protocol = wanted.then(|| head::allowed_upgrade(&head.headers, &listener.upgrades)).flatten();
+        let upgrade = protocol.is_some();
+        head::strip_request(&mut head.headers, seen, self.trusted, protocol);
+        self.introduction.borrow_mut().tell(&mut head.headers, &host, self.trusted, seen);
+        if !(self.trusted && seen.id) {
+            head::give_id(&mut head.headers, self.thread.id());
+        }
+        entry.note_id(&head.headers);
+        self.trace(&mut head, seen, entry);
+        head.headers.remove(header::EXPECT);
+        head.extensions.clear();
+        let progress = (!body.is_end_stream()).then(|| Rc::new(Progress::new(self.pulse.starved())));
+        let body = match &progress {
+            Some(progress) => RequestBody::streaming(body, most, Rc::clone(progress)),
+            None => RequestBody::empty(),
+        };
+        let plan = Plan { arrived, config: target.config, key };
+        Ok(Ready { request: Request::from_parts(head, body), plan, target, picture, progress, upgrade })
+    }
+
+    /// Passes trace context on; when spans are exported, the worker's parent becomes our span.
+    fn trace(&self, head: &mut Parts, seen: Seen, entry: &mut Entry) {
+        let observer = self.thread.observer.borrow();
+        let Some(exporter) = observer.as_ref().and_then(|observer| observer.exporter.as_ref()) else { return };
+        let came = if seen.trace { head::trace(&head.headers) } else { None };
+        let sampled = match came {
+            Some(context) => context.sampled,
+            None => self.thread.unit() < exporter.config().sample().get(),
+        };
+        if !sampled {
+            return;
+        }
+        let [id, rest] = [self.thread.id(), self.thread.id()].map(u128::to_be_bytes);
+        let mut span = [0; 8];
+        span.copy_from_slice(&rest[..8]);
+        let trace = came.map_or(id, |context| context.trace);
+        let context = Context { trace, span, sampled };
+        head::set_trace(&mut head.headers, &context);
+        entry.note(|record| record.span = Some((context, came.map(|context| context.span))));
+    }
+
+    async fn send(
+        &self,
+        ready: Ready,
+        mut entry: Entry,
+        service: InService,
+    ) -> Result<Response<AnswerBody>, (Reason, Entry, InService)> {
+        let Ready { request, plan, target, picture, progress, upgrade } = ready;
+        let thread = &self.thread;
+        let Some(pool) = picture.view.pool(target.pool) else { return Err((Reason::NoPool, entry, service)) };
+        let way = &picture.front.ways[target.way];
+        let seat = thread.seat_at(pool);
+        let transport = Upstreams { thread, way, upgrade };
+        let driver = Driver { transport: &transport, seats: &*seat, timer: &thread.alarms, clock: thread.clock };
+        let answer = match driver.drive(pool, plan, request).await {
+            Ok(answer) => answer,
+            Err(refused) => {
+                let too_large = progress.is_some_and(|progress| progress.too_large.get());
+                let reason = if too_large { Reason::BodyTooLarge } else { refused.why.into() };
+                entry.note(|record| {
+                    record.tries = refused.tries;
+                    record.worker = refused.last.map(|pick| Arc::clone(&pool.picked(pick).name));
+                    record.detail = refused.detail;
+                });
+                return Err((reason, entry, service));
+            }
+        };
+        let Answer { mut response, flight, pick, at, tries } = answer;
+        entry.note(|record| {
+            record.tries = tries;
+            record.worker = Some(Arc::clone(&pool.picked(pick).name));
+            record.upstream = Some(at.since(plan.arrived));
+            record.status = Some(response.status());
+        });
+        let seen = Seen::look(response.headers());
+        if seen.report
+            && let Some(heard) = report::take(response.headers_mut())
+        {
+            hear(thread, pick.worker, flight.cells(), heard);
+        }
+        let protocol = response.headers().get(header::UPGRADE).cloned();
+        head::strip_answer(response.headers_mut(), seen);
+        let (mut head, body) = response.into_parts();
+        head.version = Version::HTTP_11;
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            return self.switch(head, body, protocol, flight, entry, service);
+        }
+        let relay = Relay::new(body, flight, pick.worker, Rc::clone(thread), entry, progress, service);
+        Ok(Response::from_parts(head, AnswerBody::Relayed(relay)))
+    }
+
+    /// The worker changes the protocol: what remains of both connections is joined after the answer.
+    fn switch(
+        &self,
+        mut head: response::Parts,
+        body: UpstreamBody,
+        protocol: Option<HeaderValue>,
+        flight: Flight,
+        entry: Entry,
+        service: InService,
+    ) -> Result<Response<AnswerBody>, (Reason, Entry, InService)> {
+        let (Some(worker), Some(protocol)) = (body.into_switched(), protocol) else {
+            return Err((Reason::UpstreamGarbage, entry, service));
+        };
+        head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        head.headers.insert(header::UPGRADE, protocol);
+        self.thread.stats.upgrades.add(1);
+        self.tunnel.replace(Some(Tunnel { worker, entry, _flight: flight }));
+        Ok(Response::from_parts(head, AnswerBody::own(None, Entry::default(), service)))
+    }
+}
+
+/// Counts a request whose client left before its answer.
+struct Unanswered<'a>(Option<&'a Thread>);
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if let Some(thread) = self.0 {
+            thread.stats.answers[0].add(1);
+        }
+    }
+}
+
+fn refuse(
+    thread: &Thread,
+    reason: Reason,
+    mut entry: Entry,
+    service: InService,
+    version: Version,
+    is_head: bool,
+) -> Response<AnswerBody> {
+    thread.stats.refused(reason);
+    let text = Bytes::from_static(reason.sentence().as_bytes());
+    entry.note(|record| {
+        (record.status, record.reason, record.complete) = (Some(reason.status()), Some(reason), true);
+        record.bytes = if is_head { 0 } else { text.len() as u64 };
+    });
+    let length = HeaderValue::from(text.len());
+    let mut response = Response::new(AnswerBody::own((!is_head).then_some(text), entry, service));
+    *response.status_mut() = reason.status();
+    let headers = response.headers_mut();
+    headers.insert("ambidex-error", HeaderValue::from_static(reason.word()));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::CONTENT_LENGTH, length);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if reason == Reason::BadMethod {
+        headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+    }
+    if reason.closes() && version < Version::HTTP_2 {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}

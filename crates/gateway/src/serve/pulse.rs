@@ -1,0 +1,268 @@
+//! The pulse of a client's connection: how many bytes came and went, for whoever decides that it is dead.
+//!
+//! ```text
+//! idle ── a head begins ── header_timeout ── request ── in service: nobody's fault but the worker's ── answer ── idle
+//!   \_ idle_timeout: close        \_ close       \_ body stalls, client does not read: idle_timeout: close
+//! ```
+//! Requests pay two counters for it. The clock is looked at by an alarm a few times in a timeout, not by requests.
+
+use std::cell::Cell;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use ambidex_core::time::{Mono, Span};
+use bytes::{Buf as _, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::listen::io::Io;
+
+/// What a connection has done.
+#[derive(Debug, Default)]
+pub(crate) struct Pulse {
+    read: Cell<u64>,
+    written: Cell<u64>,
+    /// The client does not take what we write.
+    blocked: Cell<bool>,
+    /// Requests in service.
+    active: Cell<u32>,
+    /// Bytes read when the last service ended: what comes beyond belongs to a new head.
+    settled: Cell<u64>,
+    /// Services that began.
+    begun: Cell<u64>,
+    /// A worker waits for more of a request's body.
+    starved: Rc<Cell<bool>>,
+}
+
+impl Pulse {
+    /// Bytes that came and went.
+    pub(crate) fn bytes(&self) -> (u64, u64) {
+        (self.read.get(), self.written.get())
+    }
+
+    /// Set while a request's body is waited for.
+    pub(crate) fn starved(&self) -> Rc<Cell<bool>> {
+        Rc::clone(&self.starved)
+    }
+}
+
+/// A request in service, until its answer has ended.
+pub(crate) struct InService(Rc<Pulse>);
+
+impl InService {
+    pub(crate) fn begin(pulse: &Rc<Pulse>) -> Self {
+        pulse.active.set(pulse.active.get() + 1);
+        pulse.begun.set(pulse.begun.get() + 1);
+        Self(Rc::clone(pulse))
+    }
+}
+
+impl Drop for InService {
+    fn drop(&mut self) {
+        self.0.active.set(self.0.active.get() - 1);
+        self.0.settled.set(self.0.read.get());
+        self.0.starved.set(false);
+    }
+}
+
+/// What is wrong with a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dead {
+    /// A head that does not end.
+    SlowHead,
+    /// Nothing asked.
+    Idle,
+    /// It neither sends what it owes nor takes what it is owed.
+    Stalled,
+}
+
+/// Looks at a pulse from time to time.
+#[derive(Debug)]
+pub(crate) struct Watchdog {
+    header_timeout: Span,
+    idle_timeout: Span,
+    /// What was seen last, and since when it has been so.
+    last: (Phase, u64),
+    since: Mono,
+    /// When to look again.
+    pub(crate) due: Mono,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Head,
+    Idle,
+    Stalled,
+    Busy,
+}
+
+impl Watchdog {
+    /// Begins with a connection: its first head is owed from the start.
+    pub(crate) fn new(header_timeout: Span, idle_timeout: Span, now: Mono) -> Self {
+        let mut dog = Self { header_timeout, idle_timeout, last: (Phase::Head, 0), since: now, due: now };
+        dog.due = now + dog.step();
+        dog
+    }
+
+    /// Says whether the connection is dead at `now`.
+    pub(crate) fn look(&mut self, pulse: &Pulse, now: Mono) -> Option<Dead> {
+        let begun = pulse.begun.get();
+        let seen = if pulse.active.get() > 0 {
+            let (read, written) = pulse.bytes();
+            match pulse.blocked.get() || pulse.starved.get() {
+                true => (Phase::Stalled, read + written),
+                false => (Phase::Busy, 0),
+            }
+        } else if begun == 0 || pulse.read.get() > pulse.settled.get() {
+            (Phase::Head, begun)
+        } else {
+            (Phase::Idle, begun)
+        };
+        if seen != self.last {
+            (self.last, self.since) = (seen, now);
+        }
+        let lasted = now.since(self.since);
+        self.due = now + self.step();
+        match seen.0 {
+            Phase::Head => (lasted >= self.header_timeout).then_some(Dead::SlowHead),
+            Phase::Idle => (lasted >= self.idle_timeout).then_some(Dead::Idle),
+            Phase::Stalled => (lasted >= self.idle_timeout).then_some(Dead::Stalled),
+            Phase::Busy => None,
+        }
+    }
+
+    /// An eighth of the shorter timeout: so late at most is a dead connection closed.
+    fn step(&self) -> Span {
+        let shorter = self.header_timeout.min(self.idle_timeout);
+        Span::from_nanos(shorter.as_nanos() / 8)
+    }
+}
+
+/// A client's connection with its pulse taken.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    io: Io,
+    /// Bytes that were read to see which HTTP is spoken.
+    first: Bytes,
+    pulse: Rc<Pulse>,
+}
+
+impl Counted {
+    pub(crate) fn new(io: Io, first: Bytes, pulse: Rc<Pulse>) -> Self {
+        pulse.read.set(first.len() as u64);
+        Self { io, first, pulse }
+    }
+
+    fn wrote(&self, polled: &Poll<io::Result<usize>>) {
+        self.pulse.blocked.set(polled.is_pending());
+        if let Poll::Ready(Ok(count)) = polled {
+            self.pulse.written.set(self.pulse.written.get() + *count as u64);
+        }
+    }
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if !this.first.is_empty() {
+            let count = this.first.len().min(buf.remaining());
+            buf.put_slice(&this.first[..count]);
+            this.first.advance(count);
+            return Poll::Ready(Ok(()));
+        }
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut this.io).poll_read(cx, buf);
+        this.pulse.read.set(this.pulse.read.get() + (buf.filled().len() - before) as u64);
+        polled
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.io).poll_write(cx, buf);
+        this.wrote(&polled);
+        polled
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.io).poll_write_vectored(cx, bufs);
+        this.wrote(&polled);
+        polled
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Mono {
+        Mono::default() + Span::from_millis(millis)
+    }
+
+    fn dog() -> Watchdog {
+        Watchdog::new(Span::from_millis(100), Span::from_millis(300), at(0))
+    }
+
+    #[test]
+    fn the_first_head_is_owed_from_the_beginning() {
+        let (mut dog, pulse) = (dog(), Pulse::default());
+        assert_eq!((dog.look(&pulse, at(90)), dog.look(&pulse, at(100))), (None, Some(Dead::SlowHead)));
+    }
+
+    #[test]
+    fn a_head_may_trickle_no_longer_than_one_that_stops() {
+        let (mut dog, pulse) = (dog(), Rc::new(Pulse::default()));
+        drop(InService::begin(&pulse));
+        dog.look(&pulse, at(10));
+        for millis in 20..=120 {
+            pulse.read.set(millis);
+            assert_eq!(dog.look(&pulse, at(millis)), (millis == 120).then_some(Dead::SlowHead));
+        }
+    }
+
+    #[test]
+    fn a_connection_that_asks_again_is_not_idle() {
+        let (mut dog, pulse) = (dog(), Rc::new(Pulse::default()));
+        for millis in [0, 200, 400] {
+            drop(InService::begin(&pulse));
+            assert_eq!(dog.look(&pulse, at(millis)), None);
+        }
+        assert_eq!(dog.look(&pulse, at(700)), Some(Dead::Idle));
+    }
+
+    #[test]
+    fn waiting_for_a_worker_is_not_the_clients_fault() {
+        let (mut dog, pulse) = (dog(), Rc::new(Pulse::default()));
+        let _service = InService::begin(&pulse);
+        dog.look(&pulse, at(0));
+        assert_eq!(dog.look(&pulse, at(60_000)), None);
+    }
+
+    #[test]
+    fn a_client_that_takes_nothing_is_stalled() {
+        let (mut dog, pulse) = (dog(), Rc::new(Pulse::default()));
+        let _service = InService::begin(&pulse);
+        pulse.blocked.set(true);
+        dog.look(&pulse, at(0));
+        assert_eq!(dog.look(&pulse, at(300)), Some(Dead::Stalled));
+    }
+}

@@ -1,0 +1,108 @@
+//! Counters of one thread: written by it alone with plain loads and stores, read by whoever scrapes.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use http::StatusCode;
+
+use crate::reason::Reason;
+
+/// A counter with one writer.
+#[derive(Debug, Default)]
+pub struct Count(AtomicU64);
+
+impl Count {
+    /// Adds. Only the owning thread may call this.
+    pub fn add(&self, more: u64) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(more), Relaxed);
+    }
+
+    /// What it stands at.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// What one thread counted.
+#[derive(Debug, Default)]
+pub struct ThreadStats {
+    /// Client connections served so far.
+    pub connections: Count,
+    /// Requests that arrived.
+    pub requests: Count,
+    /// Answers by the first digit of their status, 0 for clients that left before one.
+    pub answers: [Count; 6],
+    /// Requests answered by the gateway itself, by [`Reason`].
+    pub refusals: [Count; Reason::ALL.len()],
+    /// Answers that broke off after their head.
+    pub broken: Count,
+    /// Connections opened to workers.
+    pub connects: Count,
+    /// Connections to workers that could not be opened.
+    pub connect_failures: Count,
+    /// Requests sent on a connection that had served before.
+    pub reuses: Count,
+    /// Bytes of request bodies.
+    pub bytes_in: Count,
+    /// Bytes of answers' bodies.
+    pub bytes_out: Count,
+    /// Connections handed over to another protocol.
+    pub upgrades: Count,
+    /// Reports of workers that could not be used.
+    pub report_faults: Count,
+}
+
+impl ThreadStats {
+    pub(crate) fn answered(&self, status: StatusCode) {
+        let class = usize::from(status.as_u16() / 100).min(5);
+        self.answers[class].add(1);
+    }
+
+    pub(crate) fn refused(&self, reason: Reason) {
+        self.refusals[reason as usize].add(1);
+    }
+}
+
+/// Sums over threads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of `ThreadStats`, summed")]
+pub struct Totals {
+    pub connections: u64,
+    pub requests: u64,
+    pub answers: [u64; 6],
+    pub refusals: [u64; Reason::ALL.len()],
+    pub broken: u64,
+    pub connects: u64,
+    pub connect_failures: u64,
+    pub reuses: u64,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    pub upgrades: u64,
+    pub report_faults: u64,
+}
+
+impl Totals {
+    /// Adds what a thread counted.
+    pub fn add(&mut self, thread: &ThreadStats) {
+        for (sum, count) in self.answers.iter_mut().zip(&thread.answers) {
+            *sum += count.get();
+        }
+        for (sum, count) in self.refusals.iter_mut().zip(&thread.refusals) {
+            *sum += count.get();
+        }
+        for (sum, count) in [
+            (&mut self.connections, &thread.connections),
+            (&mut self.requests, &thread.requests),
+            (&mut self.broken, &thread.broken),
+            (&mut self.connects, &thread.connects),
+            (&mut self.connect_failures, &thread.connect_failures),
+            (&mut self.reuses, &thread.reuses),
+            (&mut self.bytes_in, &thread.bytes_in),
+            (&mut self.bytes_out, &thread.bytes_out),
+            (&mut self.upgrades, &thread.upgrades),
+            (&mut self.report_faults, &thread.report_faults),
+        ] {
+            *sum += count.get();
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What one serving thread keeps: its seats at the pools, its connections to workers, its alarms and counters.
+//!
+//! Nothing here is shared with another thread but the view and the front, which are read, and the counters, which
+//! others read. So a request takes no lock.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use ambidex_core::attempt::Seat;
+use ambidex_core::draw::Draw;
+use ambidex_core::time::{Mono, Span};
+use ambidex_core::view::{PoolView, View};
+use ambidex_core::worker::{PoolId, WorkerId};
+use ambidex_tower::{Clock, Timer as _};
+use ambidex_wire::report::Arrived;
+use arc_swap::ArcSwap;
+
+use crate::alarms::Alarms;
+use crate::front::Front;
+use crate::gateway::Shared;
+use crate::stats::ThreadStats;
+use crate::upstream::Pool;
+use crate::watch::Observer;
+
+/// One serving thread.
+pub(crate) struct Thread {
+    pub(crate) seat: usize,
+    pub(crate) clock: Clock,
+    pub(crate) alarms: Alarms,
+    pub(crate) pool: Pool,
+    pub(crate) stats: Arc<ThreadStats>,
+    pub(crate) observer: RefCell<Option<Rc<Observer>>>,
+    shared: Shared,
+    front: Arc<ArcSwap<Front>>,
+    now: RefCell<Rc<Picture>>,
+    seats: RefCell<Vec<(PoolId, Rc<RefCell<Seat>>)>>,
+    draw: RefCell<Draw>,
+    reported: RefCell<HashMap<WorkerId, Mono>>,
+}
+
+/// View and front as one request sees them, from its beginning to its end.
+#[derive(Debug)]
+pub(crate) struct Picture {
+    pub(crate) view: Arc<View>,
+    pub(crate) front: Arc<Front>,
+}
+
+impl Thread {
+    /// A thread's state, with its housekeeping begun. To be called on that thread, inside its local runtime. `seed`
+    /// must differ between threads and starts: ids of requests come from it.
+    pub(crate) fn start(
+        seat: usize,
+        shared: Shared,
+        front: Arc<ArcSwap<Front>>,
+        stats: Arc<ThreadStats>,
+        seed: u64,
+    ) -> Rc<Self> {
+        let picture = Picture { view: shared.view.load_full(), front: front.load_full() };
+        let clock = shared.clock;
+        let thread = Rc::new(Self {
+            seat,
+            clock,
+            alarms: Alarms::new(clock),
+            pool: Pool::default(),
+            stats,
+            observer: RefCell::default(),
+            shared,
+            front,
+            now: RefCell::new(Rc::new(picture)),
+            seats: RefCell::default(),
+            draw: RefCell::new(Draw::seeded(seed)),
+            reported: RefCell::default(),
+        });
+        tokio::task::spawn_local(thread.alarms.clone().ring());
+        let weak = Rc::downgrade(&thread);
+        tokio::task::spawn_local(async move {
+            while let Some(thread) = weak.upgrade() {
+                let pause = thread.alarms.at(thread.clock.now() + SWEEP);
+                thread.sweep();
+                drop(thread);
+                pause.await;
+            }
+        });
+        thread
+    }
+
+    /// Changes who is told of finished requests.
+    pub(crate) fn watch(&self, observer: Option<Rc<Observer>>) {
+        self.observer.replace(observer);
+    }
+
+    /// View and front of this moment.
+    pub(crate) fn picture(&self) -> Rc<Picture> {
+        let mut now = self.now.borrow_mut();
+        // `load` is two atomic operations on the thread's own slot; the pointers tell whether anything changed.
+        let (view, front) = (self.shared.view.load(), self.front.load());
+        if !Arc::ptr_eq(&now.view, &view) || !Arc::ptr_eq(&now.front, &front) {
+            *now = Rc::new(Picture { view: Arc::clone(&view), front: Arc::clone(&front) });
+        }
+        Rc::clone(&now)
+    }
+
+    /// This thread's seat at a pool.
+    pub(crate) fn seat_at(&self, pool: &PoolView) -> Rc<RefCell<Seat>> {
+        let mut seats = self.seats.borrow_mut();
+        if let Some((_, seat)) = seats.iter().find(|(id, _)| *id == pool.id) {
+            return Rc::clone(seat);
+        }
+        let seat = Seat::new(self.seat, pool.pick, self.draw.borrow_mut().bits());
+        let seat = Rc::new(RefCell::new(seat));
+        seats.push((pool.id, Rc::clone(&seat)));
+        seat
+    }
+
+    /// 128 even bits, for the id of a request.
+    pub(crate) fn id(&self) -> u128 {
+        let mut draw = self.draw.borrow_mut();
+        (u128::from(draw.bits()) << 64) | u128::from(draw.bits())
+    }
+
+    /// An even draw from `[0, 1)`.
+    pub(crate) fn unit(&self) -> f64 {
+        self.draw.borrow_mut().unit()
+    }
+
+    /// Passes a report on to the coordinator, at most one of each worker in [`REPORT_EVERY`].
+    pub(crate) fn report(&self, arrived: Arrived) {
+        let mut reported = self.reported.borrow_mut();
+        let last = reported.get(&arrived.worker).copied();
+        if last.is_none_or(|last| arrived.at.since(last) >= REPORT_EVERY) {
+            reported.insert(arrived.worker, arrived.at);
+            // A full channel means that the coordinator is behind; the next report is as good as this one.
+            let _ = self.shared.reports.try_send(arrived);
+        }
+    }
+
+    fn sweep(&self) {
+        let picture = self.picture();
+        let now = self.clock.now();
+        self.pool.sweep(&picture.view, now);
+        self.seats.borrow_mut().retain(|(id, _)| picture.view.pool(*id).is_some());
+        self.reported.borrow_mut().retain(|_, at| now.since(*at) < REPORT_EVERY.times(10));
+    }
+}
+
+impl std::fmt::Debug for Thread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Thread").field("seat", &self.seat).finish_non_exhaustive()
+    }
+}
+
+/// How often idle connections are looked at. Source: half of the least that a user would notice of a drained worker.
+const SWEEP: Span = Span::from_millis(500);
+/// How often one worker's report is passed on by one thread. Source: balancing.md "Reports" (ten a tick).
+const REPORT_EVERY: Span = Span::from_millis(100);

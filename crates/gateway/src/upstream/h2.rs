@@ -1,0 +1,144 @@
+//! HTTP/2 towards a worker: many exchanges on one connection, which a task of this thread drives.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ambidex_core::attempt::FailureKind;
+use ambidex_core::time::Mono;
+use ambidex_tower::SendError;
+use http::uri::{Authority, Scheme};
+use http::{Request, Response, Uri, Version, header};
+use hyper::body::Incoming;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioIo, TokioTimer};
+
+use super::h1::{chain, kind_of};
+use super::io::Wire;
+use crate::body::RequestBody;
+use crate::local::Local;
+
+/// A connection that speaks HTTP/2. Clones share it.
+#[derive(Clone)]
+pub(crate) struct H2 {
+    sender: http2::SendRequest<RequestBody>,
+    streams: Rc<Cell<usize>>,
+    task: Rc<Task>,
+    /// When it was opened.
+    pub(crate) opened: Mono,
+}
+
+/// Ends the driving task with the last clone, when no stream is left.
+struct Task(tokio::task::AbortHandle);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Counts one stream of a connection, and keeps the connection alive.
+pub(crate) struct Stream(H2);
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.0.streams.set(self.0.streams.get() - 1);
+    }
+}
+
+impl H2 {
+    /// Speaks HTTP/2 on `wire`.
+    pub(crate) async fn handshake(wire: Wire, now: Mono) -> Result<Self, hyper::Error> {
+        let mut builder = http2::Builder::new(Local);
+        builder
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_header_list_size(MOST_HEAD_BYTES)
+            .max_send_buf_size(SEND_BUFFER)
+            .max_concurrent_reset_streams(MOST_RESETS)
+            .keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PING_WAIT);
+        let (sender, connection) = builder.handshake(TokioIo::new(wire)).await?;
+        let task = tokio::task::spawn_local(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "an HTTP/2 connection to a worker ended");
+            }
+        });
+        let task = Rc::new(Task(task.abort_handle()));
+        Ok(Self { sender, streams: Rc::default(), task, opened: now })
+    }
+
+    /// Whether another stream may be opened.
+    pub(crate) fn has_room(&self) -> bool {
+        !self.sender.is_closed() && self.streams.get() < MOST_STREAMS
+    }
+
+    /// Whether it serves nobody at the moment.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.streams.get() == 0
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.sender.is_closed() || self.task.0.is_finished()
+    }
+
+    /// Takes a stream.
+    pub(crate) fn stream(&self) -> Stream {
+        self.streams.set(self.streams.get() + 1);
+        Stream(self.clone())
+    }
+}
+
+impl Stream {
+    /// Sends `request` and waits for the head of its answer.
+    pub(crate) async fn exchange(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, SendError<RequestBody>> {
+        if let Err(error) = self.0.sender.ready().await {
+            return Err(SendError::unsent(FailureKind::Reset, request, chain(&error)));
+        }
+        self.0.sender.try_send_request(request).await.map_err(|mut failed| {
+            let request = failed.take_message();
+            let error = failed.into_error();
+            match request {
+                Some(request) => SendError::unsent(FailureKind::Reset, request, chain(&error)),
+                None => SendError::sent(kind_of(&error), chain(&error)),
+            }
+        })
+    }
+}
+
+/// Makes a request what HTTP/2 wants: authority in the target, no `Host`. It comes in origin form with its `Host`.
+/// Says whether it could.
+pub(super) fn adapt(request: &mut Request<RequestBody>, tls: bool) -> bool {
+    let host = request.headers_mut().remove(header::HOST);
+    let Some(authority) = host.and_then(|host| Authority::try_from(host.as_bytes()).ok()) else { return false };
+    let mut parts = std::mem::take(request.uri_mut()).into_parts();
+    parts.scheme = Some(if tls { Scheme::HTTPS } else { Scheme::HTTP });
+    parts.authority = Some(authority);
+    let Ok(uri) = Uri::from_parts(parts) else { return false };
+    *request.uri_mut() = uri;
+    *request.version_mut() = Version::HTTP_2;
+    true
+}
+
+/// What hyper takes by default for a stream, made explicit. Source: hyper's default for clients, 2 MiB, halved.
+const STREAM_WINDOW: u32 = 1 << 20;
+/// Enough for four stalled streams beside a live one. Source: hyper's default for clients, 5 MiB, rounded down.
+const CONNECTION_WINDOW: u32 = 4 << 20;
+/// Source: as for HTTP/1.
+const MOST_HEAD_BYTES: u32 = 128 << 10;
+/// Bytes buffered for one stream before back-pressure. Source: nginx's and HAProxy's buffers of 16 KiB, times four.
+const SEND_BUFFER: usize = 64 << 10;
+/// Streams that we reset and still remember. Source: hyper's default.
+const MOST_RESETS: usize = 10;
+/// Streams at once on one connection before another one is opened. Source: the least that RFC 9113, 6.5.2 recommends a
+/// server to allow.
+const MOST_STREAMS: usize = 100;
+/// A connection in use that is silent this long is asked whether it lives.
+const PING_EVERY: Duration = Duration::from_secs(10);
+/// How long it may take to say so.
+const PING_WAIT: Duration = Duration::from_secs(5);

@@ -1,0 +1,165 @@
+//! Towards the workers: connections, kept for each thread, and the tries that use them.
+//!
+//! ```text
+//! try ── pool.take ── live connection ──────────── exchange ── head ── UpstreamBody ── end: pool.keep
+//!                └─── none: connect (1 s) ─ TLS ──┘     └── dropped, failed, odd: closed
+//! ```
+
+mod body;
+mod connect;
+mod h1;
+mod h2;
+mod io;
+mod pool;
+mod tls;
+
+use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
+
+use ambidex_core::attempt::FailureKind;
+use ambidex_core::view::WorkerView;
+use ambidex_tower::{SendError, Transport};
+use http::{Request, Response, Version, header};
+
+pub(crate) use body::UpstreamBody;
+pub(crate) use h1::Switched;
+pub(crate) use pool::Pool;
+pub use tls::UpstreamTlsError;
+
+use body::Home;
+use h1::H1;
+use h2::{H2, Stream};
+use pool::Ready;
+use tls::Tls;
+
+use crate::body::RequestBody;
+use crate::config::UpstreamTransport;
+use crate::thread::Thread;
+
+/// How one pool's workers are reached: the settings, with their files read.
+#[derive(Debug)]
+pub(crate) struct Way {
+    /// The pool's name.
+    pub(crate) pool: Arc<str>,
+    pub(crate) transport: UpstreamTransport,
+    tls: OnceLock<Option<Tls>>,
+}
+
+impl Way {
+    /// Reads the files that the settings name.
+    pub(crate) fn load(pool: &str, transport: UpstreamTransport) -> Result<Self, UpstreamTlsError> {
+        let tls = match transport.tls {
+            Some(_) => OnceLock::from(Some(Tls::load(&transport)?)),
+            None => OnceLock::new(),
+        };
+        Ok(Self { pool: pool.into(), transport, tls })
+    }
+
+    /// What TLS needs. Without settings for it, the system's authorities are read when the first worker with an
+    /// `https` URL is met: most gateways never need them.
+    fn tls(&self) -> Option<&Tls> {
+        let system = || match Tls::load(&self.transport) {
+            Ok(tls) => Some(tls),
+            Err(why) => {
+                tracing::error!(pool = %self.pool, %why, "workers with https URLs cannot be reached");
+                None
+            }
+        };
+        self.tls.get_or_init(system).as_ref()
+    }
+}
+
+/// The transport of one request.
+pub(crate) struct Upstreams<'a> {
+    pub(crate) thread: &'a Rc<Thread>,
+    pub(crate) way: &'a Arc<Way>,
+    /// Whether the client asked for another protocol.
+    pub(crate) upgrade: bool,
+}
+
+impl Transport<RequestBody> for Upstreams<'_> {
+    type Body = UpstreamBody;
+
+    async fn send(
+        &self,
+        worker: &WorkerView,
+        mut request: Request<RequestBody>,
+    ) -> Result<Response<UpstreamBody>, SendError<RequestBody>> {
+        let thread = self.thread;
+        if request.version() < Version::HTTP_11 && !request.headers().contains_key(header::HOST) {
+            request.headers_mut().insert(header::HOST, crate::head::worker_host(&worker.url));
+        }
+        // A kept connection may turn out to be dead before it got anything: then a fresh one is asked, once.
+        while let Some(ready) = thread.pool.take(worker, self.way, thread.clock.now()) {
+            thread.stats.reuses.add(1);
+            let sent = match ready {
+                Ready::H1(connection) => self.by_h1(connection, worker, request).await,
+                Ready::H2(stream) => self.by_h2(stream, worker, request).await,
+            };
+            match sent {
+                Err(SendError { unsent: Some(unsent), .. }) => request = *unsent,
+                ended => return ended,
+            }
+        }
+        let opened = match connect::open(thread, self.way, worker).await {
+            Ok(opened) => opened,
+            Err(error) => return Err(SendError::unsent(error.kind, request, error.detail)),
+        };
+        let now = thread.clock.now();
+        let failed = |error: hyper::Error| format!("no HTTP with {}: {}", worker.url, h1::chain(&error));
+        if opened.h2 {
+            match H2::handshake(opened.wire, now).await {
+                Ok(connection) => {
+                    let stream = connection.stream();
+                    thread.pool.share(worker.id, connection, self.way);
+                    self.by_h2(stream, worker, request).await
+                }
+                Err(error) => Err(SendError::unsent(FailureKind::Connect, request, failed(error))),
+            }
+        } else {
+            match H1::handshake(opened.wire, now).await {
+                Ok(connection) => self.by_h1(Box::new(connection), worker, request).await,
+                Err(error) => Err(SendError::unsent(FailureKind::Connect, request, failed(error))),
+            }
+        }
+    }
+}
+
+impl Upstreams<'_> {
+    async fn by_h1(
+        &self,
+        mut connection: Box<H1>,
+        worker: &WorkerView,
+        mut request: Request<RequestBody>,
+    ) -> Result<Response<UpstreamBody>, SendError<RequestBody>> {
+        h1::adapt(&mut request);
+        let response = connection.exchange(request).await?;
+        if h1::unasked(&response, self.upgrade) {
+            return Err(SendError::sent(FailureKind::Garbage, "101 that nobody asked for"));
+        }
+        let now = self.thread.clock.now();
+        connection.used = now;
+        connection.heed(&response, now);
+        let home = || Home { thread: Rc::clone(self.thread), way: Arc::clone(self.way), worker: worker.id };
+        let (head, incoming) = response.into_parts();
+        let body = if head.status == http::StatusCode::SWITCHING_PROTOCOLS {
+            UpstreamBody::switched(incoming, *connection)
+        } else {
+            UpstreamBody::h1(incoming, connection, home())
+        };
+        Ok(Response::from_parts(head, body))
+    }
+
+    async fn by_h2(
+        &self,
+        mut stream: Stream,
+        worker: &WorkerView,
+        mut request: Request<RequestBody>,
+    ) -> Result<Response<UpstreamBody>, SendError<RequestBody>> {
+        if !h2::adapt(&mut request, worker.url.starts_with("https://")) {
+            return Err(SendError::sent(FailureKind::RequestBody, "the target cannot be written as HTTP/2"));
+        }
+        let response = stream.exchange(request).await?;
+        Ok(response.map(|incoming| UpstreamBody::h2(incoming, stream)))
+    }
+}

@@ -1,0 +1,234 @@
+//! A gateway before one scripted worker, and what it takes to speak to both by hand.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use ambidex_core::again::budget::Budget;
+use ambidex_core::balance::PickPolicy;
+use ambidex_core::guard::breaker::BreakerConfig;
+use ambidex_core::load::Cells;
+use ambidex_core::share::Share;
+use ambidex_core::view::{Address, PoolParts, PoolView, View, WorkerView};
+use ambidex_core::worker::{PoolId, Standing, WorkerId};
+use ambidex_gateway::config::{GatewayConfig, ListenAddress, Listener, PoolTransport, Route, UpstreamTransport};
+use ambidex_gateway::{Gateway, Shared};
+use ambidex_tower::Clock;
+use ambidex_wire::report::Arrived;
+use arc_swap::ArcSwap;
+use serde_json::json;
+use tokio::sync::mpsc;
+
+/// A gateway with one pool, and what it shares.
+pub(crate) struct Setup {
+    pub(crate) gateway: Gateway,
+    pub(crate) reports: mpsc::Receiver<Arrived>,
+    pub(crate) view: Arc<ArcSwap<View>>,
+    pub(crate) address: SocketAddr,
+}
+
+/// What to set up, with everything plain by default.
+pub(crate) struct Wanted {
+    pub(crate) urls: Vec<String>,
+    pub(crate) listener: serde_json::Value,
+    pub(crate) route: serde_json::Value,
+    pub(crate) upstream: serde_json::Value,
+}
+
+impl Wanted {
+    pub(crate) fn before(addresses: &[SocketAddr]) -> Self {
+        Self {
+            urls: addresses.iter().map(|address| format!("http://{address}")).collect(),
+            listener: json!({}),
+            route: json!({}),
+            upstream: json!({}),
+        }
+    }
+
+    pub(crate) fn listener(mut self, json: serde_json::Value) -> Self {
+        self.listener = json;
+        self
+    }
+
+    pub(crate) fn route(mut self, json: serde_json::Value) -> Self {
+        self.route = json;
+        self
+    }
+
+    pub(crate) fn upstream(mut self, json: serde_json::Value) -> Self {
+        self.upstream = json;
+        self
+    }
+
+    pub(crate) fn start(mut self) -> Setup {
+        self.listener["address"] = json!("127.0.0.1:0");
+        self.route["pool"] = json!("api");
+        let listener: Listener = serde_json::from_value(self.listener).expect("a listener");
+        let route: Route = serde_json::from_value(self.route).expect("a route");
+        let transport: UpstreamTransport = serde_json::from_value(self.upstream).expect("a transport");
+        let view = Arc::new(ArcSwap::from_pointee(View::new(1, vec![Arc::new(pool(&self.urls))])));
+        let (sender, reports) = mpsc::channel(64);
+        let shared = Shared { view: Arc::clone(&view), reports: sender, clock: Clock::starting_now() };
+        let config = GatewayConfig {
+            threads: 1,
+            listeners: vec![listener],
+            routes: vec![route],
+            pools: vec![PoolTransport { name: "api".into(), id: PoolId(0), transport }],
+            access_log: None,
+            tracing: None,
+        };
+        let gateway = Gateway::start(config, shared).expect("the gateway starts");
+        let ListenAddress::Tcp(address) = gateway.addresses()[0] else { unreachable!("it listens on TCP") };
+        Setup { gateway, reports, view, address }
+    }
+}
+
+impl Setup {
+    /// A gateway before `worker`, everything else by default.
+    pub(crate) fn before(worker: SocketAddr) -> Self {
+        Wanted::before(&[worker]).start()
+    }
+
+    pub(crate) fn connect(&self) -> TcpStream {
+        connect(self.address)
+    }
+
+    /// Sends `request` on a connection of its own and reads all that comes.
+    pub(crate) fn ask(&self, request: &str) -> String {
+        let mut stream = self.connect();
+        stream.write_all(request.as_bytes()).expect("sent");
+        read_all(&mut stream)
+    }
+
+    /// Tries in flight at all workers, as the gateway counts them.
+    pub(crate) fn in_flight(&self) -> u32 {
+        let view = self.view.load();
+        view.pools().iter().flat_map(|pool| &pool.workers).map(|worker| worker.cells.load.in_flight()).sum()
+    }
+}
+
+fn pool(urls: &[String]) -> PoolView {
+    let worker = |(id, url): (usize, &String)| WorkerView {
+        id: WorkerId(u32::try_from(id).expect("few")),
+        name: url.as_str().into(),
+        url: url.as_str().into(),
+        address: match url.strip_prefix("unix:") {
+            Some(path) => Address::Unix(path.into()),
+            None => {
+                let authority = url.split_once("://").expect("a URL").1;
+                let port = authority.rsplit_once(':').expect("a port").1.parse().expect("a number");
+                Address::Ip(SocketAddr::from(([127, 0, 0, 1], port)))
+            }
+        },
+        zone: "".into(),
+        standing: Standing::Serving,
+        cells: Arc::new(Cells::new(1)),
+    };
+    let parts = PoolParts {
+        id: PoolId(0),
+        name: "api".into(),
+        revision: 1,
+        workers: urls.iter().enumerate().map(worker).collect(),
+        pick: PickPolicy::RoundRobin,
+        learned: vec![1.0; urls.len()],
+        fixed: vec![1.0; urls.len()],
+        learned_share: Share::ALL,
+        breaker: BreakerConfig::default(),
+        budget: Arc::new(Budget::default()),
+    };
+    PoolView::new(parts, None)
+}
+
+/// A connection whose reads give up after ten seconds.
+pub(crate) fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("connects");
+    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    stream.set_nodelay(true).expect("no delay");
+    stream
+}
+
+/// All that comes until the other side closes.
+pub(crate) fn read_all(stream: &mut impl Read) -> String {
+    let mut all = Vec::new();
+    // A reset ends what came as a close does.
+    let _ = stream.read_to_end(&mut all);
+    String::from_utf8_lossy(&all).into_owned()
+}
+
+/// Reads up to the end of a head.
+pub(crate) fn head(stream: &mut impl Read) -> String {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read(&mut byte) {
+            Ok(1) => head.push(byte[0]),
+            Ok(_) | Err(_) => break,
+        }
+    }
+    String::from_utf8_lossy(&head).into_owned()
+}
+
+/// Reads exactly so much.
+pub(crate) fn exactly(stream: &mut impl Read, count: usize) -> String {
+    let mut bytes = vec![0; count];
+    stream.read_exact(&mut bytes).expect("so much comes");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A worker of a few lines: `serve` gets each connection, with its number, on a thread of its own.
+pub(crate) fn worker(serve: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let serve = Arc::new(serve);
+    std::thread::spawn(move || {
+        for (number, stream) in listener.incoming().enumerate() {
+            let Ok(stream) = stream else { return };
+            stream.set_nodelay(true).expect("no delay");
+            let serve = Arc::clone(&serve);
+            std::thread::spawn(move || serve(number, stream));
+        }
+    });
+    address
+}
+
+/// A worker that answers every request with `answer`, and tells the heads that it got, connection by connection.
+pub(crate) fn answering(answer: &'static str) -> (SocketAddr, Receiver<(usize, String)>) {
+    let (told, heads): (Sender<(usize, String)>, _) = channel();
+    let told = std::sync::Mutex::new(told);
+    let address = worker(move |number, mut stream| {
+        loop {
+            let head = head(&mut stream);
+            if head.is_empty() {
+                return;
+            }
+            let _ = told.lock().expect("unpoisoned").send((number, head));
+            if stream.write_all(answer.as_bytes()).is_err() {
+                return;
+            }
+        }
+    });
+    (address, heads)
+}
+
+/// The next head, within ten seconds.
+pub(crate) fn next(heads: &Receiver<(usize, String)>) -> String {
+    heads.recv_timeout(Duration::from_secs(10)).expect("a request comes").1
+}
+
+/// Waits until something is so, at most ten seconds.
+pub(crate) fn eventually(what: &str, mut is: impl FnMut() -> bool) {
+    let (_wake, sleep) = channel::<()>();
+    for _ in 0..1_000 {
+        if is() {
+            return;
+        }
+        // Nobody sends: this is a pause between two looks.
+        let _ = sleep.recv_timeout(Duration::from_millis(10));
+    }
+    panic!("not within ten seconds: {what}");
+}
+
+/// A plain answer.
+pub(crate) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi";
