@@ -6,7 +6,10 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Stdio;
 
-use process::{Running, ambidex, until};
+use ambidex_core::time::Span;
+use ambidex_lab::Service;
+use ambidex_lab::worker::{self, WorkerOptions};
+use process::{Running, ambidex, get, until};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -174,7 +177,7 @@ fn an_address_that_is_taken_is_named() {
 fn the_gateways_numbers_are_in_the_metrics() {
     let running = Running::run(CONFIG);
     let authority = running.admin.trim_start_matches("http://").trim_end_matches('/').to_owned();
-    let page = process::get(&authority, "/metrics");
+    let page = get(&authority, "/metrics");
     for name in
         ["ambidex_gateway_connections_open", "ambidex_gateway_access_log_lines_total", "ambidex_journal_written"]
     {
@@ -218,6 +221,52 @@ fn the_token_stands_nowhere_but_in_its_file() {
         running.ask(&["config", "show", running.file().to_str().expect("UTF-8"), "--effective"]),
     ];
     assert!(token.trim().len() >= 32 && said.iter().all(|said| !said.contains(token.trim())));
+}
+
+#[test]
+fn a_gateway_needs_no_file() {
+    let worker = worker::start(WorkerOptions { name: "only".into(), ..WorkerOptions::default() }).expect("it listens");
+    let folder = TempDir::new().expect("a folder");
+    let to = format!("http://{}", worker.address);
+    let arguments = ["proxy", "--listen", "127.0.0.1:0", "--to", &to, "--threads", "1", "--admin", "127.0.0.1:0"];
+    let running = Running::start(folder, &arguments);
+    let answer = get(&running.listener, "/");
+    assert!(answer.contains("x-worker: only"), "{answer}");
+}
+
+#[test]
+fn requests_under_way_are_answered_before_the_end() {
+    let slow = Service::constant(Span::from_millis(700));
+    let worker = worker::start(WorkerOptions { service: slow, ..WorkerOptions::default() }).expect("it listens");
+    let config = CONFIG.replace("http://127.0.0.1:9\"", &format!("http://{}\"", worker.address));
+    let mut running = Running::run(&config.replace(", {url: \"http://127.0.0.1:10\", name: b}", ""));
+    let listener = running.listener.clone();
+    let asked = std::thread::spawn(move || get(&listener, "/"));
+    until(|| (worker_in_flight(&running) > 0).then_some(()));
+    running.signal("TERM");
+    assert_eq!(running.end(), Some(0));
+    let answer = asked.join().expect("asked");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+fn worker_in_flight(running: &Running) -> u64 {
+    worker(&running.ask_json(&["workers"]), "a")["in_flight"].as_u64().unwrap_or(0)
+}
+
+#[test]
+fn a_second_signal_cuts_what_is_left() {
+    let endless = Service::constant(Span::from_secs(60));
+    let worker = worker::start(WorkerOptions { service: endless, ..WorkerOptions::default() }).expect("it listens");
+    let config = CONFIG.replace("http://127.0.0.1:9\"", &format!("http://{}\"", worker.address));
+    let mut running = Running::run(&config.replace(", {url: \"http://127.0.0.1:10\", name: b}", ""));
+    let listener = running.listener.clone();
+    let asked = std::thread::spawn(move || get(&listener, "/"));
+    until(|| (worker_in_flight(&running) > 0).then_some(()));
+    running.signal("TERM");
+    until(|| running.log().contains("draining").then_some(()));
+    running.signal("TERM");
+    assert_eq!(running.end(), Some(0));
+    assert!(!asked.join().expect("asked").starts_with("HTTP/1.1 200"));
 }
 
 #[test]

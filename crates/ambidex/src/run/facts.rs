@@ -2,7 +2,7 @@
 
 use ambidex_control::facts::{Breakers, Family, GatewayFacts, Kind};
 use ambidex_core::worker::WorkerId;
-use ambidex_gateway::ListenerStats;
+use ambidex_gateway::{ListenerStats, Reason, Totals};
 
 use super::host::Host;
 
@@ -19,10 +19,12 @@ impl GatewayFacts for Host {
                 outcomes("gateway_access_log_lines", "Lines of the access log, by what became of them", log),
                 outcomes("gateway_spans", "Spans for the collector, by what became of them", spans),
             ])
+            .chain(traffic(&stats.traffic))
             .collect()
     }
 
     fn breakers(&self, _worker: WorkerId) -> Option<Breakers> {
+        // The threads keep their breakers to themselves yet.
         None
     }
 }
@@ -32,6 +34,33 @@ fn outcomes<const N: usize>(name: &'static str, help: &'static str, counts: [(&s
     let sample = |(outcome, count): (&str, u64)| (vec![("outcome", outcome.to_owned())], count as f64);
     Family { name, help, kind: Kind::Counter, samples: counts.into_iter().map(sample).collect() }
 }
+
+/// What became of requests, over all threads. Labels are closed sets.
+fn traffic(totals: &Totals) -> Vec<Family> {
+    let counter =
+        |name, help, count: u64| Family { name, help, kind: Kind::Counter, samples: vec![(Vec::new(), count as f64)] };
+    let labelled = |name, help, label: &'static str, counts: Vec<(&str, u64)>| {
+        let sample = |(value, count): (&str, u64)| (vec![(label, value.to_owned())], count as f64);
+        Family { name, help, kind: Kind::Counter, samples: counts.into_iter().map(sample).collect() }
+    };
+    let answers = CLASSES.into_iter().zip(totals.answers).collect();
+    let refusals = Reason::ALL.iter().map(|reason| reason.word()).zip(totals.refusals).collect();
+    vec![
+        counter("gateway_requests", "Requests that arrived", totals.requests),
+        labelled("gateway_answers", "Answers to clients, by class; none: the client left", "class", answers),
+        labelled("gateway_refusals", "Requests that the gateway answered itself, by reason", "reason", refusals),
+        counter("gateway_answers_broken", "Answers that broke off after their head", totals.broken),
+        counter("gateway_upgrades", "Connections handed over to another protocol", totals.upgrades),
+        counter("gateway_request_bytes", "Bytes of request bodies", totals.bytes_in),
+        counter("gateway_answer_bytes", "Bytes of answers' bodies", totals.bytes_out),
+        counter("gateway_upstream_connects", "Connections opened to workers", totals.connects),
+        counter("gateway_upstream_connect_failures", "Connections to workers that failed", totals.connect_failures),
+        counter("gateway_upstream_reuses", "Requests sent on a connection that had served before", totals.reuses),
+    ]
+}
+
+/// Classes of answers, by the first digit of their status.
+const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// One number of each listener.
 struct OfListener {
