@@ -1,6 +1,6 @@
 //! The last quarter of an hour of one worker, second by second: what the dashboard draws.
 //!
-//! Fixed memory: 900 points of 24 bytes. A process keeps at most [`MOST_SERIES`] of them; a pool with more workers
+//! Fixed memory: 900 points of 24 bytes. A process keeps at most `MOST_SERIES` of them; a pool with more workers
 //! shows the first of them, and says so.
 
 use std::collections::VecDeque;
