@@ -30,7 +30,7 @@ use crate::config::{self, Config};
 use crate::run::Process;
 
 /// Runs the demonstration, until Ctrl-C or for `length`.
-pub(crate) fn run(length: Option<Span>) -> End {
+pub(crate) fn run(length: Option<Span>, admin: SocketAddr) -> End {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -38,7 +38,7 @@ pub(crate) fn run(length: Option<Span>) -> End {
             return End::Failed;
         }
     };
-    match runtime.block_on(show(length)) {
+    match runtime.block_on(show(length, admin)) {
         Ok(()) => End::Worked,
         Err(error) => {
             complain(&format!("the demonstration ended: {error:#}\n"));
@@ -70,16 +70,16 @@ impl Arm {
     }
 }
 
-async fn show(length: Option<Span>) -> anyhow::Result<()> {
+async fn show(length: Option<Span>, admin: SocketAddr) -> anyhow::Result<()> {
     let mut end = Stop::listen()?;
     let workers = worker::start_all(fleet()).context("the workers cannot start")?;
-    let process = Process::start(file(&workers, Arm::RoundRobin)?, None)?;
+    let process = Process::start(file(&workers, Arm::RoundRobin, admin)?, None)?;
     let target = tcp(&process)?;
     println!("{}", opening(&workers, target, process.dashboard()));
     let third = length.map_or(ARM, |length| Span::from_nanos(length.as_nanos() / 2)).min(ARM);
     let mut outcomes = Vec::new();
     for arm in [Arm::RoundRobin, Arm::Loop] {
-        process.apply(file(&workers, arm)?).map_err(anyhow::Error::msg)?;
+        process.apply(file(&workers, arm, admin)?).map_err(anyhow::Error::msg)?;
         let load = load::start(load_options(target, third)).context("the load cannot start")?;
         let Some(outcome) = watch(arm, load, &mut end).await else { break };
         outcomes.push((arm, outcome));
@@ -157,12 +157,12 @@ fn fleet() -> Vec<WorkerOptions> {
     ]
 }
 
-fn file(workers: &[Worker], arm: Arm) -> anyhow::Result<Config> {
+fn file(workers: &[Worker], arm: Arm, admin: SocketAddr) -> anyhow::Result<Config> {
     let members =
         workers.iter().map(|worker| format!(r#"{{"url": "http://{}", "name": "{}"}}"#, worker.address, worker.name));
     let members = members.collect::<Vec<_>>().join(", ");
     let text = format!(
-        r#"{{"listeners": [{{"address": "127.0.0.1:0"}}], "threads": 1,
+        r#"{{"listeners": [{{"address": "127.0.0.1:0"}}], "threads": 1, "admin": {{"address": "{admin}"}},
             "pools": {{"demo": {{"workers": [{members}], {}}}}}}}"#,
         arm.settings()
     );

@@ -10,6 +10,7 @@ mod lab;
 mod serve;
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -56,6 +57,9 @@ enum Command {
         /// End by itself after this long.
         #[arg(long = "for", value_name = "DURATION")]
         length: Option<Span>,
+        /// Where the dashboard listens.
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9901")]
+        admin: SocketAddr,
     },
     /// Check a configuration file without using it.
     Check {
@@ -136,7 +140,7 @@ pub(crate) fn main() -> ExitCode {
     let asked = match command {
         Command::Run { file } => Ok(serve::run(&file, output)),
         Command::Proxy(arguments) => Ok(serve::proxy(&arguments, output)),
-        Command::Demo { length } => Ok(demo::run(length)),
+        Command::Demo { length, admin } => Ok(demo::run(length, admin)),
         Command::Check { file } => Ok(check::run(&file, output)),
         Command::Config(command) => config::run(&command, output),
         Command::Workers(admin) => ask::workers(&admin, output),
