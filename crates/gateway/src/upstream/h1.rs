@@ -18,13 +18,14 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 
-use super::io::Wire;
+use super::io::{Allowance, Metered, Wire};
 use crate::body::RequestBody;
 
 /// A connection that speaks HTTP/1.1.
 pub(crate) struct H1 {
     sender: http1::SendRequest<RequestBody>,
-    connection: http1::Connection<TokioIo<Wire>, RequestBody>,
+    connection: http1::Connection<TokioIo<Metered>, RequestBody>,
+    allowance: Allowance,
     over: bool,
     /// When it was opened.
     pub(crate) opened: Mono,
@@ -47,9 +48,10 @@ impl H1 {
     /// Speaks HTTP/1.1 on `wire`.
     pub(crate) async fn handshake(wire: Wire, now: Mono) -> Result<Self, hyper::Error> {
         let mut builder = http1::Builder::new();
-        builder.max_header_size(MOST_HEAD_BYTES).max_headers(MOST_HEADERS);
-        let (sender, connection) = builder.handshake(TokioIo::new(wire)).await?;
-        Ok(Self { sender, connection, over: false, opened: now, used: now, until: None, again: false })
+        builder.max_header_size(MOST_HEAD_BYTES).max_buf_size(BUFFER).max_headers(MOST_HEADERS);
+        let (metered, allowance) = Metered::new(wire);
+        let (sender, connection) = builder.handshake(TokioIo::new(metered)).await?;
+        Ok(Self { sender, connection, allowance, over: false, opened: now, used: now, until: None, again: false })
     }
 
     /// Drives the connection; to be called by whoever waits for something from it.
@@ -76,6 +78,7 @@ impl H1 {
         &mut self,
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, SendError<RequestBody>> {
+        self.allowance.set(MOST_HEAD_BYTES as u64);
         let mut answer = pin!(self.sender.try_send_request(request));
         let (connection, over) = (&mut self.connection, &mut self.over);
         let answered = std::future::poll_fn(|cx| {
@@ -85,11 +88,12 @@ impl H1 {
             answer.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         })
         .await;
+        self.allowance.set(u64::MAX);
         answered.map_err(|mut failed| {
             let request = failed.take_message();
             let error = failed.into_error();
             match request {
-                Some(request) => SendError::unsent(FailureKind::Reset, request, &error),
+                Some(request) => SendError::unsent(FailureKind::Reset, request, chain(&error)),
                 None => SendError::sent(kind_of(&error), chain(&error)),
             }
         })
@@ -98,7 +102,7 @@ impl H1 {
     /// The bare connection, after the worker agreed to another protocol.
     pub(crate) fn switched(self) -> Switched {
         let parts = self.connection.into_parts();
-        Switched { wire: parts.io.into_inner(), first: parts.read_buf }
+        Switched { wire: parts.io.into_inner().into_wire(), first: parts.read_buf }
     }
 
     /// Takes note of what the head says of the connection's future.
@@ -154,6 +158,8 @@ pub(super) fn unasked(head: &Response<Incoming>, asked: bool) -> bool {
 
 /// Most bytes of an answer's head. Source: twice what the largest of the peers bears by default (Envoy, 60 KiB).
 const MOST_HEAD_BYTES: usize = 128 << 10;
+/// Bytes of one read, and of what is written at once. A head must fit. Source: the pipe size of the kernel, doubled.
+const BUFFER: usize = MOST_HEAD_BYTES;
 /// Most header lines of an answer. Source: hyper's default.
 const MOST_HEADERS: usize = 100;
 

@@ -1,5 +1,9 @@
 //! The request path over real sockets: raw clients before the gateway, scripted workers behind it.
 
-#[expect(dead_code, reason = "the tests of hostile workers follow")]
+mod bodies;
 mod common;
+mod hostile;
+mod http2;
+mod hygiene;
 mod plain;
+mod upgrade;

@@ -1,0 +1,240 @@
+//! Workers that do not do as they should: each request ends in its time, with a reason, and nothing of one answer ever
+//! becomes another's.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+use ambidex_core::time::Span;
+use ambidex_tower::Clock;
+
+use serde_json::json;
+
+use crate::common::{OK, Setup, Wanted, eventually, exactly, head, read_all, worker};
+
+const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+
+/// Before a worker that treats its first connections with `hostile`, then answers as it should.
+fn before(hostile: impl Fn(&mut TcpStream) + Send + Sync + 'static) -> Setup {
+    let address = worker(move |number, mut stream| {
+        if number == 0 {
+            head(&mut stream);
+            return hostile(&mut stream);
+        }
+        while !head(&mut stream).is_empty() {
+            let _ = stream.write_all(OK.as_bytes());
+        }
+    });
+    Wanted::before(&[address]).route(json!({"deadline": "500ms", "retries": 0})).start()
+}
+
+fn sending(bytes: &'static [u8]) -> Setup {
+    before(move |stream| {
+        let _ = stream.write_all(bytes);
+        // Whoever waits for more waits for its own deadline.
+        let _ = stream.read(&mut [0]);
+    })
+}
+
+fn linger_off(stream: &TcpStream) {
+    // A close with unread bytes is a reset; here there are none, so both directions are shut.
+    let _ = stream.shutdown(Shutdown::Both);
+}
+
+/// Asks once, expects `status` with `reason`; asks again on the same client connection, and is answered by a new one.
+fn refused(setup: &Setup, status: &str, reason: &str) {
+    let mut client = setup.connect();
+    client.write_all(GET).expect("sent");
+    let answer = head(&mut client);
+    assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    assert!(answer.contains(&format!("ambidex-error: {reason}\r\n")), "{answer}");
+    let length = answer.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("a length");
+    exactly(&mut client, length.parse().expect("a number"));
+    client.write_all(GET).expect("sent");
+    assert!(head(&mut client).starts_with("HTTP/1.1 200 "));
+    assert_eq!(exactly(&mut client, 2), "hi");
+    assert_eq!(setup.gateway.stats().traffic.connects, 2, "the odd connection is not used again");
+    eventually("nothing is in flight", || setup.in_flight() == 0);
+}
+
+#[test]
+fn a_worker_that_refuses_connections_is_a_502() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let setup = Setup::before(free);
+    let answer = setup.ask("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 502 ") && answer.contains("ambidex-error: connect\r\n"), "{answer}");
+    assert!(!answer.contains("127.0.0.1"), "nothing of what is behind is told: {answer}");
+}
+
+#[test]
+fn a_worker_that_closes_without_an_answer_is_a_502() {
+    refused(&before(|stream| linger_off(stream)), "502", "upstream-reset");
+}
+
+#[test]
+fn a_worker_that_breaks_off_in_its_head_is_a_502() {
+    refused(
+        &before(|stream| {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nx-a: ");
+            linger_off(stream);
+        }),
+        "502",
+        "upstream-reset",
+    );
+}
+
+#[test]
+fn a_worker_that_never_answers_is_a_504_in_time() {
+    let setup = sending(b"");
+    let clock = Clock::starting_now();
+    refused(&setup, "504", "deadline");
+    let took = clock.now().since(Default::default());
+    assert!((Span::from_millis(450)..Span::from_secs(5)).contains(&took), "{took:?}");
+}
+
+#[test]
+fn a_worker_that_speaks_no_http_is_a_502() {
+    for garbage in [
+        &b"SSH-2.0-OpenSSH_9.2\r\n\r\n"[..],
+        b"HTTP/1.1 000 No\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nx-\0a: b\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nx-a: b\rc\r\n\r\n",
+        b"HTTP/9.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\r\n: b\r\n\r\n",
+    ] {
+        refused(&sending(garbage), "502", "upstream-garbage");
+    }
+}
+
+#[test]
+fn a_101_that_nobody_asked_for_is_a_502() {
+    let answer = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\nGARBAGE";
+    refused(&sending(answer), "502", "upstream-garbage");
+}
+
+#[test]
+fn a_head_without_end_is_cut() {
+    let setup = before(|stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n");
+        while stream.write_all(b"x-more: and more and more and more and more and more and more\r\n").is_ok() {}
+    });
+    refused(&setup, "502", "upstream-garbage");
+}
+
+#[test]
+fn informational_answers_without_end_are_cut() {
+    let setup = before(|stream| while stream.write_all(b"HTTP/1.1 102 Processing\r\n\r\n").is_ok() {});
+    refused(&setup, "502", "upstream-reset");
+}
+
+/// Asks, reads the head of a 200 if it was under way already, and returns all else that comes until the client's
+/// connection ends.
+fn broken_off(setup: &Setup) -> String {
+    let mut client = setup.connect();
+    client.write_all(GET).expect("sent");
+    let answer = head(&mut client);
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let rest = read_all(&mut client);
+    eventually("nothing is in flight", || setup.in_flight() == 0);
+    assert_eq!(setup.gateway.stats().traffic.broken, 1);
+    rest
+}
+
+#[test]
+fn a_body_that_breaks_off_never_looks_complete() {
+    let setup = before(|stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhal");
+        linger_off(stream);
+    });
+    assert!("hal".starts_with(&broken_off(&setup)));
+    let setup = before(|stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nhal\r\n");
+        linger_off(stream);
+    });
+    let rest = broken_off(&setup);
+    assert!(!rest.ends_with("0\r\n\r\n"), "{rest}");
+}
+
+#[test]
+fn chunks_that_are_none_break_the_answer_off() {
+    for chunks in [&b"zz\r\nhal"[..], b"fffffffffffffffff\r\nhal", b"3\r\nhalf\r\n0\r\n\r\n", b"-3\r\nhal\r\n"] {
+        let setup = before(move |stream| {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
+            let _ = stream.write_all(chunks);
+            let _ = stream.read(&mut [0]);
+        });
+        assert!(!broken_off(&setup).ends_with("0\r\n\r\n"));
+    }
+}
+
+/// What a worker sends beyond its answer must never become the answer to another request.
+fn nothing_beyond(answer: &'static [u8], status: &str, body: usize) {
+    let setup = sending(answer);
+    let mut client = setup.connect();
+    client.write_all(GET).expect("sent");
+    let first = head(&mut client);
+    assert!(first.starts_with(&format!("HTTP/1.1 {status} ")), "{first}");
+    exactly(&mut client, body);
+    client.write_all(GET).expect("sent");
+    let second = head(&mut client);
+    assert!(second.starts_with("HTTP/1.1 200 ") && !second.contains("poison"), "{second}");
+    assert_eq!(exactly(&mut client, 2), "hi");
+}
+
+#[test]
+fn what_follows_an_answer_is_never_taken_for_another() {
+    nothing_beyond(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhiHTTP/1.1 200 OK\r\npoison: 1\r\n\r\n", "200", 2);
+    nothing_beyond(b"HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 200 OK\r\npoison: 1\r\n\r\n", "204", 0);
+    nothing_beyond(b"HTTP/1.1 304 Not Modified\r\ncontent-length: 9\r\n\r\npoisoned!", "304", 0);
+}
+
+#[test]
+fn a_connection_that_the_worker_closed_while_idle_fails_no_request() {
+    let address = worker(|_, mut stream| {
+        head(&mut stream);
+        let _ = stream.write_all(OK.as_bytes());
+        linger_off(&stream);
+    });
+    let setup = Setup::before(address);
+    let mut client = setup.connect();
+    for _ in 0..5 {
+        client.write_all(GET).expect("sent");
+        assert!(head(&mut client).starts_with("HTTP/1.1 200 "));
+        assert_eq!(exactly(&mut client, 2), "hi");
+        // The close is on its way; the gateway's sweep or the next request meets it.
+        let _ = std::sync::mpsc::channel::<()>().1.recv_timeout(Duration::from_millis(30));
+    }
+}
+
+#[test]
+fn a_worker_that_did_not_get_the_request_is_followed_by_another() {
+    let dead = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let (alive, _heads) = crate::common::answering(OK);
+    let setup = Wanted::before(&[dead, alive]).start();
+    for _ in 0..4 {
+        let answer = setup.ask("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+}
+
+#[test]
+fn a_client_that_leaves_frees_the_worker() {
+    let (told, closed) = std::sync::mpsc::channel();
+    let told = std::sync::Mutex::new(told);
+    let address = worker(move |_, mut stream| {
+        head(&mut stream);
+        // The gateway closes the connection of the try that was given up.
+        let ended = stream.read(&mut [0]).is_ok_and(|count| count == 0);
+        let _ = told.lock().expect("unpoisoned").send(ended);
+    });
+    let setup = Setup::before(address);
+    let mut client = setup.connect();
+    client.write_all(GET).expect("sent");
+    eventually("the worker is asked", || setup.in_flight() == 1);
+    drop(client);
+    assert!(closed.recv_timeout(Duration::from_secs(10)).expect("the worker is let go"));
+    eventually("nothing is in flight", || setup.in_flight() == 0);
+    assert_eq!(setup.gateway.stats().traffic.answers[0], 1);
+}

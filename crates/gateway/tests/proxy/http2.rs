@@ -1,0 +1,177 @@
+//! HTTP/2 on either side, in clear text by prior knowledge.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response, Version};
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::client::conn::http2::{SendRequest, handshake};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::common::{OK, Setup, Wanted, answering, next};
+
+type Client = SendRequest<Full<Bytes>>;
+
+async fn client(address: SocketAddr) -> Client {
+    let stream = TcpStream::connect(address).await.expect("connects");
+    let (client, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("a handshake");
+    tokio::spawn(connection);
+    client
+}
+
+fn request(path: &str, body: &'static [u8]) -> Request<Full<Bytes>> {
+    let request = Request::post(format!("http://a.example{path}"));
+    request.header("te", "trailers").body(Full::from(body)).expect("valid")
+}
+
+/// A worker that speaks HTTP/2 and echoes bodies, with a trailer as gRPC has it.
+async fn echoing() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let service = hyper::service::service_fn(echo);
+            let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            tokio::spawn(server.serve_connection(TokioIo::new(stream), service));
+        }
+    });
+    address
+}
+
+type Echo = StreamBody<std::pin::Pin<Box<dyn futures_core::Stream<Item = Result<Frame<Bytes>, hyper::Error>> + Send>>>;
+
+struct Frames(Vec<Frame<Bytes>>);
+
+impl futures_core::Stream for Frames {
+    type Item = Result<Frame<Bytes>, hyper::Error>;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        std::task::Poll::Ready(self.0.pop().map(Ok))
+    }
+}
+
+async fn echo(request: Request<Incoming>) -> Result<Response<Echo>, hyper::Error> {
+    assert_eq!(request.version(), Version::HTTP_2);
+    assert_eq!(request.uri().authority().map(ToString::to_string), Some("a.example".into()));
+    assert_eq!(request.headers().get("te"), Some(&HeaderValue::from_static("trailers")));
+    let body = request.into_body().collect().await?.to_bytes();
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", HeaderValue::from_static("0"));
+    trailers.insert("server-load", HeaderValue::from_static("in_flight=5"));
+    let frames = Frames(vec![Frame::trailers(trailers), Frame::data(body)]);
+    let response = Response::builder().header("content-type", "application/grpc");
+    Ok(response.body(StreamBody::new(Box::pin(frames) as _)).expect("valid"))
+}
+
+#[tokio::test]
+async fn http_2_before_http_2_carries_grpc_with_its_trailers() {
+    let mut setup = Wanted::before(&[echoing().await]).upstream(json!({"protocol": "h2"})).start();
+    let mut client = client(setup.address).await;
+    for _ in 0..3 {
+        let response = client.send_request(request("/pkg.Service/Call", b"message")).await.expect("answered");
+        assert_eq!(response.headers()["content-type"], "application/grpc");
+        let body = response.into_body().collect().await.expect("a body");
+        let trailers = body.trailers().expect("trailers");
+        assert_eq!(trailers["grpc-status"], "0");
+        assert!(!trailers.contains_key("server-load"), "reports in trailers are not for clients");
+        assert_eq!(body.to_bytes(), "message");
+    }
+    let traffic = setup.gateway.stats().traffic;
+    assert_eq!((traffic.connects, traffic.reuses), (1, 2));
+    assert_eq!(setup.reports.recv().await.expect("a report").report.in_flight, Some(5));
+}
+
+#[tokio::test]
+async fn http_2_before_http_1_translates() {
+    let (worker, heads) = answering("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n");
+    let setup = Setup::before(worker);
+    let mut client = client(setup.address).await;
+    let request = Request::get("http://a.example/x").body(Full::default()).expect("valid");
+    let response = client.send_request(request).await.expect("answered");
+    assert!(!response.headers().contains_key("transfer-encoding"));
+    assert_eq!(response.into_body().collect().await.expect("a body").to_bytes(), "hi");
+    let asked = next(&heads);
+    assert!(asked.starts_with("GET /x HTTP/1.1\r\n") && asked.contains("host: a.example\r\n"), "{asked}");
+}
+
+#[tokio::test]
+async fn http_1_before_http_2_translates() {
+    let setup = Wanted::before(&[echoing().await]).upstream(json!({"protocol": "h2"})).start();
+    let mut stream = TcpStream::connect(setup.address).await.expect("connects");
+    let request =
+        "POST / HTTP/1.1\r\nhost: a.example\r\nte: trailers\r\nconnection: te, close\r\ncontent-length: 3\r\n\r\nabc";
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("3\r\nabc\r\n0\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn streams_of_one_connection_do_not_wait_for_each_other() {
+    let slow = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = slow.local_addr().expect("an address");
+    let (go, mut wait) = tokio::sync::watch::channel(false);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = slow.accept().await {
+            let mut wait = wait.clone();
+            tokio::spawn(async move {
+                let mut head = vec![0; 4_096];
+                let count = stream.read(&mut head).await.unwrap_or(0);
+                if head[..count].starts_with(b"GET /slow") {
+                    let _ = wait.wait_for(|go| *go).await;
+                }
+                let _ = stream.write_all(OK.as_bytes()).await;
+            });
+        }
+        let _ = wait.changed().await;
+    });
+    let setup = Setup::before(address);
+    let client = client(setup.address).await;
+    let get = |path: &str| {
+        let request = Request::get(format!("http://a.example{path}")).body(Full::default()).expect("valid");
+        let mut client = client.clone();
+        async move { client.send_request(request).await.expect("answered").status().as_u16() }
+    };
+    let slow = tokio::spawn(get("/slow"));
+    for _ in 0..10 {
+        assert_eq!(get("/fast").await, 200);
+    }
+    assert!(!slow.is_finished());
+    go.send_replace(true);
+    assert_eq!(slow.await.expect("no panic"), 200);
+}
+
+#[tokio::test]
+async fn streams_that_are_reset_at_once_and_again_end_the_connection() {
+    let (worker, _heads) = answering(OK);
+    let setup = Setup::before(worker);
+    let mut stream = TcpStream::connect(setup.address).await.expect("connects");
+    let mut flood = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00".to_vec();
+    for id in (1_u32..20_000).step_by(2) {
+        // HEADERS of `GET http / host a` by the static table, then RST_STREAM(CANCEL).
+        flood.extend_from_slice(&[0, 0, 6, 1, 5]);
+        flood.extend_from_slice(&id.to_be_bytes());
+        flood.extend_from_slice(&[0x82, 0x86, 0x84, 0x41, 0x01, b'a']);
+        flood.extend_from_slice(&[0, 0, 4, 3, 0]);
+        flood.extend_from_slice(&id.to_be_bytes());
+        flood.extend_from_slice(&[0, 0, 0, 8]);
+    }
+    let sent = tokio::time::timeout(Duration::from_secs(10), async {
+        let _ = stream.write_all(&flood).await;
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest).await;
+    });
+    sent.await.expect("the connection is ended by the gateway");
+    let mut honest = client(setup.address).await;
+    let response = honest.send_request(Request::get("http://a/").body(Full::default()).expect("valid")).await;
+    assert_eq!(response.expect("answered").status(), 200);
+    assert!(setup.gateway.stats().traffic.requests < 10_000);
+}
