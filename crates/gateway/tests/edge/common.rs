@@ -56,7 +56,7 @@ pub(crate) fn connect(address: SocketAddr) -> TcpStream {
 
 /// Sends a request and reads the answer; returns its head.
 pub(crate) fn get(stream: &mut (impl Read + Write), path: &str) -> std::io::Result<String> {
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: test\r\n\r\n")?;
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n").as_bytes())?;
     let head = head(stream)?;
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
     stream.read_exact(&mut vec![0; length.unwrap_or(0)])?;

@@ -5,4 +5,5 @@ mod listeners;
 mod proxy_protocol;
 mod reload;
 mod slow;
+mod through;
 mod tls;
