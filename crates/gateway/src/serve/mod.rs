@@ -165,6 +165,10 @@ where
     let ended = poll_fn(|cx| {
         let leave = !told && Pin::new(&mut leaving).poll(cx).is_ready();
         told |= leave;
+        // A request that has come already is answered: leaving closes a connection that has read nothing yet.
+        if leave && let Poll::Ready(ended) = (conn.poll)(cx, false) {
+            return Poll::Ready(Some(ended));
+        }
         if let Poll::Ready(ended) = (conn.poll)(cx, leave) {
             return Poll::Ready(Some(ended));
         }
