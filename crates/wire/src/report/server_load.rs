@@ -2,8 +2,8 @@
 //!
 //! `Server-Load: in_flight=3, queue=0, p50_ms=12, p99_ms=80, err=0.01, util=0.42, limit=32, accepting`
 //!
-//! Integers and decimals (at most three places, as the RFC has it), `accepting` as a boolean (`accepting=?0` asks for
-//! nothing new). Parameters and unknown keys are passed over; of a repeated key the last counts, as the RFC has it.
+//! Integers and decimals (we write three places, as the RFC has it, and read more), `accepting` as a boolean
+//! (`accepting=?0` asks for nothing new). Parameters and unknown keys are passed over; of a repeated key the last counts, as the RFC has it.
 
 use std::convert::Infallible;
 
@@ -104,24 +104,33 @@ fn plain(draft: &mut Draft, value: &[u8]) -> Option<Result<(), ReportFault>> {
     Some(Ok(()))
 }
 
-/// A number without a sign, of at most twelve digits and three decimals, and what follows it.
+/// A number without a sign or an exponent, and what follows it. Of decimals there may be more than the three that the RFC
+/// lets a writer write: `printf` gives six and a script seventeen, and what they mean is plain.
 fn plain_number(bytes: &[u8]) -> Option<(f64, &[u8])> {
     let digits = |bytes: &[u8]| bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let whole = digits(bytes);
-    let (decimals, used) = match bytes.get(whole) {
-        Some(b'.') => (digits(&bytes[whole + 1..]), whole + 1 + digits(&bytes[whole + 1..])),
-        Some(_) | None => (0, whole),
-    };
-    if !(1..=12).contains(&whole) || decimals > 3 || (used > whole && decimals == 0) {
+    let decimals = bytes.get(whole).filter(|byte| **byte == b'.').map(|_| digits(&bytes[whole + 1..]));
+    if !(1..=MOST_WHOLE).contains(&whole) || decimals.is_some_and(|count| !(1..=MOST_DECIMALS).contains(&count)) {
         return None;
     }
-    let value = bytes[..used]
-        .iter()
-        .filter(|byte| **byte != b'.')
-        .fold(0_u64, |value, byte| value * 10 + u64::from(byte - b'0'));
-    // One division of whole numbers is rounded once, as the decimal itself would be.
-    Some((value as f64 / [1.0, 10.0, 100.0, 1_000.0][decimals], &bytes[used..]))
+    let (number, rest) = bytes.split_at(whole + decimals.map_or(0, |count| 1 + count));
+    let decimals = decimals.unwrap_or(0);
+    if whole + decimals > MOST_EXACT {
+        return Some((std::str::from_utf8(number).ok()?.parse().ok()?, rest));
+    }
+    let digits = number.iter().filter(|byte| **byte != b'.');
+    let value = digits.fold(0_u64, |value, byte| value * 10 + u64::from(byte - b'0'));
+    // Both are exact below 2^53, so their quotient is rounded once, as the decimal itself would be.
+    Some((value as f64 / POWERS[decimals], rest))
 }
+
+/// Source: RFC 9651, 3.3.1, an integer's digits.
+const MOST_WHOLE: usize = 15;
+/// Source: ours; what the longest shortest form of a double has, and some.
+const MOST_DECIMALS: usize = 24;
+/// Digits of which every number is below 2^53.
+const MOST_EXACT: usize = 15;
+const POWERS: [f64; MOST_EXACT] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14];
 
 /// Walks the dictionary without building it. Faults are kept aside, because the parser's own error cannot carry them.
 struct Reading<'d> {
@@ -192,10 +201,26 @@ mod tests {
             text in "(in_flight|queue|err|p99_ms|x|limit|accepting|sequence)=-?[0-9]{0,14}[.]?[0-9]{0,4}((, |,| ,|;a=1, )(in_flight|queue|util)=[0-9]{1,3}([.][0-9]{1,3})?){0,3},?"
         ) {
             let mut draft = Draft::default();
-            if let Some(Ok(())) = plain(&mut draft, text.as_bytes()) {
-                prop_assert_eq!(Some(draft.finish()), by_grammar(text.as_bytes()), "{}", text);
+            if let (Some(Ok(())), Some(wanted)) = (plain(&mut draft, text.as_bytes()), by_grammar(text.as_bytes())) {
+                prop_assert_eq!(draft.finish(), wanted, "{}", text);
             }
         }
+
+        #[test]
+        fn decimals_of_any_length_are_read_as_the_nearest_double(whole in 0..100_000_u64, decimals in "[0-9]{1,24}") {
+            let text = format!("{whole}.{decimals}");
+            let (read, rest) = plain_number(text.as_bytes()).expect("a number");
+            prop_assert_eq!((read.to_bits(), rest.len()), (text.parse::<f64>().expect("a number").to_bits(), 0));
+        }
+    }
+
+    #[test]
+    fn what_printf_and_scripts_write_is_read() {
+        let report = parse(b"err=0.000000, util=0.30000000000000004, p99_ms=80.123456").expect("sound");
+        assert_eq!(
+            (report.errors, report.utilization),
+            (Some(ambidex_core::share::Share::NONE), Some(0.300_000_000_000_000_04))
+        );
     }
 
     #[test]
