@@ -30,7 +30,7 @@ impl Numbers {
             ReportStyle::ServerLoad => (
                 "server-load",
                 format!(
-                    "in_flight={in_flight}, queue={queue}, p50_ms={p50_ms:.3}, p99_ms={p99_ms:.3}, err={errors:.4}, \
+                    "in_flight={in_flight}, queue={queue}, p50_ms={p50_ms:.3}, p99_ms={p99_ms:.3}, err={errors:.3}, \
                      util={utilization:.3}, limit={limit}"
                 ),
             ),
