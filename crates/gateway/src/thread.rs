@@ -136,10 +136,22 @@ impl Thread {
         }
     }
 
+    /// Says which breakers opened and closed since the last look.
+    fn tell_of_breakers(&self, view: &View) {
+        for (id, seat) in &*self.seats.borrow() {
+            while let Some(transition) = seat.borrow_mut().take_transition() {
+                let workers = view.pool(*id).map_or(&[][..], |pool| &pool.workers);
+                let name = workers.iter().find(|worker| worker.id == transition.worker).map(|worker| &*worker.name);
+                tracing::info!(worker = name, thread = self.seat, change = ?transition.change, "a breaker changed");
+            }
+        }
+    }
+
     fn sweep(&self) {
         let picture = self.picture();
         let now = self.clock.now();
         self.pool.sweep(&picture.view, now);
+        self.tell_of_breakers(&picture.view);
         self.seats.borrow_mut().retain(|(id, _)| picture.view.pool(*id).is_some());
         self.reported.borrow_mut().retain(|_, at| now.since(*at) < REPORT_EVERY.times(10));
     }

@@ -63,6 +63,21 @@ impl Io {
     }
 }
 
+impl Io {
+    /// Makes the end of the connection a reset: an answer that broke off must not look complete to a client that takes
+    /// the connection's end for the answer's.
+    pub(crate) fn abort(&self) {
+        let socket = match &self.stream {
+            Stream::Plain(socket) => socket,
+            Stream::Tls(stream) => stream.get_ref().0,
+        };
+        if let Socket::Tcp(socket) = socket {
+            // A socket that cannot be reset is closed.
+            let _ = socket2::SockRef::from(socket).set_linger(Some(std::time::Duration::ZERO));
+        }
+    }
+}
+
 impl AsyncRead for Io {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();

@@ -90,25 +90,24 @@ async fn serve_h1(io: ClientIo, client: Rc<Client>, leaving: Ear) {
         async move { Ok::<_, Infallible>(client.answer(request).await) }
     });
     let mut connection = builder.serve_connection(io, service);
-    let ended = attend(
-        &client,
-        leaving,
-        Conn {
-            poll: |cx: &mut Context<'_>, leave: bool| {
-                let mut connection = Pin::new(&mut connection);
-                if leave {
-                    connection.as_mut().graceful_shutdown();
-                }
-                connection.poll(cx)
-            },
-        },
-    )
+    let ended = attend(&client, leaving, true, |cx, leave| {
+        let mut connection = Pin::new(&mut connection);
+        if leave {
+            connection.as_mut().graceful_shutdown();
+        }
+        connection.poll(cx)
+    })
     .await;
-    if let Some(Ok(())) = ended
-        && let Some(joined) = client.tunnel.take()
-    {
-        let parts = connection.into_parts();
-        tunnel::join(parts.io.into_inner(), parts.read_buf, joined, &client).await;
+    match ended {
+        Some(Ok(())) => {
+            if let Some(joined) = client.tunnel.take() {
+                let parts = connection.into_parts();
+                tunnel::join(parts.io.into_inner(), parts.read_buf, joined, &client).await;
+            }
+        }
+        // An answer broke off.
+        Some(Err(error)) if error.is_user() => connection.into_parts().io.inner().abort(),
+        Some(Err(_)) | None => {}
     }
 }
 
@@ -132,44 +131,33 @@ async fn serve_h2(io: ClientIo, client: Rc<Client>, leaving: Ear) {
         async move { Ok::<_, Infallible>(client.answer(request).await) }
     });
     let mut connection = pin!(builder.serve_connection(io, service));
-    attend(
-        &client,
-        leaving,
-        Conn {
-            poll: |cx: &mut Context<'_>, leave: bool| {
-                if leave {
-                    connection.as_mut().graceful_shutdown();
-                }
-                connection.as_mut().poll(cx)
-            },
-        },
-    )
+    attend(&client, leaving, false, |cx, leave| {
+        if leave {
+            connection.as_mut().graceful_shutdown();
+        }
+        connection.as_mut().poll(cx)
+    })
     .await;
 }
 
-/// A connection of hyper's, whichever HTTP it speaks.
-struct Conn<P> {
-    poll: P,
-}
-
-/// Runs a connection until it ends, is dead, or was told to leave and has left. `None` when it is dead.
-async fn attend<P>(client: &Client, mut leaving: Ear, mut conn: Conn<P>) -> Option<hyper::Result<()>>
+/// Runs a connection of hyper's, whichever HTTP it speaks, until it ends, is dead, or was told to leave and has left. `None` when it is dead.
+async fn attend<P>(client: &Client, mut leaving: Ear, least_rate: bool, mut run: P) -> Option<hyper::Result<()>>
 where
     P: FnMut(&mut Context<'_>, bool) -> Poll<hyper::Result<()>>,
 {
     let thread = &client.thread;
     let listener = &client.peer.settings.listener;
-    let mut dog = Watchdog::new(listener.header_timeout, listener.idle_timeout, thread.clock.now());
+    let mut dog = Watchdog::new(listener.header_timeout, listener.idle_timeout, least_rate, thread.clock.now());
     let mut alarm = pin!(thread.alarms.at(dog.due));
     let mut told = false;
     let ended = poll_fn(|cx| {
         let leave = !told && Pin::new(&mut leaving).poll(cx).is_ready();
         told |= leave;
         // A request that has come already is answered: leaving closes a connection that has read nothing yet.
-        if leave && let Poll::Ready(ended) = (conn.poll)(cx, false) {
+        if leave && let Poll::Ready(ended) = run(cx, false) {
             return Poll::Ready(Some(ended));
         }
-        if let Poll::Ready(ended) = (conn.poll)(cx, leave) {
+        if let Poll::Ready(ended) = run(cx, leave) {
             return Poll::Ready(Some(ended));
         }
         while alarm.as_mut().poll(cx).is_ready() {

@@ -82,6 +82,8 @@ pub(crate) enum Dead {
 pub(crate) struct Watchdog {
     header_timeout: Span,
     idle_timeout: Span,
+    /// Whether uploads must make progress: not in HTTP/2, where a silent stream is a way to wait for messages.
+    least_rate: bool,
     /// What was seen last, and since when it has been so.
     last: (Phase, u64),
     since: Mono,
@@ -94,13 +96,17 @@ enum Phase {
     Head,
     Idle,
     Stalled,
+    Upload,
     Busy,
 }
 
+/// Bytes a second that an upload must make. Source: Apache's `RequestReadTimeout body=20,MinRate=500`.
+const LEAST_RATE: u64 = 500;
+
 impl Watchdog {
     /// Begins with a connection: its first head is owed from the start.
-    pub(crate) fn new(header_timeout: Span, idle_timeout: Span, now: Mono) -> Self {
-        let mut dog = Self { header_timeout, idle_timeout, last: (Phase::Head, 0), since: now, due: now };
+    pub(crate) fn new(header_timeout: Span, idle_timeout: Span, least_rate: bool, now: Mono) -> Self {
+        let mut dog = Self { header_timeout, idle_timeout, least_rate, last: (Phase::Head, 0), since: now, due: now };
         dog.due = now + dog.step();
         dog
     }
@@ -110,9 +116,11 @@ impl Watchdog {
         let begun = pulse.begun.get();
         let seen = if pulse.active.get() > 0 {
             let (read, written) = pulse.bytes();
-            match pulse.blocked.get() || pulse.starved.get() {
-                true => (Phase::Stalled, read + written),
-                false => (Phase::Busy, 0),
+            match (pulse.blocked.get(), pulse.starved.get()) {
+                (true, _) => (Phase::Stalled, read + written),
+                (false, true) if self.least_rate => return self.look_at_upload(read, now),
+                (false, true) => (Phase::Stalled, read + written),
+                (false, false) => (Phase::Busy, 0),
             }
         } else if begun == 0 || pulse.read.get() > pulse.settled.get() {
             (Phase::Head, begun)
@@ -128,8 +136,22 @@ impl Watchdog {
             Phase::Head => (lasted >= self.header_timeout).then_some(Dead::SlowHead),
             Phase::Idle => (lasted >= self.idle_timeout).then_some(Dead::Idle),
             Phase::Stalled => (lasted >= self.idle_timeout).then_some(Dead::Stalled),
-            Phase::Busy => None,
+            Phase::Busy | Phase::Upload => None,
         }
+    }
+
+    /// An upload must go on at [`LEAST_RATE`], over each `idle_timeout`.
+    fn look_at_upload(&mut self, read: u64, now: Mono) -> Option<Dead> {
+        self.due = now + self.step();
+        let (phase, before) = self.last;
+        let lasted = now.since(self.since);
+        if phase != Phase::Upload || lasted >= self.idle_timeout {
+            let least = LEAST_RATE * lasted.as_millis() / 1_000;
+            let slow = phase == Phase::Upload && read - before < least.max(1);
+            (self.last, self.since) = ((Phase::Upload, read), now);
+            return slow.then_some(Dead::Stalled);
+        }
+        None
     }
 
     /// An eighth of the shorter timeout: so late at most is a dead connection closed.
@@ -152,6 +174,11 @@ impl Counted {
     pub(crate) fn new(io: Io, first: Bytes, pulse: Rc<Pulse>) -> Self {
         pulse.read.set(first.len() as u64);
         Self { io, first, pulse }
+    }
+
+    /// Makes the end of the connection a reset.
+    pub(crate) fn abort(&self) {
+        self.io.abort();
     }
 
     fn wrote(&self, polled: &Poll<io::Result<usize>>) {
@@ -219,7 +246,7 @@ mod tests {
     }
 
     fn dog() -> Watchdog {
-        Watchdog::new(Span::from_millis(100), Span::from_millis(300), at(0))
+        Watchdog::new(Span::from_millis(100), Span::from_millis(300), true, at(0))
     }
 
     #[test]
@@ -255,6 +282,20 @@ mod tests {
         let _service = InService::begin(&pulse);
         dog.look(&pulse, at(0));
         assert_eq!(dog.look(&pulse, at(60_000)), None);
+    }
+
+    #[test]
+    fn an_upload_that_trickles_is_stalled_and_one_that_flows_is_not() {
+        for (step, dead) in [(2, Some(Dead::Stalled)), (100, None)] {
+            let (mut dog, pulse) = (dog(), Rc::new(Pulse::default()));
+            let _service = InService::begin(&pulse);
+            pulse.starved.set(true);
+            let looks = (0..40).map(|look| {
+                pulse.read.set(look * step);
+                dog.look(&pulse, at(look * 10))
+            });
+            assert_eq!(looks.flatten().next(), dead, "{step} bytes each 10 ms");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
 use ambidex_core::attempt::FailureKind;
-use ambidex_core::time::Mono;
+use ambidex_core::time::{Mono, Span};
 use ambidex_tower::SendError;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
@@ -27,6 +27,7 @@ pub(crate) struct H1 {
     connection: http1::Connection<TokioIo<Metered>, RequestBody>,
     allowance: Allowance,
     over: bool,
+    heard: bool,
     /// When it was opened.
     pub(crate) opened: Mono,
     /// When it was used last.
@@ -51,7 +52,17 @@ impl H1 {
         builder.max_header_size(MOST_HEAD_BYTES).max_buf_size(BUFFER).max_headers(MOST_HEADERS);
         let (metered, allowance) = Metered::new(wire);
         let (sender, connection) = builder.handshake(TokioIo::new(metered)).await?;
-        Ok(Self { sender, connection, allowance, over: false, opened: now, used: now, until: None, again: false })
+        Ok(Self {
+            sender,
+            connection,
+            allowance,
+            over: false,
+            heard: false,
+            opened: now,
+            used: now,
+            until: None,
+            again: false,
+        })
     }
 
     /// Drives the connection; to be called by whoever waits for something from it.
@@ -88,7 +99,9 @@ impl H1 {
             answer.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         })
         .await;
+        let heard = self.allowance.left() < MOST_HEAD_BYTES as u64;
         self.allowance.set(u64::MAX);
+        self.heard = heard;
         answered.map_err(|mut failed| {
             let request = failed.take_message();
             let error = failed.into_error();
@@ -97,6 +110,16 @@ impl H1 {
                 None => SendError::sent(kind_of(&error), chain(&error)),
             }
         })
+    }
+
+    /// Whether the last exchange ended before a single byte of its answer came.
+    pub(crate) fn heard_nothing(&self) -> bool {
+        !self.heard
+    }
+
+    /// Whether it was unused for so long that the worker may be closing it at this moment.
+    pub(crate) fn is_cold(&self, now: Mono) -> bool {
+        now.since(self.used) > COLD
     }
 
     /// The bare connection, after the worker agreed to another protocol.
@@ -108,7 +131,7 @@ impl H1 {
     /// Takes note of what the head says of the connection's future.
     pub(crate) fn heed(&mut self, head: &Response<Incoming>, now: Mono) {
         if let Some(said) = head.headers().get("keep-alive") {
-            self.until = promised(said).map(|seconds| now + ambidex_core::time::Span::from_secs(seconds));
+            self.until = promised(said).map(|seconds| now + Span::from_secs(seconds));
         }
     }
 }
@@ -158,6 +181,8 @@ pub(super) fn unasked(head: &Response<Incoming>, asked: bool) -> bool {
 
 /// Most bytes of an answer's head. Source: twice what the largest of the peers bears by default (Envoy, 60 KiB).
 const MOST_HEAD_BYTES: usize = 128 << 10;
+/// Shorter than any server's idle timeout (Node's is 5 s), longer than what a busy connection waits.
+const COLD: Span = Span::from_secs(1);
 /// Bytes of one read, and of what is written at once. A head must fit. Source: the pipe size of the kernel, doubled.
 const BUFFER: usize = MOST_HEAD_BYTES;
 /// Most header lines of an answer. Source: hyper's default.

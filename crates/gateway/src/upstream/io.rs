@@ -101,6 +101,11 @@ impl Allowance {
     pub(crate) fn set(&self, bytes: u64) {
         self.0.set(bytes);
     }
+
+    /// What is left of it.
+    pub(crate) fn left(&self) -> u64 {
+        self.0.get()
+    }
 }
 
 impl Metered {

@@ -19,7 +19,8 @@ use std::sync::{Arc, OnceLock};
 use ambidex_core::attempt::FailureKind;
 use ambidex_core::view::WorkerView;
 use ambidex_tower::{SendError, Transport};
-use http::{Request, Response, Version, header};
+use http::{Method, Request, Response, Version, header};
+use http_body::Body as _;
 
 pub(crate) use body::UpstreamBody;
 pub(crate) use h1::Switched;
@@ -90,10 +91,15 @@ impl Transport<RequestBody> for Upstreams<'_> {
             request.headers_mut().insert(header::HOST, crate::head::worker_host(&worker.url));
         }
         // A kept connection may turn out to be dead before it got anything: then a fresh one is asked, once.
-        while let Some(ready) = thread.pool.take(worker, self.way, thread.clock.now()) {
+        loop {
+            let now = thread.clock.now();
+            let Some(ready) = thread.pool.take(worker, self.way, now) else { break };
             thread.stats.reuses.add(1);
             let sent = match ready {
-                Ready::H1(connection) => self.by_h1(connection, worker, request).await,
+                Ready::H1(connection) => {
+                    let copy = if connection.is_cold(now) { copy_of(&request) } else { None };
+                    self.by_h1(connection, worker, request, copy).await
+                }
                 Ready::H2(stream) => self.by_h2(stream, worker, request).await,
             };
             match sent {
@@ -118,7 +124,7 @@ impl Transport<RequestBody> for Upstreams<'_> {
             }
         } else {
             match H1::handshake(opened.wire, now).await {
-                Ok(connection) => self.by_h1(Box::new(connection), worker, request).await,
+                Ok(connection) => self.by_h1(Box::new(connection), worker, request, None).await,
                 Err(error) => Err(SendError::unsent(FailureKind::Connect, request, failed(error))),
             }
         }
@@ -131,9 +137,14 @@ impl Upstreams<'_> {
         mut connection: Box<H1>,
         worker: &WorkerView,
         mut request: Request<RequestBody>,
+        copy: Option<Request<RequestBody>>,
     ) -> Result<Response<UpstreamBody>, SendError<RequestBody>> {
         h1::adapt(&mut request);
-        let response = connection.exchange(request).await?;
+        let response = connection.exchange(request).await.map_err(|error| match copy {
+            // RFC 9112, 9.3.1: the worker closed an idle connection just when it was used again.
+            Some(copy) if connection.heard_nothing() => SendError::unsent(error.kind, copy, error.detail),
+            Some(_) | None => error,
+        })?;
         if h1::unasked(&response, self.upgrade) {
             return Err(SendError::sent(FailureKind::Garbage, "101 that nobody asked for"));
         }
@@ -162,4 +173,19 @@ impl Upstreams<'_> {
         let response = stream.exchange(request).await?;
         Ok(response.map(|incoming| UpstreamBody::h2(incoming, stream)))
     }
+}
+
+/// A second copy of a request that may be sent twice: it changes nothing at the worker (RFC 9110, 9.2.1), and it has no
+/// body.
+fn copy_of(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
+    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if !safe || !request.body().is_end_stream() {
+        return None;
+    }
+    let mut copy = Request::new(RequestBody::empty());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.version_mut() = request.version();
+    *copy.headers_mut() = request.headers().clone();
+    Some(copy)
 }

@@ -209,6 +209,19 @@ fn a_connection_that_the_worker_closed_while_idle_fails_no_request() {
 }
 
 #[test]
+fn a_client_of_http_1_0_gets_a_reset_instead_of_half_an_answer() {
+    let setup = before(|stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nhal\r\n");
+        let _ = std::sync::mpsc::channel::<()>().1.recv_timeout(Duration::from_millis(100));
+        linger_off(stream);
+    });
+    let mut client = setup.connect();
+    client.write_all(b"GET / HTTP/1.0\r\nhost: a\r\n\r\n").expect("sent");
+    let ended = client.read_to_end(&mut Vec::new());
+    assert_eq!(ended.map_err(|error| error.kind()), Err(std::io::ErrorKind::ConnectionReset));
+}
+
+#[test]
 fn a_worker_that_did_not_get_the_request_is_followed_by_another() {
     let dead = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
     let (alive, _heads) = crate::common::answering(OK);

@@ -6,4 +6,5 @@ mod hostile;
 mod http2;
 mod hygiene;
 mod plain;
+mod secure;
 mod upgrade;
