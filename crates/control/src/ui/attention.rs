@@ -188,11 +188,14 @@ fn failures(worker: &WorkerRow) -> Option<Fact> {
     Some(Fact { level, word: "failing", clause: format!("fails {} of its requests", text::percent(share)) })
 }
 
+/// A full house for a moment is what a busy worker looks like; overload is one with a queue, or one that lasts, which a
+/// utilization tells because it is measured over a while.
 fn fullness(worker: &WorkerRow) -> Option<Fact> {
     let waiting = worker.queue.filter(|queue| *queue > 0);
     let full = worker.limit.is_some_and(|limit| worker.in_flight >= limit);
     let utilized = worker.utilization.filter(|utilization| *utilization >= FULL);
-    if waiting.is_none() && !full && utilized.is_none() {
+    let lasting = utilized.is_some() || worker.utilization.is_none();
+    if !(full && (waiting.is_some() || lasting) || utilized.is_some()) {
         return None;
     }
     let mut clause = "is overloaded: ".to_owned();

@@ -100,7 +100,7 @@ fn pool_section(pool: &PoolPanel, id: &str) -> Markup {
             div .charts data-pool=(pool.name) data-keep hidden {
                 div .chart-keys {}
                 figure { figcaption { "Weight, in fair shares" } div .weights {} }
-                figure { figcaption { "Latency, 99th percentile, ms" } div .latencies {} }
+                figure { figcaption { "Latency, 99th percentile, ms, logarithmic" } div .latencies {} }
             }
         }
     }

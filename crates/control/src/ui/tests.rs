@@ -55,6 +55,12 @@ fn the_overloaded_worker_is_named_with_what_shows_it_and_what_was_done() {
 }
 
 #[test]
+fn a_worker_that_is_full_for_a_moment_is_not_called_overloaded() {
+    let busy = WorkerRow { in_flight: 33, utilization: Some(0.6), ..worker("b", 50) };
+    assert_eq!(attention::worries(&pool(vec![worker("a", 40), busy])), 0);
+}
+
+#[test]
 fn slowness_is_measured_against_the_others_and_not_against_itself() {
     let page = pool(vec![worker("a", 40), worker("b", 800)]);
     assert!(said(&page).contains("is slow: p99 800 ms, the median of the others is 40.0 ms"), "{}", said(&page));

@@ -5,6 +5,16 @@ const LIGHT = ['#2f6f8f', '#c9722b', '#4d8a4a', '#a0457a', '#7a6bb8', '#8a7a2a',
 const DARK = ['#6bb3d6', '#eaa15c', '#86c57f', '#dc86b6', '#ab9fe6', '#cfc06a', '#62c9bc', '#ea8a86'];
 const DASHES = [[], [6, 4], [2, 3]];
 
+const SHARES = { range: (_, __, most) => [0, (most || 1) * 1.1] };
+// Logarithmic: a worker a hundred times slower than the others must not flatten them to a line.
+const LATENCIES = {
+  distr: 3,
+  range: (_, least, most) => {
+    const from = decade(Math.floor, least || 1);
+    return [from, Math.max(decade(Math.ceil, most || 1), from * 10)];
+  },
+};
+
 const dark = matchMedia('(prefers-color-scheme: dark)');
 const pools = new Map();
 
@@ -90,7 +100,7 @@ class Pool {
     return {
       width: width(place),
       height: at === 0 ? 180 : 200,
-      padding: [8, 12, 0, 0],
+      padding: [8, 28, 0, 0],
       legend: { show: false },
       cursor: {
         sync: { key: sync.key, setSeries: false },
@@ -102,8 +112,11 @@ class Pool {
           mouseleave: (_, __, go) => (event) => ((this.held = false), go(event)),
         },
       },
-      scales: { y: { range: (_, __, most) => [0, (most || 1) * 1.1] } },
-      axes: [{ ...axis, values: clock, size: 26, space: 80, gap: 6 }, { ...axis, size: 52 }],
+      scales: { y: at === 0 ? SHARES : LATENCIES },
+      axes: [
+        { ...axis, values: clock, size: 26, space: 80, gap: 6 },
+        { ...axis, size: 52, grid: at === 0 ? grid : { ...grid, filter: decades } },
+      ],
       series: [{}, ...this.names.map(line)],
       hooks: { setCursor: [(plot) => this.read(plot)] },
     };
@@ -163,6 +176,15 @@ function append(column, news, from) {
 function color(index) {
   const palette = dark.matches ? DARK : LIGHT;
   return palette[index % palette.length];
+}
+
+function decade(round, value) {
+  return 10 ** round(Math.log10(Math.max(value, 1e-3)));
+}
+
+// Lines at 1, 10, 100 and so on only.
+function decades(_, splits) {
+  return splits.map((value) => (Math.abs(Math.log10(value) % 1) < 1e-9 ? value : null));
 }
 
 function width(place) {
