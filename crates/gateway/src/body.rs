@@ -58,9 +58,19 @@ impl RequestBody {
         Self(None)
     }
 
-    /// The body that comes in, of at most `most` bytes.
-    pub(crate) fn streaming(incoming: Incoming, most: u64, progress: Rc<Progress>) -> Self {
-        Self(Some(Upload { incoming, left: most, progress }))
+    /// The body that comes in, of any size so far.
+    pub(crate) fn streaming(incoming: Incoming, starved: Rc<Cell<bool>>) -> Self {
+        if incoming.is_end_stream() {
+            return Self::empty();
+        }
+        Self(Some(Upload { incoming, left: u64::MAX, progress: Rc::new(Progress::new(starved)) }))
+    }
+
+    /// Bounds the body to `most` bytes; the answer tells how it goes on.
+    pub(crate) fn bound(&mut self, most: u64) -> Option<Rc<Progress>> {
+        let upload = self.0.as_mut()?;
+        upload.left = most;
+        Some(Rc::clone(&upload.progress))
     }
 }
 

@@ -11,9 +11,8 @@
 use std::fmt::Write as _;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::request::Parts;
 use http::uri::Authority;
-use http::{Method, Uri, Version};
+use http::{Method, Request, Uri, Version};
 
 use crate::reason::Reason;
 
@@ -22,6 +21,9 @@ pub(crate) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+static HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// What a head has of what needs a hand.
@@ -29,10 +31,13 @@ static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(crate) struct Seen {
     hop: bool,
     connection: bool,
+    keep_alive: bool,
+    rare_hop: bool,
     te_trailers: bool,
     upgrade: bool,
     encoded: bool,
     length: bool,
+    expects: bool,
     hosts: u8,
     forwarded: bool,
     claimed: bool,
@@ -54,11 +59,16 @@ impl Seen {
             match name {
                 "host" => seen.hosts = seen.hosts.saturating_add(1),
                 "connection" => (seen.hop, seen.connection) = (true, true),
-                "keep-alive" | "proxy-connection" | "http2-settings" => seen.hop = true,
-                "te" => (seen.hop, seen.te_trailers) = (true, seen.te_trailers || has_token(value, "trailers")),
-                "upgrade" => (seen.hop, seen.upgrade) = (true, true),
+                "keep-alive" => (seen.hop, seen.keep_alive) = (true, true),
+                "proxy-connection" | "http2-settings" => (seen.hop, seen.rare_hop) = (true, true),
+                "te" => {
+                    (seen.hop, seen.rare_hop) = (true, true);
+                    seen.te_trailers |= has_token(value, "trailers");
+                }
+                "upgrade" => (seen.hop, seen.rare_hop, seen.upgrade) = (true, true, true),
                 "transfer-encoding" => (seen.hop, seen.encoded) = (true, true),
                 "content-length" => seen.length = true,
+                "expect" => seen.expects = true,
                 "forwarded" | "x-real-ip" => seen.forwarded = true,
                 "x-request-id" => seen.id = true,
                 "traceparent" => seen.trace = true,
@@ -81,36 +91,40 @@ impl Seen {
 
 /// Checks target and host of a request and brings them to one form: path in the target, `Host` in the headers. The
 /// answer is the host without its port.
-pub(crate) fn settle_target(head: &mut Parts, seen: Seen) -> Result<Host, Reason> {
-    if matches!(head.method, Method::CONNECT | Method::TRACE) {
+pub(crate) fn settle_target<B>(request: &mut Request<B>, seen: Seen) -> Result<Host, Reason> {
+    let version = request.version();
+    if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
         return Err(Reason::BadMethod);
     }
-    if seen.encoded && (seen.length || head.version < Version::HTTP_11) {
+    if seen.encoded && (seen.length || version < Version::HTTP_11) {
         return Err(Reason::BadRequest);
     }
     if seen.hosts > 1 {
         return Err(Reason::BadHost);
     }
-    if let Some(authority) = head.uri.authority() {
+    if seen.expects {
+        request.headers_mut().remove(header::EXPECT);
+    }
+    if let Some(authority) = request.uri().authority() {
         let value = HeaderValue::from_str(authority.as_str()).map_err(|_| Reason::BadHost)?;
         let host = Host::checked(value)?;
-        let named = head.headers.get(header::HOST);
-        if head.version == Version::HTTP_2 {
+        let named = request.headers().get(header::HOST);
+        if version == Version::HTTP_2 {
             // RFC 9113, 8.3.1: a Host that differs makes the request malformed.
             if named.is_some_and(|named| !named.as_bytes().eq_ignore_ascii_case(host.value.as_bytes())) {
                 return Err(Reason::BadHost);
             }
-        } else if named.is_none() && head.version >= Version::HTTP_11 {
+        } else if named.is_none() && version >= Version::HTTP_11 {
             return Err(Reason::BadHost);
         }
-        head.headers.insert(header::HOST, host.value.clone());
-        let path = head.uri.path_and_query().cloned().ok_or(Reason::BadRequest)?;
-        head.uri = Uri::from(path);
+        request.headers_mut().insert(header::HOST, host.value.clone());
+        let path = request.uri().path_and_query().cloned().ok_or(Reason::BadRequest)?;
+        *request.uri_mut() = Uri::from(path);
         return Ok(host);
     }
-    match head.headers.get(header::HOST) {
+    match request.headers().get(header::HOST) {
         Some(value) => Host::checked(value.clone()),
-        None if head.version < Version::HTTP_11 => Ok(Host::none()),
+        None if version < Version::HTTP_11 => Ok(Host::none()),
         None => Err(Reason::BadHost),
     }
 }
@@ -208,19 +222,35 @@ pub(crate) fn strip_answer(headers: &mut HeaderMap, seen: Seen) {
 
 fn strip_hop(headers: &mut HeaderMap, seen: Seen) {
     if seen.connection {
-        let named: Vec<HeaderName> = headers
-            .get_all(header::CONNECTION)
-            .iter()
-            .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
-            .filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok())
-            .filter(|name| !is_end_to_end(name))
-            .collect();
-        named.iter().for_each(|name| _ = headers.remove(name));
-        headers.remove(header::CONNECTION);
+        strip_named(headers);
     }
-    for name in ["keep-alive", "proxy-connection", "te", "upgrade", "http2-settings", "transfer-encoding"] {
-        headers.remove(name);
+    if seen.keep_alive {
+        headers.remove(&KEEP_ALIVE);
     }
+    if seen.encoded {
+        headers.remove(header::TRANSFER_ENCODING);
+    }
+    if seen.rare_hop {
+        for name in [&PROXY_CONNECTION, &header::TE, &header::UPGRADE, &HTTP2_SETTINGS] {
+            headers.remove(name);
+        }
+    }
+}
+
+/// Removes `Connection`, and what its lines name. Most are one line that names no header at all.
+fn strip_named(headers: &mut HeaderMap) {
+    let plain = |token: &[u8]| token.eq_ignore_ascii_case(b"keep-alive") || token.eq_ignore_ascii_case(b"close");
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|token| !plain(token))
+        .filter_map(|token| HeaderName::from_bytes(token).ok())
+        .filter(|name| !is_end_to_end(name))
+        .collect();
+    named.iter().for_each(|name| _ = headers.remove(name));
+    headers.remove(header::CONNECTION);
 }
 
 /// What `Connection` cannot make another hop's: without these a message is another one.

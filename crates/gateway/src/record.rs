@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use ambidex_core::time::{Mono, Span};
 use ambidex_tower::Clock;
-use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, header};
 
 use crate::access_log::line::Line;
 use crate::clock::Wall;
@@ -67,21 +66,21 @@ struct Open {
 
 impl Entry {
     /// Begins the record of a request.
-    pub(crate) fn begin(
+    pub(crate) fn begin<B>(
         observer: Rc<Observer>,
         clock: Clock,
         arrived: Mono,
-        head: &Parts,
+        head: &Request<B>,
         client: Option<SocketAddr>,
     ) -> Self {
-        let copy = |name: HeaderName| head.headers.get(name).cloned();
+        let copy = |name: HeaderName| head.headers().get(name).cloned();
         let record = Record {
             arrived,
             time: Wall::now(),
             client,
-            method: head.method.clone(),
-            target: head.uri.clone(),
-            version: head.version,
+            method: head.method().clone(),
+            target: head.uri().clone(),
+            version: head.version(),
             host: copy(header::HOST),
             user_agent: copy(header::USER_AGENT),
             referer: copy(header::REFERER),

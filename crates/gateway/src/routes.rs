@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ambidex_core::attempt::{AttemptConfig, Backoff};
 use ambidex_core::worker::PoolId;
-use http::request::Parts;
+use http::Request;
 
 use crate::config::{HostPattern, Key, PathPattern, Route};
 
@@ -57,7 +57,7 @@ impl Routes {
     }
 
     /// The first route that matches, and what its placement key is taken from. `host` without port.
-    pub(crate) fn find(&self, host: &str, head: &Parts) -> Option<(Target, Option<&Key>)> {
+    pub(crate) fn find<B>(&self, host: &str, head: &Request<B>) -> Option<(Target, Option<&Key>)> {
         let hit = self.0.iter().find(|compiled| compiled.route.matches(host, head))?;
         Some((hit.target, hit.route.key.as_ref()))
     }
@@ -76,11 +76,11 @@ impl Route {
         }
     }
 
-    fn matches(&self, host: &str, head: &Parts) -> bool {
-        let named = |name, value| head.headers.get_all(name).iter().any(|sent| sent == value);
-        self.path.matches(head.uri.path())
+    fn matches<B>(&self, host: &str, head: &Request<B>) -> bool {
+        let named = |name, value| head.headers().get_all(name).iter().any(|sent| sent == value);
+        self.path.matches(head.uri().path())
             && self.host.as_ref().is_none_or(|pattern| pattern.matches(host))
-            && (self.methods.is_empty() || self.methods.contains(&head.method))
+            && (self.methods.is_empty() || self.methods.contains(head.method()))
             && self.headers.iter().all(|(name, value)| named(name, value))
     }
 }
@@ -113,8 +113,6 @@ impl HostPattern {
 
 #[cfg(test)]
 mod tests {
-    use http::Request;
-
     use super::*;
 
     fn routes(json: &str) -> Routes {
@@ -128,7 +126,7 @@ mod tests {
         if let Some((name, value)) = header {
             request = request.header(name, value);
         }
-        let (head, ()) = request.body(()).expect("valid").into_parts();
+        let head = request.body(()).expect("valid");
         routes.find(host, &head).map(|(target, _)| target.pool.0)
     }
 

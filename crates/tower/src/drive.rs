@@ -81,7 +81,12 @@ impl<T, S: Seats, M: Timer> Driver<'_, T, S, M> {
     ///
     /// # Errors
     /// Why no worker answered.
-    pub async fn drive<B>(&self, pool: &PoolView, plan: Plan, request: Request<B>) -> Result<Answer<T::Body>, Refused>
+    pub async fn drive<B>(
+        &self,
+        pool: &PoolView,
+        plan: Plan,
+        request: Box<Request<B>>,
+    ) -> Result<Answer<T::Body>, Refused>
     where
         T: Transport<B>,
     {
@@ -110,7 +115,7 @@ impl<T, S: Seats, M: Timer> Driver<'_, T, S, M> {
                         Some(Err(error)) => {
                             running.ended(now, of_failure(error.kind));
                             let failure = error.failure();
-                            (detail, unsent) = (error.detail, error.unsent.map(|request| *request));
+                            (detail, unsent) = (error.detail, error.unsent);
                             Event::Failed(id, failure)
                         }
                         // A head that did not come before the deadline is the worker's failure.

@@ -7,7 +7,7 @@
 use ambidex_core::load::{FAILURE_PRICE, Outcome};
 use ambidex_core::time::Span;
 use http::header::RETRY_AFTER;
-use http::{Response, StatusCode};
+use http::{HeaderName, Response, StatusCode};
 
 /// The outcome that a head stands for.
 #[must_use]
@@ -18,7 +18,7 @@ pub fn of_head<B>(head: &Response<B>) -> Outcome {
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
         | StatusCode::GATEWAY_TIMEOUT => true,
-        StatusCode::OK => head.headers().get("grpc-status").is_some_and(|code| code == "14"),
+        StatusCode::OK => head.headers().get(&GRPC_STATUS).is_some_and(|code| code == "14"),
         _ => false,
     };
     if !failed {
@@ -28,6 +28,8 @@ pub fn of_head<B>(head: &Response<B>) -> Outcome {
     let asked = seconds.map_or(Span::ZERO, |seconds: u64| Span::from_secs(seconds.min(MOST_RETRY_AFTER)));
     Outcome::Failed { price: asked.max(FAILURE_PRICE) }
 }
+
+static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// Longest `Retry-After` believed, in seconds; source: balancing.md "Breaker" (`cool_down_most`, 60 s). A worker may
 /// lie about itself, but not for ever.

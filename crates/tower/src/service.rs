@@ -87,7 +87,7 @@ where
             let pool: Arc<PoolView> = view.load().pool(pool).cloned().ok_or(AttemptsError::NoPool(pool))?;
             let plan = Plan { arrived: clock.now(), config, key: None };
             let driver = Driver { transport: &Calls(calls), seats: &*seat, timer: &TokioTimer(clock), clock };
-            Ok(driver.drive(&pool, plan, request).await?)
+            Ok(driver.drive(&pool, plan, Box::new(request)).await?)
         })
     }
 }
@@ -101,9 +101,9 @@ where
 {
     type Body = A;
 
-    async fn send(&self, worker: &WorkerView, request: Request<B>) -> Result<Response<A>, SendError<B>> {
+    async fn send(&self, worker: &WorkerView, request: Box<Request<B>>) -> Result<Response<A>, SendError<B>> {
         let mut calls = self.0.clone();
         std::future::poll_fn(|cx| calls.poll_ready(cx)).await?;
-        calls.call(Call { worker: worker.clone(), request }).await
+        calls.call(Call { worker: worker.clone(), request: *request }).await
     }
 }

@@ -17,10 +17,12 @@ pub trait Transport<B> {
 
     /// Sends `request` to `worker` and waits for the head of its answer. Dropping the future gives the try up; the
     /// worker's connection is then not used again.
+    ///
+    /// The request comes in a box, because it passes several futures on its way, and each would copy it twice.
     fn send(
         &self,
         worker: &WorkerView,
-        request: Request<B>,
+        request: Box<Request<B>>,
     ) -> impl Future<Output = Result<Response<Self::Body>, SendError<B>>>;
 }
 
@@ -41,8 +43,8 @@ impl<B> SendError<B> {
     }
 
     /// A failure before the worker got any of the request.
-    pub fn unsent(kind: FailureKind, request: Request<B>, detail: impl fmt::Display) -> Self {
-        Self { kind, unsent: Some(Box::new(request)), detail: detail.to_string() }
+    pub fn unsent(kind: FailureKind, request: Box<Request<B>>, detail: impl fmt::Display) -> Self {
+        Self { kind, unsent: Some(request), detail: detail.to_string() }
     }
 
     /// The failure as core sees it.

@@ -39,7 +39,7 @@ impl Transport<&'static str> for Script {
     async fn send(
         &self,
         worker: &WorkerView,
-        request: Request<&'static str>,
+        request: Box<Request<&'static str>>,
     ) -> Result<Response<&'static str>, SendError<&'static str>> {
         let step = self.0.borrow_mut().pop().unwrap_or(Step::Status(200));
         match step {
@@ -92,7 +92,7 @@ async fn run(pool: &PoolView, transport: &Script) -> Result<Answer<&'static str>
     let seats = RefCell::new(Seat::new(0, PickPolicy::RoundRobin, 1));
     let driver = Driver { transport, seats: &seats, timer: &TokioTimer(clock), clock };
     let plan = Plan { arrived: clock.now(), config: config(), key: None };
-    driver.drive(pool, plan, Request::new("ask")).await
+    driver.drive(pool, plan, Box::new(Request::new("ask"))).await
 }
 
 fn in_flight(pool: &PoolView) -> u32 {

@@ -1,18 +1,16 @@
-use http::Request;
-
 use super::*;
 
-fn head(target: &str, lines: &[(&str, &str)]) -> Parts {
+fn head(target: &str, lines: &[(&str, &str)]) -> Request<()> {
     let mut request = Request::builder().uri(target);
     for (name, value) in lines {
         request = request.header(*name, *value);
     }
-    request.body(()).expect("valid").into_parts().0
+    request.body(()).expect("valid")
 }
 
-fn settle(target: &str, lines: &[(&str, &str)]) -> Result<(String, Parts), Reason> {
+fn settle(target: &str, lines: &[(&str, &str)]) -> Result<(String, Request<()>), Reason> {
     let mut head = head(target, lines);
-    let seen = Seen::look(&head.headers);
+    let seen = Seen::look(head.headers());
     settle_target(&mut head, seen).map(|host| (host.name().to_owned(), head))
 }
 
@@ -37,8 +35,8 @@ fn a_request_names_its_host_exactly_once() {
 #[test]
 fn the_host_of_an_absolute_target_wins_over_the_header() {
     let (name, head) = settle("http://b.example/x?y", &[("host", "a.example")]).expect("valid");
-    assert_eq!((&*name, &head.uri.to_string()[..]), ("b.example", "/x?y"));
-    assert_eq!(head.headers[header::HOST], "b.example");
+    assert_eq!((&*name, &head.uri().to_string()[..]), ("b.example", "/x?y"));
+    assert_eq!(head.headers()[header::HOST], "b.example");
 }
 
 #[test]
@@ -48,7 +46,7 @@ fn length_and_encoding_together_are_refused() {
 }
 
 fn stripped(lines: &[(&str, &str)], trusted: bool) -> Vec<String> {
-    let mut headers = head("/", lines).headers;
+    let mut headers = head("/", lines).headers().clone();
     let seen = Seen::look(&headers);
     strip_request(&mut headers, seen, trusted, None);
     headers.keys().map(ToString::to_string).collect()
@@ -99,12 +97,12 @@ fn what_only_we_may_claim_is_removed_from_strangers() {
 
 fn told(client: &str, lines: &[(&str, &str)], trusted: bool) -> HeaderMap {
     let mut head = head("/", lines);
-    let seen = Seen::look(&head.headers);
+    let seen = Seen::look(head.headers());
     let host = settle_target(&mut head, seen).expect("valid");
-    strip_request(&mut head.headers, seen, trusted, None);
+    strip_request(head.headers_mut(), seen, trusted, None);
     let client = format!("{client}:99").parse().expect("an address");
-    Introduction::new(Some(client), true).tell(&mut head.headers, &host, trusted, seen);
-    head.headers
+    Introduction::new(Some(client), true).tell(head.headers_mut(), &host, trusted, seen);
+    head.headers().clone()
 }
 
 #[test]
@@ -131,7 +129,7 @@ fn what_a_trusted_peer_says_is_kept_and_added_to() {
 #[test]
 fn only_a_listed_protocol_may_be_changed_to() {
     let allowed = ["websocket".to_owned()];
-    let ask = |protocol| allowed_upgrade(&head("/", &[("upgrade", protocol)]).headers, &allowed);
+    let ask = |protocol| allowed_upgrade(head("/", &[("upgrade", protocol)]).headers(), &allowed);
     assert_eq!(ask("WebSocket"), Some(HeaderValue::from_static("WebSocket")));
     assert_eq!((ask("h2c"), ask("websocket, h2c")), (None, None));
 }

@@ -6,14 +6,14 @@
 //! ```
 
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use ambidex_tower::{Answer, Driver, Flight, Plan};
 use ambidex_wire::report;
 use bytes::Bytes;
-use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header, response};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header, response};
 use hyper::body::{Body as _, Incoming};
 
 use super::pulse::{InService, Pulse};
@@ -48,9 +48,8 @@ pub(crate) struct Tunnel {
     pub(crate) _flight: Flight,
 }
 
-/// A request that is ready to be sent.
+/// What is known of a request that is ready to be sent.
 struct Ready {
-    request: Request<RequestBody>,
     plan: Plan,
     target: Target,
     picture: Rc<Picture>,
@@ -69,21 +68,28 @@ impl Client {
         Self { thread, peer, pulse, trusted, introduction, tunnel: RefCell::new(None) }
     }
 
+    /// What is needed to answer: a request that stays where it is on its way.
+    pub(crate) fn take_in(&self, request: Request<Incoming>) -> Box<Request<RequestBody>> {
+        Box::new(request.map(|body| RequestBody::streaming(body, self.pulse.starved())))
+    }
+
     /// Answers one request.
-    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<AnswerBody> {
+    pub(crate) async fn answer(
+        self: Rc<Self>,
+        mut request: Box<Request<RequestBody>>,
+    ) -> Result<Response<AnswerBody>, Infallible> {
         let thread = &self.thread;
         let service = InService::begin(&self.pulse);
         thread.stats.requests.add(1);
         let arrived = thread.clock.now();
-        let (head, body) = request.into_parts();
-        let (version, is_head) = (head.version, head.method == Method::HEAD);
+        let (version, is_head) = (request.version(), *request.method() == Method::HEAD);
         let observer = thread.observer.borrow().clone();
         let mut entry = observer.map_or_else(Entry::default, |observer| {
-            Entry::begin(observer, thread.clock, arrived, &head, self.peer.client)
+            Entry::begin(observer, thread.clock, arrived, &request, self.peer.client)
         });
         let mut unanswered = Unanswered(Some(thread));
-        let answered = match self.prepare(head, body, arrived, &mut entry) {
-            Ok(ready) => self.send(ready, entry, service).await,
+        let answered = match self.prepare(&mut request, arrived, &mut entry) {
+            Ok(ready) => self.send(request, ready, entry, service).await,
             Err(reason) => Err((reason, entry, service)),
         };
         unanswered.0 = None;
@@ -92,56 +98,51 @@ impl Client {
             Err((reason, entry, service)) => refuse(thread, reason, entry, service, version, is_head),
         };
         thread.stats.answered(response.status());
-        response
+        Ok(response)
     }
 
     fn prepare(
         &self,
-        mut head: Parts,
-        body: Incoming,
+        request: &mut Request<RequestBody>,
         arrived: ambidex_core::time::Mono,
         entry: &mut Entry,
     ) -> Result<Ready, Reason> {
         let listener = &self.peer.settings.listener;
-        let seen = Seen::look(&head.headers);
-        let host = head::settle_target(&mut head, seen)?;
+        let seen = Seen::look(request.headers());
+        let host = head::settle_target(request, seen)?;
         let picture = self.thread.picture();
-        let (target, key) = picture.front.routes.find(host.name(), &head).ok_or(Reason::NoRoute)?;
-        let key = key.and_then(|key| key::of(key, &head, self.peer.client));
+        let (target, key) = picture.front.routes.find(host.name(), request).ok_or(Reason::NoRoute)?;
+        let key = key.and_then(|key| key::of(key, request, self.peer.client));
         entry.note(|record| {
             record.route = Some(picture.front.routes.label(target.route));
             record.pool = Some(Arc::clone(&picture.front.ways[target.way].pool));
         });
         let most = listener.max_body.map_or(u64::MAX, |most| most.get());
-        if body.size_hint().lower() > most {
+        if request.body().size_hint().lower() > most {
             return Err(Reason::BodyTooLarge);
         }
-        let wanted = head.version == Version::HTTP_11 && seen.wants_upgrade(&head.headers);
-        let protocol = wanted.then(|| head::allowed_upgrade(&head.headers, &listener.upgrades)).flatten();
+        let progress = request.body_mut().bound(most);
+        let wanted = request.version() == Version::HTTP_11 && seen.wants_upgrade(request.headers());
+        let protocol = wanted.then(|| head::allowed_upgrade(request.headers(), &listener.upgrades)).flatten();
         let upgrade = protocol.is_some();
-        head::strip_request(&mut head.headers, seen, self.trusted, protocol);
-        self.introduction.borrow_mut().tell(&mut head.headers, &host, self.trusted, seen);
+        let headers = request.headers_mut();
+        head::strip_request(headers, seen, self.trusted, protocol);
+        self.introduction.borrow_mut().tell(headers, &host, self.trusted, seen);
         if !(self.trusted && seen.id) {
-            head::give_id(&mut head.headers, self.thread.id());
+            head::give_id(headers, self.thread.id());
         }
-        entry.note_id(&head.headers);
-        self.trace(&mut head, seen, entry);
-        head.headers.remove(header::EXPECT);
-        head.extensions.clear();
-        let progress = (!body.is_end_stream()).then(|| Rc::new(Progress::new(self.pulse.starved())));
-        let body = match &progress {
-            Some(progress) => RequestBody::streaming(body, most, Rc::clone(progress)),
-            None => RequestBody::empty(),
-        };
+        entry.note_id(headers);
+        self.trace(headers, seen, entry);
+        request.extensions_mut().clear();
         let plan = Plan { arrived, config: target.config, key };
-        Ok(Ready { request: Request::from_parts(head, body), plan, target, picture, progress, upgrade })
+        Ok(Ready { plan, target, picture, progress, upgrade })
     }
 
     /// Passes trace context on; when spans are exported, the worker's parent becomes our span.
-    fn trace(&self, head: &mut Parts, seen: Seen, entry: &mut Entry) {
+    fn trace(&self, headers: &mut HeaderMap, seen: Seen, entry: &mut Entry) {
         let observer = self.thread.observer.borrow();
         let Some(exporter) = observer.as_ref().and_then(|observer| observer.exporter.as_ref()) else { return };
-        let came = if seen.trace { head::trace(&head.headers) } else { None };
+        let came = if seen.trace { head::trace(headers) } else { None };
         let sampled = match came {
             Some(context) => context.sampled,
             None => self.thread.unit() < exporter.config().sample().get(),
@@ -154,17 +155,18 @@ impl Client {
         span.copy_from_slice(&rest[..8]);
         let trace = came.map_or(id, |context| context.trace);
         let context = Context { trace, span, sampled };
-        head::set_trace(&mut head.headers, &context);
+        head::set_trace(headers, &context);
         entry.note(|record| record.span = Some((context, came.map(|context| context.span))));
     }
 
     async fn send(
         &self,
+        request: Box<Request<RequestBody>>,
         ready: Ready,
         mut entry: Entry,
         service: InService,
     ) -> Result<Response<AnswerBody>, (Reason, Entry, InService)> {
-        let Ready { request, plan, target, picture, progress, upgrade } = ready;
+        let Ready { plan, target, picture, progress, upgrade } = ready;
         let thread = &self.thread;
         let Some(pool) = picture.view.pool(target.pool) else { return Err((Reason::NoPool, entry, service)) };
         let way = &picture.front.ways[target.way];

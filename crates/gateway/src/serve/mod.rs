@@ -11,7 +11,6 @@ pub(crate) mod exchange;
 pub(crate) mod pulse;
 mod tunnel;
 
-use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -86,8 +85,8 @@ async fn serve_h1(io: ClientIo, client: Rc<Client>, leaving: Ear) {
     builder.max_header_size(head_bytes).max_buf_size(head_bytes.max(BUFFER)).max_headers(MOST_HEADERS);
     let serving = Rc::clone(&client);
     let service = service_fn(move |request: Request<Incoming>| {
-        let client = Rc::clone(&serving);
-        async move { Ok::<_, Infallible>(client.answer(request).await) }
+        let request = serving.take_in(request);
+        Rc::clone(&serving).answer(request)
     });
     let mut connection = builder.serve_connection(io, service);
     let ended = attend(&client, leaving, true, |cx, leave| {
@@ -127,8 +126,8 @@ async fn serve_h2(io: ClientIo, client: Rc<Client>, leaving: Ear) {
         .keep_alive_timeout(PING_WAIT);
     let serving = Rc::clone(&client);
     let service = service_fn(move |request: Request<Incoming>| {
-        let client = Rc::clone(&serving);
-        async move { Ok::<_, Infallible>(client.answer(request).await) }
+        let request = serving.take_in(request);
+        Rc::clone(&serving).answer(request)
     });
     let mut connection = pin!(builder.serve_connection(io, service));
     attend(&client, leaving, false, |cx, leave| {

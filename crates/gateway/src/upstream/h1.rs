@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 use ambidex_core::attempt::FailureKind;
 use ambidex_core::time::{Mono, Span};
 use ambidex_tower::SendError;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -87,10 +87,10 @@ impl H1 {
     /// Sends `request` and waits for the head of its answer.
     pub(crate) async fn exchange(
         &mut self,
-        request: Request<RequestBody>,
+        request: Box<Request<RequestBody>>,
     ) -> Result<Response<Incoming>, SendError<RequestBody>> {
         self.allowance.set(MOST_HEAD_BYTES as u64);
-        let mut answer = pin!(self.sender.try_send_request(request));
+        let mut answer = pin!(self.sender.try_send_request(*request));
         let (connection, over) = (&mut self.connection, &mut self.over);
         let answered = std::future::poll_fn(|cx| {
             if !*over {
@@ -106,7 +106,7 @@ impl H1 {
             let request = failed.take_message();
             let error = failed.into_error();
             match request {
-                Some(request) => SendError::unsent(FailureKind::Reset, request, chain(&error)),
+                Some(request) => SendError::unsent(FailureKind::Reset, Box::new(request), chain(&error)),
                 None => SendError::sent(kind_of(&error), chain(&error)),
             }
         })
@@ -130,7 +130,7 @@ impl H1 {
 
     /// Takes note of what the head says of the connection's future.
     pub(crate) fn heed(&mut self, head: &Response<Incoming>, now: Mono) {
-        if let Some(said) = head.headers().get("keep-alive") {
+        if let Some(said) = head.headers().get(&KEEP_ALIVE) {
             self.until = promised(said).map(|seconds| now + Span::from_secs(seconds));
         }
     }
@@ -142,6 +142,8 @@ fn promised(said: &HeaderValue) -> Option<u64> {
     let seconds = said.split(',').find_map(|part| part.trim().strip_prefix("timeout="))?;
     Some(seconds.trim().parse::<u64>().ok()?.min(86_400).saturating_sub(1))
 }
+
+static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// What a failed exchange was.
 pub(super) fn kind_of(error: &hyper::Error) -> FailureKind {

@@ -95,16 +95,16 @@ impl Stream {
     /// Sends `request` and waits for the head of its answer.
     pub(crate) async fn exchange(
         &mut self,
-        request: Request<RequestBody>,
+        request: Box<Request<RequestBody>>,
     ) -> Result<Response<Incoming>, SendError<RequestBody>> {
         if let Err(error) = self.0.sender.ready().await {
             return Err(SendError::unsent(FailureKind::Reset, request, chain(&error)));
         }
-        self.0.sender.try_send_request(request).await.map_err(|mut failed| {
+        self.0.sender.try_send_request(*request).await.map_err(|mut failed| {
             let request = failed.take_message();
             let error = failed.into_error();
             match request {
-                Some(request) => SendError::unsent(FailureKind::Reset, request, chain(&error)),
+                Some(request) => SendError::unsent(FailureKind::Reset, Box::new(request), chain(&error)),
                 None => SendError::sent(kind_of(&error), chain(&error)),
             }
         })

@@ -84,7 +84,7 @@ impl Transport<RequestBody> for Upstreams<'_> {
     async fn send(
         &self,
         worker: &WorkerView,
-        mut request: Request<RequestBody>,
+        mut request: Box<Request<RequestBody>>,
     ) -> Result<Response<UpstreamBody>, SendError<RequestBody>> {
         let thread = self.thread;
         if request.version() < Version::HTTP_11 && !request.headers().contains_key(header::HOST) {
@@ -103,7 +103,7 @@ impl Transport<RequestBody> for Upstreams<'_> {
                 Ready::H2(stream) => self.by_h2(stream, worker, request).await,
             };
             match sent {
-                Err(SendError { unsent: Some(unsent), .. }) => request = *unsent,
+                Err(SendError { unsent: Some(unsent), .. }) => request = unsent,
                 ended => return ended,
             }
         }
@@ -136,8 +136,8 @@ impl Upstreams<'_> {
         &self,
         mut connection: Box<H1>,
         worker: &WorkerView,
-        mut request: Request<RequestBody>,
-        copy: Option<Request<RequestBody>>,
+        mut request: Box<Request<RequestBody>>,
+        copy: Option<Box<Request<RequestBody>>>,
     ) -> Result<Response<UpstreamBody>, SendError<RequestBody>> {
         h1::adapt(&mut request);
         let response = connection.exchange(request).await.map_err(|error| match copy {
@@ -165,7 +165,7 @@ impl Upstreams<'_> {
         &self,
         mut stream: Stream,
         worker: &WorkerView,
-        mut request: Request<RequestBody>,
+        mut request: Box<Request<RequestBody>>,
     ) -> Result<Response<UpstreamBody>, SendError<RequestBody>> {
         if !h2::adapt(&mut request, worker.url.starts_with("https://")) {
             return Err(SendError::sent(FailureKind::RequestBody, "the target cannot be written as HTTP/2"));
@@ -177,7 +177,7 @@ impl Upstreams<'_> {
 
 /// A second copy of a request that may be sent twice: it changes nothing at the worker (RFC 9110, 9.2.1), and it has no
 /// body.
-fn copy_of(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
+fn copy_of(request: &Request<RequestBody>) -> Option<Box<Request<RequestBody>>> {
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if !safe || !request.body().is_end_stream() {
         return None;
@@ -187,5 +187,5 @@ fn copy_of(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
     *copy.uri_mut() = request.uri().clone();
     *copy.version_mut() = request.version();
     *copy.headers_mut() = request.headers().clone();
-    Some(copy)
+    Some(Box::new(copy))
 }
