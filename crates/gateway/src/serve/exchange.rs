@@ -13,7 +13,7 @@ use std::sync::Arc;
 use ambidex_tower::{Answer, Driver, Flight, Plan};
 use ambidex_wire::report;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header, response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header, response};
 use hyper::body::{Body as _, Incoming};
 
 use super::pulse::{InService, Pulse};
@@ -203,6 +203,9 @@ impl Client {
         head::strip_answer(response.headers_mut(), seen);
         let (mut head, body) = response.into_parts();
         head.version = Version::HTTP_11;
+        if tries > 1 {
+            head.headers.insert(ATTEMPTS.clone(), HeaderValue::from(tries));
+        }
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             return self.switch(head, body, protocol, flight, entry, service);
         }
@@ -241,6 +244,9 @@ impl Drop for Unanswered<'_> {
         }
     }
 }
+
+/// How many workers were tried, said only when it was more than one.
+static ATTEMPTS: HeaderName = HeaderName::from_static("ambidex-attempts");
 
 fn refuse(
     thread: &Thread,

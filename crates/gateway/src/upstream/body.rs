@@ -36,6 +36,8 @@ enum From {
     Switched(Box<Switched>),
     /// It has ended, and the connection is where it belongs.
     Over,
+    /// It broke off, and the connection is closed.
+    Broken,
 }
 
 /// Where an HTTP/1 connection goes when its exchange is over.
@@ -66,7 +68,7 @@ impl UpstreamBody {
     pub(crate) fn into_switched(self) -> Option<Switched> {
         match self.from {
             From::Switched(switched) => Some(*switched),
-            From::H1 { .. } | From::H2 { .. } | From::Over => None,
+            From::H1 { .. } | From::H2 { .. } | From::Over | From::Broken => None,
         }
     }
 
@@ -88,19 +90,23 @@ impl Body for UpstreamBody {
         let frame = match &mut this.from {
             From::H1 { connection, .. } => h1::poll_body(connection, incoming, cx),
             From::H2 { .. } => incoming.poll_frame(cx),
-            From::Switched(_) | From::Over => return Poll::Ready(None),
+            From::Switched(_) | From::Over | From::Broken => return Poll::Ready(None),
         };
         match &frame {
             Poll::Ready(Some(Ok(_))) if this.incoming.is_end_stream() => this.close(),
             Poll::Ready(None) => this.close(),
-            Poll::Ready(Some(Err(_))) => this.from = From::Over,
+            Poll::Ready(Some(Err(_))) => this.from = From::Broken,
             Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
         }
         frame
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.from, From::Over | From::Switched(_)) || self.incoming.is_end_stream()
+        match self.from {
+            From::Over | From::Switched(_) => true,
+            From::Broken => false,
+            From::H1 { .. } | From::H2 { .. } => self.incoming.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
