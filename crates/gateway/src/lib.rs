@@ -9,6 +9,7 @@ mod clock;
 pub mod config;
 mod front;
 mod gateway;
+mod gather;
 mod head;
 mod keeper;
 mod key;

@@ -219,7 +219,7 @@ impl AsyncWrite for Counted {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let polled = Pin::new(&mut this.io).poll_write_vectored(cx, bufs);
+        let polled = crate::gather::write(Pin::new(&mut this.io), cx, bufs);
         this.wrote(&polled);
         polled
     }

@@ -5,7 +5,8 @@
 //! connection's, and there is no channel between tasks and no wake-up between them.
 //!
 //! What the connection hands over (head, body) can change only while it is polled, and that happens here alone; so
-//! these are polled with a waker that does nothing, and the task is not woken by itself.
+//! these are polled with a waker that does nothing, and the connection with one ([`BellWire`]) that hears of nothing
+//! but its socket: no task wakes itself.
 
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
@@ -18,6 +19,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 
+use super::bell_wire::BellWire;
 use super::io::{Allowance, Metered, Wire};
 use crate::body::RequestBody;
 
@@ -26,6 +28,7 @@ pub(crate) struct H1 {
     sender: http1::SendRequest<RequestBody>,
     connection: http1::Connection<TokioIo<Metered>, RequestBody>,
     allowance: Allowance,
+    wire: BellWire,
     over: bool,
     heard: bool,
     /// When it was opened.
@@ -34,8 +37,6 @@ pub(crate) struct H1 {
     pub(crate) used: Mono,
     /// When the worker will close it, if it said so.
     pub(crate) until: Option<Mono>,
-    /// Whether it has carried an exchange before.
-    pub(crate) again: bool,
 }
 
 /// What is left of a connection that changed its protocol.
@@ -52,23 +53,14 @@ impl H1 {
         builder.max_header_size(MOST_HEAD_BYTES).max_buf_size(BUFFER).max_headers(MOST_HEADERS);
         let (metered, allowance) = Metered::new(wire);
         let (sender, connection) = builder.handshake(TokioIo::new(metered)).await?;
-        Ok(Self {
-            sender,
-            connection,
-            allowance,
-            over: false,
-            heard: false,
-            opened: now,
-            used: now,
-            until: None,
-            again: false,
-        })
+        let wire = BellWire::new();
+        Ok(Self { sender, connection, allowance, wire, over: false, heard: false, opened: now, used: now, until: None })
     }
 
     /// Drives the connection; to be called by whoever waits for something from it.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) {
         if !self.over {
-            self.over = self.connection.poll_without_shutdown(cx).is_ready();
+            self.over = self.connection.poll_without_shutdown(&mut self.wire.lead_to(cx)).is_ready();
         }
     }
 
@@ -80,7 +72,9 @@ impl H1 {
 
     /// [`is_ready`](Self::is_ready) after a look at the socket.
     pub(crate) fn is_alive(&mut self) -> bool {
-        self.poll(&mut Context::from_waker(Waker::noop()));
+        if !self.over {
+            self.over = self.connection.poll_without_shutdown(&mut self.wire.mute()).is_ready();
+        }
         self.is_ready()
     }
 
@@ -91,10 +85,10 @@ impl H1 {
     ) -> Result<Response<Incoming>, SendError<RequestBody>> {
         self.allowance.set(MOST_HEAD_BYTES as u64);
         let mut answer = pin!(self.sender.try_send_request(*request));
-        let (connection, over) = (&mut self.connection, &mut self.over);
+        let (connection, over, wire) = (&mut self.connection, &mut self.over, &self.wire);
         let answered = std::future::poll_fn(|cx| {
             if !*over {
-                *over = connection.poll_without_shutdown(cx).is_ready();
+                *over = connection.poll_without_shutdown(&mut wire.lead_to(cx)).is_ready();
             }
             answer.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         })
@@ -126,6 +120,11 @@ impl H1 {
     pub(crate) fn switched(self) -> Switched {
         let parts = self.connection.into_parts();
         Switched { wire: parts.io.into_inner().into_wire(), first: parts.read_buf }
+    }
+
+    /// Nobody uses it any more.
+    pub(crate) fn rest(&self) {
+        self.wire.mute();
     }
 
     /// Takes note of what the head says of the connection's future.
@@ -198,9 +197,9 @@ pub(crate) fn poll_body(
 ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, hyper::Error>>> {
     use http_body::Body as _;
     let mut quiet = Context::from_waker(Waker::noop());
-    if let Poll::Ready(frame) = body.as_mut().poll_frame(&mut quiet) {
+    if let Poll::Ready(frame) = connection.wire.muted(|| body.as_mut().poll_frame(&mut quiet)) {
         return Poll::Ready(frame);
     }
     connection.poll(cx);
-    body.poll_frame(&mut quiet)
+    connection.wire.muted(|| body.poll_frame(&mut quiet))
 }

@@ -145,7 +145,7 @@ impl AsyncWrite for Metered {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().wire).poll_write_vectored(cx, bufs)
+        crate::gather::write(Pin::new(&mut self.get_mut().wire), cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -5,6 +5,7 @@
 //!                └─── none: connect (1 s) ─ TLS ──┘     └── dropped, failed, odd: closed
 //! ```
 
+mod bell_wire;
 mod body;
 mod connect;
 mod h1;
