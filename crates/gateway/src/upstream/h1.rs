@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 
 use ambidex_core::attempt::FailureKind;
 use ambidex_core::time::{Mono, Span};
+use ambidex_core::view::Address;
 use ambidex_tower::SendError;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
@@ -31,6 +32,8 @@ pub(crate) struct H1 {
     wire: BellWire,
     over: bool,
     heard: bool,
+    /// Where it leads.
+    pub(crate) address: Address,
     /// When it was opened.
     pub(crate) opened: Mono,
     /// When it was used last.
@@ -48,13 +51,24 @@ pub(crate) struct Switched {
 
 impl H1 {
     /// Speaks HTTP/1.1 on `wire`.
-    pub(crate) async fn handshake(wire: Wire, now: Mono) -> Result<Self, hyper::Error> {
+    pub(crate) async fn handshake(wire: Wire, address: Address, now: Mono) -> Result<Self, hyper::Error> {
         let mut builder = http1::Builder::new();
         builder.max_header_size(MOST_HEAD_BYTES).max_buf_size(BUFFER).max_headers(MOST_HEADERS);
         let (metered, allowance) = Metered::new(wire);
         let (sender, connection) = builder.handshake(TokioIo::new(metered)).await?;
         let wire = BellWire::new();
-        Ok(Self { sender, connection, allowance, wire, over: false, heard: false, opened: now, used: now, until: None })
+        Ok(Self {
+            sender,
+            connection,
+            allowance,
+            wire,
+            address,
+            over: false,
+            heard: false,
+            opened: now,
+            used: now,
+            until: None,
+        })
     }
 
     /// Drives the connection; to be called by whoever waits for something from it.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ambidex_core::attempt::FailureKind;
 use ambidex_core::time::Mono;
+use ambidex_core::view::Address;
 use ambidex_tower::SendError;
 use http::uri::{Authority, Scheme};
 use http::{Request, Response, Uri, Version, header};
@@ -24,6 +25,8 @@ pub(crate) struct H2 {
     sender: http2::SendRequest<RequestBody>,
     streams: Rc<Cell<usize>>,
     task: Rc<Task>,
+    /// Where it leads.
+    pub(crate) address: Address,
     /// When it was opened.
     pub(crate) opened: Mono,
 }
@@ -48,7 +51,7 @@ impl Drop for Stream {
 
 impl H2 {
     /// Speaks HTTP/2 on `wire`.
-    pub(crate) async fn handshake(wire: Wire, now: Mono) -> Result<Self, hyper::Error> {
+    pub(crate) async fn handshake(wire: Wire, address: Address, now: Mono) -> Result<Self, hyper::Error> {
         let mut builder = http2::Builder::new(Local);
         builder
             .timer(TokioTimer::new())
@@ -66,7 +69,7 @@ impl H2 {
             }
         });
         let task = Rc::new(Task(task.abort_handle()));
-        Ok(Self { sender, streams: Rc::default(), task, opened: now })
+        Ok(Self { sender, streams: Rc::default(), task, address, opened: now })
     }
 
     /// Whether another stream may be opened.

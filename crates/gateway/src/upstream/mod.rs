@@ -115,7 +115,7 @@ impl Transport<RequestBody> for Upstreams<'_> {
         let now = thread.clock.now();
         let failed = |error: hyper::Error| format!("no HTTP with {}: {}", worker.url, h1::chain(&error));
         if opened.h2 {
-            match H2::handshake(opened.wire, now).await {
+            match H2::handshake(opened.wire, worker.address.clone(), now).await {
                 Ok(connection) => {
                     let stream = connection.stream();
                     thread.pool.share(worker.id, connection, self.way);
@@ -124,7 +124,7 @@ impl Transport<RequestBody> for Upstreams<'_> {
                 Err(error) => Err(SendError::unsent(FailureKind::Connect, request, failed(error))),
             }
         } else {
-            match H1::handshake(opened.wire, now).await {
+            match H1::handshake(opened.wire, worker.address.clone(), now).await {
                 Ok(connection) => self.by_h1(Box::new(connection), worker, request, None).await,
                 Err(error) => Err(SendError::unsent(FailureKind::Connect, request, failed(error))),
             }

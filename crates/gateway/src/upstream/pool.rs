@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use ambidex_core::time::{Mono, Span};
-use ambidex_core::view::{Address, View, WorkerView};
+use ambidex_core::view::{View, WorkerView};
 use ambidex_core::worker::{Standing, WorkerId};
 
 use super::Way;
@@ -25,7 +25,6 @@ struct Kept {
     h2: Vec<H2>,
     idle_timeout: Span,
     max_age: Span,
-    address: Option<Address>,
 }
 
 /// A connection that is open already.
@@ -40,11 +39,12 @@ impl Pool {
         let mut all = self.0.borrow_mut();
         let kept = all.get_mut(&worker.id)?;
         while let Some(mut connection) = kept.h1.pop() {
-            if kept.fresh(&connection, way, now) && connection.is_alive() {
+            let lasts = connection.lasts(way.transport.idle_timeout, way.transport.max_age, now);
+            if lasts && connection.address == worker.address && connection.is_alive() {
                 return Some(Ready::H1(connection));
             }
         }
-        let h2 = kept.h2.iter().find(|connection| connection.has_room())?;
+        let h2 = kept.h2.iter().find(|connection| connection.address == worker.address && connection.has_room())?;
         Some(Ready::H2(h2.stream()))
     }
 
@@ -80,24 +80,17 @@ impl Pool {
                 // Streams in flight hold their connection themselves.
                 return false;
             };
-            if kept.address.as_ref().is_some_and(|address| *address != worker.address) {
-                return false;
-            }
-            kept.address = Some(worker.address.clone());
             let (idle_timeout, max_age) = (kept.idle_timeout, kept.max_age);
-            kept.h1.retain_mut(|connection| connection.lasts(idle_timeout, max_age, now) && connection.is_alive());
+            kept.h1.retain_mut(|connection| {
+                let lasts = connection.lasts(idle_timeout, max_age, now);
+                lasts && connection.address == worker.address && connection.is_alive()
+            });
             kept.h2.retain(|connection| {
-                let old = now.since(connection.opened) > max_age;
+                let old = now.since(connection.opened) > max_age || connection.address != worker.address;
                 !(connection.is_closed() || (old && connection.is_idle()))
             });
             !(kept.h1.is_empty() && kept.h2.is_empty())
         });
-    }
-}
-
-impl Kept {
-    fn fresh(&self, connection: &H1, way: &Way, now: Mono) -> bool {
-        connection.lasts(way.transport.idle_timeout, way.transport.max_age, now)
     }
 }
 

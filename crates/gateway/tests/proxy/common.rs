@@ -68,7 +68,7 @@ impl Wanted {
         let listener: Listener = serde_json::from_value(self.listener).expect("a listener");
         let route: Route = serde_json::from_value(self.route).expect("a route");
         let transport: UpstreamTransport = serde_json::from_value(self.upstream).expect("a transport");
-        let view = Arc::new(ArcSwap::from_pointee(View::new(1, vec![Arc::new(pool(&self.urls))])));
+        let view = Arc::new(ArcSwap::from_pointee(View::new(1, vec![Arc::new(pool(&self.urls, Standing::Serving))])));
         let (sender, reports) = mpsc::channel(64);
         let shared = Shared { view: Arc::clone(&view), reports: sender, clock: Clock::starting_now() };
         let config = GatewayConfig {
@@ -91,6 +91,11 @@ impl Setup {
         Wanted::before(&[worker]).start()
     }
 
+    /// Publishes a view with other workers, which keep the ids of those before by their order.
+    pub(crate) fn publish(&self, urls: &[String], standing: Standing) {
+        self.view.store(Arc::new(View::new(2, vec![Arc::new(pool(urls, standing))])));
+    }
+
     pub(crate) fn connect(&self) -> TcpStream {
         connect(self.address)
     }
@@ -109,7 +114,7 @@ impl Setup {
     }
 }
 
-fn pool(urls: &[String]) -> PoolView {
+fn pool(urls: &[String], standing: Standing) -> PoolView {
     let worker = |(id, url): (usize, &String)| WorkerView {
         id: WorkerId(u32::try_from(id).expect("few")),
         name: url.as_str().into(),
@@ -123,7 +128,7 @@ fn pool(urls: &[String]) -> PoolView {
             }
         },
         zone: "".into(),
-        standing: Standing::Serving,
+        standing,
         cells: Arc::new(Cells::new(1)),
     };
     let parts = PoolParts {

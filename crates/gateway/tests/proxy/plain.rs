@@ -1,8 +1,11 @@
 //! Requests that are as they should be.
 
 use std::io::Write;
+use std::time::Duration;
 
-use crate::common::{OK, Setup, answering, exactly, head, next};
+use ambidex_core::worker::Standing;
+
+use crate::common::{OK, Setup, answering, exactly, head, next, worker};
 
 #[test]
 fn a_request_reaches_a_worker_and_its_answer_the_client() {
@@ -32,4 +35,44 @@ fn connections_are_kept_on_both_sides() {
     }
     let traffic = setup.gateway.stats().traffic;
     assert_eq!((traffic.requests, traffic.connects, traffic.reuses, traffic.answers[2]), (3, 1, 2, 3));
+}
+
+/// A worker that answers once on each connection, and tells when the gateway closes it.
+fn watched() -> (std::net::SocketAddr, std::sync::mpsc::Receiver<()>) {
+    let (told, closed) = std::sync::mpsc::channel();
+    let told = std::sync::Mutex::new(told);
+    let address = worker(move |_, mut stream| {
+        head(&mut stream);
+        let _ = stream.write_all(OK.as_bytes());
+        if head(&mut stream).is_empty() {
+            let _ = told.lock().expect("unpoisoned").send(());
+        }
+    });
+    (address, closed)
+}
+
+#[test]
+fn connections_to_a_worker_that_drains_are_closed() {
+    let (worker, closed) = watched();
+    let setup = Setup::before(worker);
+    setup.ask("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+    setup.publish(&[format!("http://{worker}")], Standing::Draining);
+    closed.recv_timeout(Duration::from_secs(10)).expect("closed");
+}
+
+#[test]
+fn a_worker_that_moved_is_asked_where_it_is_now() {
+    let (before, _closed) = watched();
+    let setup = Setup::before(before);
+    let mut client = setup.connect();
+    let mut ask = || {
+        client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").expect("sent");
+        assert!(head(&mut client).starts_with("HTTP/1.1 200 "));
+        exactly(&mut client, 2);
+    };
+    ask();
+    let (after, heads) = answering(OK);
+    setup.publish(&[format!("http://{after}")], Standing::Serving);
+    ask();
+    next(&heads);
 }
