@@ -76,11 +76,11 @@ async fn show(length: Option<Span>, admin: SocketAddr) -> anyhow::Result<()> {
     let process = Process::start(file(&workers, Arm::RoundRobin, admin)?, None)?;
     let target = tcp(&process)?;
     println!("{}", opening(&workers, target, process.dashboard()));
-    let third = length.map_or(ARM, |length| Span::from_nanos(length.as_nanos() / 2)).min(ARM);
+    let half = length.map_or(ARM, |length| Span::from_nanos(length.as_nanos() / 2) - WARM_UP).clamp(LEAST, ARM);
     let mut outcomes = Vec::new();
     for arm in [Arm::RoundRobin, Arm::Loop] {
         process.apply(file(&workers, arm, admin)?).map_err(anyhow::Error::msg)?;
-        let load = load::start(load_options(target, third)).context("the load cannot start")?;
+        let load = load::start(load_options(target, half)).context("the load cannot start")?;
         let Some(outcome) = watch(arm, load, &mut end).await else { break };
         outcomes.push((arm, outcome));
     }
@@ -170,7 +170,15 @@ fn file(workers: &[Worker], arm: Arm, admin: SocketAddr) -> anyhow::Result<Confi
 }
 
 fn load_options(target: SocketAddr, duration: Span) -> LoadOptions {
-    LoadOptions { target, rate: RATE, connections: 512, warm_up: WARM_UP, duration, ..LoadOptions::default() }
+    LoadOptions {
+        target,
+        rate: RATE,
+        connections: 512,
+        warm_up: WARM_UP,
+        duration,
+        timeout: PATIENCE,
+        ..LoadOptions::default()
+    }
 }
 
 fn tcp(process: &Process) -> anyhow::Result<SocketAddr> {
@@ -240,5 +248,9 @@ const RATE: f64 = 1_200.0;
 const ARM: Span = Span::from_secs(15);
 /// What is not counted at an arm's start.
 const WARM_UP: Span = Span::from_secs(2);
+/// The least that gives percentiles.
+const LEAST: Span = Span::from_secs(1);
+/// A request that takes longer counts as failed; so an overloaded arm ends soon after its time.
+const PATIENCE: Span = Span::from_secs(3);
 /// As long as anybody watches.
 const FOREVER: Span = Span::from_secs(7 * 24 * 3_600);
