@@ -168,7 +168,12 @@ fn pools(pools: &BTreeMap<String, Pool>) -> Vec<PoolConfig> {
 fn gateway_config(file: &File, view: &View) -> GatewayConfig {
     let transport = |pool: &ambidex_core::view::PoolView| {
         let configured = file.pools.get(&*pool.name)?;
-        Some(PoolTransport { name: pool.name.to_string(), id: pool.id, transport: configured.upstream.clone() })
+        Some(PoolTransport {
+            name: pool.name.to_string(),
+            id: pool.id,
+            hears_reports: configured.reports.headers,
+            transport: configured.upstream.clone(),
+        })
     };
     let routes = match file.pools.keys().next() {
         // Without routes there is one pool, by the checks across sections: it takes all.

@@ -134,7 +134,8 @@ pub(crate) struct Relay {
     body: UpstreamBody,
     flight: Flight,
     thread: Rc<Thread>,
-    worker: WorkerId,
+    /// Whose reports in trailers are believed, if any.
+    speaker: Option<WorkerId>,
     sent: u64,
     entry: Entry,
     progress: Option<Rc<Progress>>,
@@ -145,20 +146,22 @@ impl Relay {
     pub(crate) fn new(
         body: UpstreamBody,
         flight: Flight,
-        worker: WorkerId,
+        speaker: Option<WorkerId>,
         thread: Rc<Thread>,
         entry: Entry,
         progress: Option<Rc<Progress>>,
         service: InService,
     ) -> Self {
-        Self { body, flight, thread, worker, sent: 0, entry, progress, _service: service }
+        Self { body, flight, thread, speaker, sent: 0, entry, progress, _service: service }
     }
 
     fn hear_trailers(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
         match frame.into_trailers() {
             Ok(mut trailers) => {
-                if let Some(heard) = report::take(&mut trailers) {
-                    hear(&self.thread, self.worker, self.flight.cells(), heard);
+                if let Some(heard) = report::take(&mut trailers)
+                    && let Some(worker) = self.speaker
+                {
+                    hear(&self.thread, worker, self.flight.cells(), heard);
                 }
                 Frame::trailers(trailers)
             }

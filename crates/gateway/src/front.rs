@@ -44,7 +44,7 @@ impl Front {
     /// Makes the snapshot, with all that can fail: reading files, looking names up.
     pub(crate) fn new(revision: u64, config: &GatewayConfig) -> Result<Self, FrontError> {
         let load = |pool: &PoolTransport| {
-            let way = Way::load(&pool.name, pool.transport.clone());
+            let way = Way::load(pool);
             way.map(Arc::new).map_err(|why| FrontError::Tls { pool: pool.name.clone(), why })
         };
         let ways = config.pools.iter().map(load).collect::<Result<_, _>>()?;

@@ -41,6 +41,8 @@ pub struct PoolTransport {
     pub name: String,
     /// What the view calls it.
     pub id: PoolId,
+    /// Whether reports in its workers' answers are believed. They are stripped either way.
+    pub hears_reports: bool,
     /// How its workers are reached.
     pub transport: UpstreamTransport,
 }

@@ -194,10 +194,12 @@ impl Client {
             record.status = Some(response.status());
         });
         let seen = Seen::look(response.headers());
+        let speaker = way.hears_reports.then_some(pick.worker);
         if seen.report
             && let Some(heard) = report::take(response.headers_mut())
+            && let Some(worker) = speaker
         {
-            hear(thread, pick.worker, flight.cells(), heard);
+            hear(thread, worker, flight.cells(), heard);
         }
         let protocol = response.headers().get(header::UPGRADE).cloned();
         head::strip_answer(response.headers_mut(), seen);
@@ -209,7 +211,7 @@ impl Client {
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             return self.switch(head, body, protocol, flight, entry, service);
         }
-        let relay = Relay::new(body, flight, pick.worker, Rc::clone(thread), entry, progress, service);
+        let relay = Relay::new(body, flight, speaker, Rc::clone(thread), entry, progress, service);
         Ok(Response::from_parts(head, AnswerBody::Relayed(relay)))
     }
 

@@ -35,7 +35,7 @@ use pool::Ready;
 use tls::Tls;
 
 use crate::body::RequestBody;
-use crate::config::UpstreamTransport;
+use crate::config::{PoolTransport, UpstreamTransport};
 use crate::thread::Thread;
 
 /// How one pool's workers are reached: the settings, with their files read.
@@ -43,18 +43,21 @@ use crate::thread::Thread;
 pub(crate) struct Way {
     /// The pool's name.
     pub(crate) pool: Arc<str>,
+    /// Whether its workers' reports are believed.
+    pub(crate) hears_reports: bool,
     pub(crate) transport: UpstreamTransport,
     tls: OnceLock<Option<Tls>>,
 }
 
 impl Way {
     /// Reads the files that the settings name.
-    pub(crate) fn load(pool: &str, transport: UpstreamTransport) -> Result<Self, UpstreamTlsError> {
+    pub(crate) fn load(pool: &PoolTransport) -> Result<Self, UpstreamTlsError> {
+        let transport = pool.transport.clone();
         let tls = match transport.tls {
             Some(_) => OnceLock::from(Some(Tls::load(&transport)?)),
             None => OnceLock::new(),
         };
-        Ok(Self { pool: pool.into(), transport, tls })
+        Ok(Self { pool: pool.name.as_str().into(), hears_reports: pool.hears_reports, transport, tls })
     }
 
     /// What TLS needs. Without settings for it, the system's authorities are read when the first worker with an

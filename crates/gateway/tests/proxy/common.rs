@@ -35,6 +35,7 @@ pub(crate) struct Wanted {
     pub(crate) listener: serde_json::Value,
     pub(crate) route: serde_json::Value,
     pub(crate) upstream: serde_json::Value,
+    hears_reports: bool,
 }
 
 impl Wanted {
@@ -44,7 +45,13 @@ impl Wanted {
             listener: json!({}),
             route: json!({}),
             upstream: json!({}),
+            hears_reports: true,
         }
+    }
+
+    pub(crate) fn deaf_to_reports(mut self) -> Self {
+        self.hears_reports = false;
+        self
     }
 
     pub(crate) fn listener(mut self, json: serde_json::Value) -> Self {
@@ -70,12 +77,13 @@ impl Wanted {
         let transport: UpstreamTransport = serde_json::from_value(self.upstream).expect("a transport");
         let view = Arc::new(ArcSwap::from_pointee(View::new(1, vec![Arc::new(pool(&self.urls, Standing::Serving))])));
         let (sender, reports) = mpsc::channel(64);
+        let hears_reports = self.hears_reports;
         let shared = Shared { view: Arc::clone(&view), reports: sender, clock: Clock::starting_now() };
         let config = GatewayConfig {
             threads: 1,
             listeners: vec![listener],
             routes: vec![route],
-            pools: vec![PoolTransport { name: "api".into(), id: PoolId(0), transport }],
+            pools: vec![PoolTransport { name: "api".into(), id: PoolId(0), hears_reports, transport }],
             access_log: None,
             tracing: None,
         };

@@ -69,6 +69,19 @@ fn a_report_is_heard_and_no_client_sees_it() {
 }
 
 #[test]
+fn a_pool_may_be_deaf_to_reports_and_still_no_client_sees_them() {
+    let (worker, _heads) = answering(
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nserver-load: in_flight=7\r\ntrailer: endpoint-load-metrics\r\n\r\n\
+         2\r\nhi\r\n0\r\nendpoint-load-metrics: TEXT cpu_utilization=0.3\r\n\r\n",
+    );
+    let mut setup = Wanted::before(&[worker]).deaf_to_reports().start();
+    let answer = setup.ask("GET / HTTP/1.1\r\nhost: a\r\nte: trailers\r\nconnection: close\r\n\r\n");
+    assert!(!answer.contains("server-load") && !answer.contains("cpu_utilization"), "{answer}");
+    assert!(setup.reports.try_recv().is_err(), "a report was passed on");
+    assert_eq!(setup.view.load().pools()[0].workers[0].cells.load.report_age(Default::default()), None);
+}
+
+#[test]
 fn an_absurd_report_is_counted_and_changes_nothing() {
     let (worker, _heads) = answering("HTTP/1.1 200 OK\r\ncontent-length: 2\r\nserver-load: in_flight=-7\r\n\r\nhi");
     let setup = Setup::before(worker);
