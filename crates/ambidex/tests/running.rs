@@ -95,6 +95,26 @@ fn a_changed_file_is_taken_over_by_itself() {
 }
 
 #[test]
+fn what_a_file_names_is_found_beside_it_wherever_the_process_was_started() {
+    let folder = TempDir::new().expect("a folder");
+    let conf = folder.path().join("conf");
+    fs::create_dir(&conf).expect("made");
+    let text = CONFIG.replace(
+        "[{url: \"http://127.0.0.1:9\", name: a}, {url: \"http://127.0.0.1:10\", name: b}]",
+        "[\"file:list.yaml\"]",
+    );
+    fs::write(conf.join("gw.yaml"), text + "access_log: {path: requests.log}\n").expect("written");
+    fs::write(conf.join("list.yaml"), "[http://127.0.0.1:9]").expect("written");
+    let running = Running::start(folder, &["run", "conf/gw.yaml"]);
+    until(|| {
+        let pools = running.ask_json(&["workers"]);
+        (pools["pools"][0]["workers"][0]["url"] == "http://127.0.0.1:9").then_some(())
+    });
+    get(&running.listener, "/asked");
+    until(|| fs::read_to_string(conf.join("requests.log")).is_ok_and(|log| log.contains("/asked")).then_some(()));
+}
+
+#[test]
 fn a_sighup_reads_the_file_again() {
     let running = Running::run(CONFIG);
     running.signal("HUP");

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU16;
+use std::path::Path;
 
 use ambidex_control::config::{AdminConfig, JournalConfig, PoolMembers, Reports};
 use ambidex_core::balance::Balance;
@@ -48,6 +49,22 @@ pub(crate) struct File {
 }
 
 impl File {
+    /// Takes relative paths as beside `folder`, the one that the configuration lies in: what it names is found from
+    /// wherever the process was started.
+    pub(crate) fn beside(&mut self, folder: &Path) {
+        self.listeners.iter_mut().for_each(|listener| listener.beside(folder));
+        for pool in self.pools.values_mut() {
+            pool.workers.beside(folder);
+            pool.upstream.beside(folder);
+        }
+        if let Some(log) = &mut self.access_log {
+            log.beside(folder);
+        }
+        if let Some(path) = &mut self.journal.path {
+            *path = folder.join(&path);
+        }
+    }
+
     /// What is in it, in a few words.
     pub(crate) fn summary(&self) -> String {
         let Self { listeners, pools, routes, .. } = self;

@@ -16,7 +16,7 @@ pub(crate) mod schema;
 mod tree;
 
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
@@ -46,12 +46,24 @@ pub(crate) struct Config {
 pub(crate) fn load(path: &Path) -> Result<Config, Findings> {
     let name = path.display().to_string();
     match text_of(path) {
-        Ok(text) => check(&name, text),
+        Ok(text) => {
+            let mut config = check(&name, text)?;
+            if let Some(folder) = folder_of(path) {
+                config.file.beside(&folder);
+            }
+            Ok(config)
+        }
         Err(unreadable) => {
             let Unreadable { problem, text } = *unreadable;
             Err(Findings { file: name, text, problems: vec![problem] })
         }
     }
+}
+
+/// The folder that a file lies in, from the root: what a link points to has no say, because a file that is swapped by
+/// links (as a `ConfigMap` is) stays in its place.
+fn folder_of(path: &Path) -> Option<PathBuf> {
+    Some(std::path::absolute(path).ok()?.parent()?.to_path_buf())
 }
 
 /// Reads any type from text that is written as a configuration is; `name` is what it is called in messages.

@@ -13,7 +13,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -105,6 +105,15 @@ impl PoolMembers {
     #[must_use]
     pub fn sources(&self) -> &[Source] {
         &self.0
+    }
+
+    /// Takes relative paths of `file:` sources as beside `folder`. Worker URLs are identities and stay as written.
+    pub fn beside(&mut self, folder: &Path) {
+        for source in &mut self.0 {
+            if let Source::File(path) = source {
+                *path = folder.join(&path);
+            }
+        }
     }
 }
 

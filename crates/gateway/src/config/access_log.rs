@@ -1,7 +1,7 @@
 //! Where the access log goes and how its lines look.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,15 @@ pub struct AccessLog {
     /// How a line looks. Default json; source: every value is escaped and named, whatever a client sends.
     #[serde(default)]
     pub format: LogFormat,
+}
+
+impl AccessLog {
+    /// Takes a relative path as beside `folder`.
+    pub fn beside(&mut self, folder: &Path) {
+        if let LogPath::File(path) = &mut self.path {
+            *path = folder.join(&path);
+        }
+    }
 }
 
 /// Where lines go.

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use ambidex_core::size::Size;
@@ -59,6 +59,16 @@ impl Listener {
     #[must_use]
     pub fn address(&self) -> &ListenAddress {
         &self.address
+    }
+
+    /// Takes relative paths of files and sockets as beside `folder`.
+    pub fn beside(&mut self, folder: &Path) {
+        if let ListenAddress::Unix(path) = &mut self.address {
+            *path = folder.join(&path);
+        }
+        for files in self.tls.iter_mut().flat_map(|tls| &mut tls.certificates) {
+            (files.cert, files.key) = (folder.join(&files.cert), folder.join(&files.key));
+        }
     }
 
     /// How it speaks TLS, if it does.

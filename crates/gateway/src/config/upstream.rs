@@ -2,7 +2,7 @@
 //!
 //! For: the configuration file. Checked when read; certificates are loaded when the gateway starts or reloads.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ambidex_core::time::Span;
 use schemars::JsonSchema;
@@ -156,6 +156,15 @@ impl TryFrom<RawUpstream> for UpstreamTransport {
 }
 
 impl UpstreamTransport {
+    /// Takes relative paths of certificates and keys as beside `folder`.
+    pub fn beside(&mut self, folder: &Path) {
+        if let Some(tls) = &mut self.tls {
+            for path in [&mut tls.ca, &mut tls.client_cert, &mut tls.client_key].into_iter().flatten() {
+                *path = folder.join(&path);
+            }
+        }
+    }
+
     fn of(raw: RawUpstream) -> Self {
         let RawUpstream { protocol, tls, connect_timeout, idle_timeout, max_age, max_idle_per_thread } = raw;
         Self { protocol, tls, connect_timeout, idle_timeout, max_age, max_idle_per_thread }
