@@ -196,7 +196,10 @@ impl Body for AnswerBody {
             Some(Err(error)) => {
                 relay.flight.broke_off();
                 relay.thread.stats.broken.add(1);
-                relay.entry.note(|record| record.detail = format!("the answer broke off: {error}"));
+                relay.entry.note(|record| {
+                    record.detail = format!("the answer broke off: {error}");
+                    record.sampled.iter().for_each(|sampled| sampled.broke_off());
+                });
                 return Poll::Ready(Some(Err(error)));
             }
             None => return Poll::Ready(None),

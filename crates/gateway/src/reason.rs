@@ -109,16 +109,24 @@ impl Reason {
     }
 }
 
+impl From<FailureKind> for Reason {
+    fn from(kind: FailureKind) -> Self {
+        match kind {
+            FailureKind::Connect => Self::Connect,
+            FailureKind::Tls => Self::UpstreamTls,
+            FailureKind::Reset => Self::UpstreamReset,
+            FailureKind::Garbage => Self::UpstreamGarbage,
+            FailureKind::RequestBody => Self::BadBody,
+        }
+    }
+}
+
 impl From<Refusal> for Reason {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::NobodyReady => Self::NobodyReady,
             Refusal::Deadline => Self::Deadline,
-            Refusal::Failed(FailureKind::Connect) => Self::Connect,
-            Refusal::Failed(FailureKind::Tls) => Self::UpstreamTls,
-            Refusal::Failed(FailureKind::Reset) => Self::UpstreamReset,
-            Refusal::Failed(FailureKind::Garbage) => Self::UpstreamGarbage,
-            Refusal::Failed(FailureKind::RequestBody) => Self::BadBody,
+            Refusal::Failed(kind) => kind.into(),
         }
     }
 }

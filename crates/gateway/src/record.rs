@@ -14,8 +14,8 @@ use crate::access_log::line::Line;
 use crate::clock::Wall;
 use crate::head::X_REQUEST_ID;
 use crate::reason::Reason;
-use crate::trace::context::Context;
-use crate::trace::otlp::{KeyValue, Span as OtlpSpan, Status};
+use crate::trace::otlp::{ERROR, KeyValue, Span as OtlpSpan, Status};
+use crate::trace::sampled::Sampled;
 use crate::watch::Observer;
 
 /// What is told of a request.
@@ -30,8 +30,8 @@ pub(crate) struct Record {
     user_agent: Option<HeaderValue>,
     referer: Option<HeaderValue>,
     id: Option<HeaderValue>,
-    /// The span that is recorded, and the client's.
-    pub(crate) span: Option<(Context, Option<[u8; 8]>)>,
+    /// The spans that are recorded, if any are.
+    pub(crate) sampled: Option<Rc<Sampled>>,
     /// Status of the answer.
     pub(crate) status: Option<StatusCode>,
     /// Why the gateway answered itself.
@@ -85,7 +85,7 @@ impl Entry {
             user_agent: copy(header::USER_AGENT),
             referer: copy(header::REFERER),
             id: None,
-            span: None,
+            sampled: None,
             status: None,
             reason: None,
             detail: String::new(),
@@ -120,8 +120,9 @@ impl Drop for Entry {
             if let Some(pen) = &open.observer.pen {
                 pen.write(&open.record.line(took));
             }
-            if let (Some(exporter), Some(span)) = (&open.observer.exporter, open.record.otlp(took)) {
-                exporter.send(span);
+            if let (Some(exporter), Some(sampled)) = (&open.observer.exporter, &open.record.sampled) {
+                exporter.send(open.record.otlp(sampled, took));
+                open.record.tries(sampled, took).into_iter().for_each(|span| exporter.send(span));
             }
         }
     }
@@ -154,22 +155,27 @@ impl Record {
         }
     }
 
-    fn otlp(&self, took: Span) -> Option<OtlpSpan> {
-        let (context, parent) = self.span?;
-        let status = self.status.map_or(0, |status| status.as_u16());
+    fn tries(&self, sampled: &Sampled, took: Span) -> Vec<OtlpSpan> {
+        let at = |point: Mono| self.time.0 + point.since(self.arrived).as_nanos();
+        sampled.spans(&self.method, self.target.path(), self.arrived + took, at)
+    }
+
+    fn otlp(&self, sampled: &Sampled, took: Span) -> OtlpSpan {
+        let Sampled { context, parent, .. } = sampled;
+        let status = self.status.map(|status| u64::from(status.as_u16()));
         let mut attributes = vec![
             KeyValue::text("http.request.method", self.method.as_str()),
             KeyValue::text("url.path", self.target.path()),
-            KeyValue::number("http.response.status_code", u64::from(status)),
             KeyValue::number("ambidex.attempts", self.tries as u64),
         ];
+        attributes.extend(status.map(|status| KeyValue::number("http.response.status_code", status)));
         for (key, text) in [("http.route", &self.route), ("ambidex.pool", &self.pool), ("ambidex.worker", &self.worker)]
         {
             attributes.extend(text.as_deref().map(|text| KeyValue::text(key, text)));
         }
         attributes.extend(self.reason.map(|reason| KeyValue::text("error.type", reason.word())));
-        let failed = status >= 500 || !self.complete;
-        Some(OtlpSpan {
+        let failed = status.is_some_and(|status| status >= 500) || !self.complete;
+        OtlpSpan {
             trace_id: context.trace.to_vec(),
             span_id: context.span.to_vec(),
             parent_span_id: parent.map_or_else(Vec::new, |parent| parent.to_vec()),
@@ -182,7 +188,7 @@ impl Record {
             end_time_unix_nano: self.time.0 + took.as_nanos(),
             attributes,
             status: failed.then(|| Status { message: String::new(), code: ERROR }),
-        })
+        }
     }
 }
 
@@ -198,6 +204,5 @@ fn version(version: Version) -> &'static str {
     }
 }
 
-/// `SPAN_KIND_SERVER` and `STATUS_CODE_ERROR` of OTLP.
+/// `SPAN_KIND_SERVER` of OTLP.
 const SERVER: i32 = 2;
-const ERROR: i32 = 2;

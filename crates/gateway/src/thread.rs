@@ -120,6 +120,11 @@ impl Thread {
         (u128::from(draw.bits()) << 64) | u128::from(draw.bits())
     }
 
+    /// 64 even bits, for the id of a span.
+    pub(crate) fn span_id(&self) -> [u8; 8] {
+        self.draw.borrow_mut().bits().to_be_bytes()
+    }
+
     /// An even draw from `[0, 1)`.
     pub(crate) fn unit(&self) -> f64 {
         self.draw.borrow_mut().unit()

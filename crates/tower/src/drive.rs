@@ -102,7 +102,7 @@ impl<T, S: Seats, M: Timer> Driver<'_, T, S, M> {
                         unreachable!("core sends again only what `Repeat::Unsent` gave back");
                     };
                     let mut running = self.begin(pool, now, pick);
-                    let sending = pin!(self.transport.send(pool.picked(pick), request));
+                    let sending = pin!(self.transport.send(pool.picked(pick), pick, request));
                     let ended = self.race(sending, attempt.deadline()).await;
                     now = self.clock.now();
                     event = match ended {

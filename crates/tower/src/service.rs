@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use ambidex_core::attempt::{AttemptConfig, Seat};
+use ambidex_core::balance::Pick;
 use ambidex_core::view::{PoolView, View, WorkerView};
 use ambidex_core::worker::PoolId;
 use arc_swap::ArcSwap;
@@ -101,7 +102,7 @@ where
 {
     type Body = A;
 
-    async fn send(&self, worker: &WorkerView, request: Box<Request<B>>) -> Result<Response<A>, SendError<B>> {
+    async fn send(&self, worker: &WorkerView, _: Pick, request: Box<Request<B>>) -> Result<Response<A>, SendError<B>> {
         let mut calls = self.0.clone();
         std::future::poll_fn(|cx| calls.poll_ready(cx)).await?;
         calls.call(Call { worker: worker.clone(), request: *request }).await

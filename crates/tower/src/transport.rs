@@ -7,6 +7,7 @@
 use std::fmt;
 
 use ambidex_core::attempt::{Failure, FailureKind, Repeat};
+use ambidex_core::balance::Pick;
 use ambidex_core::view::WorkerView;
 use http::{Request, Response};
 
@@ -15,13 +16,14 @@ pub trait Transport<B> {
     /// The body of an answer. Dropping it before its end gives the connection up.
     type Body;
 
-    /// Sends `request` to `worker` and waits for the head of its answer. Dropping the future gives the try up; the
+    /// Sends `request` to `worker`, which `pick` chose, and waits for the head of its answer. Dropping the future gives the try up; the
     /// worker's connection is then not used again.
     ///
     /// The request comes in a box, because it passes several futures on its way, and each would copy it twice.
     fn send(
         &self,
         worker: &WorkerView,
+        pick: Pick,
         request: Box<Request<B>>,
     ) -> impl Future<Output = Result<Response<Self::Body>, SendError<B>>>;
 }

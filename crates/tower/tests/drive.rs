@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ambidex_core::again::budget::Budget;
 use ambidex_core::attempt::{AttemptConfig, Backoff, FailureKind, Refusal, Seat};
-use ambidex_core::balance::PickPolicy;
+use ambidex_core::balance::{Pick, PickPolicy};
 use ambidex_core::guard::breaker::BreakerConfig;
 use ambidex_core::load::Cells;
 use ambidex_core::share::Share;
@@ -39,6 +39,7 @@ impl Transport<&'static str> for Script {
     async fn send(
         &self,
         worker: &WorkerView,
+        _: Pick,
         request: Box<Request<&'static str>>,
     ) -> Result<Response<&'static str>, SendError<&'static str>> {
         let step = self.0.borrow_mut().pop().unwrap_or(Step::Status(200));

@@ -27,6 +27,7 @@ use crate::report::hear;
 use crate::routes::Target;
 use crate::thread::{Picture, Thread};
 use crate::trace::context::Context;
+use crate::trace::sampled::Sampled;
 use crate::upstream::{Switched, UpstreamBody, Upstreams};
 
 /// What the requests of one connection share.
@@ -55,6 +56,7 @@ struct Ready {
     picture: Rc<Picture>,
     progress: Option<Rc<Progress>>,
     upgrade: bool,
+    sampled: Option<Rc<Sampled>>,
 }
 
 impl Client {
@@ -132,31 +134,29 @@ impl Client {
             head::give_id(headers, self.thread.id());
         }
         entry.note_id(headers);
-        self.trace(headers, seen, entry);
+        let sampled = self.sample(headers, seen);
+        entry.note(|record| record.sampled.clone_from(&sampled));
         request.extensions_mut().clear();
         let plan = Plan { arrived, config: target.config, key };
-        Ok(Ready { plan, target, picture, progress, upgrade })
+        Ok(Ready { plan, target, picture, progress, upgrade, sampled })
     }
 
-    /// Passes trace context on; when spans are exported, the worker's parent becomes our span.
-    fn trace(&self, headers: &mut HeaderMap, seen: Seen, entry: &mut Entry) {
+    /// Says whether the request's spans are recorded. When they are not, its trace context is passed on as it came.
+    fn sample(&self, headers: &HeaderMap, seen: Seen) -> Option<Rc<Sampled>> {
         let observer = self.thread.observer.borrow();
-        let Some(exporter) = observer.as_ref().and_then(|observer| observer.exporter.as_ref()) else { return };
+        let exporter = observer.as_ref()?.exporter.as_ref()?;
         let came = if seen.trace { head::trace(headers) } else { None };
         let sampled = match came {
             Some(context) => context.sampled,
             None => self.thread.unit() < exporter.config().sample().get(),
         };
         if !sampled {
-            return;
+            return None;
         }
-        let [id, rest] = [self.thread.id(), self.thread.id()].map(u128::to_be_bytes);
-        let mut span = [0; 8];
-        span.copy_from_slice(&rest[..8]);
+        let (id, span) = (self.thread.id().to_be_bytes(), self.thread.span_id());
         let trace = came.map_or(id, |context| context.trace);
         let context = Context { trace, span, sampled };
-        head::set_trace(headers, &context);
-        entry.note(|record| record.span = Some((context, came.map(|context| context.span))));
+        Some(Sampled::new(context, came.map(|context| context.span), self.thread.clock))
     }
 
     async fn send(
@@ -166,18 +166,19 @@ impl Client {
         mut entry: Entry,
         service: InService,
     ) -> Result<Response<AnswerBody>, (Reason, Entry, InService)> {
-        let Ready { plan, target, picture, progress, upgrade } = ready;
+        let Ready { plan, target, picture, progress, upgrade, sampled } = ready;
         let thread = &self.thread;
         let Some(pool) = picture.view.pool(target.pool) else { return Err((Reason::NoPool, entry, service)) };
         let way = &picture.front.ways[target.way];
         let seat = thread.seat_at(pool);
-        let transport = Upstreams { thread, way, upgrade };
+        let transport = Upstreams { thread, way, upgrade, sampled };
         let driver = Driver { transport: &transport, seats: &*seat, timer: &thread.alarms, clock: thread.clock };
         let answer = match driver.drive(pool, plan, request).await {
             Ok(answer) => answer,
             Err(refused) => {
                 let too_large = progress.is_some_and(|progress| progress.too_large.get());
                 let reason = if too_large { Reason::BodyTooLarge } else { refused.why.into() };
+                transport.sampled.iter().for_each(|sampled| sampled.refused(reason));
                 entry.note(|record| {
                     record.tries = refused.tries;
                     record.worker = refused.last.map(|pick| Arc::clone(&pool.picked(pick).name));

@@ -3,3 +3,4 @@
 pub(crate) mod context;
 pub(crate) mod export;
 pub(crate) mod otlp;
+pub(crate) mod sampled;

@@ -79,6 +79,9 @@ pub(crate) struct Status {
     pub(crate) code: i32,
 }
 
+/// `STATUS_CODE_ERROR`.
+pub(crate) const ERROR: i32 = 2;
+
 /// A named value.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct KeyValue {

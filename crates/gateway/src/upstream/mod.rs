@@ -18,6 +18,7 @@ use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
 use ambidex_core::attempt::FailureKind;
+use ambidex_core::balance::Pick;
 use ambidex_core::view::WorkerView;
 use ambidex_tower::{SendError, Transport};
 use http::{Method, Request, Response, Version, header};
@@ -37,6 +38,7 @@ use tls::Tls;
 use crate::body::RequestBody;
 use crate::config::{PoolTransport, UpstreamTransport};
 use crate::thread::Thread;
+use crate::trace::sampled::Sampled;
 
 /// How one pool's workers are reached: the settings, with their files read.
 #[derive(Debug)]
@@ -80,12 +82,34 @@ pub(crate) struct Upstreams<'a> {
     pub(crate) way: &'a Arc<Way>,
     /// Whether the client asked for another protocol.
     pub(crate) upgrade: bool,
+    /// Where its tries are recorded, if they are.
+    pub(crate) sampled: Option<Rc<Sampled>>,
 }
 
 impl Transport<RequestBody> for Upstreams<'_> {
     type Body = UpstreamBody;
 
     async fn send(
+        &self,
+        worker: &WorkerView,
+        pick: Pick,
+        mut request: Box<Request<RequestBody>>,
+    ) -> Result<Response<UpstreamBody>, SendError<RequestBody>> {
+        let running = self.sampled.as_ref().map(|sampled| {
+            let (context, running) = sampled.begin(self.thread.span_id(), worker, pick);
+            crate::head::set_trace(request.headers_mut(), &context);
+            running
+        });
+        let ended = self.ask(worker, request).await;
+        if let Some(running) = running {
+            running.ended(&ended);
+        }
+        ended
+    }
+}
+
+impl Upstreams<'_> {
+    async fn ask(
         &self,
         worker: &WorkerView,
         mut request: Box<Request<RequestBody>>,
@@ -133,9 +157,7 @@ impl Transport<RequestBody> for Upstreams<'_> {
             }
         }
     }
-}
 
-impl Upstreams<'_> {
     async fn by_h1(
         &self,
         mut connection: Box<H1>,

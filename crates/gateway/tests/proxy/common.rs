@@ -35,6 +35,7 @@ pub(crate) struct Wanted {
     pub(crate) listener: serde_json::Value,
     pub(crate) route: serde_json::Value,
     pub(crate) upstream: serde_json::Value,
+    pub(crate) tracing: serde_json::Value,
     hears_reports: bool,
 }
 
@@ -45,6 +46,7 @@ impl Wanted {
             listener: json!({}),
             route: json!({}),
             upstream: json!({}),
+            tracing: json!(null),
             hears_reports: true,
         }
     }
@@ -85,7 +87,7 @@ impl Wanted {
             routes: vec![route],
             pools: vec![PoolTransport { name: "api".into(), id: PoolId(0), hears_reports, transport }],
             access_log: None,
-            tracing: None,
+            tracing: serde_json::from_value(self.tracing).expect("a collector"),
         };
         let gateway = Gateway::start(config, shared).expect("the gateway starts");
         let ListenAddress::Tcp(address) = gateway.addresses()[0] else { unreachable!("it listens on TCP") };

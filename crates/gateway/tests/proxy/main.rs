@@ -7,4 +7,5 @@ mod http2;
 mod hygiene;
 mod plain;
 mod secure;
+mod traces;
 mod upgrade;
