@@ -202,6 +202,16 @@ impl Load {
         f64::from(penalty)
     }
 
+    /// How long ago the last answer or report came, of a worker that owes us none; `None` while one is under way, and
+    /// before the first.
+    #[must_use]
+    pub fn quiet_for(&self, now: Mono) -> Option<Span> {
+        let measured = f64::from_bits(self.hot.latency.load(Relaxed)) > 0.0;
+        let answered = if measured { self.hot.latency_at.load(Relaxed) + 1 } else { 0 };
+        let last = answered.max(self.hot.report.at.load(Relaxed));
+        (last > 0 && self.in_flight() == 0).then(|| now.since(Mono::from_nanos(last - 1)))
+    }
+
     /// Takes the fields of a checked report that picks use; `in_flight` and `latency` as the worker says them.
     pub fn hear(&self, now: Mono, in_flight: Option<u32>, latency: Option<Span>) {
         let own = self.in_flight();

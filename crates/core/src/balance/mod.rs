@@ -22,6 +22,7 @@ mod p2c;
 mod peak_ewma;
 mod policy;
 mod prequal;
+mod quiet;
 mod round_robin;
 mod sample;
 mod weighted_random;
@@ -157,6 +158,11 @@ pub enum PickReason {
         /// Which of its probes.
         serial: u16,
     },
+    /// Nothing was heard of it lately: somebody has to ask.
+    Quiet {
+        /// For how long.
+        age: Span,
+    },
     /// The key's home may not be asked or is too full; it is the next on the ring.
     Neighbour {
         /// How many workers before it on the ring were passed over.
@@ -226,8 +232,8 @@ impl Picker {
             Self::WeightedRandom => weighted_random::pick(ask, draw),
             Self::LeastRequest => least_request::pick(ask, draw),
             Self::P2c => p2c::pick(ask, draw),
-            Self::PeakEwma(policy) => policy.pick(ask, draw),
-            Self::Prequal(policy) => policy.pick(ask, draw),
+            Self::PeakEwma(policy) => quiet::pick(ask, draw).or_else(|| policy.pick(ask, draw)),
+            Self::Prequal(policy) => quiet::pick(ask, draw).or_else(|| policy.pick(ask, draw)),
             Self::Ring(policy) => policy.pick(ask, draw),
         }
     }

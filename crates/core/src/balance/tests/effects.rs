@@ -71,6 +71,32 @@ fn x6_a_worker_ten_times_slower_loses_nine_tenths_of_its_excess_within_a_second(
 }
 
 #[test]
+fn a_slow_worker_that_is_well_again_is_found_out_even_while_the_others_have_room() {
+    for policy in DEFAULTS {
+        for load in [0.3, 0.6, 0.8] {
+            let mut workers = vec![Worker::new(8, 10); 5];
+            (workers[2].slower, workers[2].well) = ((at(1_000), 10.0), Some(at(6_000)));
+            let came = simulate(Run { lasts: Span::from_secs(20), ..run(policy, workers, load) });
+            let share = came.share(2, at(16_000), at(20_000));
+            assert!(share > 0.08, "{policy:?} at {load}: {share} of a fair 0.2");
+        }
+    }
+}
+
+#[test]
+fn nobody_is_quiet_for_long_and_asking_costs_no_more_than_a_four_hundredth() {
+    for policy in DEFAULTS {
+        let workers = [vec![Worker::new(8, 10); 3], vec![Worker::new(8, 1_000); 1]].concat();
+        let came = simulate(Run { per_second: 1_000.0, ..run(policy, workers, 0.5) });
+        for second in 1..6 {
+            assert!(came.share(3, at(second * 1_000), at(second * 1_000 + 5_000)) > 0.0, "{policy:?}: from {second} s");
+        }
+        let share = came.share(3, at(3_000), at(10_000));
+        assert!(share < 1.0 / 400.0, "{policy:?}: {share}");
+    }
+}
+
+#[test]
 fn x9_a_worker_that_fails_fast_draws_next_to_nothing() {
     for policy in BY_LOAD {
         let mut workers = vec![Worker::new(4, 10); 20];

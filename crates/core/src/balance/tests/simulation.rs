@@ -15,6 +15,8 @@ pub(super) struct Worker {
     pub(super) service: Span,
     /// From when on, and by how much, it is slower.
     pub(super) slower: (Mono, f64),
+    /// From when on it is as fast as ever.
+    pub(super) well: Option<Mono>,
     /// Answers at once, with an error.
     pub(super) sinkhole: bool,
     /// From when on it accepts everything and answers nothing.
@@ -29,6 +31,7 @@ impl Worker {
             slots,
             service: Span::from_millis(service_millis),
             slower: (Mono::default(), 1.0),
+            well: None,
             sinkhole: false,
             frozen: None,
             joins: Mono::default(),
@@ -166,7 +169,8 @@ impl World {
 
     fn took(&mut self, now: Mono, slot: usize) -> Span {
         let worker = self.run.workers[slot];
-        let slower = if now >= worker.slower.0 { worker.slower.1 } else { 1.0 };
+        let well = now < worker.slower.0 || worker.well.is_some_and(|since| now >= since);
+        let slower = if well { 1.0 } else { worker.slower.1 };
         // Half fixed, half exponential: chance, but no infinite speed.
         let chance = 0.5 - 0.5 * libm::log(1.0 - self.chance.unit());
         Span::from_secs_f64(worker.service.as_secs_f64() * slower * chance)
