@@ -23,6 +23,7 @@ mod peak_ewma;
 mod policy;
 mod prequal;
 mod quiet;
+mod reason;
 mod round_robin;
 mod sample;
 mod weighted_random;
@@ -38,6 +39,7 @@ use crate::view::{Arm, PoolView, Weights};
 use crate::worker::WorkerId;
 
 pub use policy::{Balance, PickPolicy};
+pub use reason::PickReason;
 
 /// What a pick looks at.
 #[derive(Clone, Copy, Debug)]
@@ -108,66 +110,6 @@ pub struct Pick {
     pub worker: WorkerId,
     /// What decided.
     pub why: PickReason,
-}
-
-/// What decided a pick, with the numbers that did. Loads are in requests to a worker of average weight.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum PickReason {
-    /// Its turn came.
-    Turn,
-    /// The lot fell on it.
-    Lot,
-    /// No other of those looked at was less full.
-    Emptiest {
-        /// (In flight + 1) over weight.
-        fullness: f32,
-        /// How many were compared.
-        among: u16,
-    },
-    /// No other of those looked at promised an earlier answer.
-    Soonest {
-        /// Latency times fullness.
-        price: Span,
-        /// How many were compared.
-        among: u16,
-    },
-    /// Not hot, and no other cold one promised an earlier answer.
-    Cold {
-        /// Latency times fullness.
-        price: Span,
-        /// Its load without this request.
-        load: f32,
-        /// Over which it would have been hot.
-        limit: f32,
-        /// How many were cold.
-        cold: u16,
-    },
-    /// All were hot; it is the least loaded of them.
-    Hot {
-        /// Its load without this request.
-        load: f32,
-        /// Over which a worker is hot.
-        limit: f32,
-        /// How many were compared.
-        among: u16,
-    },
-    /// The request's key belongs to it.
-    Home,
-    /// Its breaker wanted to know whether it is well again.
-    Probe {
-        /// Which of its probes.
-        serial: u16,
-    },
-    /// Nothing was heard of it lately: somebody has to ask.
-    Quiet {
-        /// For how long.
-        age: Span,
-    },
-    /// The key's home may not be asked or is too full; it is the next on the ring.
-    Neighbour {
-        /// How many workers before it on the ring were passed over.
-        passed: u16,
-    },
 }
 
 /// The picking state of one seat: made for a policy, kept across views.

@@ -124,7 +124,7 @@ impl Try {
             KeyValue::text("http.request.method", method.as_str()),
             KeyValue::text("url.full", &format!("{}{path}", self.url.trim_end_matches('/'))),
             KeyValue::text("ambidex.worker", &self.worker),
-            KeyValue::text("ambidex.pick", &why(self.why)),
+            KeyValue::text("ambidex.pick", &self.why.to_string()),
         ];
         match &self.address {
             Address::Ip(ip) => {
@@ -164,21 +164,6 @@ impl Drop for Running {
         if let Some(sampled) = self.0.take() {
             sampled.end(None, Some(CANCELLED));
         }
-    }
-}
-
-/// A pick's reason as text: the word, and the numbers that decided.
-fn why(reason: PickReason) -> String {
-    match reason {
-        PickReason::Turn => "turn".into(),
-        PickReason::Lot => "lot".into(),
-        PickReason::Emptiest { fullness, among } => format!("emptiest of {among}: fullness {fullness:.2}"),
-        PickReason::Soonest { price, among } => format!("soonest of {among}: price {price}"),
-        PickReason::Cold { price, cold, .. } => format!("soonest of {cold} that are not hot: price {price}"),
-        PickReason::Hot { load, among, .. } => format!("least loaded of {among}, all hot: load {load:.2}"),
-        PickReason::Home => "home of the key".into(),
-        PickReason::Probe { serial } => format!("probe {serial} of its breaker"),
-        PickReason::Neighbour { passed } => format!("next on the ring after {passed}"),
     }
 }
 
