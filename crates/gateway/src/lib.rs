@@ -29,6 +29,7 @@ mod tls;
 mod trace;
 mod upstream;
 mod watch;
+mod websocket;
 
 pub use access_log::{LogError, LogStats};
 pub use front::FrontError;

@@ -26,6 +26,7 @@ pub struct Listener {
     pub(crate) max_header_bytes: Size,
     pub(crate) header_timeout: Span,
     pub(crate) idle_timeout: Span,
+    pub(crate) tunnel_timeout: Span,
     pub(crate) handshake_timeout: Span,
     pub(crate) max_connections: u32,
     pub(crate) max_body: Option<Size>,
@@ -47,6 +48,7 @@ impl Listener {
             max_header_bytes: raw.max_header_bytes,
             header_timeout: raw.header_timeout,
             idle_timeout: raw.idle_timeout,
+            tunnel_timeout: raw.tunnel_timeout,
             handshake_timeout: raw.handshake_timeout,
             max_connections: raw.max_connections,
             max_body: raw.max_body,
@@ -235,6 +237,10 @@ struct RawListener {
     /// less a margin so that ours closes before a client's own timer at 65 s.
     #[schemars(with = "String")]
     idle_timeout: Span,
+    /// How long a connection or stream that changed its protocol (WebSocket) may be silent. Default 1h; source: HAProxy's
+    /// advice for `timeout tunnel`.
+    #[schemars(with = "String")]
+    tunnel_timeout: Span,
     /// How long the PROXY header and the TLS handshake may take together. Default 10 s; source: reliability.md row 8.
     #[schemars(with = "String")]
     handshake_timeout: Span,
@@ -273,6 +279,7 @@ impl Default for RawListener {
             max_header_bytes: Size::kib(64),
             header_timeout: Span::from_secs(10),
             idle_timeout: Span::from_secs(60),
+            tunnel_timeout: Span::from_secs(3_600),
             handshake_timeout: Span::from_secs(10),
             max_connections: 10_000,
             max_body: None,
@@ -298,6 +305,7 @@ impl TryFrom<RawListener> for Listener {
         for (key, span) in [
             ("header_timeout", raw.header_timeout),
             ("idle_timeout", raw.idle_timeout),
+            ("tunnel_timeout", raw.tunnel_timeout),
             ("handshake_timeout", raw.handshake_timeout),
         ] {
             within((Span::from_millis(10)..=Span::from_secs(86_400)).contains(&span), key, span, "10ms to 24h")?;
@@ -319,6 +327,7 @@ impl TryFrom<RawListener> for Listener {
             max_header_bytes: raw.max_header_bytes,
             header_timeout: raw.header_timeout,
             idle_timeout: raw.idle_timeout,
+            tunnel_timeout: raw.tunnel_timeout,
             handshake_timeout: raw.handshake_timeout,
             max_connections: raw.max_connections,
             max_body: raw.max_body,

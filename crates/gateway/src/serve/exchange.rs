@@ -10,13 +10,14 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ambidex_tower::{Answer, Driver, Flight, Plan};
+use ambidex_tower::{Answer, Driver, Plan};
 use ambidex_wire::report;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header, response};
 use hyper::body::{Body as _, Incoming};
 
 use super::pulse::{InService, Pulse};
+use super::tunnel::Tunnel;
 use crate::body::{AnswerBody, Progress, Relay, RequestBody};
 use crate::head::{self, Introduction, Seen};
 use crate::key;
@@ -28,7 +29,8 @@ use crate::routes::Target;
 use crate::thread::{Picture, Thread};
 use crate::trace::context::Context;
 use crate::trace::sampled::Sampled;
-use crate::upstream::{Switched, UpstreamBody, Upstreams};
+use crate::upstream::Upstreams;
+use crate::websocket::Asked;
 
 /// What the requests of one connection share.
 pub(crate) struct Client {
@@ -41,14 +43,6 @@ pub(crate) struct Client {
     pub(crate) tunnel: RefCell<Option<Tunnel>>,
 }
 
-/// Both ends of a connection that changes its protocol.
-pub(crate) struct Tunnel {
-    pub(crate) worker: Switched,
-    pub(crate) entry: Entry,
-    /// The worker is busy as long as this lives.
-    pub(crate) _flight: Flight,
-}
-
 /// What is known of a request that is ready to be sent.
 struct Ready {
     plan: Plan,
@@ -56,6 +50,7 @@ struct Ready {
     picture: Rc<Picture>,
     progress: Option<Rc<Progress>>,
     upgrade: bool,
+    websocket: Option<Asked>,
     sampled: Option<Rc<Sampled>>,
 }
 
@@ -110,6 +105,7 @@ impl Client {
         entry: &mut Entry,
     ) -> Result<Ready, Reason> {
         let listener = &self.peer.settings.listener;
+        let websocket = Asked::take(request, &listener.upgrades, || self.thread.id());
         let seen = Seen::look(request.headers());
         let host = head::settle_target(request, seen)?;
         let picture = self.thread.picture();
@@ -124,7 +120,8 @@ impl Client {
             return Err(Reason::BodyTooLarge);
         }
         let progress = request.body_mut().bound(most);
-        let wanted = request.version() == Version::HTTP_11 && seen.wants_upgrade(request.headers());
+        let wanted =
+            websocket.is_some() || (request.version() == Version::HTTP_11 && seen.wants_upgrade(request.headers()));
         let protocol = wanted.then(|| head::allowed_upgrade(request.headers(), &listener.upgrades)).flatten();
         let upgrade = protocol.is_some();
         let headers = request.headers_mut();
@@ -138,7 +135,7 @@ impl Client {
         entry.note(|record| record.sampled.clone_from(&sampled));
         request.extensions_mut().clear();
         let plan = Plan { arrived, config: target.config, key };
-        Ok(Ready { plan, target, picture, progress, upgrade, sampled })
+        Ok(Ready { plan, target, picture, progress, upgrade, websocket, sampled })
     }
 
     /// Says whether the request's spans are recorded. When they are not, its trace context is passed on as it came.
@@ -166,7 +163,7 @@ impl Client {
         mut entry: Entry,
         service: InService,
     ) -> Result<Response<AnswerBody>, (Reason, Entry, InService)> {
-        let Ready { plan, target, picture, progress, upgrade, sampled } = ready;
+        let Ready { plan, target, picture, progress, upgrade, websocket, sampled } = ready;
         let thread = &self.thread;
         let Some(pool) = picture.view.pool(target.pool) else { return Err((Reason::NoPool, entry, service)) };
         let way = &picture.front.ways[target.way];
@@ -210,7 +207,14 @@ impl Client {
             head.headers.insert(ATTEMPTS.clone(), HeaderValue::from(tries));
         }
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            return self.switch(head, body, protocol, flight, entry, service);
+            let switched = body.into_switched().zip(protocol);
+            let Some((worker, protocol)) = switched else { return Err((Reason::UpstreamGarbage, entry, service)) };
+            let tunnel = Tunnel { worker, entry, silence: self.peer.settings.listener.tunnel_timeout, flight };
+            return self.switch(head, tunnel, protocol, websocket, service);
+        }
+        if websocket.is_some() && head.status.is_success() {
+            // To a CONNECT, success means that the stream is the worker's from here on.
+            return Err((Reason::UpstreamGarbage, entry, service));
         }
         let relay = Relay::new(body, flight, speaker, Rc::clone(thread), entry, progress, service);
         Ok(Response::from_parts(head, AnswerBody::Relayed(relay)))
@@ -220,19 +224,25 @@ impl Client {
     fn switch(
         &self,
         mut head: response::Parts,
-        body: UpstreamBody,
-        protocol: Option<HeaderValue>,
-        flight: Flight,
-        entry: Entry,
+        tunnel: Tunnel,
+        protocol: HeaderValue,
+        websocket: Option<Asked>,
         service: InService,
     ) -> Result<Response<AnswerBody>, (Reason, Entry, InService)> {
-        let (Some(worker), Some(protocol)) = (body.into_switched(), protocol) else {
-            return Err((Reason::UpstreamGarbage, entry, service));
-        };
-        head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-        head.headers.insert(header::UPGRADE, protocol);
+        if let Some(asked) = websocket {
+            if !asked.is_proved_by(&head.headers) {
+                return Err((Reason::UpstreamGarbage, tunnel.entry, service));
+            }
+            head.headers.remove(header::SEC_WEBSOCKET_ACCEPT);
+            head.status = StatusCode::OK;
+            let lasting = InService::begin(&self.pulse);
+            tokio::task::spawn_local(tunnel.join_stream(asked.stream, Rc::clone(&self.thread), lasting));
+        } else {
+            head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+            head.headers.insert(header::UPGRADE, protocol);
+            self.tunnel.replace(Some(tunnel));
+        }
         self.thread.stats.upgrades.add(1);
-        self.tunnel.replace(Some(Tunnel { worker, entry, _flight: flight }));
         Ok(Response::from_parts(head, AnswerBody::own(None, Entry::default(), service)))
     }
 }

@@ -9,7 +9,7 @@
 
 pub(crate) mod exchange;
 pub(crate) mod pulse;
-mod tunnel;
+pub(crate) mod tunnel;
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -101,7 +101,7 @@ async fn serve_h1(io: ClientIo, client: Rc<Client>, leaving: Ear) {
         Some(Ok(())) => {
             if let Some(joined) = client.tunnel.take() {
                 let parts = connection.into_parts();
-                tunnel::join(parts.io.into_inner(), parts.read_buf, joined, &client).await;
+                joined.join(parts.io.into_inner(), parts.read_buf, &client.thread).await;
             }
         }
         // An answer broke off.
@@ -124,6 +124,9 @@ async fn serve_h2(io: ClientIo, client: Rc<Client>, leaving: Ear) {
         .max_send_buf_size(SEND_BUFFER)
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_WAIT);
+    if listener.upgrades.iter().any(|name| name == "websocket") {
+        builder.enable_connect_protocol();
+    }
     let serving = Rc::clone(&client);
     let service = service_fn(move |request: Request<Incoming>| {
         let request = serving.take_in(request);

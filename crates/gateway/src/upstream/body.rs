@@ -12,9 +12,10 @@ use ambidex_core::worker::WorkerId;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Way;
-use super::h1::{self, H1, Switched};
+use super::h1::{self, H1};
 use super::h2::Stream;
 use crate::thread::Thread;
 
@@ -40,6 +41,19 @@ enum From {
     Broken,
 }
 
+/// What is left of a connection, or of a stream of HTTP/2, that changed its protocol.
+pub(crate) struct Switched {
+    pub(crate) wire: Box<dyn Duplex>,
+    /// Bytes of the new protocol that came with the head.
+    pub(crate) first: Bytes,
+    pub(super) _stream: Option<Stream>,
+}
+
+/// What can be read from and written to.
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Duplex for T {}
+
 /// Where an HTTP/1 connection goes when its exchange is over.
 pub(crate) struct Home {
     pub(crate) thread: Rc<Thread>,
@@ -60,8 +74,8 @@ impl UpstreamBody {
         Self { incoming, from: From::H2 { _stream: stream } }
     }
 
-    pub(crate) fn switched(incoming: Incoming, connection: H1) -> Self {
-        Self { incoming, from: From::Switched(Box::new(connection.switched())) }
+    pub(crate) fn switched(incoming: Incoming, switched: Switched) -> Self {
+        Self { incoming, from: From::Switched(Box::new(switched)) }
     }
 
     /// The bare connection, if the worker changed the protocol.

@@ -15,12 +15,13 @@ use ambidex_core::attempt::FailureKind;
 use ambidex_core::time::{Mono, Span};
 use ambidex_core::view::Address;
 use ambidex_tower::SendError;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 
 use super::bell_wire::BellWire;
+use super::body::Switched;
 use super::io::{Allowance, Metered, Wire};
 use crate::body::RequestBody;
 
@@ -40,13 +41,6 @@ pub(crate) struct H1 {
     pub(crate) used: Mono,
     /// When the worker will close it, if it said so.
     pub(crate) until: Option<Mono>,
-}
-
-/// What is left of a connection that changed its protocol.
-pub(crate) struct Switched {
-    pub(crate) wire: Wire,
-    /// Bytes of the new protocol that came with the head.
-    pub(crate) first: bytes::Bytes,
 }
 
 impl H1 {
@@ -133,7 +127,7 @@ impl H1 {
     /// The bare connection, after the worker agreed to another protocol.
     pub(crate) fn switched(self) -> Switched {
         let parts = self.connection.into_parts();
-        Switched { wire: parts.io.into_inner().into_wire(), first: parts.read_buf }
+        Switched { wire: Box::new(parts.io.into_inner().into_wire()), first: parts.read_buf, _stream: None }
     }
 
     /// Nobody uses it any more.
@@ -180,9 +174,17 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Makes a request what HTTP/1.1 wants. It comes in origin form with its `Host`.
+/// Makes a request what HTTP/1.1 wants: origin form with its `Host`. It may come in HTTP/2's form from another worker
+/// that gave it back.
 pub(super) fn adapt(request: &mut Request<RequestBody>) {
     *request.version_mut() = http::Version::HTTP_11;
+    if let Some(authority) = request.uri().authority()
+        && let Ok(host) = HeaderValue::from_str(authority.as_str())
+    {
+        let path = request.uri().path_and_query().cloned();
+        request.headers_mut().insert(header::HOST, host);
+        *request.uri_mut() = path.map_or_else(Uri::default, Uri::from);
+    }
     if request.headers().contains_key(header::TE) {
         // RFC 9110, 10.1.4: who sends TE names it in Connection.
         request.headers_mut().append(header::CONNECTION, HeaderValue::from_static("te"));

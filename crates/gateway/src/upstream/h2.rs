@@ -1,13 +1,15 @@
 //! HTTP/2 towards a worker: many exchanges on one connection, which a task of this thread drives.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use ambidex_core::attempt::FailureKind;
-use ambidex_core::time::Mono;
+use ambidex_core::time::{Mono, Span};
 use ambidex_core::view::Address;
-use ambidex_tower::SendError;
+use ambidex_tower::{SendError, Timer as _};
 use http::uri::{Authority, Scheme};
 use http::{Request, Response, Uri, Version, header};
 use hyper::body::Incoming;
@@ -18,6 +20,7 @@ use super::h1::{chain, kind_of};
 use super::io::Wire;
 use crate::body::RequestBody;
 use crate::local::Local;
+use crate::thread::Thread;
 
 /// A connection that speaks HTTP/2. Clones share it.
 #[derive(Clone)]
@@ -25,11 +28,15 @@ pub(crate) struct H2 {
     sender: http2::SendRequest<RequestBody>,
     streams: Rc<Cell<usize>>,
     task: Rc<Task>,
+    /// Driven by the task; it knows what the worker announced.
+    connection: Rc<RefCell<Connection>>,
     /// Where it leads.
     pub(crate) address: Address,
     /// When it was opened.
     pub(crate) opened: Mono,
 }
+
+type Connection = http2::Connection<TokioIo<Wire>, RequestBody, Local>;
 
 /// Ends the driving task with the last clone, when no stream is left.
 struct Task(tokio::task::AbortHandle);
@@ -63,13 +70,15 @@ impl H2 {
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PING_WAIT);
         let (sender, connection) = builder.handshake(TokioIo::new(wire)).await?;
+        let connection = Rc::new(RefCell::new(connection));
+        let driven = Rc::clone(&connection);
         let task = tokio::task::spawn_local(async move {
-            if let Err(error) = connection.await {
+            if let Err(error) = poll_fn(|cx| Pin::new(&mut *driven.borrow_mut()).poll(cx)).await {
                 tracing::debug!(%error, "an HTTP/2 connection to a worker ended");
             }
         });
         let task = Rc::new(Task(task.abort_handle()));
-        Ok(Self { sender, streams: Rc::default(), task, address, opened: now })
+        Ok(Self { sender, streams: Rc::default(), task, connection, address, opened: now })
     }
 
     /// Whether another stream may be opened.
@@ -95,6 +104,21 @@ impl H2 {
 }
 
 impl Stream {
+    /// Whether the worker announces extended CONNECT (RFC 8441). Its settings are the first that it sends; on a new
+    /// connection they may be on their way yet.
+    pub(crate) async fn takes_connect(&self, thread: &Thread) -> bool {
+        loop {
+            let now = thread.clock.now();
+            if self.0.connection.borrow().is_extended_connect_protocol_enabled() {
+                return true;
+            }
+            if now.since(self.0.opened) > MOST_SETTINGS_WAIT || self.0.is_closed() {
+                return false;
+            }
+            thread.alarms.at(now + SETTINGS_LOOK).await;
+        }
+    }
+
     /// Sends `request` and waits for the head of its answer.
     pub(crate) async fn exchange(
         &mut self,
@@ -114,14 +138,18 @@ impl Stream {
     }
 }
 
-/// Makes a request what HTTP/2 wants: authority in the target, no `Host`. It comes in origin form with its `Host`.
-/// Says whether it could.
+/// Makes a request what HTTP/2 wants: authority in the target, no `Host`. It comes in origin form with its `Host`, or in
+/// this one already, from another worker that gave it back. Says whether it could.
 pub(super) fn adapt(request: &mut Request<RequestBody>, tls: bool) -> bool {
     let host = request.headers_mut().remove(header::HOST);
-    let Some(authority) = host.and_then(|host| Authority::try_from(host.as_bytes()).ok()) else { return false };
     let mut parts = std::mem::take(request.uri_mut()).into_parts();
     parts.scheme = Some(if tls { Scheme::HTTPS } else { Scheme::HTTP });
-    parts.authority = Some(authority);
+    if let Some(host) = host {
+        parts.authority = Authority::try_from(host.as_bytes()).ok();
+    }
+    if parts.authority.is_none() {
+        return false;
+    }
     let Ok(uri) = Uri::from_parts(parts) else { return false };
     *request.uri_mut() = uri;
     *request.version_mut() = Version::HTTP_2;
@@ -141,7 +169,35 @@ const MOST_RESETS: usize = 10;
 /// Streams at once on one connection before another one is opened. Source: the least that RFC 9113, 6.5.2 recommends a
 /// server to allow.
 const MOST_STREAMS: usize = 100;
+/// How long a new connection's settings may be on their way. Source: the longest round trip of common networks.
+const MOST_SETTINGS_WAIT: Span = Span::from_millis(300);
+/// How often they are looked for.
+const SETTINGS_LOOK: Span = Span::from_millis(5);
 /// A connection in use that is silent this long is asked whether it lives.
 const PING_EVERY: Duration = Duration::from_secs(10);
 /// How long it may take to say so.
 const PING_WAIT: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+    use crate::upstream::h1;
+
+    #[test]
+    fn a_request_that_was_given_back_has_the_form_that_the_next_worker_speaks() {
+        let mut request = Request::new(RequestBody::empty());
+        *request.uri_mut() = Uri::from_static("/a?b");
+        request.headers_mut().insert(header::HOST, HeaderValue::from_static("a.example:80"));
+        for _ in 0..2 {
+            assert!(adapt(&mut request, true));
+            assert_eq!((request.uri().to_string().as_str(), request.headers().len()), ("https://a.example:80/a?b", 0));
+        }
+        assert!(adapt(&mut request, false));
+        assert_eq!(request.uri(), "http://a.example:80/a?b");
+        h1::adapt(&mut request);
+        assert_eq!(request.uri(), "/a?b");
+        assert_eq!(request.headers()["host"], "a.example:80");
+    }
+}

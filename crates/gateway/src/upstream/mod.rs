@@ -23,9 +23,9 @@ use ambidex_core::view::WorkerView;
 use ambidex_tower::{SendError, Transport};
 use http::{Method, Request, Response, Version, header};
 use http_body::Body as _;
+use hyper_util::rt::TokioIo;
 
-pub(crate) use body::UpstreamBody;
-pub(crate) use h1::Switched;
+pub(crate) use body::{Switched, UpstreamBody};
 pub(crate) use pool::Pool;
 pub use tls::UpstreamTlsError;
 
@@ -39,6 +39,7 @@ use crate::body::RequestBody;
 use crate::config::{PoolTransport, UpstreamTransport};
 use crate::thread::Thread;
 use crate::trace::sampled::Sampled;
+use crate::websocket;
 
 /// How one pool's workers are reached: the settings, with their files read.
 #[derive(Debug)]
@@ -180,7 +181,7 @@ impl Upstreams<'_> {
         let home = || Home { thread: Rc::clone(self.thread), way: Arc::clone(self.way), worker: worker.id };
         let (head, incoming) = response.into_parts();
         let body = if head.status == http::StatusCode::SWITCHING_PROTOCOLS {
-            UpstreamBody::switched(incoming, *connection)
+            UpstreamBody::switched(incoming, connection.switched())
         } else {
             UpstreamBody::h1(incoming, connection, home())
         };
@@ -196,8 +197,31 @@ impl Upstreams<'_> {
         if !h2::adapt(&mut request, worker.url.starts_with("https://")) {
             return Err(SendError::sent(FailureKind::RequestBody, "the target cannot be written as HTTP/2"));
         }
-        let response = stream.exchange(request).await?;
-        Ok(response.map(|incoming| UpstreamBody::h2(incoming, stream)))
+        let websocket = if self.upgrade && stream.takes_connect(self.thread).await {
+            websocket::connect(&mut request)
+        } else {
+            None
+        };
+        let Some(key) = websocket else {
+            let response = stream.exchange(request).await?;
+            return Ok(response.map(|incoming| UpstreamBody::h2(incoming, stream)));
+        };
+        let mut response = match stream.exchange(request).await {
+            Ok(response) => response,
+            Err(mut error) => {
+                error.unsent.iter_mut().for_each(|unsent| websocket::unconnect(unsent, key.clone()));
+                return Err(error);
+            }
+        };
+        if response.status() != http::StatusCode::OK {
+            return Ok(response.map(|incoming| UpstreamBody::h2(incoming, stream)));
+        }
+        let upgraded = hyper::upgrade::on(&mut response).await;
+        let upgraded = upgraded.map_err(|error| SendError::sent(FailureKind::Reset, h1::chain(&error)))?;
+        websocket::agreed(&mut response, &key);
+        let wire = Box::new(TokioIo::new(upgraded));
+        let switched = Switched { wire, first: bytes::Bytes::new(), _stream: Some(stream) };
+        Ok(response.map(|incoming| UpstreamBody::switched(incoming, switched)))
     }
 }
 

@@ -9,3 +9,4 @@ mod plain;
 mod secure;
 mod traces;
 mod upgrade;
+mod websocket;
