@@ -173,7 +173,7 @@ fn a_retried_request_shows_both_tries_below_it_the_first_with_its_error() {
         assert!(own.start <= one.start && one.start <= one.end && one.end <= own.end, "{one:?} within {own:?}");
         assert_eq!(
             (one.attributes["http.request.method"].as_str(), one.attributes["ambidex.pick"].as_str()),
-            ("GET", "turn")
+            ("GET", "its turn came")
         );
         assert_eq!(one.attributes["server.address"], "127.0.0.1");
     }
