@@ -41,6 +41,11 @@ impl Progress {
     pub(crate) fn new(starved: Rc<Cell<bool>>) -> Self {
         Self { bytes: Cell::new(0), too_large: Cell::new(false), starved }
     }
+
+    /// Whether the worker wants more than the client has sent.
+    pub(crate) fn is_starved(&self) -> bool {
+        self.starved.get()
+    }
 }
 
 /// Why a request's body cannot be passed on.
@@ -59,11 +64,16 @@ impl RequestBody {
     }
 
     /// The body that comes in, of any size so far.
-    pub(crate) fn streaming(incoming: Incoming, starved: Rc<Cell<bool>>) -> Self {
+    pub(crate) fn streaming(incoming: Incoming, starved: impl FnOnce() -> Rc<Cell<bool>>) -> Self {
         if incoming.is_end_stream() {
             return Self::empty();
         }
-        Self(Some(Upload { incoming, left: u64::MAX, progress: Rc::new(Progress::new(starved)) }))
+        Self(Some(Upload { incoming, left: u64::MAX, progress: Rc::new(Progress::new(starved())) }))
+    }
+
+    /// How it goes on, if there is any.
+    pub(crate) fn progress(&self) -> Option<Rc<Progress>> {
+        self.0.as_ref().map(|upload| Rc::clone(&upload.progress))
     }
 
     /// Bounds the body to `most` bytes; the answer tells how it goes on.
@@ -139,7 +149,7 @@ pub(crate) struct Relay {
     sent: u64,
     entry: Entry,
     progress: Option<Rc<Progress>>,
-    _service: InService,
+    service: InService,
 }
 
 impl Relay {
@@ -152,7 +162,8 @@ impl Relay {
         progress: Option<Rc<Progress>>,
         service: InService,
     ) -> Self {
-        Self { body, flight, thread, speaker, sent: 0, entry, progress, _service: service }
+        service.stream.iter().for_each(|stream| stream.head_came());
+        Self { body, flight, thread, speaker, sent: 0, entry, progress, service }
     }
 
     fn hear_trailers(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
@@ -191,6 +202,9 @@ impl Body for AnswerBody {
             Self::Own(own) => return Poll::Ready(own.text.take().map(|text| Ok(Frame::data(text)))),
             Self::Relayed(relay) => relay,
         };
+        if let Some(stream) = &relay.service.stream {
+            stream.asked();
+        }
         let frame = match ready!(Pin::new(&mut relay.body).poll_frame(cx)) {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => {
@@ -205,7 +219,11 @@ impl Body for AnswerBody {
             None => return Poll::Ready(None),
         };
         if let Some(data) = frame.data_ref() {
-            relay.sent += data.len() as u64;
+            let bytes = data.len() as u64;
+            relay.sent += bytes;
+            if let Some(stream) = &relay.service.stream {
+                stream.handed_over(bytes);
+            }
             return Poll::Ready(Some(Ok(frame)));
         }
         Poll::Ready(Some(Ok(relay.hear_trailers(frame))))

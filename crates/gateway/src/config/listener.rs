@@ -233,12 +233,14 @@ struct RawListener {
     /// Default 10 s; source: reliability.md row 8.
     #[schemars(with = "String")]
     header_timeout: Span,
-    /// How long a connection may stay open between requests. Default 60 s; source: nginx's `keepalive_timeout` (75 s),
-    /// less a margin so that ours closes before a client's own timer at 65 s.
+    /// How long a connection may stay open between requests, and how long a client may be slow on one: send under 500
+    /// bytes/s of a body, or take nothing of an answer. Default 60 s; source: nginx's `keepalive_timeout` (75 s), less a
+    /// margin so that ours closes before a client's own timer at 65 s.
     #[schemars(with = "String")]
     idle_timeout: Span,
-    /// How long a connection or stream that changed its protocol (WebSocket) may be silent. Default 1h; source: HAProxy's
-    /// advice for `timeout tunnel`.
+    /// How long connections and streams may be silent on which both sides may speak: connections that changed their protocol (WebSocket),
+    /// streams whose answer begins before their upload ends, gRPC. Default 1h; source: HAProxy's advice for `timeout
+    /// tunnel`.
     #[schemars(with = "String")]
     tunnel_timeout: Span,
     /// How long the PROXY header and the TLS handshake may take together. Default 10 s; source: reliability.md row 8.

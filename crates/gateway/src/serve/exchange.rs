@@ -17,6 +17,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use hyper::body::{Body as _, Incoming};
 
 use super::pulse::{InService, Pulse};
+use super::stream::StreamPulse;
 use super::tunnel::Tunnel;
 use crate::body::{AnswerBody, Progress, Relay, RequestBody};
 use crate::head::{self, Introduction, Seen};
@@ -67,16 +68,26 @@ impl Client {
 
     /// What is needed to answer: a request that stays where it is on its way.
     pub(crate) fn take_in(&self, request: Request<Incoming>) -> Box<Request<RequestBody>> {
-        Box::new(request.map(|body| RequestBody::streaming(body, self.pulse.starved())))
+        Box::new(request.map(|body| RequestBody::streaming(body, || self.pulse.starved())))
     }
 
-    /// Answers one request.
+    /// The same for a stream of HTTP/2, with its pulse.
+    pub(crate) fn take_in_stream(&self, request: Request<Incoming>) -> (Box<Request<RequestBody>>, Rc<StreamPulse>) {
+        let grpc = request.headers().get(header::CONTENT_TYPE);
+        let grpc = grpc.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+        let request = Box::new(request.map(|body| RequestBody::streaming(body, Rc::default)));
+        let stream = StreamPulse::new(request.body().progress(), grpc);
+        (request, stream)
+    }
+
+    /// Answers one request; `stream` is its pulse in HTTP/2.
     pub(crate) async fn answer(
         self: Rc<Self>,
         mut request: Box<Request<RequestBody>>,
+        stream: Option<Rc<StreamPulse>>,
     ) -> Result<Response<AnswerBody>, Infallible> {
         let thread = &self.thread;
-        let service = InService::begin(&self.pulse);
+        let service = InService::begin(&self.pulse, stream);
         thread.stats.requests.add(1);
         let arrived = thread.clock.now();
         let (version, is_head) = (request.version(), *request.method() == Method::HEAD);
@@ -235,7 +246,7 @@ impl Client {
             }
             head.headers.remove(header::SEC_WEBSOCKET_ACCEPT);
             head.status = StatusCode::OK;
-            let lasting = InService::begin(&self.pulse);
+            let lasting = InService::begin(&self.pulse, None);
             tokio::task::spawn_local(tunnel.join_stream(asked.stream, Rc::clone(&self.thread), lasting));
         } else {
             head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));

@@ -9,6 +9,7 @@
 
 pub(crate) mod exchange;
 pub(crate) mod pulse;
+pub(crate) mod stream;
 pub(crate) mod tunnel;
 
 use std::future::poll_fn;
@@ -28,10 +29,10 @@ use tokio::io::AsyncReadExt as _;
 
 use self::exchange::Client;
 use self::pulse::{Counted, Pulse, Watchdog};
+use self::stream::{Patience, Streams};
 use crate::listen::bell::Ear;
 use crate::listen::io::Io;
 use crate::listen::peer::{Peer, Protocol};
-use crate::local::Local;
 pub(crate) use crate::thread::Thread;
 
 /// Serves a connection until it ends.
@@ -86,10 +87,10 @@ async fn serve_h1(io: ClientIo, client: Rc<Client>, leaving: Ear) {
     let serving = Rc::clone(&client);
     let service = service_fn(move |request: Request<Incoming>| {
         let request = serving.take_in(request);
-        Rc::clone(&serving).answer(request)
+        Rc::clone(&serving).answer(request, None)
     });
     let mut connection = builder.serve_connection(io, service);
-    let ended = attend(&client, leaving, true, |cx, leave| {
+    let ended = attend(&client, leaving, |cx, leave| {
         let mut connection = Pin::new(&mut connection);
         if leave {
             connection.as_mut().graceful_shutdown();
@@ -112,7 +113,9 @@ async fn serve_h1(io: ClientIo, client: Rc<Client>, leaving: Ear) {
 
 async fn serve_h2(io: ClientIo, client: Rc<Client>, leaving: Ear) {
     let listener = &client.peer.settings.listener;
-    let mut builder = http2::Builder::new(Local);
+    let patience = Patience { idle: listener.idle_timeout, silence: listener.tunnel_timeout };
+    let streams = Streams::new(Rc::clone(&client.thread), patience);
+    let mut builder = http2::Builder::new(streams.clone());
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(MOST_STREAMS)
@@ -129,11 +132,12 @@ async fn serve_h2(io: ClientIo, client: Rc<Client>, leaving: Ear) {
     }
     let serving = Rc::clone(&client);
     let service = service_fn(move |request: Request<Incoming>| {
-        let request = serving.take_in(request);
-        Rc::clone(&serving).answer(request)
+        let (request, stream) = serving.take_in_stream(request);
+        streams.next_is(&stream);
+        Rc::clone(&serving).answer(request, Some(stream))
     });
     let mut connection = pin!(builder.serve_connection(io, service));
-    attend(&client, leaving, false, |cx, leave| {
+    attend(&client, leaving, |cx, leave| {
         if leave {
             connection.as_mut().graceful_shutdown();
         }
@@ -142,14 +146,15 @@ async fn serve_h2(io: ClientIo, client: Rc<Client>, leaving: Ear) {
     .await;
 }
 
-/// Runs a connection of hyper's, whichever HTTP it speaks, until it ends, is dead, or was told to leave and has left. `None` when it is dead.
-async fn attend<P>(client: &Client, mut leaving: Ear, least_rate: bool, mut run: P) -> Option<hyper::Result<()>>
+/// Runs a connection of hyper's, whichever HTTP it speaks, until it ends, is dead, or was told to leave and has
+/// left. `None` when it is dead.
+async fn attend<P>(client: &Client, mut leaving: Ear, mut run: P) -> Option<hyper::Result<()>>
 where
     P: FnMut(&mut Context<'_>, bool) -> Poll<hyper::Result<()>>,
 {
     let thread = &client.thread;
     let listener = &client.peer.settings.listener;
-    let mut dog = Watchdog::new(listener.header_timeout, listener.idle_timeout, least_rate, thread.clock.now());
+    let mut dog = Watchdog::new(listener.header_timeout, listener.idle_timeout, thread.clock.now());
     let mut alarm = pin!(thread.alarms.at(dog.due));
     let mut told = false;
     let ended = poll_fn(|cx| {

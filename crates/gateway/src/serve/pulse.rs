@@ -16,6 +16,7 @@ use ambidex_core::time::{Mono, Span};
 use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::stream::StreamPulse;
 use crate::listen::io::Io;
 
 /// What a connection has done.
@@ -31,7 +32,7 @@ pub(crate) struct Pulse {
     settled: Cell<u64>,
     /// Services that began.
     begun: Cell<u64>,
-    /// A worker waits for more of a request's body.
+    /// A worker waits for more of a request's body; HTTP/1 only, streams have pulses of their own.
     starved: Rc<Cell<bool>>,
 }
 
@@ -48,21 +49,26 @@ impl Pulse {
 }
 
 /// A request in service, until its answer has ended.
-pub(crate) struct InService(Rc<Pulse>);
+pub(crate) struct InService {
+    pulse: Rc<Pulse>,
+    /// Its stream's pulse, in HTTP/2.
+    pub(crate) stream: Option<Rc<StreamPulse>>,
+}
 
 impl InService {
-    pub(crate) fn begin(pulse: &Rc<Pulse>) -> Self {
+    pub(crate) fn begin(pulse: &Rc<Pulse>, stream: Option<Rc<StreamPulse>>) -> Self {
         pulse.active.set(pulse.active.get() + 1);
         pulse.begun.set(pulse.begun.get() + 1);
-        Self(Rc::clone(pulse))
+        Self { pulse: Rc::clone(pulse), stream }
     }
 }
 
 impl Drop for InService {
     fn drop(&mut self) {
-        self.0.active.set(self.0.active.get() - 1);
-        self.0.settled.set(self.0.read.get());
-        self.0.starved.set(false);
+        let pulse = &self.pulse;
+        pulse.active.set(pulse.active.get() - 1);
+        pulse.settled.set(pulse.read.get());
+        pulse.starved.set(false);
     }
 }
 
@@ -82,8 +88,6 @@ pub(crate) enum Dead {
 pub(crate) struct Watchdog {
     header_timeout: Span,
     idle_timeout: Span,
-    /// Whether uploads must make progress: not in HTTP/2, where a silent stream is a way to wait for messages.
-    least_rate: bool,
     /// What was seen last, and since when it has been so.
     last: (Phase, u64),
     since: Mono,
@@ -100,13 +104,18 @@ enum Phase {
     Busy,
 }
 
+/// Whether so many bytes are too few for an upload.
+pub(super) fn too_slow(bytes: u64, lasted: Span) -> bool {
+    bytes < (LEAST_RATE * lasted.as_millis() / 1_000).max(1)
+}
+
 /// Bytes a second that an upload must make. Source: Apache's `RequestReadTimeout body=20,MinRate=500`.
 const LEAST_RATE: u64 = 500;
 
 impl Watchdog {
     /// Begins with a connection: its first head is owed from the start.
-    pub(crate) fn new(header_timeout: Span, idle_timeout: Span, least_rate: bool, now: Mono) -> Self {
-        let mut dog = Self { header_timeout, idle_timeout, least_rate, last: (Phase::Head, 0), since: now, due: now };
+    pub(crate) fn new(header_timeout: Span, idle_timeout: Span, now: Mono) -> Self {
+        let mut dog = Self { header_timeout, idle_timeout, last: (Phase::Head, 0), since: now, due: now };
         dog.due = now + dog.step();
         dog
     }
@@ -118,8 +127,7 @@ impl Watchdog {
             let (read, written) = pulse.bytes();
             match (pulse.blocked.get(), pulse.starved.get()) {
                 (true, _) => (Phase::Stalled, read + written),
-                (false, true) if self.least_rate => return self.look_at_upload(read, now),
-                (false, true) => (Phase::Stalled, read + written),
+                (false, true) => return self.look_at_upload(read, now),
                 (false, false) => (Phase::Busy, 0),
             }
         } else if begun == 0 || pulse.read.get() > pulse.settled.get() {
@@ -146,8 +154,7 @@ impl Watchdog {
         let (phase, before) = self.last;
         let lasted = now.since(self.since);
         if phase != Phase::Upload || lasted >= self.idle_timeout {
-            let least = LEAST_RATE * lasted.as_millis() / 1_000;
-            let slow = phase == Phase::Upload && read - before < least.max(1);
+            let slow = phase == Phase::Upload && too_slow(read - before, lasted);
             (self.last, self.since) = ((Phase::Upload, read), now);
             return slow.then_some(Dead::Stalled);
         }
@@ -246,7 +253,7 @@ mod tests {
     }
 
     fn dog() -> Watchdog {
-        Watchdog::new(Span::from_millis(100), Span::from_millis(300), true, at(0))
+        Watchdog::new(Span::from_millis(100), Span::from_millis(300), at(0))
     }
 
     #[test]
@@ -258,7 +265,7 @@ mod tests {
     #[test]
     fn a_head_may_trickle_no_longer_than_one_that_stops() {
         let (mut dog, pulse) = (dog(), Rc::new(Pulse::default()));
-        drop(InService::begin(&pulse));
+        drop(InService::begin(&pulse, None));
         dog.look(&pulse, at(10));
         for millis in 20..=120 {
             pulse.read.set(millis);
@@ -270,7 +277,7 @@ mod tests {
     fn a_connection_that_asks_again_is_not_idle() {
         let (mut dog, pulse) = (dog(), Rc::new(Pulse::default()));
         for millis in [0, 200, 400] {
-            drop(InService::begin(&pulse));
+            drop(InService::begin(&pulse, None));
             assert_eq!(dog.look(&pulse, at(millis)), None);
         }
         assert_eq!(dog.look(&pulse, at(700)), Some(Dead::Idle));
@@ -279,7 +286,7 @@ mod tests {
     #[test]
     fn waiting_for_a_worker_is_not_the_clients_fault() {
         let (mut dog, pulse) = (dog(), Rc::new(Pulse::default()));
-        let _service = InService::begin(&pulse);
+        let _service = InService::begin(&pulse, None);
         dog.look(&pulse, at(0));
         assert_eq!(dog.look(&pulse, at(60_000)), None);
     }
@@ -288,7 +295,7 @@ mod tests {
     fn an_upload_that_trickles_is_stalled_and_one_that_flows_is_not() {
         for (step, dead) in [(2, Some(Dead::Stalled)), (100, None)] {
             let (mut dog, pulse) = (dog(), Rc::new(Pulse::default()));
-            let _service = InService::begin(&pulse);
+            let _service = InService::begin(&pulse, None);
             pulse.starved.set(true);
             let looks = (0..40).map(|look| {
                 pulse.read.set(look * step);
@@ -301,7 +308,7 @@ mod tests {
     #[test]
     fn a_client_that_takes_nothing_is_stalled() {
         let (mut dog, pulse) = (dog(), Rc::new(Pulse::default()));
-        let _service = InService::begin(&pulse);
+        let _service = InService::begin(&pulse, None);
         pulse.blocked.set(true);
         dog.look(&pulse, at(0));
         assert_eq!(dog.look(&pulse, at(300)), Some(Dead::Stalled));

@@ -7,6 +7,7 @@ mod http2;
 mod hygiene;
 mod plain;
 mod secure;
+mod streams;
 mod traces;
 mod upgrade;
 mod websocket;
