@@ -32,11 +32,13 @@ pub enum Reason {
     UpstreamGarbage,
     /// No answer came in time.
     Deadline,
+    /// The connection's TLS was agreed for another host, whose certificate is not this one's.
+    Misdirected,
 }
 
 impl Reason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::BadHost,
         Self::BadRequest,
         Self::BadBody,
@@ -50,6 +52,7 @@ impl Reason {
         Self::UpstreamReset,
         Self::UpstreamGarbage,
         Self::Deadline,
+        Self::Misdirected,
     ];
 
     /// The word for it: value of `Ambidex-Error`, of the log's `reason` and of the metric's label.
@@ -69,6 +72,7 @@ impl Reason {
             Self::UpstreamReset => "upstream-reset",
             Self::UpstreamGarbage => "upstream-garbage",
             Self::Deadline => "deadline",
+            Self::Misdirected => "misdirected",
         }
     }
 
@@ -83,6 +87,7 @@ impl Reason {
             Self::NoPool | Self::NobodyReady => StatusCode::SERVICE_UNAVAILABLE,
             Self::Connect | Self::UpstreamTls | Self::UpstreamReset | Self::UpstreamGarbage => StatusCode::BAD_GATEWAY,
             Self::Deadline => StatusCode::GATEWAY_TIMEOUT,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
         }
     }
 
@@ -100,6 +105,7 @@ impl Reason {
             Self::Connect | Self::UpstreamTls => "No server could be reached. Try again later.\n",
             Self::UpstreamReset | Self::UpstreamGarbage => "The server gave no valid answer.\n",
             Self::Deadline => "The server did not answer in time.\n",
+            Self::Misdirected => "This connection is not for that host. Ask on another one.\n",
         }
     }
 

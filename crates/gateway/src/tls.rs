@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem};
 use rustls::server::{ClientHello, ProducesTickets, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
@@ -130,6 +130,24 @@ impl Certificates {
         }
         self.chosen.store(Arc::new(Chosen::read(&self.files)?));
         Ok(true)
+    }
+}
+
+impl Certificates {
+    /// Whether a connection that asked for `name` may carry requests for `host`: not when another certificate is made
+    /// out to that host, and the one that was shown is not. A host that no certificate names is nobody else's.
+    pub(crate) fn let_pass(&self, name: &str, host: &str) -> bool {
+        if name.eq_ignore_ascii_case(host) {
+            return true;
+        }
+        let chosen = self.chosen.load();
+        if chosen.named(host).is_none() {
+            return true;
+        }
+        let shown = chosen.named(name).unwrap_or(&chosen.first);
+        let leaf = shown.cert.first().and_then(|leaf| webpki::EndEntityCert::try_from(leaf).ok());
+        let host = ServerName::try_from(host).ok();
+        leaf.zip(host).is_some_and(|(leaf, host)| leaf.verify_is_valid_for_subject_name(&host).is_ok())
     }
 }
 

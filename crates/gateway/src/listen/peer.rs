@@ -21,6 +21,16 @@ pub(crate) struct Peer {
     pub(crate) leaving: Ear,
 }
 
+impl Peer {
+    /// Whether a request for `host` came on a connection that was agreed for another one (RFC 9110, 15.5.20): the client
+    /// must ask on a connection of its own, where it sees that host's certificate.
+    pub(crate) fn is_misdirected(&self, host: &str) -> bool {
+        let asked = self.tls.as_ref().and_then(|agreed| agreed.name.as_ref());
+        let (Some(asked), Some(tls)) = (asked, &self.settings.tls) else { return false };
+        !tls.certificates.let_pass(asked, host)
+    }
+}
+
 /// What was agreed by TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Agreed {

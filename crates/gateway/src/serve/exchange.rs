@@ -119,6 +119,9 @@ impl Client {
         let websocket = Asked::take(request, &listener.upgrades, || self.thread.id());
         let seen = Seen::look(request.headers());
         let host = head::settle_target(request, seen)?;
+        if self.peer.is_misdirected(host.name()) {
+            return Err(Reason::Misdirected);
+        }
         let picture = self.thread.picture();
         let (target, key) = picture.front.routes.find(host.name(), request).ok_or(Reason::NoRoute)?;
         let key = key.and_then(|key| key::of(key, request, self.peer.client));

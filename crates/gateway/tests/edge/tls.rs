@@ -1,7 +1,7 @@
 //! TLS: who is shown which certificate, what is agreed, how certificates are renewed, and who waits too long.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::json;
 
-use crate::common::{LONG, address, closed, config, connect, eventually, get, listener, shared, start};
+use crate::common::{LONG, address, closed, config, connect, eventually, get, head, listener, shared, start};
 
 /// A certificate made out to `names`, written to `folder`/`file`.pem and .key.
 fn issue(folder: &Path, file: &str, names: &[&str]) -> CertificateDer<'static> {
@@ -80,6 +80,35 @@ fn each_name_is_shown_its_own_certificate() {
     {
         let shown = shake(at, name, certificate, &[]);
         assert_eq!(shown.is_ok(), name != "other.test", "{name}: {:?}", shown.err());
+    }
+}
+
+#[test]
+fn a_connection_carries_no_request_for_a_host_with_another_certificate() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let first = issue(folder.path(), "a", &["a.test"]);
+    let second = issue(folder.path(), "b", &["b.test", "*.b.test"]);
+    let both = issue(folder.path(), "c", &["c.test", "a.test"]);
+    let gateway = start(config(vec![tls(folder.path(), &["a", "b", "c"])]));
+    for (asked, certificate, host, misdirected) in [
+        ("a.test", &first, "a.test", false),
+        ("a.test", &first, "A.Test:443", false),
+        ("a.test", &first, "b.test", true),
+        ("a.test", &first, "x.b.test", true),
+        ("b.test", &second, "x.b.test", false),
+        ("x.b.test", &second, "a.test", true),
+        ("c.test", &both, "a.test", false),
+        ("a.test", &first, "c.test", true),
+        ("a.test", &first, "nobody.test", false),
+    ] {
+        let mut stream = shake(address(&gateway, 0), asked, certificate, &["http/1.1"]).expect("agreed");
+        for (host, misdirected) in [(host, misdirected), (asked, false)] {
+            write!(stream, "GET / HTTP/1.1\r\nhost: {host}\r\n\r\n").expect("sent");
+            let told = head(&mut stream).expect("an answer");
+            let length = told.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+            stream.read_exact(&mut vec![0; length.expect("a length")]).expect("a body");
+            assert_eq!(told.starts_with("HTTP/1.1 421 "), misdirected, "{asked} asks for {host}: {told}");
+        }
     }
 }
 
