@@ -128,6 +128,7 @@ impl Row {
     fn add(&mut self, other: &Self) {
         self.totals.latency.merge(&other.totals.latency);
         self.totals.failed += other.totals.failed;
+        self.totals.broken += other.totals.broken;
         self.totals.started += other.totals.started;
         self.in_flight += other.in_flight;
         self.learned += other.learned;

@@ -141,11 +141,13 @@ impl Measured {
 }
 
 /// What was counted between two states of a worker's tallies. A try is counted as answered or as failed; one whose
-/// answer broke off after its head as both.
+/// answer broke off after its head as both, and is still one.
 fn between(then: &TallyState, now: &TallyState, step: Span, cells: &Cells) -> Passive {
     let latency = now.latency.since(&then.latency);
     let (answered, failed) = (latency.count(), now.failed.saturating_sub(then.failed));
-    let samples = answered + failed;
+    let broken = now.broken.saturating_sub(then.broken);
+    // An answer of the last tick may have broken off in this one.
+    let samples = (answered + failed).saturating_sub(broken).max(failed);
     let quantile = |share| latency.quantile(share).unwrap_or_default();
     Passive {
         rate: answered as f64 / step.as_secs_f64(),
@@ -195,6 +197,19 @@ mod tests {
         track.hear(held(at(10), Source::Piggyback));
         track.hear(held(at(5), Source::Piggyback));
         assert_eq!(track.report.expect("heard").at, at(10));
+    }
+
+    #[test]
+    fn an_answer_that_broke_off_is_one_failure_of_one_try() {
+        let cells = Cells::new(1);
+        let before = cells.totals();
+        cells.tally(0).answer(Span::from_millis(10));
+        let answered = cells.totals();
+        cells.tally(0).break_off();
+        for (then, samples) in [(&before, 1), (&answered, 1)] {
+            let passive = between(then, &cells.totals(), Span::from_millis(500), &cells);
+            assert_eq!((passive.samples, passive.errors), (samples, Share::ALL));
+        }
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub struct Flight {
     seat: usize,
     begun: Mono,
     waiting: bool,
+    /// Its head said that all is well, and its body has not belied that.
+    good: bool,
 }
 
 impl Flight {
@@ -27,7 +29,7 @@ impl Flight {
     pub fn begin(cells: Arc<Cells>, clock: Clock, seat: usize, now: Mono) -> Self {
         cells.load.begin();
         cells.tally(seat).start();
-        Self { cells, clock, seat, begun: now, waiting: true }
+        Self { cells, clock, seat, begun: now, waiting: true, good: false }
     }
 
     /// Records how the wait for the head ended. Only the first call counts.
@@ -36,6 +38,7 @@ impl Flight {
             return;
         }
         let took = self.took(now);
+        self.good = outcome == Outcome::Good;
         self.cells.load.observe(now, took, outcome);
         match outcome {
             Outcome::Good => self.cells.tally(self.seat).answer(took),
@@ -44,11 +47,14 @@ impl Flight {
         }
     }
 
-    /// Records that the worker broke its answer off after the head.
+    /// Records that the worker broke its answer off after the head. One that failed by its head has failed once.
     pub fn broke_off(&mut self) {
+        if !std::mem::take(&mut self.good) {
+            return;
+        }
         let now = self.clock.now();
         self.cells.load.observe(now, self.took(now), Outcome::Failed { price: FAILURE_PRICE });
-        self.cells.tally(self.seat).fail();
+        self.cells.tally(self.seat).break_off();
     }
 
     /// The worker's live numbers.

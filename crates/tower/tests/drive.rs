@@ -149,6 +149,17 @@ async fn an_answer_that_says_the_worker_is_broken_is_passed_on_and_counted() {
     assert_eq!((answer.response.status().as_u16(), failed(&pool)), (503, 1));
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_breaks_off_is_one_failure_however_it_began() {
+    for status in [200, 503] {
+        let pool = pool(1);
+        let mut answer = run(&pool, &script(&[Step::Status(status)])).await.expect("a head");
+        answer.flight.broke_off();
+        answer.flight.broke_off();
+        assert_eq!(failed(&pool), 1, "{status}");
+    }
+}
+
 #[tokio::test]
 async fn a_client_that_leaves_ends_the_flight_and_says_how_long_the_worker_took_at_least() {
     let pool = pool(1);

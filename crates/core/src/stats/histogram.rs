@@ -107,6 +107,7 @@ pub struct Tally {
     counts: Box<[AtomicU64]>,
     sum_nanos: AtomicU64,
     failed: AtomicU64,
+    broken: AtomicU64,
     started: AtomicU64,
 }
 
@@ -116,6 +117,7 @@ impl Default for Tally {
             counts: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
             sum_nanos: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            broken: AtomicU64::new(0),
             started: AtomicU64::new(0),
         }
     }
@@ -124,10 +126,12 @@ impl Default for Tally {
 /// What a tally held at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TallyState {
-    /// Latency of every try that got an answer, failures among them.
+    /// Latency of every try that got a good head.
     pub latency: Histogram,
-    /// Tries that failed: no answer, or one that says the worker failed.
+    /// Tries that failed: no answer, one that says the worker failed, or one that broke off.
     pub failed: u64,
+    /// Those of them whose answer broke off after its head: the only ones that are in `latency`, too.
+    pub broken: u64,
     /// Tries that were sent.
     pub started: u64,
 }
@@ -149,6 +153,12 @@ impl Tally {
         bump(&self.failed, 1);
     }
 
+    /// An answer that was counted by its head broke off.
+    pub fn break_off(&self) {
+        bump(&self.failed, 1);
+        bump(&self.broken, 1);
+    }
+
     /// Adds what the tally holds to `into`.
     pub fn add_to(&self, into: &mut TallyState) {
         for (sum, cell) in into.latency.counts.iter_mut().zip(&self.counts) {
@@ -156,6 +166,7 @@ impl Tally {
         }
         into.latency.sum = into.latency.sum + Span::from_nanos(self.sum_nanos.load(Relaxed));
         into.failed += self.failed.load(Relaxed);
+        into.broken += self.broken.load(Relaxed);
         into.started += self.started.load(Relaxed);
     }
 }

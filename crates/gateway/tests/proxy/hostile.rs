@@ -139,6 +139,8 @@ fn broken_off(setup: &Setup) -> String {
     let rest = read_all(&mut client);
     eventually("nothing is in flight", || setup.in_flight() == 0);
     assert_eq!(setup.gateway.stats().traffic.broken, 1);
+    let totals = setup.view.load().pools()[0].workers[0].cells.totals();
+    assert_eq!((totals.started, totals.latency.count(), totals.failed, totals.broken), (1, 1, 1, 1));
     rest
 }
 
