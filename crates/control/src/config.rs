@@ -5,6 +5,7 @@
 
 mod member;
 mod reports;
+mod shown;
 mod worker_url;
 
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ pub use ambidex_core::balance::Balance;
 pub use ambidex_core::plan::PlanConfig;
 pub use member::{Member, MemberError, PoolMembers, Source};
 pub use reports::{FieldMap, Poll, PollError, Reports};
+pub use shown::{shortened, without_credentials};
 pub use worker_url::{Host, Scheme, UrlError, WorkerUrl, deny};
 
 /// Most workers that one pool may have, from all of its sources. Source: R-C6.

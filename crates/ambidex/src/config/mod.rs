@@ -158,7 +158,7 @@ fn text_of(path: &Path) -> Result<String, Box<Unreadable>> {
 }
 
 /// A larger file is refused. Source: ours; 10,000 workers written out take about 1 MiB.
-const MOST_BYTES: u64 = 4 << 20;
+pub(crate) const MOST_BYTES: u64 = 4 << 20;
 
 #[cfg(test)]
 mod tests {

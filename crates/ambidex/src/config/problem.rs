@@ -3,7 +3,9 @@
 //! Every mistake becomes one [`Problem`]; the same data is printed for people (with the line it stands on) and as JSON.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
+use ambidex_control::config::{shortened, without_credentials};
 use serde::Serialize;
 
 /// A place in a file.
@@ -78,12 +80,18 @@ pub(crate) struct Problem {
 impl Problem {
     /// A problem that keeps the configuration from being used.
     pub(crate) fn error(mark: Mark, path: &str, message: impl Into<String>, help: Option<String>) -> Self {
-        Self { severity: Severity::Error, mark, path: path.to_owned(), message: message.into(), help }
+        Self::new(Severity::Error, mark, path, &message.into(), help)
     }
 
     /// A problem that does not.
     pub(crate) fn warning(mark: Mark, path: &str, message: impl Into<String>, help: Option<String>) -> Self {
-        Self { severity: Severity::Warning, mark, path: path.to_owned(), message: message.into(), help }
+        Self::new(Severity::Warning, mark, path, &message.into(), help)
+    }
+
+    /// Path and message may quote the file: whatever stands there, they stay readable and give no credentials away.
+    fn new(severity: Severity, mark: Mark, path: &str, message: &str, help: Option<String>) -> Self {
+        let message = shortened(&without_credentials(message), MOST_TOLD);
+        Self { severity, mark, path: shortened(path, MOST_TOLD), message, help }
     }
 }
 
@@ -99,6 +107,13 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
+    /// A configuration that runs is read again from plain files only.
+    pub(crate) fn not_plain(file: &Path) -> Self {
+        let help = Some("put a plain file there".to_owned());
+        let problem = Problem::error(Mark::start(), "", "this is no plain file", help);
+        Self { file: file.display().to_string(), text: String::new(), problems: vec![problem] }
+    }
+
     /// Whether the configuration cannot be used.
     pub(crate) fn fatal(&self) -> bool {
         self.count(Severity::Error) > 0
@@ -127,7 +142,7 @@ impl Findings {
         let _ = write!(out, "{}:{}:{}: {word}: {message}", self.file, mark.line, mark.column);
         let _ = if path.is_empty() { writeln!(out) } else { writeln!(out, " ({path})") };
         if let Some(line) = mark.line_of(&self.text) {
-            draw(line, mark, color, out);
+            draw(&without_credentials(line), mark, color, out);
         }
         if let Some(help) = help {
             let _ = writeln!(out, "   = {help}");
@@ -163,5 +178,7 @@ fn draw(line: &str, mark: &Mark, color: bool, out: &mut String) {
 
 /// A place further right than this is shown with the line's beginning cut off.
 const MOST_BEFORE: usize = 80;
+/// So many characters of a message are told. Source: ours; the longest that quotes nothing has half of it.
+const MOST_TOLD: usize = 600;
 /// So many characters of a line are shown.
 const MOST_SHOWN: usize = 120;

@@ -19,6 +19,11 @@ impl GatewayFacts for Host {
                 outcomes("gateway_access_log_lines", "Lines of the access log, by what became of them", log),
                 outcomes("gateway_spans", "Spans for the collector, by what became of them", spans),
             ])
+            .chain([gauge(
+                "config_refused",
+                "1 while what the configuration file says was refused, and the last good one stays",
+                f64::from(u8::from(self.refused())),
+            )])
             .chain(traffic(&stats.traffic))
             .collect()
     }
@@ -27,6 +32,11 @@ impl GatewayFacts for Host {
         // The threads keep their breakers to themselves yet.
         None
     }
+}
+
+/// One number without labels.
+fn gauge(name: &'static str, help: &'static str, value: f64) -> Family {
+    Family { name, help, kind: Kind::Gauge, samples: vec![(Vec::new(), value)] }
 }
 
 /// One counter for each way a thing can end.

@@ -3,7 +3,10 @@
 //! A new text is checked, compared with the one in force, put in force by the [`System`], and remembered. What is bad at
 //! any step changes nothing, and says why.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use ambidex_control::facts::ConfigHost;
@@ -23,7 +26,9 @@ pub(super) struct Host {
     /// The file, when there is one.
     file: Option<PathBuf>,
     /// What was read from it last, good or bad.
-    seen: Mutex<Vec<u8>>,
+    seen: Mutex<Seen>,
+    /// Whether that was refused.
+    refused: AtomicBool,
     state: Mutex<State>,
     /// Comes after the host, which it is joined to.
     system: OnceLock<System>,
@@ -39,8 +44,14 @@ impl Host {
     pub(super) fn new(config: Config, file: Option<PathBuf>, journal: Arc<dyn Journal>) -> Self {
         let mut history = History::open(journal);
         history.remember(&config);
-        let seen = Mutex::new(config.findings.text.clone().into_bytes());
-        Self { file, seen, state: Mutex::new(State { config, history }), system: OnceLock::new() }
+        let seen = Mutex::new(Seen::bytes(config.findings.text.as_bytes()));
+        Self {
+            file,
+            seen,
+            refused: AtomicBool::new(false),
+            state: Mutex::new(State { config, history }),
+            system: OnceLock::new(),
+        }
     }
 
     /// The system runs.
@@ -57,8 +68,12 @@ impl Host {
     /// a step back.
     pub(super) fn changed(&self) -> bool {
         let Some(file) = &self.file else { return false };
-        // Read as bytes: a file that is no text any more has changed as well.
-        *self.seen() != std::fs::read(file).unwrap_or_default()
+        *self.seen() != Seen::of(file)
+    }
+
+    /// Whether what the file said last was refused, so that another configuration is in force than stands there.
+    pub(super) fn refused(&self) -> bool {
+        self.refused.load(Relaxed)
     }
 
     /// Puts a configuration in force.
@@ -85,7 +100,7 @@ impl Host {
         Ok(changes)
     }
 
-    fn seen(&self) -> MutexGuard<'_, Vec<u8>> {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -110,8 +125,14 @@ impl ConfigHost for Host {
         let Some(file) = &self.file else {
             return Err("there is no file to read: the configuration came from the command line".to_owned());
         };
-        *self.seen() = std::fs::read(file).unwrap_or_default();
-        let outcome = match config::load(file) {
+        let seen = Seen::of(file);
+        let loaded = match seen {
+            // Opening a pipe would wait for somebody to write to it, and nothing else would be heard meanwhile.
+            Seen::Special => Err(config::Findings::not_plain(file)),
+            Seen::Nothing | Seen::Bytes(_) => config::load(file),
+        };
+        *self.seen() = seen;
+        let outcome = match loaded {
             Ok(new) => {
                 let warnings = new.findings.render(false);
                 if !warnings.is_empty() {
@@ -121,6 +142,7 @@ impl ConfigHost for Host {
             }
             Err(findings) => Err(findings.render(false).trim_end().to_owned()),
         };
+        self.refused.store(outcome.is_err(), Relaxed);
         match outcome {
             Ok(changes) => {
                 tracing::info!(file = %file.display(), changes = changes.len(), "configuration reloaded");
@@ -143,6 +165,34 @@ impl ConfigHost for Host {
         let changes = self.take(old, |history, _| history.back_to(number))?;
         tracing::warn!(number, "went back to an earlier configuration; the file still says another one");
         Ok(json!(changes))
+    }
+}
+
+/// What a file was like when it was looked at: enough to tell whether it is another one now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    /// It is not there, or cannot be read.
+    Nothing,
+    /// A folder, a pipe or a device.
+    Special,
+    /// A fingerprint of its bytes, as far as a configuration may go: what is no text any more has changed as well.
+    Bytes(u64),
+}
+
+impl Seen {
+    fn bytes(bytes: &[u8]) -> Self {
+        Self::Bytes(xxhash_rust::xxh3::xxh3_64(bytes))
+    }
+
+    fn of(file: &Path) -> Self {
+        match std::fs::metadata(file) {
+            Ok(about) if about.is_file() => {}
+            Ok(_) => return Self::Special,
+            Err(_) => return Self::Nothing,
+        }
+        let mut bytes = Vec::new();
+        let read = File::open(file).and_then(|file| file.take(config::MOST_BYTES + 1).read_to_end(&mut bytes));
+        if read.is_ok() { Self::bytes(&bytes) } else { Self::Nothing }
     }
 }
 

@@ -104,8 +104,8 @@ impl FromStr for WorkerUrl {
             return Err(UrlError::TooMuch(text.into(), path.into()));
         }
         if let Some((user, _)) = authority.as_str().rsplit_once('@') {
-            // The name only: what follows a colon is a secret and stays out of errors.
-            let user = user.split(':').next().unwrap_or_default();
+            // The name only: what follows a colon is a secret and stays out of errors, as does a token in its place.
+            let user = user.split_once(':').map_or("..", |(name, _)| name);
             return Err(UrlError::TooMuch(format!("{}://{}", scheme.name(), authority.host()), format!("{user}@")));
         }
         let rest = authority.as_str().strip_prefix(authority.host()).ok_or_else(shape)?;

@@ -12,7 +12,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 
 use super::names::{Known, Names, hold};
-use crate::config::{Member, PoolMembers, Source};
+use crate::config::{Member, PoolMembers, Source, shortened, without_credentials};
 use crate::roster::Event;
 
 /// Reads the file whenever it may have changed.
@@ -64,11 +64,12 @@ fn watch(path: &Path, changed: Arc<Notify>) -> Option<RecommendedWatcher> {
 }
 
 fn read(path: &Path) -> Result<Vec<Member>, String> {
-    let at = |why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
-    let file = std::fs::File::open(path).map_err(|error| at(&error))?;
-    if !file.metadata().is_ok_and(|about| about.is_file()) {
+    let at = |why: &dyn std::fmt::Display| format!("{}: {}", path.display(), told(&why.to_string()));
+    // Looked at before it is opened: opening a pipe waits for somebody to write to it.
+    if !std::fs::metadata(path).map_err(|error| at(&error))?.is_file() {
         return Err(at(&"not a plain file"));
     }
+    let file = std::fs::File::open(path).map_err(|error| at(&error))?;
     let mut text = String::new();
     file.take(MOST_BYTES + 1).read_to_string(&mut text).map_err(|error| at(&error))?;
     if text.len() as u64 > MOST_BYTES {
@@ -90,6 +91,14 @@ fn read(path: &Path) -> Result<Vec<Member>, String> {
         .collect()
 }
 
+/// What is wrong, in one line of bounded length: it may quote the file, and goes to logs, pages and the journal.
+fn told(why: &str) -> String {
+    let short = shortened(&without_credentials(why), MOST_TOLD);
+    short.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// Characters of a reason. Source: ours; a few lines of a wide terminal.
+const MOST_TOLD: usize = 400;
 /// A thousand bytes for each of the most workers a pool may have.
 const MOST_BYTES: u64 = 10 << 20;
 const READ_AGAIN: Duration = Duration::from_secs(30);
