@@ -34,6 +34,8 @@ pub(crate) struct H2 {
     pub(crate) address: Address,
     /// When it was opened.
     pub(crate) opened: Mono,
+    /// When its last stream was taken.
+    used: Rc<Cell<Mono>>,
 }
 
 type Connection = http2::Connection<TokioIo<Wire>, RequestBody, Local>;
@@ -78,7 +80,15 @@ impl H2 {
             }
         });
         let task = Rc::new(Task(task.abort_handle()));
-        Ok(Self { sender, streams: Rc::default(), task, connection, address, opened: now })
+        Ok(Self {
+            sender,
+            streams: Rc::default(),
+            task,
+            connection,
+            address,
+            opened: now,
+            used: Rc::new(Cell::new(now)),
+        })
     }
 
     /// Whether another stream may be opened.
@@ -86,9 +96,10 @@ impl H2 {
         !self.sender.is_closed() && self.streams.get() < MOST_STREAMS
     }
 
-    /// Whether it serves nobody at the moment.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.streams.get() == 0
+    /// Whether it may serve more requests at `now`: it is not too old, and not unused for too long.
+    pub(crate) fn lasts(&self, idle_timeout: Span, max_age: Span, now: Mono) -> bool {
+        let in_use = self.streams.get() > 0 || now.since(self.used.get()) < idle_timeout;
+        in_use && now.since(self.opened) < max_age
     }
 
     /// Whether it has ended.
@@ -97,7 +108,8 @@ impl H2 {
     }
 
     /// Takes a stream.
-    pub(crate) fn stream(&self) -> Stream {
+    pub(crate) fn stream(&self, now: Mono) -> Stream {
+        self.used.set(now);
         self.streams.set(self.streams.get() + 1);
         Stream(self.clone())
     }

@@ -145,7 +145,7 @@ impl Upstreams<'_> {
         if opened.h2 {
             match H2::handshake(opened.wire, worker.address.clone(), now).await {
                 Ok(connection) => {
-                    let stream = connection.stream();
+                    let stream = connection.stream(now);
                     thread.pool.share(worker.id, connection, self.way);
                     self.by_h2(stream, worker, request).await
                 }

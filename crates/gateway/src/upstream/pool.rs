@@ -44,8 +44,12 @@ impl Pool {
                 return Some(Ready::H1(connection));
             }
         }
-        let h2 = kept.h2.iter().find(|connection| connection.address == worker.address && connection.has_room())?;
-        Some(Ready::H2(h2.stream()))
+        let takes = |connection: &&H2| {
+            connection.address == worker.address
+                && connection.has_room()
+                && connection.lasts(way.transport.idle_timeout, way.transport.max_age, now)
+        };
+        Some(Ready::H2(kept.h2.iter().find(takes)?.stream(now)))
     }
 
     /// Keeps a connection whose exchange has ended, if it can serve another.
@@ -85,9 +89,10 @@ impl Pool {
                 let lasts = connection.lasts(idle_timeout, max_age, now);
                 lasts && connection.address == worker.address && connection.is_alive()
             });
+            // What is forgotten here still carries the streams that it has.
             kept.h2.retain(|connection| {
-                let old = now.since(connection.opened) > max_age || connection.address != worker.address;
-                !(connection.is_closed() || (old && connection.is_idle()))
+                let lasts = connection.lasts(idle_timeout, max_age, now);
+                lasts && connection.address == worker.address && !connection.is_closed()
             });
             !(kept.h1.is_empty() && kept.h2.is_empty())
         });

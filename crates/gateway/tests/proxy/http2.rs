@@ -175,3 +175,21 @@ async fn streams_that_are_reset_at_once_and_again_end_the_connection() {
     assert_eq!(response.expect("answered").status(), 200);
     assert!(setup.gateway.stats().traffic.requests < 10_000);
 }
+
+#[tokio::test]
+async fn a_connection_to_a_worker_is_replaced_when_it_is_too_old_or_unused() {
+    for upstream in [json!({"protocol": "h2", "max_age": "1s"}), json!({"protocol": "h2", "idle_timeout": "1s"})] {
+        let setup = Wanted::before(&[echoing().await]).upstream(upstream.clone()).start();
+        let mut client = client(setup.address).await;
+        let mut call = async || {
+            let response = client.send_request(request("/pkg.Service/Call", b"message")).await.expect("answered");
+            response.into_body().collect().await.expect("a body");
+            setup.gateway.stats().traffic.connects
+        };
+        for _ in 0..5 {
+            assert_eq!(call().await, 1, "{upstream}");
+        }
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+        assert_eq!(call().await, 2, "{upstream}");
+    }
+}

@@ -5,6 +5,7 @@ mod common;
 mod hostile;
 mod http2;
 mod hygiene;
+mod kept;
 mod plain;
 mod secure;
 mod streams;
