@@ -214,7 +214,7 @@ impl Api {
     #[expect(clippy::unused_self, reason = "one of the makers of errors")]
     fn refusal(&self, path: &str, status: StatusCode, body: &[u8]) -> ApiError {
         let said: Option<Value> = serde_json::from_slice(body).ok();
-        let message = || said.as_ref()?.get("error")?.get("message")?.as_str().map(str::to_owned);
+        let message = || said.as_ref()?.get("error")?.as_str().map(str::to_owned);
         let message = message().unwrap_or_else(|| String::from_utf8_lossy(body).trim().to_owned());
         ApiError::Refused { path: path.to_owned(), status, message }
     }

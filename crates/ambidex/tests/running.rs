@@ -86,6 +86,22 @@ fn a_weight_is_explained_and_its_decision_made_again() {
 }
 
 #[test]
+fn decisions_are_those_since_the_date_that_was_given() {
+    let running = Running::run(CONFIG);
+    until(|| running.ask(&["decisions"]).contains("api: a ").then_some(()));
+    assert!(running.ask(&["decisions", "--since", "1h"]).contains("api: a "));
+    assert_eq!(running.ask(&["decisions", "--since", "9999999999999"]), "");
+}
+
+#[test]
+fn a_refusal_is_told_in_its_words() {
+    let running = Running::run(CONFIG);
+    let output = running.asked(&["pin", "1000", "a", "--yes"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.ends_with("400 Bad Request: 1000 is no weight: use 0 to 100 fair shares\n"), "{said}");
+}
+
+#[test]
 fn a_changed_file_is_taken_over_by_itself() {
     let running = Running::run(CONFIG);
     fs::write(running.file(), CONFIG.replace("name: b", "name: c")).expect("written");

@@ -191,7 +191,7 @@ pub(super) fn decisions(arguments: &DecisionsArguments, output: Output) -> Resul
     if let Some(worker) = &arguments.worker {
         query.push(format!("worker={}", escaped(worker)));
     }
-    query.extend(arguments.since.map(|since| format!("from={since}")));
+    query.extend(arguments.since.map(|since| format!("since={since}")));
     query.extend(arguments.limit.map(|limit| format!("limit={limit}")));
     let query = query.join("&");
     if arguments.follow {
