@@ -94,6 +94,9 @@ pub(super) fn perform(
         Output::Text => answer(&format!("done: {what}\n")),
         Output::Json => answer_json(&said),
     }
+    if let Some(why) = said.get("not_kept").and_then(Value::as_str) {
+        complain(&format!("note: {why}\n"));
+    }
     Ok(End::Worked)
 }
 

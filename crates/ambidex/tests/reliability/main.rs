@@ -1,5 +1,6 @@
 //! What the whole binary does when files, floods and disks are against it.
 
+mod disk;
 mod endings;
 mod files;
 #[path = "../process/mod.rs"]

@@ -2,6 +2,7 @@
 //! of it meanwhile.
 
 use std::fs;
+use std::io::Read;
 
 use ambidex_lab::load::{self, Load, LoadOptions};
 use ambidex_lab::worker::{self, Worker, WorkerOptions};
@@ -92,4 +93,19 @@ pub(crate) fn resident_kib(running: &Running) -> u64 {
 pub(crate) fn doubt(running: &Running) -> Option<String> {
     let pools = running.ask_json(&["workers"]);
     pools["pools"][0]["sources"][0]["problem"].as_str().map(str::to_owned)
+}
+
+/// One answer with a length, read from a connection that stays open.
+pub(crate) fn answer(stream: &mut impl Read) -> String {
+    let mut answer = Vec::new();
+    let mut byte = [0];
+    while !answer.ends_with(b"\r\n\r\n") && stream.read(&mut byte).expect("it answers") > 0 {
+        answer.extend_from_slice(&byte);
+    }
+    let head = String::from_utf8_lossy(&answer).to_lowercase();
+    let length = head.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next()?.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
+    stream.read_exact(&mut body).expect("a body");
+    answer.extend_from_slice(&body);
+    String::from_utf8_lossy(&answer).into_owned()
 }

@@ -139,7 +139,11 @@ impl Journal for StoredJournal {
     }
 
     fn keep(&self, key: &str, value: &[u8]) -> Result<(), String> {
-        self.store.state.put(key, value).map_err(|error| error.to_string())
+        self.store.state.put(key, value).map_err(|error| error.to_string())?;
+        match self.health().degraded {
+            Some(why) => Err(format!("it is kept once the disk is back, and lost if the process ends before ({why})")),
+            None => Ok(()),
+        }
     }
 }
 
