@@ -13,6 +13,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::agreed::agreed;
 use crate::common::{OK, Setup, Wanted, answering, next};
 
 type Client = SendRequest<Full<Bytes>>;
@@ -87,6 +88,30 @@ async fn http_2_before_http_2_carries_grpc_with_its_trailers() {
     let traffic = setup.gateway.stats().traffic;
     assert_eq!((traffic.connects, traffic.reuses), (1, 2));
     assert_eq!(setup.reports.recv().await.expect("a report").report.in_flight, Some(5));
+}
+
+/// A call of 100,000 bytes each way; how many came back, before its status.
+async fn large_call(mut client: Client) -> usize {
+    let mut request = request("", &[b'x'; 100_000]);
+    *request.uri_mut() = "https://a.example/pkg.Service/Call".parse().expect("a URI");
+    let response = client.send_request(request).await.expect("answered");
+    let body = response.into_body().collect().await.expect("a body");
+    assert_eq!(body.trailers().expect("trailers")["grpc-status"], "0");
+    body.to_bytes().len()
+}
+
+#[tokio::test]
+async fn streams_that_were_agreed_by_tls_carry_grpc_all_at_once() {
+    let wanted = Wanted::before(&[echoing().await]).upstream(json!({"protocol": "h2"}));
+    let (setup, stream) = agreed(wanted).await;
+    let (client, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("a handshake");
+    tokio::spawn(connection);
+    let calls: Vec<_> = (0..50).map(|_| tokio::spawn(large_call(client.clone()))).collect();
+    for call in calls {
+        assert_eq!(call.await.expect("no panic"), 100_000);
+    }
+    let traffic = setup.gateway.stats().traffic;
+    assert_eq!((traffic.connections, traffic.requests, traffic.answers[2]), (1, 50, 50));
 }
 
 #[tokio::test]

@@ -1,9 +1,7 @@
 //! WebSocket over HTTP/2 (RFC 8441): streams that become something else, before workers of either HTTP.
 
-use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
@@ -15,13 +13,11 @@ use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper::ext::Protocol;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsConnector;
 
+use crate::agreed::agreed;
 use crate::common::{Setup, Wanted, eventually, exactly, head, worker};
 
 type Client = SendRequest<Empty<Bytes>>;
@@ -39,27 +35,8 @@ async fn plain(setup: &Setup) -> Client {
 
 /// A client by TLS and ALPN, before a listener of its own.
 async fn secure(wanted: Wanted) -> (Setup, Client) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let issued = rcgen::generate_simple_self_signed(["a.example".to_owned()]).expect("a certificate");
-    let (cert, key) = (folder.path().join("a.pem"), folder.path().join("a.key"));
-    fs::write(&cert, issued.cert.pem()).expect("written");
-    fs::write(&key, issued.signing_key.serialize_pem()).expect("written");
-    let setup = wanted.listener(json!({"tls": {"certificates": [{"cert": cert, "key": key}]}})).start();
-    let mut roots = RootCertStore::empty();
-    roots.add(issued.cert.der().clone()).expect("a root");
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let stream = TcpStream::connect(setup.address).await.expect("connects");
-    let name = ServerName::try_from("a.example").expect("a name");
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("agreed");
-    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-    let client = speak(stream).await;
-    (setup, client)
+    let (setup, stream) = agreed(wanted).await;
+    (setup, speak(stream).await)
 }
 
 fn connect(path: &str) -> Request<Empty<Bytes>> {
