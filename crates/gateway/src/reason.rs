@@ -34,11 +34,13 @@ pub enum Reason {
     Deadline,
     /// The connection's TLS was agreed for another host, whose certificate is not this one's.
     Misdirected,
+    /// The request's body had not come when the deadline did.
+    SlowBody,
 }
 
 impl Reason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::BadHost,
         Self::BadRequest,
         Self::BadBody,
@@ -53,6 +55,7 @@ impl Reason {
         Self::UpstreamGarbage,
         Self::Deadline,
         Self::Misdirected,
+        Self::SlowBody,
     ];
 
     /// The word for it: value of `Ambidex-Error`, of the log's `reason` and of the metric's label.
@@ -73,6 +76,7 @@ impl Reason {
             Self::UpstreamGarbage => "upstream-garbage",
             Self::Deadline => "deadline",
             Self::Misdirected => "misdirected",
+            Self::SlowBody => "slow-body",
         }
     }
 
@@ -88,6 +92,7 @@ impl Reason {
             Self::Connect | Self::UpstreamTls | Self::UpstreamReset | Self::UpstreamGarbage => StatusCode::BAD_GATEWAY,
             Self::Deadline => StatusCode::GATEWAY_TIMEOUT,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
         }
     }
 
@@ -105,13 +110,14 @@ impl Reason {
             Self::Connect | Self::UpstreamTls => "No server could be reached. Try again later.\n",
             Self::UpstreamReset | Self::UpstreamGarbage => "The server gave no valid answer.\n",
             Self::Deadline => "The server did not answer in time.\n",
+            Self::SlowBody => "The request's body did not come in time.\n",
             Self::Misdirected => "This connection is not for that host. Ask on another one.\n",
         }
     }
 
     /// Whether the client's connection cannot be used any further.
     pub(crate) const fn closes(self) -> bool {
-        matches!(self, Self::BadHost | Self::BadRequest | Self::BadBody | Self::BodyTooLarge)
+        matches!(self, Self::BadHost | Self::BadRequest | Self::BadBody | Self::BodyTooLarge | Self::SlowBody)
     }
 }
 

@@ -20,7 +20,7 @@ use crate::flight::Flight;
 use crate::outcome;
 use crate::seats::Seats;
 use crate::timer::Timer;
-use crate::transport::Transport;
+use crate::transport::{Awaits, Transport};
 
 /// What drives requests of one pool.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ pub struct Refused {
     pub last: Option<Pick>,
 }
 
-impl<T, S: Seats, M: Timer> Driver<'_, T, S, M> {
+impl<T: Awaits, S: Seats, M: Timer> Driver<'_, T, S, M> {
     /// Sends `request` to a worker of `pool`, and to another one where that is safe, until a head comes or the machine
     /// gives up.
     ///
@@ -118,9 +118,10 @@ impl<T, S: Seats, M: Timer> Driver<'_, T, S, M> {
                             (detail, unsent) = (error.detail, error.unsent);
                             Event::Failed(id, failure)
                         }
-                        // A head that did not come before the deadline is the worker's failure.
+                        // A head that did not come before the deadline is the worker's failure, if it had the request.
                         None => {
-                            running.ended(now, Outcome::Failed { price: FAILURE_PRICE });
+                            let asked = !self.transport.waits_for_client();
+                            running.ended(now, asked.then_some(Outcome::Failed { price: FAILURE_PRICE }));
                             Event::Due
                         }
                     };
@@ -144,11 +145,11 @@ impl<T, S: Seats, M: Timer> Driver<'_, T, S, M> {
         effects.pop()
     }
 
-    fn begin<'d>(&'d self, pool: &PoolView, now: Mono, pick: Pick) -> Running<'d, S> {
+    fn begin<'d>(&'d self, pool: &PoolView, now: Mono, pick: Pick) -> Running<'d, T, S> {
         let cells = Arc::clone(&pool.picked(pick).cells);
         let index = self.seats.with(|seat| seat.index);
         let flight = Flight::begin(cells, self.clock, index, now);
-        Running { seats: self.seats, clock: self.clock, pick, flight: Some(flight) }
+        Running { transport: self.transport, seats: self.seats, clock: self.clock, pick, flight: Some(flight) }
     }
 
     /// Waits for `sending` or for `due`, whichever comes first. The alarm is made only when the first look at
@@ -170,45 +171,50 @@ impl<T, S: Seats, M: Timer> Driver<'_, T, S, M> {
     }
 }
 
-/// Whose fault a failed try is.
-const fn of_failure(kind: FailureKind) -> Outcome {
+/// What a failed try says of its worker, if anything.
+const fn of_failure(kind: FailureKind) -> Option<Outcome> {
     match kind {
         FailureKind::Connect | FailureKind::Tls | FailureKind::Reset | FailureKind::Garbage => {
-            Outcome::Failed { price: FAILURE_PRICE }
+            Some(Outcome::Failed { price: FAILURE_PRICE })
         }
-        FailureKind::RequestBody => Outcome::Cancelled,
+        FailureKind::RequestBody => None,
     }
 }
 
 /// The try that is waited for. However it ends, dropped included, breaker and numbers hear of it once.
-struct Running<'d, S: Seats> {
+struct Running<'d, T: Awaits, S: Seats> {
+    transport: &'d T,
     seats: &'d S,
     clock: Clock,
     pick: Pick,
     flight: Option<Flight>,
 }
 
-impl<S: Seats> Running<'_, S> {
-    fn ended(&mut self, now: Mono, outcome: Outcome) {
+impl<T: Awaits, S: Seats> Running<'_, T, S> {
+    fn ended(&mut self, now: Mono, outcome: Option<Outcome>) {
         drop(self.close(now, outcome));
     }
 
     fn answered(&mut self, now: Mono, outcome: Outcome) -> Flight {
-        self.close(now, outcome).expect("a running try has its flight until it is closed, which happens once")
+        self.close(now, Some(outcome)).expect("a running try has its flight until it is closed, which happens once")
     }
 
-    fn close(&mut self, now: Mono, outcome: Outcome) -> Option<Flight> {
+    fn close(&mut self, now: Mono, outcome: Option<Outcome>) -> Option<Flight> {
         let mut flight = self.flight.take()?;
-        flight.ended(now, outcome);
-        self.seats.with(|seat| seat.outcome(now, self.pick, outcome));
+        match outcome {
+            Some(outcome) => flight.ended(now, outcome),
+            None => flight.void(),
+        }
+        self.seats.with(|seat| seat.outcome(now, self.pick, outcome.unwrap_or(Outcome::Cancelled)));
         Some(flight)
     }
 }
 
-impl<S: Seats> Drop for Running<'_, S> {
+impl<T: Awaits, S: Seats> Drop for Running<'_, T, S> {
     fn drop(&mut self) {
         if self.flight.is_some() {
-            drop(self.close(self.clock.now(), Outcome::Cancelled));
+            let asked = !self.transport.waits_for_client();
+            drop(self.close(self.clock.now(), asked.then_some(Outcome::Cancelled)));
         }
     }
 }

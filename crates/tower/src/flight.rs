@@ -47,6 +47,11 @@ impl Flight {
         }
     }
 
+    /// Ends the wait for the head without a word on the worker: its client was waited for.
+    pub fn void(&mut self) {
+        self.waiting = false;
+    }
+
     /// Records that the worker broke its answer off after the head. One that failed by its head has failed once.
     pub fn broke_off(&mut self) {
         if !std::mem::take(&mut self.good) {

@@ -19,7 +19,7 @@ use tower::Service;
 use crate::clock::Clock;
 use crate::drive::{Answer, Driver, Plan, Refused};
 use crate::timer::TokioTimer;
-use crate::transport::{SendError, Transport};
+use crate::transport::{Awaits, SendError, Transport};
 
 /// One request to one worker.
 #[derive(Debug)]
@@ -95,6 +95,8 @@ where
 
 /// A service of calls, as the driver wants it.
 struct Calls<C>(C);
+
+impl<C> Awaits for Calls<C> {}
 
 impl<C, A, B> Transport<B> for Calls<C>
 where

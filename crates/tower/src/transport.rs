@@ -11,8 +11,17 @@ use ambidex_core::balance::Pick;
 use ambidex_core::view::WorkerView;
 use http::{Request, Response};
 
+/// Knows what a try waits for.
+pub trait Awaits {
+    /// Whether the try that runs waits for its client, for more of the request's body, rather than for its worker. How
+    /// long that takes says nothing of the worker.
+    fn waits_for_client(&self) -> bool {
+        false
+    }
+}
+
 /// Sends requests to workers.
-pub trait Transport<B> {
+pub trait Transport<B>: Awaits {
     /// The body of an answer. Dropping it before its end gives the connection up.
     type Body;
 

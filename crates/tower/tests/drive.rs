@@ -15,7 +15,8 @@ use ambidex_core::time::Span;
 use ambidex_core::view::{Address, PoolParts, PoolView, View, WorkerView};
 use ambidex_core::worker::{PoolId, Standing, WorkerId};
 use ambidex_tower::{
-    Answer, Attempts, Call, Clock, Driver, Plan, Refused, SendError, TokioTimer, Transport, service::AttemptsError,
+    Answer, Attempts, Awaits, Call, Clock, Driver, Plan, Refused, SendError, TokioTimer, Transport,
+    service::AttemptsError,
 };
 use arc_swap::ArcSwap;
 use http::{Request, Response};
@@ -32,6 +33,8 @@ enum Step {
     Reset,
     Never,
 }
+
+impl Awaits for Script {}
 
 impl Transport<&'static str> for Script {
     type Body = &'static str;

@@ -10,6 +10,7 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use ambidex_core::attempt::Refusal;
 use ambidex_tower::{Answer, Driver, Plan};
 use ambidex_wire::report;
 use bytes::Bytes;
@@ -182,13 +183,16 @@ impl Client {
         let Some(pool) = picture.view.pool(target.pool) else { return Err((Reason::NoPool, entry, service)) };
         let way = &picture.front.ways[target.way];
         let seat = thread.seat_at(pool);
-        let transport = Upstreams { thread, way, upgrade, sampled };
+        let transport = Upstreams { thread, way, upgrade, progress: progress.clone(), sampled };
         let driver = Driver { transport: &transport, seats: &*seat, timer: &thread.alarms, clock: thread.clock };
         let answer = match driver.drive(pool, plan, request).await {
             Ok(answer) => answer,
             Err(refused) => {
-                let too_large = progress.is_some_and(|progress| progress.too_large.get());
-                let reason = if too_large { Reason::BodyTooLarge } else { refused.why.into() };
+                let reason = match (&progress, refused.why) {
+                    (Some(upload), _) if upload.too_large.get() => Reason::BodyTooLarge,
+                    (Some(upload), Refusal::Deadline) if upload.is_starved() => Reason::SlowBody,
+                    (_, why) => why.into(),
+                };
                 transport.sampled.iter().for_each(|sampled| sampled.refused(reason));
                 entry.note(|record| {
                     record.tries = refused.tries;

@@ -20,7 +20,7 @@ use std::sync::{Arc, OnceLock};
 use ambidex_core::attempt::FailureKind;
 use ambidex_core::balance::Pick;
 use ambidex_core::view::WorkerView;
-use ambidex_tower::{SendError, Transport};
+use ambidex_tower::{Awaits, SendError, Transport};
 use http::{Method, Request, Response, Version, header};
 use http_body::Body as _;
 use hyper_util::rt::TokioIo;
@@ -35,7 +35,7 @@ use h2::{H2, Stream};
 use pool::Ready;
 use tls::Tls;
 
-use crate::body::RequestBody;
+use crate::body::{Progress, RequestBody};
 use crate::config::{PoolTransport, UpstreamTransport};
 use crate::thread::Thread;
 use crate::trace::sampled::Sampled;
@@ -83,8 +83,16 @@ pub(crate) struct Upstreams<'a> {
     pub(crate) way: &'a Arc<Way>,
     /// Whether the client asked for another protocol.
     pub(crate) upgrade: bool,
+    /// How its body goes on, if it has one.
+    pub(crate) progress: Option<Rc<Progress>>,
     /// Where its tries are recorded, if they are.
     pub(crate) sampled: Option<Rc<Sampled>>,
+}
+
+impl Awaits for Upstreams<'_> {
+    fn waits_for_client(&self) -> bool {
+        self.progress.as_ref().is_some_and(|progress| progress.is_starved())
+    }
 }
 
 impl Transport<RequestBody> for Upstreams<'_> {

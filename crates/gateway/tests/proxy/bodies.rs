@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
+use ambidex_core::time::Mono;
 use serde_json::json;
 
-use crate::common::{OK, Setup, Wanted, answering, eventually, exactly, head, worker};
+use crate::common::{OK, Setup, Wanted, answering, eventually, exactly, head, read_all, worker};
 
 const BIG: usize = 64 << 20;
 /// What may be between two ends: kernel buffers of two connections, and the gateway's own.
@@ -166,4 +167,35 @@ fn a_body_that_ends_with_its_connection_is_passed_on_chunked() {
     let setup = Setup::before(address);
     let answer = setup.ask("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
     assert!(answer.contains("transfer-encoding: chunked") && answer.ends_with("\r\n0\r\n\r\n"), "{answer}");
+}
+
+/// A worker that reads on and on, and never answers.
+fn insatiable() -> std::net::SocketAddr {
+    worker(|_, mut stream| while matches!(stream.read(&mut [0; 1_024]), Ok(1..)) {})
+}
+
+#[test]
+fn a_client_that_does_not_send_its_body_says_nothing_of_the_worker() {
+    let setup = Wanted::before(&[insatiable()]).route(json!({"deadline": "300ms", "retries": 0})).start();
+    let spoken_of = || {
+        let view = setup.view.load();
+        let cells = &view.pools()[0].workers[0].cells;
+        (cells.totals().failed, cells.load.latency(Mono::default()).is_some())
+    };
+    let begin = || {
+        let mut client = setup.connect();
+        client.write_all(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nhalf").expect("sent");
+        eventually("the worker has it", || setup.in_flight() == 1);
+        client
+    };
+    let answer = read_all(&mut begin());
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("ambidex-error: slow-body"), "{answer}");
+    assert_eq!(spoken_of(), (0, false), "the deadline");
+    drop(begin());
+    eventually("it is given up", || setup.in_flight() == 0);
+    assert_eq!(spoken_of(), (0, false), "a client that left");
+    let mut client = begin();
+    client.write_all(b" more").expect("sent");
+    assert!(read_all(&mut client).starts_with("HTTP/1.1 504 "));
+    assert_eq!(spoken_of(), (1, true), "a worker that had it all");
 }
