@@ -1,6 +1,6 @@
 //! One line of the access log: what it says, and how it is written so that nothing a client sends can forge another.
 //!
-//! The query of a request's target is left out: that is where tokens and names are.
+//! The query of a request's target is left out, and that of its `Referer`: that is where tokens and names are.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -98,7 +98,7 @@ impl Line<'_> {
         if !self.complete {
             out.extend_from_slice(b",\"complete\":false");
         }
-        text(out, "referer", self.referer);
+        text(out, "referer", without_query(self.referer));
         text(out, "user_agent", self.user_agent);
         out.extend_from_slice(b"}\n");
     }
@@ -121,7 +121,7 @@ impl Line<'_> {
         out.push(b' ');
         quoted(out, self.path.as_bytes());
         put(out, format_args!(" {}\" {} {} \"", self.version, self.status, self.bytes));
-        quoted(out, if self.referer.is_empty() { b"-" } else { self.referer });
+        quoted(out, if self.referer.is_empty() { b"-" } else { without_query(self.referer) });
         out.extend_from_slice(b"\" \"");
         quoted(out, if self.user_agent.is_empty() { b"-" } else { self.user_agent });
         out.extend_from_slice(b"\"\n");
@@ -182,6 +182,11 @@ fn quoted(out: &mut Vec<u8>, value: &[u8]) {
             0..=31 | 127.. => put(out, format_args!("\\x{byte:02x}")),
         }
     }
+}
+
+/// A URL up to its query or fragment.
+fn without_query(url: &[u8]) -> &[u8] {
+    url.split(|byte| b"?#".contains(byte)).next().unwrap_or(url)
 }
 
 fn short(value: &[u8]) -> &[u8] {
@@ -250,6 +255,15 @@ mod tests {
             let bare = text.replace("\\\\", "").replace("\\\"", "");
             prop_assert_eq!((bare.matches('"').count(), text.matches('\n').count()), (6, 1));
             prop_assert!(text.trim_end().bytes().all(|byte| (b' '..=b'~').contains(&byte)));
+        }
+    }
+
+    #[test]
+    fn the_query_of_a_referer_is_left_out() {
+        let line = Line { referer: b"https://a.test/b?token=c", ..line("/a", b"") };
+        for format in [LogFormat::Json, LogFormat::Combined] {
+            let text = written(&line, format);
+            assert!(text.contains("\"https://a.test/b\""), "{text}");
         }
     }
 
