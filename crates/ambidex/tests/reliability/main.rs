@@ -6,3 +6,4 @@ mod files;
 #[path = "../process/mod.rs"]
 mod process;
 mod scene;
+mod secrets;
