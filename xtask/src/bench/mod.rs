@@ -73,8 +73,8 @@ impl Extent {
 
 /// Builds our binary as it is shipped.
 fn binary() -> Result<PathBuf> {
-    run(&["cargo", "build", "--quiet", "--release", "--package", "ambidex"])?;
-    Ok(env::workspace().join("target/release/ambidex"))
+    run(&["cargo", "build", "--quiet", "--profile", "dist", "--package", "ambidex"])?;
+    Ok(env::workspace().join("target/dist/ambidex"))
 }
 
 fn envoy(policy: &'static str) -> Result<Peer> {
