@@ -1,11 +1,12 @@
 //! `bench skew`: what each balancer makes of unlike workers (scenarios X1, X2, X6 and X9 of docs/balancing.md).
 //!
 //! Workers sleep as processors with four slots and exponential service times; load is open-loop Poisson. Every run has
-//! fresh workers and a fresh balancer. Peers run with equal weights, and in X2 also with the true capacities as static
-//! weights, which nobody knows in production; those rows stand beside ours and are no goal.
+//! fresh workers and a fresh balancer. Peers run with equal weights, in X2 also with the true capacities as static
+//! weights, which nobody knows in production, and in X9 also set up to leave out workers that fail; those rows stand
+//! beside ours and are no goal.
 
 use ambidex_lab::load::{self, LoadOptions, Outcome};
-use ambidex_lab::peer::{Peer, Upstream};
+use ambidex_lab::peer::{Failing, Peer, Upstream};
 use ambidex_lab::worker::{self, Change, ReportStyle, Worker, WorkerOptions};
 use ambidex_lab::{Service, Share, Span, poll};
 use anyhow::{Context as _, Result, bail};
@@ -40,17 +41,42 @@ fn scenarios() -> Vec<Scenario> {
     ]
 }
 
-/// A balancer in a scenario; `weighted` knows the true capacities.
+/// A balancer in a scenario.
 #[derive(Clone, Debug)]
 struct Arm {
     peer: Peer,
-    weighted: bool,
+    told: Told,
+}
+
+/// What a peer is told beyond its workers' addresses. Only the first is what goals compare with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    /// The true capacities, which nobody knows in production.
+    Capacities,
+    /// To leave out workers that fail.
+    ToEject,
+}
+
+impl Told {
+    /// Whether a scenario is about what this arm was told.
+    fn matters_in(self, scenario: &Scenario) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Capacities => scenario.name.starts_with("X2"),
+            Self::ToEject => scenario.sinkholes > 0,
+        }
+    }
 }
 
 impl Arm {
     fn name(&self) -> String {
-        let weights = if self.weighted { " (true weights)" } else { "" };
-        format!("{}{weights}", self.peer.name())
+        let told = match self.told {
+            Told::Nothing => "",
+            Told::Capacities => " (true weights)",
+            Told::ToEject => " (ejects)",
+        };
+        format!("{}{told}", self.peer.name())
     }
 
     fn is_ours(&self) -> bool {
@@ -75,7 +101,7 @@ pub(super) fn run(extent: &Extent) -> Result<()> {
     for round in 0..extent.repeats {
         for (scenario, runs) in scenarios.iter().zip(&mut runs) {
             for (arm, runs) in arms.iter().zip(runs) {
-                if arm.weighted && !scenario.name.starts_with("X2") {
+                if !arm.told.matters_in(scenario) {
                     continue;
                 }
                 let run =
@@ -111,9 +137,11 @@ fn arms() -> Result<Vec<Arm>> {
         Peer::Nginx { balance: "" },
     ];
     let ours = |threads| Peer::Ambidex { balance: "auto", threads, binary: binary.clone() };
-    let plain = |peer| Arm { peer, weighted: false };
+    let plain = |peer| Arm { peer, told: Told::Nothing };
     let mut arms: Vec<Arm> = [ours(1), ours(2)].into_iter().chain(peers.clone()).map(plain).collect();
-    arms.extend(peers.map(|peer| Arm { peer, weighted: true }));
+    for told in [Told::Capacities, Told::ToEject] {
+        arms.extend(peers.iter().map(|peer| Arm { peer: peer.clone(), told }));
+    }
     Ok(arms)
 }
 
@@ -152,9 +180,13 @@ fn one(scenario: &Scenario, arm: &Arm, extent: &Extent, round: usize) -> Result<
     let upstreams: Vec<Upstream> = workers
         .iter()
         .zip(&scenario.slowdowns)
-        .map(|(worker, slowdown)| upstream(worker, if arm.weighted { WEIGHT_OF_FASTEST / slowdown } else { 1.0 }))
+        .map(|(worker, slowdown)| {
+            let weight = if arm.told == Told::Capacities { WEIGHT_OF_FASTEST / slowdown } else { 1.0 };
+            upstream(worker, weight)
+        })
         .collect();
-    let balancer = arm.peer.start(&upstreams)?;
+    let failing = if arm.told == Told::ToEject { Failing::LeftOut } else { Failing::AsShipped };
+    let balancer = arm.peer.start_as(&upstreams, failing)?;
     let load = load::start(LoadOptions {
         target: balancer.address,
         rate: scenario.load * capacities.iter().sum::<f64>(),
@@ -222,7 +254,8 @@ fn converged(outcome: &Outcome, capacities: &[f64], slowdown: f64) -> f64 {
 fn rows_of(scenario: &Scenario, arms: &[Arm], runs: &[Vec<Run>]) -> Vec<Row> {
     let row = |what: &str, unit, factor: Option<f64>, value: fn(&Run) -> f64| {
         let samples = |runs: &[Run]| Samples(runs.iter().map(value).collect());
-        let rivals = arms.iter().zip(runs).filter(|(arm, runs)| !arm.is_ours() && !arm.weighted && !runs.is_empty());
+        let rivals =
+            arms.iter().zip(runs).filter(|(arm, runs)| !arm.is_ours() && arm.told == Told::Nothing && !runs.is_empty());
         let best = rivals.map(|(_, runs)| samples(runs).median()).fold(f64::INFINITY, f64::min);
         let others = arms.iter().zip(runs).skip(1).filter(|(_, runs)| !runs.is_empty());
         Row {

@@ -8,13 +8,14 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::process::folder_with;
-use super::{PeerError, Upstream};
+use super::{Failing, PeerError, Upstream};
 
 pub(super) fn command(
     binary: &Path,
     address: SocketAddr,
     policy: &str,
     upstreams: &[Upstream],
+    failing: Failing,
 ) -> Result<(Command, TempDir), PeerError> {
     let (ip, port) = (address.ip(), address.port());
     let mut endpoints = String::new();
@@ -27,6 +28,10 @@ pub(super) fn command(
             address.port()
         );
     }
+    let ejection = match failing {
+        Failing::AsShipped => "",
+        Failing::LeftOut => "\n    outlier_detection: {consecutive_5xx: 5, interval: 1s, max_ejection_percent: 33}",
+    };
     let text = format!(
         r#"static_resources:
   listeners:
@@ -51,7 +56,7 @@ pub(super) fn command(
   - name: workers
     type: STATIC
     connect_timeout: 5s
-    lb_policy: {policy}
+    lb_policy: {policy}{ejection}
     circuit_breakers: {{thresholds: [{{max_connections: 100000, max_pending_requests: 100000, max_requests: 100000, max_retries: 1000}}]}}
     load_assignment:
       cluster_name: workers

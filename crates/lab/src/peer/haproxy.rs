@@ -7,12 +7,13 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::process::folder_with;
-use super::{PeerError, Upstream};
+use super::{Failing, PeerError, Upstream};
 
 pub(super) fn command(
     address: SocketAddr,
     balance: &str,
     upstreams: &[Upstream],
+    failing: Failing,
 ) -> Result<(Command, TempDir), PeerError> {
     let mut text = format!(
         "global
@@ -33,9 +34,13 @@ backend workers
     balance {balance}
 "
     );
+    let check = match failing {
+        Failing::AsShipped => "",
+        Failing::LeftOut => " check inter 2s observe layer7 error-limit 10 on-error mark-down",
+    };
     for Upstream { name, address, weight } in upstreams {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "    server {name} {address} weight {weight} pool-max-conn -1");
+        let _ = writeln!(text, "    server {name} {address} weight {weight} pool-max-conn -1{check}");
     }
     let (dir, file) = folder_with("haproxy.cfg", &text)?;
     let mut command = Command::new("haproxy");

@@ -61,6 +61,15 @@ pub enum Peer {
     },
 }
 
+/// What a balancer does about workers that fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failing {
+    /// What it does by default.
+    AsShipped,
+    /// What its documents advise: failing workers are left out for a while. Ours has no other way.
+    LeftOut,
+}
+
 /// A balancer that runs and answers.
 #[derive(Debug)]
 pub struct Balancer {
@@ -122,6 +131,14 @@ impl Peer {
     /// # Errors
     /// It is not installed, or does not answer; with its own words.
     pub fn start(&self, upstreams: &[Upstream]) -> Result<Balancer, PeerError> {
+        self.start_as(upstreams, Failing::AsShipped)
+    }
+
+    /// The same, with a word on workers that fail.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_as(&self, upstreams: &[Upstream], failing: Failing) -> Result<Balancer, PeerError> {
         let free = || free_port().map_err(|source| PeerError::Start { name: self.name(), source });
         let address = free()?;
         let mut admin = None;
@@ -130,9 +147,9 @@ impl Peer {
                 let configuration = ambidex::configuration(address, *admin.insert(free()?), balance, upstreams);
                 ambidex::command(binary, *threads, &configuration)?
             }
-            Self::Haproxy { balance } => haproxy::command(address, balance, upstreams)?,
-            Self::Nginx { balance } => nginx::balancer(address, balance, upstreams)?,
-            Self::Envoy { policy, binary } => envoy::command(binary, address, policy, upstreams)?,
+            Self::Haproxy { balance } => haproxy::command(address, balance, upstreams, failing)?,
+            Self::Nginx { balance } => nginx::balancer(address, balance, upstreams, failing)?,
+            Self::Envoy { policy, binary } => envoy::command(binary, address, policy, upstreams, failing)?,
         };
         let mut process = Process::start(&self.name(), command, dir)?;
         process.wait_until_it_answers(address, "/")?;

@@ -8,18 +8,24 @@ use std::{fs, io};
 use tempfile::TempDir;
 
 use super::process::folder_with;
-use super::{PeerError, Process, Upstream, free_port};
+use super::{Failing, PeerError, Process, Upstream, free_port};
 
 pub(super) fn balancer(
     address: SocketAddr,
     balance: &str,
     upstreams: &[Upstream],
+    failing: Failing,
 ) -> Result<(Command, TempDir), PeerError> {
     let mut servers = String::new();
     for Upstream { address, weight, .. } in upstreams {
         // Writing to a String cannot fail.
         let _ = writeln!(servers, "        server {address} weight={weight};");
     }
+    // It counts as failed what it would ask another worker for, and leaves out for 10 s (`fail_timeout`) what failed.
+    let next = match failing {
+        Failing::AsShipped => "error timeout",
+        Failing::LeftOut => "error timeout http_500 http_502 http_503 http_504",
+    };
     let semicolon = if balance.is_empty() { "" } else { ";" };
     let http = format!(
         "    upstream workers {{
@@ -37,6 +43,7 @@ pub(super) fn balancer(
             proxy_buffers 16 64k;
             proxy_max_temp_file_size 0;
             proxy_read_timeout 60s;
+            proxy_next_upstream {next};
         }}
     }}
 "
