@@ -3,6 +3,7 @@
 mod disk;
 mod endings;
 mod files;
+mod labels;
 #[path = "../process/mod.rs"]
 mod process;
 mod scene;

@@ -82,6 +82,13 @@ pub(crate) fn metric(running: &Running, name: &str) -> u64 {
     value.trim().split('.').next().and_then(|whole| whole.parse().ok()).expect("a number")
 }
 
+/// How many series `/metrics` has.
+pub(crate) fn series(running: &Running) -> usize {
+    let page = page(running, "/metrics");
+    assert!(page.trim_end().ends_with("# EOF"), "{page}");
+    page.lines().filter(|line| line.starts_with("ambidex_")).count()
+}
+
 /// The process's resident memory.
 pub(crate) fn resident_kib(running: &Running) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", running.id())).expect("it runs");
