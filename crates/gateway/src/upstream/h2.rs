@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use ambidex_core::attempt::FailureKind;
@@ -16,7 +17,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
 
-use super::h1::{chain, kind_of};
+use super::h1::{COLD, chain, kind_of};
 use super::io::Wire;
 use crate::body::RequestBody;
 use crate::local::Local;
@@ -28,8 +29,8 @@ pub(crate) struct H2 {
     sender: http2::SendRequest<RequestBody>,
     streams: Rc<Cell<usize>>,
     task: Rc<Task>,
-    /// Driven by the task; it knows what the worker announced.
-    connection: Rc<RefCell<Connection>>,
+    /// Driven by the task; it knows what the worker announced. Gone when it has ended, and with it what waits in it.
+    connection: Rc<RefCell<Option<Connection>>>,
     /// Where it leads.
     pub(crate) address: Address,
     /// When it was opened.
@@ -50,11 +51,16 @@ impl Drop for Task {
 }
 
 /// Counts one stream of a connection, and keeps the connection alive.
-pub(crate) struct Stream(H2);
+pub(crate) struct Stream {
+    connection: H2,
+    /// The connection was unused for so long that the worker may be closing it at this moment.
+    pub(crate) is_cold: bool,
+}
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.0.streams.set(self.0.streams.get() - 1);
+        let streams = &self.connection.streams;
+        streams.set(streams.get() - 1);
     }
 }
 
@@ -72,10 +78,16 @@ impl H2 {
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PING_WAIT);
         let (sender, connection) = builder.handshake(TokioIo::new(wire)).await?;
-        let connection = Rc::new(RefCell::new(connection));
+        let connection = Rc::new(RefCell::new(Some(connection)));
         let driven = Rc::clone(&connection);
         let task = tokio::task::spawn_local(async move {
-            if let Err(error) = poll_fn(|cx| Pin::new(&mut *driven.borrow_mut()).poll(cx)).await {
+            let ended = poll_fn(|cx| match &mut *driven.borrow_mut() {
+                Some(connection) => Pin::new(connection).poll(cx),
+                None => Poll::Ready(Ok(())),
+            })
+            .await;
+            driven.take();
+            if let Err(error) = ended {
                 tracing::debug!(%error, "an HTTP/2 connection to a worker ended");
             }
         });
@@ -109,9 +121,9 @@ impl H2 {
 
     /// Takes a stream.
     pub(crate) fn stream(&self, now: Mono) -> Stream {
-        self.used.set(now);
+        let is_cold = now.since(self.used.replace(now)) > COLD && self.streams.get() == 0;
         self.streams.set(self.streams.get() + 1);
-        Stream(self.clone())
+        Stream { connection: self.clone(), is_cold }
     }
 }
 
@@ -121,10 +133,16 @@ impl Stream {
     pub(crate) async fn takes_connect(&self, thread: &Thread) -> bool {
         loop {
             let now = thread.clock.now();
-            if self.0.connection.borrow().is_extended_connect_protocol_enabled() {
+            if self
+                .connection
+                .connection
+                .borrow()
+                .as_ref()
+                .is_some_and(Connection::is_extended_connect_protocol_enabled)
+            {
                 return true;
             }
-            if now.since(self.0.opened) > MOST_SETTINGS_WAIT || self.0.is_closed() {
+            if now.since(self.connection.opened) > MOST_SETTINGS_WAIT || self.connection.is_closed() {
                 return false;
             }
             thread.alarms.at(now + SETTINGS_LOOK).await;
@@ -136,10 +154,10 @@ impl Stream {
         &mut self,
         request: Box<Request<RequestBody>>,
     ) -> Result<Response<Incoming>, SendError<RequestBody>> {
-        if let Err(error) = self.0.sender.ready().await {
+        if let Err(error) = self.connection.sender.ready().await {
             return Err(SendError::unsent(FailureKind::Reset, request, chain(&error)));
         }
-        self.0.sender.try_send_request(*request).await.map_err(|mut failed| {
+        self.connection.sender.try_send_request(*request).await.map_err(|mut failed| {
             let request = failed.take_message();
             let error = failed.into_error();
             match request {

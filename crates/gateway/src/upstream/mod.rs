@@ -137,7 +137,10 @@ impl Upstreams<'_> {
                     let copy = if connection.is_cold(now) { copy_of(&request) } else { None };
                     self.by_h1(connection, worker, request, copy).await
                 }
-                Ready::H2(stream) => self.by_h2(stream, worker, request).await,
+                Ready::H2(stream) => {
+                    let copy = if stream.is_cold { copy_of(&request) } else { None };
+                    self.by_h2(stream, worker, request, copy).await
+                }
             };
             match sent {
                 Err(SendError { unsent: Some(unsent), .. }) => request = unsent,
@@ -155,7 +158,7 @@ impl Upstreams<'_> {
                 Ok(connection) => {
                     let stream = connection.stream(now);
                     thread.pool.share(worker.id, connection, self.way);
-                    self.by_h2(stream, worker, request).await
+                    self.by_h2(stream, worker, request, None).await
                 }
                 Err(error) => Err(SendError::unsent(FailureKind::Connect, request, failed(error))),
             }
@@ -201,6 +204,7 @@ impl Upstreams<'_> {
         mut stream: Stream,
         worker: &WorkerView,
         mut request: Box<Request<RequestBody>>,
+        copy: Option<Box<Request<RequestBody>>>,
     ) -> Result<Response<UpstreamBody>, SendError<RequestBody>> {
         if !h2::adapt(&mut request, worker.url.starts_with("https://")) {
             return Err(SendError::sent(FailureKind::RequestBody, "the target cannot be written as HTTP/2"));
@@ -211,7 +215,11 @@ impl Upstreams<'_> {
             None
         };
         let Some(key) = websocket else {
-            let response = stream.exchange(request).await?;
+            let response = stream.exchange(request).await.map_err(|error| match copy {
+                // As for HTTP/1; what changes nothing may be asked twice (RFC 9110, 9.2.2). The second time nothing is cold.
+                Some(copy) => SendError::unsent(error.kind, copy, error.detail),
+                None => error,
+            })?;
             return Ok(response.map(|incoming| UpstreamBody::h2(incoming, stream)));
         };
         let mut response = match stream.exchange(request).await {

@@ -1,6 +1,8 @@
 //! HTTP/2 on either side, in clear text by prior knowledge.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
 use crate::agreed::agreed;
 use crate::common::{OK, Setup, Wanted, answering, next};
@@ -217,4 +220,54 @@ async fn a_connection_to_a_worker_is_replaced_when_it_is_too_old_or_unused() {
         tokio::time::sleep(Duration::from_millis(1_100)).await;
         assert_eq!(call().await, 2, "{upstream}");
     }
+}
+
+/// A worker that answers one request on each connection, and closes it in the moment that the next one comes.
+async fn fickle() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let end = Arc::new(Notify::new());
+            let (tell, served) = (Arc::clone(&end), Arc::new(AtomicBool::new(false)));
+            let service = hyper::service::service_fn(move |_: Request<Incoming>| {
+                let (tell, second) = (Arc::clone(&tell), served.swap(true, SeqCst));
+                async move {
+                    if second {
+                        tell.notify_one();
+                        std::future::pending::<()>().await;
+                    }
+                    Ok::<_, std::convert::Infallible>(Response::new(Full::new(Bytes::from_static(b"hi"))))
+                }
+            });
+            let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            let serving = server.serve_connection(TokioIo::new(stream), service);
+            tokio::spawn(async move {
+                tokio::select! {
+                    _ = serving => {}
+                    () = end.notified() => {}
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_connection_that_dies_as_it_is_used_again_costs_neither_a_try_nor_the_workers_standing() {
+    let setup = Wanted::before(&[fickle().await]).upstream(json!({"protocol": "h2"})).start();
+    let mut client = client(setup.address).await;
+    let mut ask = async |method: &str| {
+        let request = Request::builder().method(method).uri("http://a.example/").body(Full::default());
+        let response = client.send_request(request.expect("valid")).await.expect("answered");
+        assert!(!response.headers().contains_key("ambidex-attempts"));
+        response.status().as_u16()
+    };
+    assert_eq!(ask("GET").await, 200);
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    assert_eq!(ask("GET").await, 200);
+    let totals = setup.view.load().pools()[0].workers[0].cells.totals();
+    assert_eq!((totals.started, totals.failed, setup.gateway.stats().traffic.connects), (2, 0, 2));
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    assert_eq!(ask("POST").await, 502, "what may have run is not sent again");
 }
