@@ -5,14 +5,15 @@
 //! never resets it.
 //!
 //! ```text
-//! latency(now)    peak-EWMA: a slower sample counts in full at once, a faster one fades in over `DECAY`
+//! latency(now)    peak-EWMA: a slower sample counts in full at once, a faster one fades in over `DECAY`; the price of
+//!                 a failure that was the last news is forgotten after `FAILURE_LIFE`
 //! standing of the report: used for `REPORT_LIFE` by picks; then own measurements serve
 //! in flight       ours, exact; with a fresh report: what the worker said, plus our change since
 //! success(now)    share of good outcomes in the last 10 s; a worker that fails fast must not attract traffic
 //! crowd(now)      in flight and one more, over success^2; a worker with under `WARM` answers counts as fuller
 //! ```
 
-use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use alloc::boxed::Box;
 
@@ -38,6 +39,8 @@ struct Hot {
     /// `f64` bits of the peak-EWMA in nanoseconds; 0 while nothing was measured.
     latency: AtomicU64,
     latency_at: AtomicU64,
+    /// Whether the newest of it was a failure.
+    failed: AtomicBool,
     /// `1 / success^2` as `f32` bits, and above it the period for which it was counted.
     penalty: AtomicU64,
     report: ReportCells,
@@ -150,7 +153,16 @@ impl Load {
         if nanos <= 0.0 || self.in_flight() > 0 {
             return nanos;
         }
-        nanos * keep(now.since(Mono::from_nanos(self.hot.latency_at.load(Relaxed))))
+        let age = now.since(Mono::from_nanos(self.hot.latency_at.load(Relaxed)));
+        if age >= FAILURE_LIFE && self.is_spent(age, nanos) { 0.0 } else { nanos * keep(age) }
+    }
+
+    /// Whether the average is the price of a failure that has been paid for long enough. Fading alone would take more
+    /// than a minute from that price down to the milliseconds of its peers, and until then nobody would find out that
+    /// the worker is well.
+    #[cold]
+    fn is_spent(&self, age: Span, nanos: f64) -> bool {
+        self.hot.failed.load(Relaxed) && age.as_nanos() as f64 >= nanos
     }
 
     /// The latency the worker reported, if the report is fresh and named one.
@@ -233,6 +245,14 @@ impl Load {
         #[expect(clippy::float_cmp, reason = "exactly 1 while nothing failed, and then one more success keeps it so")]
         if failed || self.penalty(now) != 1.0 {
             self.count_penalty(now);
+        }
+        if self.hot.failed.load(Relaxed) != failed {
+            let age = now.since(Mono::from_nanos(self.hot.latency_at.load(Relaxed)));
+            let nanos = f64::from_bits(self.hot.latency.load(Relaxed));
+            if !failed && age >= FAILURE_LIFE && self.is_spent(age, nanos) {
+                self.renew();
+            }
+            self.hot.failed.store(failed, Relaxed);
         }
         let answers = self.hot.answers.load(Relaxed);
         if answers < WARM {
@@ -339,6 +359,9 @@ pub const DECAY: Span = Span::from_secs(10);
 pub const REPORT_LIFE: Span = Span::from_secs(1);
 /// What a failure costs at least. Source: balancing.md "Failure price".
 pub const FAILURE_PRICE: Span = Span::from_secs(5);
+/// How long the price of a failure counts at least, while no other news comes. Source: the 10 s over which successes
+/// are counted, and a breaker's first pause.
+pub const FAILURE_LIFE: Span = Span::from_secs(10);
 
 /// After how many answers a worker is no longer new. Chosen: enough for the slowest of ten requests to be among them.
 pub const WARM: u32 = 10;
@@ -390,6 +413,30 @@ mod tests {
         load.observe(at(0), Span::from_micros(50), Outcome::Failed { price: FAILURE_PRICE });
         assert_eq!(load.latency(at(0)), Some(FAILURE_PRICE));
         assert!(load.success(at(0)) < 0.51);
+    }
+
+    #[test]
+    fn a_worker_that_failed_is_tried_again_after_ten_seconds_and_costs_what_it_takes_when_it_is_well() {
+        let load = Load::default();
+        load.observe(at(0), Span::from_millis(1), Outcome::Good);
+        load.observe(at(1), Span::from_millis(1), Outcome::Failed { price: FAILURE_PRICE });
+        assert!(load.latency(at(9_999)) > Some(Span::from_secs(1)));
+        assert_eq!(load.latency(at(10_001)), None, "it counts as not measured");
+        load.begin();
+        assert_eq!(load.latency(at(10_001)), Some(FAILURE_PRICE), "for one request at a time");
+        load.end();
+        load.observe(at(10_002), Span::from_millis(1), Outcome::Failed { price: FAILURE_PRICE });
+        assert!(load.latency(at(20_001)) > Some(Span::from_secs(1)));
+        load.observe(at(20_002), Span::from_millis(2), Outcome::Good);
+        assert_eq!(load.latency(at(20_002)), Some(Span::from_millis(2)));
+    }
+
+    #[test]
+    fn a_worker_that_says_when_to_come_back_is_believed() {
+        let load = Load::default();
+        load.observe(at(0), Span::from_millis(1), Outcome::Failed { price: Span::from_secs(40) });
+        assert!(load.latency(at(39_999)) > Some(Span::from_millis(500)));
+        assert_eq!(load.latency(at(40_000)), None);
     }
 
     #[test]
