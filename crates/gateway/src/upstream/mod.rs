@@ -128,17 +128,20 @@ impl Upstreams<'_> {
             request.headers_mut().insert(header::HOST, crate::head::worker_host(&worker.url));
         }
         // A kept connection may turn out to be dead before it got anything: then a fresh one is asked, once.
-        loop {
+        let mut repeated = false;
+        while !repeated {
             let now = thread.clock.now();
             let Some(ready) = thread.pool.take(worker, self.way, now) else { break };
             thread.stats.reuses.add(1);
             let sent = match ready {
                 Ready::H1(connection) => {
                     let copy = if connection.is_cold(now) { copy_of(&request) } else { None };
+                    repeated = copy.is_some();
                     self.by_h1(connection, worker, request, copy).await
                 }
                 Ready::H2(stream) => {
                     let copy = if stream.is_cold { copy_of(&request) } else { None };
+                    repeated = copy.is_some();
                     self.by_h2(stream, worker, request, copy).await
                 }
             };

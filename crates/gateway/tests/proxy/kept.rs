@@ -135,3 +135,32 @@ fn what_may_have_run_is_not_sent_again_on_a_fresh_connection() {
     assert_eq!(heads.try_iter().count(), 2);
     assert_eq!(setup.view.load().pools()[0].workers[0].cells.totals().failed, 1);
 }
+
+#[test]
+fn a_request_that_kills_connections_kills_one_that_was_kept_and_one_that_is_fresh() {
+    let (told, poisons) = channel();
+    let told = Mutex::new(told);
+    let worker = worker(move |_, mut stream| {
+        loop {
+            let head = head(&mut stream);
+            if head.is_empty() || head.starts_with("GET /poison") {
+                let _ = told.lock().expect("unpoisoned").send(head);
+                return;
+            }
+            pause(100);
+            let _ = stream.write_all(OK.as_bytes());
+        }
+    });
+    let setup = Setup::before(worker);
+    let mut clients: Vec<_> = (0..4).map(|_| setup.connect()).collect();
+    clients.iter_mut().for_each(|client| client.write_all(GET.as_bytes()).expect("sent"));
+    for client in &mut clients {
+        assert!(head(client).starts_with("HTTP/1.1 200 "));
+        exactly(client, 2);
+    }
+    assert!(setup.gateway.stats().traffic.connects > 2, "several are kept");
+    pause(1_200);
+    let answer = ask(&mut clients[0], "GET /poison HTTP/1.1\r\nhost: a\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
+    assert_eq!(poisons.try_iter().filter(|head| !head.is_empty()).count(), 2);
+}
