@@ -3,7 +3,6 @@
 use ambidex_core::time::Mono;
 use serde::Serialize;
 
-use crate::facts::GatewayFacts;
 use crate::journal::Journal;
 use crate::news::Item;
 use crate::room::{OrderError, Room};
@@ -23,16 +22,10 @@ pub(crate) struct Explanation {
 }
 
 /// Why it is what it is now.
-pub(crate) fn now(
-    room: &Room,
-    pool: &str,
-    worker: &str,
-    now: Mono,
-    gateway: &dyn GatewayFacts,
-) -> Result<Explanation, OrderError> {
+pub(crate) fn now(room: &Room, pool: &str, worker: &str, now: Mono) -> Result<Explanation, OrderError> {
     let known = room.worker(pool, worker)?;
     let item = room.pool(pool)?.tracks.get(&known).and_then(|track| track.decided.as_deref().cloned());
-    let statuses = room.pool_statuses(now, gateway);
+    let statuses = room.pool_statuses(now);
     let status = statuses.into_iter().flat_map(|pool| pool.workers).find(|status| status.id == known.0);
     let sentence = item.as_ref().map_or_else(
         || format!("{worker} has its configured weight: no tick has weighed it yet"),

@@ -2,8 +2,6 @@
 
 use std::fmt::Debug;
 
-use ambidex_core::worker::WorkerId;
-use serde::Serialize;
 use serde_json::Value;
 
 /// Whether a number only grows.
@@ -28,24 +26,10 @@ pub struct Family {
     pub samples: Vec<(Vec<(&'static str, String)>, f64)>,
 }
 
-/// A worker's breakers over all threads.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Breakers {
-    /// Threads whose breaker keeps requests away.
-    pub open: u32,
-    /// Threads that probe.
-    pub probing: u32,
-    /// Threads.
-    pub of: u32,
-}
-
 /// The gateway, as far as the coordinator shows it.
 pub trait GatewayFacts: Send + Sync + Debug {
     /// Its counters.
     fn families(&self) -> Vec<Family>;
-
-    /// The breakers of a worker; `None` where none are kept.
-    fn breakers(&self, worker: WorkerId) -> Option<Breakers>;
 }
 
 /// The configuration, as the binary keeps it. Calls may read files and reload the gateway; they are made off the loop.
@@ -76,10 +60,6 @@ pub struct Nothing;
 impl GatewayFacts for Nothing {
     fn families(&self) -> Vec<Family> {
         Vec::new()
-    }
-
-    fn breakers(&self, _worker: WorkerId) -> Option<Breakers> {
-        None
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use ambidex_core::decision::Decision;
+use ambidex_core::guard::breaker::BreakerState;
 use ambidex_core::plan::{Happening, PoolEvent};
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
@@ -53,6 +54,13 @@ pub enum What {
     },
     /// Membership: a worker joined, left, or a source was not believed.
     Member,
+    /// A worker's breaker changed, as of the thread that keeps most out.
+    Breaker {
+        /// What it did at the look before.
+        from: BreakerState,
+        /// What it does now.
+        to: BreakerState,
+    },
     /// An operator ordered something.
     Order,
 }

@@ -148,6 +148,7 @@ impl Room {
             if self.pools[at].next_tick <= now {
                 let planned = self.pools[at].tick(now, &mut left);
                 self.record(at, planned);
+                self.record_breakers(at);
                 self.obey_pins(at, now);
             }
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ambidex_core::balance::PickPolicy;
+use ambidex_core::load::BreakerSeats;
 use ambidex_core::plan::{Mode, Rule};
 use ambidex_core::share::Share;
 use ambidex_core::signal::Report;
@@ -12,7 +13,6 @@ use ambidex_core::worker::Standing;
 use serde::Serialize;
 
 use crate::config::Balance;
-use crate::facts::{Breakers, GatewayFacts};
 use crate::journal::JournalHealth;
 use crate::pool::{Applied, Pool};
 use crate::room::Room;
@@ -132,7 +132,7 @@ pub struct WorkerStatus {
     /// Why its endpoint gave no report.
     pub poll_fault: Option<String>,
     /// Its breakers.
-    pub breakers: Option<Breakers>,
+    pub breakers: BreakerSeats,
     /// Why its weight is what it is.
     pub why: Option<String>,
     /// The number of the decision that says so.
@@ -179,13 +179,13 @@ impl Room {
     }
 
     /// All pools.
-    pub(crate) fn pool_statuses(&self, now: Mono, gateway: &dyn GatewayFacts) -> Vec<PoolStatus> {
-        self.pools.iter().map(|pool| PoolStatus::of(pool, now, gateway)).collect()
+    pub(crate) fn pool_statuses(&self, now: Mono) -> Vec<PoolStatus> {
+        self.pools.iter().map(|pool| PoolStatus::of(pool, now)).collect()
     }
 }
 
 impl PoolStatus {
-    fn of(pool: &Pool, now: Mono, gateway: &dyn GatewayFacts) -> Self {
+    fn of(pool: &Pool, now: Mono) -> Self {
         let settings = &pool.config.weights;
         let view = pool.pictured();
         let applied = pool.applied();
@@ -193,7 +193,7 @@ impl PoolStatus {
         let serving = workers.iter().filter(|worker| worker.standing() == Standing::Serving).count().max(1);
         let status = |worker: &Worker| {
             let applied = applied.get(&worker.id).copied().unwrap_or_default();
-            WorkerStatus::of(pool, worker, applied, 1.0 / serving as f64, now, gateway)
+            WorkerStatus::of(pool, worker, applied, 1.0 / serving as f64, now)
         };
         Self {
             name: Arc::clone(&pool.config.name),
@@ -217,14 +217,7 @@ impl SourceStatus {
 }
 
 impl WorkerStatus {
-    fn of(
-        pool: &Pool,
-        worker: &Worker,
-        applied: Applied,
-        fair_share: f64,
-        now: Mono,
-        gateway: &dyn GatewayFacts,
-    ) -> Self {
+    fn of(pool: &Pool, worker: &Worker, applied: Applied, fair_share: f64, now: Mono) -> Self {
         let track = pool.tracks.get(&worker.id);
         let held = track.and_then(|track| track.report);
         let decided = track.and_then(|track| track.decided.as_ref());
@@ -254,7 +247,7 @@ impl WorkerStatus {
             report: held.map(|held| held.report),
             report_faults: worker.cells.report_faults.load(std::sync::atomic::Ordering::Relaxed),
             poll_fault: track.and_then(|track| track.poll_fault.clone()),
-            breakers: gateway.breakers(worker.id),
+            breakers: worker.cells.breakers(),
             why: decided.map(|item| item.sentence.clone()),
             decision: decided.map(|item| item.seq),
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ambidex_core::guard::breaker::BreakerState;
 use ambidex_core::load::Cells;
 use ambidex_core::plan::{Heard, Passive, Seen, Source};
 use ambidex_core::share::Share;
@@ -53,6 +54,8 @@ pub(crate) struct Track {
     second: TallyState,
     pub(crate) series: Option<Series>,
     pub(crate) poll_fault: Option<String>,
+    /// What its breaker did at the last tick.
+    pub(crate) breaker: BreakerState,
     /// The newest decision about it.
     pub(crate) decided: Option<Arc<Item>>,
 }

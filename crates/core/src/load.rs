@@ -17,6 +17,8 @@ use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::R
 
 use alloc::boxed::Box;
 
+use serde::Serialize;
+
 use crate::guard::breaker::BreakerState;
 use crate::stats::histogram::{Tally, TallyState};
 use crate::stats::ring::Ring;
@@ -306,6 +308,8 @@ pub struct Cells {
     tallies: Box<[Tally]>,
     /// What the breaker of each seat does.
     breakers: Box<[AtomicU8]>,
+    /// How often one of them opened.
+    opened: AtomicU64,
 }
 
 impl Cells {
@@ -317,6 +321,7 @@ impl Cells {
             report_faults: AtomicU64::new(0),
             tallies: (0..seats.max(1)).map(|_| Tally::default()).collect(),
             breakers: (0..seats.max(1)).map(|_| AtomicU8::new(0)).collect(),
+            opened: AtomicU64::new(0),
         }
     }
 
@@ -329,17 +334,38 @@ impl Cells {
     /// Says what a seat's breaker does, for metrics.
     pub(crate) fn publish_breaker(&self, seat: usize, state: BreakerState) {
         self.breakers[seat % self.breakers.len()].store(state as u8, Relaxed);
+        if state == BreakerState::Open {
+            self.opened.fetch_add(1, Relaxed);
+        }
     }
 
     /// What the breakers do: the state of the seat that keeps most out.
     #[must_use]
     pub fn breaker(&self) -> BreakerState {
-        match self.breakers.iter().map(|state| state.load(Relaxed)).max().unwrap_or(0) {
-            0 => BreakerState::Closed,
-            1 => BreakerState::Ramping,
-            2 => BreakerState::Probing,
-            3.. => BreakerState::Open,
+        self.breakers().state
+    }
+
+    /// What the breakers of all seats do.
+    #[must_use]
+    pub fn breakers(&self) -> BreakerSeats {
+        let mut seats = BreakerSeats { opened: self.opened.load(Relaxed), ..BreakerSeats::default() };
+        for cell in &self.breakers {
+            let state = match cell.load(Relaxed) {
+                0 => BreakerState::Closed,
+                1 => BreakerState::Ramping,
+                2 => BreakerState::Probing,
+                3.. => BreakerState::Open,
+            };
+            seats.of += 1;
+            seats.state = seats.state.max(state);
+            match state {
+                BreakerState::Closed => {}
+                BreakerState::Ramping => seats.ramping += 1,
+                BreakerState::Probing => seats.probing += 1,
+                BreakerState::Open => seats.open += 1,
+            }
         }
+        seats
     }
 
     /// Sums over all seats.
@@ -351,6 +377,23 @@ impl Cells {
         }
         totals
     }
+}
+
+/// What the breakers of one worker do, over all seats: each keeps its own, so they differ for a while.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct BreakerSeats {
+    /// The state of the seat that keeps most out.
+    pub state: BreakerState,
+    /// Seats that send it nothing.
+    pub open: u32,
+    /// Seats that send it one request at a time.
+    pub probing: u32,
+    /// Seats that send it a growing share.
+    pub ramping: u32,
+    /// Seats.
+    pub of: u32,
+    /// How often one of them opened, since the worker joined.
+    pub opened: u64,
 }
 
 /// Time constant of the latency average. Source: balancing.md "Pick peak-ewma", finagle's default.
@@ -467,6 +510,16 @@ mod tests {
         load.begin();
         assert_eq!(load.known_in_flight(at(10)), 8);
         assert_eq!(load.known_in_flight(at(1_001)), 2);
+    }
+
+    #[test]
+    fn the_seat_that_keeps_most_out_tells_the_state_and_each_seat_is_counted() {
+        let cells = Cells::new(3);
+        cells.publish_breaker(0, BreakerState::Ramping);
+        cells.publish_breaker(1, BreakerState::Open);
+        cells.publish_breaker(1, BreakerState::Probing);
+        let wanted = BreakerSeats { state: BreakerState::Probing, open: 0, probing: 1, ramping: 1, of: 3, opened: 1 };
+        assert_eq!(cells.breakers(), wanted);
     }
 
     #[test]

@@ -111,7 +111,6 @@ fn table(pools: &Value) -> Table {
 /// What an operator or a breaker made of it; else whether it serves.
 fn state(worker: &Value) -> String {
     let says = |key: &str| worker.get(key).and_then(Value::as_bool).unwrap_or(false);
-    let open = worker.pointer("/breakers/open").and_then(Value::as_u64).unwrap_or(0) > 0;
     let mut states = Vec::new();
     match () {
         () if says("drained") => states.push("drained".to_owned()),
@@ -121,9 +120,8 @@ fn state(worker: &Value) -> String {
     if let Some(weight) = number(worker, "pinned") {
         states.push(format!("pinned {weight}"));
     }
-    if open {
-        states.push("breaker open".to_owned());
-    }
+    let breaker = worker.pointer("/breakers/state").and_then(Value::as_str).filter(|state| *state != "closed");
+    states.extend(breaker.map(|state| format!("breaker {state}")));
     states.join(", ")
 }
 

@@ -1,7 +1,6 @@
 //! The gateway's numbers, in the form in which the coordinator serves them at `/metrics`.
 
-use ambidex_control::facts::{Breakers, Family, GatewayFacts, Kind};
-use ambidex_core::worker::WorkerId;
+use ambidex_control::facts::{Family, GatewayFacts, Kind};
 use ambidex_gateway::{ListenerStats, Reason, Totals};
 
 use super::host::Host;
@@ -26,11 +25,6 @@ impl GatewayFacts for Host {
             )])
             .chain(traffic(&stats.traffic))
             .collect()
-    }
-
-    fn breakers(&self, _worker: WorkerId) -> Option<Breakers> {
-        // The threads keep their breakers to themselves yet.
-        None
     }
 }
 

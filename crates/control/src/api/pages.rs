@@ -7,12 +7,11 @@ use ambidex_core::time::{Mono, Span};
 
 use crate::clock::wall_millis;
 use crate::coordinator::Shared;
-use crate::facts::{Breakers, GatewayFacts};
 use crate::news::{Item, What};
 use crate::pool::{Applied, Pool};
 use crate::room::Room;
 use crate::roster::Worker;
-use crate::ui::{BreakerState, ChartPool, Charts, Line, Page, PageSource, PoolPanel, SignalAge, WorkerRow};
+use crate::ui::{ChartPool, Charts, Line, Page, PageSource, PoolPanel, SignalAge, WorkerRow};
 
 /// Fills the dashboard's page.
 #[derive(Debug)]
@@ -35,7 +34,7 @@ fn page(shared: &Shared) -> Page {
     Page {
         wall_millis: wall_millis(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        pools: room.pools.iter().map(|pool| panel(pool, now, &*shared.gateway)).collect(),
+        pools: room.pools.iter().map(|pool| panel(pool, now)).collect(),
         lines: room
             .news
             .since(0)
@@ -88,7 +87,7 @@ fn chart(pool: &Pool, start: u64, since: u64) -> ChartPool {
     }
 }
 
-fn panel(pool: &Pool, now: Mono, gateway: &dyn GatewayFacts) -> PoolPanel {
+fn panel(pool: &Pool, now: Mono) -> PoolPanel {
     let view = pool.pictured();
     let applied = pool.applied();
     let workers = pool.roster.workers();
@@ -96,7 +95,7 @@ fn panel(pool: &Pool, now: Mono, gateway: &dyn GatewayFacts) -> PoolPanel {
     let rates: f64 = workers.iter().map(rate_of).sum();
     let row = |worker: &Worker| {
         let applied = applied.get(&worker.id).copied().unwrap_or_default();
-        worker_row(pool, worker, applied, rates, now, gateway)
+        worker_row(pool, worker, applied, rates, now)
     };
     PoolPanel {
         name: pool.config.name.to_string(),
@@ -110,14 +109,7 @@ fn panel(pool: &Pool, now: Mono, gateway: &dyn GatewayFacts) -> PoolPanel {
     .bounded()
 }
 
-fn worker_row(
-    pool: &Pool,
-    worker: &Worker,
-    applied: Applied,
-    rates: f64,
-    now: Mono,
-    gateway: &dyn GatewayFacts,
-) -> WorkerRow {
+fn worker_row(pool: &Pool, worker: &Worker, applied: Applied, rates: f64, now: Mono) -> WorkerRow {
     let track = pool.tracks.get(&worker.id);
     let measured = track.map(|track| track.measured).unwrap_or_default();
     let held = track.and_then(|track| track.report);
@@ -131,7 +123,7 @@ fn worker_row(
         url: worker.found.url.to_string(),
         zone: worker.found.zone.to_string(),
         standing: worker.standing(),
-        breaker: breaker(gateway.breakers(worker.id)),
+        breaker: worker.cells.breaker(),
         refuses: report.accepting == Some(false),
         weight: applied.learned,
         pinned: pool.planner.pinned(worker.id),
@@ -150,20 +142,11 @@ fn worker_row(
     }
 }
 
-/// What most of the threads do; open before probing before closed.
-fn breaker(breakers: Option<Breakers>) -> BreakerState {
-    match breakers {
-        Some(Breakers { open, .. }) if open > 0 => BreakerState::Open,
-        Some(Breakers { probing, .. }) if probing > 0 => BreakerState::Probing,
-        Some(_) | None => BreakerState::Closed,
-    }
-}
-
 fn line(item: &Arc<Item>) -> Line {
     let (alert, decision) = match &item.what {
         What::Decision { decision } => (false, Some(decision.clone())),
         What::Pool { alert, .. } => (*alert, None),
-        What::Member | What::Order => (false, None),
+        What::Breaker { .. } | What::Member | What::Order => (false, None),
     };
     Line {
         seq: item.seq,

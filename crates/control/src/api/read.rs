@@ -52,7 +52,7 @@ struct Pools {
 }
 
 pub(crate) async fn pools(State(api): State<Api>) -> Response {
-    let pools = api.shared.room().pool_statuses(api.shared.clock.now(), &*api.shared.gateway);
+    let pools = api.shared.room().pool_statuses(api.shared.clock.now());
     json(Pools { pools })
 }
 
@@ -176,7 +176,7 @@ pub(crate) async fn explain(
 ) -> Result<Response, Refused> {
     let known = {
         let room = api.shared.room();
-        explain::now(&room, &pool, &worker, api.shared.clock.now(), &*api.shared.gateway)
+        explain::now(&room, &pool, &worker, api.shared.clock.now())
     };
     let Some(at) = asked.at else { return Ok(json(known?)) };
     let at = at.date(wall_millis());

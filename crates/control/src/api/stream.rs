@@ -104,7 +104,7 @@ fn follow(
                     let now = shared.clock.now();
                     let picture = {
                         let room = shared.room();
-                        Picture { status: room.status(now), pools: room.pool_statuses(now, &*shared.gateway) }
+                        Picture { status: room.status(now), pools: room.pool_statuses(now) }
                     };
                     Event::default().event("pools").json_data(Versioned::new(picture)).unwrap_or_default()
                 }

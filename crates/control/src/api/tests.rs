@@ -3,6 +3,13 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ambidex_core::draw::Draw;
+use ambidex_core::guard::breaker::BreakerState;
+use ambidex_core::guard::ejection::Breakers;
+use ambidex_core::load::Outcome;
+use ambidex_core::time::Span;
+use ambidex_core::view::Arm;
+
 use crate::coordinator::tests::{Process, TWO, pool, process};
 use crate::journal::NoJournal;
 
@@ -217,7 +224,7 @@ fn workers_beyond_the_cap_share_one_label() {
     process.view.load().pools()[0].workers[310].cells.tally(1).start();
     let (_, page) = ask(process.coordinator.admin_address().expect("listens"), "GET", "/metrics", "", "");
     assert!(page.contains(r#"ambidex_worker_requests_total{pool="big",worker="other"} 2"#));
-    assert_eq!(page.matches("ambidex_worker_requests_total{").count(), 301);
+    assert_eq!(page.matches("ambidex_worker_requests_total{").count(), 291);
 }
 
 #[test]
@@ -234,4 +241,44 @@ fn an_event_stream_draws_the_pools_each_second() {
         text.push_str(&String::from_utf8_lossy(&buffer[..length]));
     }
     assert!(text.contains(r#""name":"<img onerror=x>""#), "{text}");
+}
+
+/// As many failures in a row on one thread as open the worker's breaker there.
+fn trip(process: &Process, name: &str) {
+    let view = process.view.load();
+    let pool = &view.pools()[0];
+    let slot = pool.workers.iter().position(|worker| &*worker.name == name).expect("there");
+    let (mut breakers, mut draw) = (Breakers::new(1), Draw::seeded(1));
+    let _ = breakers.admit(process.clock.now(), pool, Arm::Learned, false, &mut draw);
+    for _ in 0..20 {
+        if pool.workers[slot].cells.breaker() == BreakerState::Open {
+            return;
+        }
+        let failed = Outcome::Failed { price: Span::from_secs(1) };
+        breakers.outcome(process.clock.now(), slot, pool.workers[slot].id, None, failed, &mut draw);
+    }
+}
+
+#[test]
+fn a_breaker_that_opens_is_seen_at_every_place_that_shows_workers() {
+    let (process, address, _) = started();
+    let read = |path: &str| ask(address, "GET", path, "", "").1;
+    assert!(read("/metrics").contains(r#"ambidex_worker_breaker_state{pool="api",worker="a",state="closed"} 1"#));
+    trip(&process, "a");
+    let metrics = read("/metrics");
+    for wanted in [
+        r#"ambidex_worker_breaker_state{pool="api",worker="a",state="open"} 1"#,
+        r#"ambidex_worker_breaker_state{pool="api",worker="a",state="closed"} 0"#,
+        r#"ambidex_worker_breaker_openings_total{pool="api",worker="a"} 1"#,
+    ] {
+        assert!(metrics.contains(wanted), "{wanted} is not in {metrics}");
+    }
+    let pools = read("/api/v1/pools");
+    let told = r#""breakers":{"state":"open","open":1,"probing":0,"ramping":0,"of":2,"opened":1}"#;
+    assert!(pools.contains(told), "{pools}");
+    assert!(read("/").contains("breaker open"));
+    let deadline = process.clock.now() + Span::from_secs(20);
+    while !read("/api/v1/decisions?all=true").contains("the breaker of a opened") {
+        assert!(process.clock.now() < deadline, "nobody tells that it opened");
+    }
 }

@@ -167,6 +167,9 @@ fn breaker(worker: &WorkerRow) -> Option<Fact> {
         BreakerState::Probing => {
             Some(Fact { level: Level::Warning, word: "probing", clause: "is being probed by its breaker".into() })
         }
+        BreakerState::Ramping => {
+            Some(Fact { level: Level::Note, word: "ramping", clause: "gets its share back after its breaker".into() })
+        }
     }
 }
 

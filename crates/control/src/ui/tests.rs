@@ -75,6 +75,8 @@ fn silence_failures_and_breakers_are_told_and_orders_are_only_notes() {
         (WorkerRow { signal: Some(old), ..worker("x", 40) }, "has been silent for 4.0 s", 1),
         (WorkerRow { errors: Share::percent(30), ..worker("x", 40) }, "fails 30 % of its requests", 1),
         (WorkerRow { breaker: BreakerState::Open, ..worker("x", 40) }, "is kept out by its breaker", 1),
+        (WorkerRow { breaker: BreakerState::Probing, ..worker("x", 40) }, "is being probed by its breaker", 1),
+        (WorkerRow { breaker: BreakerState::Ramping, ..worker("x", 40) }, "gets its share back after its breaker", 0),
         (WorkerRow { standing: Standing::Draining, ..worker("x", 40) }, "is draining", 0),
         (WorkerRow { pinned: Some(2.0), ..worker("x", 40) }, "is pinned to 2.00 of a fair share by an operator", 0),
     ];

@@ -1,6 +1,7 @@
 //! What the page shows, as plain data: whoever serves the page fills these.
 
 use ambidex_core::decision::Decision;
+pub use ambidex_core::guard::breaker::BreakerState;
 use ambidex_core::plan::Source;
 use ambidex_core::share::Share;
 use ambidex_core::time::Span;
@@ -116,18 +117,6 @@ pub struct SignalAge {
     pub period: Span,
     /// How it came.
     pub source: Source,
-}
-
-/// What a breaker does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum BreakerState {
-    /// Lets requests through.
-    #[default]
-    Closed,
-    /// Keeps all requests away.
-    Open,
-    /// Lets single requests through, to see.
-    Probing,
 }
 
 /// One decision or event, as a line of the list.
