@@ -114,8 +114,13 @@ impl Api {
     /// # Errors
     /// No answer, or a refusal.
     pub(crate) fn get(&self, path: &str) -> Result<Value, ApiError> {
-        let request = self.request(Method::GET, path, Bytes::new(), None);
-        runtime()?.block_on(self.exchange(path, request))
+        let ask =
+            |token| runtime()?.block_on(self.exchange(path, self.request(Method::GET, path, Bytes::new(), token)));
+        match ask(None) {
+            // Off loopback reads need the token; elsewhere it stays where it is.
+            Err(ApiError::Refused { status: StatusCode::UNAUTHORIZED, .. }) => ask(Some(self.token()?)),
+            answer => answer,
+        }
     }
 
     /// Changes something, by the token.
@@ -123,13 +128,17 @@ impl Api {
     /// # Errors
     /// No token, no answer, or a refusal.
     pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Value, ApiError> {
+        let request = self.request(Method::POST, path, body.to_string().into(), Some(self.token()?));
+        runtime()?.block_on(self.exchange(path, request))
+    }
+
+    /// The header that opens it.
+    fn token(&self) -> Result<HeaderValue, ApiError> {
         let TokenFile(file) = &self.token;
         let unusable = |source| ApiError::Token { file: file.clone(), source };
         let token = fs::read_to_string(file).map_err(unusable)?;
         let header = HeaderValue::try_from(format!("Bearer {}", token.trim()));
-        let header = header.map_err(|error| unusable(io::Error::new(io::ErrorKind::InvalidData, error)))?;
-        let request = self.request(Method::POST, path, body.to_string().into(), Some(header));
-        runtime()?.block_on(self.exchange(path, request))
+        header.map_err(|error| unusable(io::Error::new(io::ErrorKind::InvalidData, error)))
     }
 
     /// Hands over the data of each event of a stream, until it ends or `each` has enough.
@@ -139,7 +148,10 @@ impl Api {
     pub(crate) fn follow(&self, path: &str, each: &mut dyn FnMut(&str) -> bool) -> Result<(), ApiError> {
         let request = self.request(Method::GET, path, Bytes::new(), None);
         runtime()?.block_on(async {
-            let response = self.send(request).await?;
+            let mut response = self.send(request).await?;
+            if response.status() == StatusCode::UNAUTHORIZED {
+                response = self.send(self.request(Method::GET, path, Bytes::new(), Some(self.token()?))).await?;
+            }
             let status = response.status();
             if !status.is_success() {
                 return Err(self.refusal(path, status, &self.body(response).await?));

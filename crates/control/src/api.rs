@@ -1,7 +1,7 @@
 //! The admin API: what is going on, why, and the few things that may be changed.
 //!
-//! For: the dashboard, the command line, Prometheus, probes. Reads are open to whoever reaches the address (loopback
-//! unless told otherwise); every change needs the token. See `guard` for who is refused, `serve` for what keeps
+//! For: the dashboard, the command line, Prometheus, probes. On loopback reads are open to whoever is on the
+//! machine; elsewhere all but probes and metrics need the token, and every change needs it everywhere. See `guard` for who is refused, `serve` for what keeps
 //! connections from starving the loop.
 //!
 //! ```text
@@ -41,6 +41,8 @@ pub(crate) use serve::serve;
 pub(crate) struct Api {
     pub(crate) shared: Arc<Shared>,
     token: Arc<Token>,
+    /// Whether others than this machine reach it.
+    open_to_others: bool,
     hosts: Arc<[String]>,
     /// Streams that may be open at once, so that they leave connections for others.
     streams: Arc<Semaphore>,
@@ -50,7 +52,8 @@ impl Api {
     pub(crate) fn new(shared: Arc<Shared>, token: Token, admin: &AdminConfig) -> Self {
         let streams = Semaphore::new((admin.max_connections / 2).max(1));
         let hosts = admin.hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
-        Self { shared, token: Arc::new(token), hosts, streams: Arc::new(streams) }
+        let open_to_others = !admin.address.ip().is_loopback();
+        Self { shared, token: Arc::new(token), open_to_others, hosts, streams: Arc::new(streams) }
     }
 
     /// All routes.

@@ -1,4 +1,4 @@
-//! The token that every change through the admin API needs: made at the first start, kept in a file that only its owner
+//! The token that every change through the admin API needs, and off loopback every read: made at the first start, kept in a file that only its owner
 //! reads. It stands in no log and on no page.
 
 use std::io::Write as _;
@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 /// The secret.
 #[derive(Clone)]
@@ -73,8 +75,23 @@ impl Token {
     /// Whether an `Authorization` header carries it. Takes the same time wherever it differs.
     pub(crate) fn allows(&self, authorization: Option<&str>) -> bool {
         let Some((scheme, given)) = authorization.and_then(|value| value.split_once(' ')) else { return false };
-        scheme.eq_ignore_ascii_case("bearer")
-            && verify_slices_are_equal(given.trim().as_bytes(), self.secret.as_bytes()).is_ok()
+        scheme.eq_ignore_ascii_case("bearer") && self.is(given.trim().as_bytes())
+    }
+
+    /// Whether it may read: as [`allows`](Self::allows), or as the password of any user, which is how a browser asks a
+    /// person for it. Changes are not taken that way: a browser sends a password along whoever makes it ask.
+    pub(crate) fn allows_reading(&self, authorization: Option<&str>) -> bool {
+        let password = || {
+            let (scheme, given) = authorization?.split_once(' ')?;
+            let decoded = scheme.eq_ignore_ascii_case("basic").then(|| STANDARD.decode(given.trim()).ok())??;
+            let colon = decoded.iter().position(|byte| *byte == b':')?;
+            Some(decoded[colon + 1..].to_vec())
+        };
+        self.allows(authorization) || password().is_some_and(|password| self.is(&password))
+    }
+
+    fn is(&self, given: &[u8]) -> bool {
+        verify_slices_are_equal(given, self.secret.as_bytes()).is_ok()
     }
 }
 

@@ -5,6 +5,7 @@
 //! - A change whose `Origin` is another one than ours, or that a browser says comes from another site: a foreign page
 //!   must not order anything, whatever it knows.
 //! - A change without the token.
+//! - Where other machines reach the address: a read without it, but of metrics. A browser asks for it as a password.
 //!
 //! Probes ask under any name; they learn one word.
 
@@ -18,11 +19,17 @@ use super::Api;
 use super::answer::Refused;
 
 pub(crate) async fn guard(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     let mut response = match check(&api, &request) {
         Ok(()) => next.run(request).await,
         Err(refused) => refused.into_response(),
     };
+    let asks = is_read && response.status() == StatusCode::UNAUTHORIZED;
     let headers = response.headers_mut();
+    if asks {
+        let password = HeaderValue::from_static("Basic realm=\"ambidex: any user, the admin token as password\"");
+        headers.insert(header::WWW_AUTHENTICATE, password);
+    }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -43,23 +50,27 @@ fn check(api: &Api, request: &Request) -> Result<(), Refused> {
             format!("this is not served under the name `{host}`: use its address, or add it to `admin.hosts`");
         return Err(Refused::new(StatusCode::MISDIRECTED_REQUEST, "foreign_host", message));
     }
+    let single = headers.get_all(header::AUTHORIZATION).iter().count() <= 1;
     if matches!(*request.method(), Method::GET | Method::HEAD) {
-        return Ok(());
+        let open = !api.open_to_others || request.uri().path() == "/metrics";
+        let allowed = open || single && api.token.allows_reading(text(headers, header::AUTHORIZATION));
+        return if allowed { Ok(()) } else { Err(unauthorized(api, "reading from another machine")) };
     }
     if is_foreign(headers, &host) {
         let message = "changes are taken from this address's own pages and from programs, not from other sites";
         return Err(Refused::new(StatusCode::FORBIDDEN, "foreign_origin", message));
     }
-    if headers.get_all(header::AUTHORIZATION).iter().count() > 1
-        || !api.token.allows(text(headers, header::AUTHORIZATION))
-    {
-        let message = format!(
-            "a change needs `Authorization: Bearer TOKEN`; the token is in {} on the machine that runs this",
-            api.token.path().display()
-        );
-        return Err(Refused::new(StatusCode::UNAUTHORIZED, "no_token", message));
+    if !single || !api.token.allows(text(headers, header::AUTHORIZATION)) {
+        return Err(unauthorized(api, "a change"));
     }
     Ok(())
+}
+
+fn unauthorized(api: &Api, what: &str) -> Refused {
+    let path = api.token.path().display();
+    let message =
+        format!("{what} needs `Authorization: Bearer TOKEN`; the token is in {path} on the machine that runs this");
+    Refused::new(StatusCode::UNAUTHORIZED, "no_token", message)
 }
 
 /// The authority that was asked for, in lower case.

@@ -32,7 +32,7 @@ pub(crate) async fn serve(listener: TcpListener, admin: AdminConfig, token: Toke
     };
     if !admin.address.ip().is_loopback() {
         let address = admin.address;
-        tracing::warn!(%address, "the admin API is reachable from other machines: whoever reaches it reads everything");
+        tracing::warn!(%address, "the admin API is reachable from other machines: reads need the token, too, and go without TLS");
     }
     let places = Arc::new(Semaphore::new(admin.max_connections.max(1)));
     let router = Api::new(shared, token, &admin).router();

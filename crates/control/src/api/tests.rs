@@ -9,8 +9,10 @@ use ambidex_core::guard::ejection::Breakers;
 use ambidex_core::load::Outcome;
 use ambidex_core::time::Span;
 use ambidex_core::view::Arm;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
-use crate::coordinator::tests::{Process, TWO, pool, process};
+use crate::coordinator::tests::{Process, TWO, pool, process, process_at};
 use crate::journal::NoJournal;
 
 /// One exchange over a connection of its own: status and the rest as text.
@@ -281,4 +283,29 @@ fn a_breaker_that_opens_is_seen_at_every_place_that_shows_workers() {
     while !read("/api/v1/decisions?all=true").contains("the breaker of a opened") {
         assert!(process.clock.now() < deadline, "nobody tells that it opened");
     }
+}
+
+#[test]
+fn off_loopback_only_probes_and_metrics_are_read_without_the_token() {
+    let process = process_at([0, 0, 0, 0], vec![pool("api", TWO)], Arc::new(NoJournal));
+    let port = process.coordinator.admin_address().expect("listens").port();
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    let secret = std::fs::read_to_string(process.coordinator.token_path().expect("made")).expect("readable");
+    let secret = secret.trim();
+    let basic = |password: &str| format!("authorization: Basic {}\r\n", STANDARD.encode(format!("me:{password}")));
+    let bearer = format!("authorization: Bearer {secret}\r\n");
+    for path in READS {
+        let open = matches!(path, "/healthz" | "/readyz" | "/metrics");
+        for wrong in ["", "authorization: Bearer no\r\n", &basic("no"), &basic(""), &format!("{bearer}{bearer}")] {
+            let (status, answer) = ask(address, "GET", path, wrong, "");
+            assert_eq!(status, if open { 200 } else { 401 }, "{path} with {wrong:?}");
+            assert_eq!(answer.contains("www-authenticate: Basic "), !open, "{path}: {answer}");
+        }
+        for right in [&bearer, &basic(secret)] {
+            assert_eq!(ask(address, "GET", path, right, "").0, 200, "{path}");
+        }
+    }
+    let order = "/api/v1/pools/api/freeze";
+    assert_eq!(ask(address, "POST", order, &basic(secret), "").0, 401, "a browser sends passwords by itself");
+    assert_eq!(ask(address, "POST", order, &bearer, "").0, 200);
 }

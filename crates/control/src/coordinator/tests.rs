@@ -23,7 +23,7 @@ pub(crate) struct Process {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test's origin")]
-pub(crate) fn process(pools: Vec<PoolConfig>, journal: Arc<dyn Journal>) -> Process {
+pub(crate) fn process_at(address: [u8; 4], pools: Vec<PoolConfig>, journal: Arc<dyn Journal>) -> Process {
     let view = Arc::new(ArcSwap::default());
     let (reports, receiver) = mpsc::channel(64);
     let clock = Clock::starting_at(Instant::now());
@@ -37,10 +37,14 @@ pub(crate) fn process(pools: Vec<PoolConfig>, journal: Arc<dyn Journal>) -> Proc
         gateway: Arc::new(Nothing),
         config: Arc::new(Nothing),
     };
-    let admin = AdminConfig { address: ([127, 0, 0, 1], 0).into(), ..AdminConfig::default() };
+    let admin = AdminConfig { address: (address, 0).into(), ..AdminConfig::default() };
     let config = CoordinatorConfig { pools, admin: Some(admin), data: data.path().into(), name_servers: Vec::new() };
     let coordinator = Coordinator::start(config, links).expect("starts");
     Process { coordinator, view, reports, clock, _data: data }
+}
+
+pub(crate) fn process(pools: Vec<PoolConfig>, journal: Arc<dyn Journal>) -> Process {
+    process_at([127, 0, 0, 1], pools, journal)
 }
 
 pub(crate) fn pool(name: &str, workers: &str) -> PoolConfig {
