@@ -306,6 +306,22 @@ fn a_second_signal_cuts_what_is_left() {
 }
 
 #[test]
+fn what_is_left_after_the_grace_is_cut_without_a_second_signal() {
+    let endless = Service::constant(Span::from_secs(60));
+    let worker = worker::start(WorkerOptions { service: endless, ..WorkerOptions::default() }).expect("it listens");
+    let config = CONFIG.replace("http://127.0.0.1:9\"", &format!("http://{}\"", worker.address));
+    let config = config.replace(", {url: \"http://127.0.0.1:10\", name: b}", "");
+    let mut running = Running::run(&format!("{config}drain: {{grace: 200ms}}\n"));
+    let listener = running.listener.clone();
+    let asked = std::thread::spawn(move || get(&listener, "/"));
+    until(|| (worker_in_flight(&running) > 0).then_some(()));
+    running.signal("TERM");
+    assert_eq!(running.end(), Some(0));
+    assert!(running.log().contains("requests under way have 200ms"), "{}", running.log());
+    assert!(!asked.join().expect("asked").starts_with("HTTP/1.1 200"));
+}
+
+#[test]
 fn decisions_are_followed_as_they_are_made() {
     use std::io::{BufRead as _, BufReader};
     let running = Running::run(CONFIG);

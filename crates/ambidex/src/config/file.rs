@@ -9,6 +9,7 @@ use ambidex_control::config::{AdminConfig, JournalConfig, PoolMembers, Reports};
 use ambidex_core::balance::Balance;
 use ambidex_core::guard::breaker::BreakerConfig;
 use ambidex_core::plan::PlanConfig;
+use ambidex_core::time::Span;
 use ambidex_gateway::config::{AccessLog, Listener, Route, Tracing, UpstreamTransport};
 use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
@@ -43,6 +44,9 @@ pub(crate) struct File {
     /// How long decisions are kept.
     #[serde(default)]
     pub(crate) journal: JournalConfig,
+    /// How the process ends.
+    #[serde(default)]
+    pub(crate) drain: Drain,
     /// Threads that serve requests. Default: one for each core; source: architecture.md "Data plane".
     #[serde(default)]
     pub(crate) threads: Option<NonZeroU16>,
@@ -154,6 +158,21 @@ impl<'de> Deserialize<'de> for Admin {
             }
         }
         deserializer.deserialize_any(OffOrMap)
+    }
+}
+
+/// How the process ends.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Drain {
+    /// How long requests under way may take after SIGTERM; then they are cut. Default 25s; source: Kubernetes kills
+    /// after 30 s unless told otherwise (`terminationGracePeriodSeconds`), and the journal is written after it.
+    pub(crate) grace: Span,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self { grace: Span::from_secs(25) }
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use ambidex_control::facts::ConfigHost;
 use ambidex_control::journal::Journal;
+use ambidex_core::time::Span;
 use serde_json::{Value, json};
 
 use super::history::History;
@@ -74,6 +75,11 @@ impl Host {
     /// Whether what the file said last was refused, so that another configuration is in force than stands there.
     pub(super) fn refused(&self) -> bool {
         self.refused.load(Relaxed)
+    }
+
+    /// How long requests under way may take at the end.
+    pub(super) fn drain_grace(&self) -> Span {
+        self.state().config.file.drain.grace
     }
 
     /// Puts a configuration in force.

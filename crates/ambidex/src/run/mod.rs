@@ -177,12 +177,13 @@ impl Process {
 
     /// Lets what is under way finish; another signal hurries it.
     async fn drain(&self, term: &mut Signal, int: &mut Signal) {
-        tracing::info!("draining: no new connections, requests under way have {DRAIN_GRACE}");
+        let grace = self.host.drain_grace();
+        tracing::info!("draining: no new connections, requests under way have {grace}");
         let ending = |grace: Span| {
             let host = Arc::clone(&self.host);
             tokio::task::spawn_blocking(move || host.system().map_or(0, |system| system.drain(grace)))
         };
-        let mut drained = ending(DRAIN_GRACE);
+        let mut drained = ending(grace);
         loop {
             tokio::select! {
                 cut = &mut drained => {
@@ -230,7 +231,5 @@ fn watched(file: &Path) -> Option<Watch> {
         .ok()
 }
 
-/// How long requests under way may take when the process ends. Source: ours; Kubernetes kills after 30 s by default.
-const DRAIN_GRACE: Span = Span::from_secs(25);
 /// How long the journal may take to be written at the end.
 const FLUSH_WITHIN: Duration = Duration::from_secs(5);
