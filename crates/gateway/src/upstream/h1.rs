@@ -119,11 +119,6 @@ impl H1 {
         !self.heard
     }
 
-    /// Whether it was unused for so long that the worker may be closing it at this moment.
-    pub(crate) fn is_cold(&self, now: Mono) -> bool {
-        now.since(self.used) > COLD
-    }
-
     /// The bare connection, after the worker agreed to another protocol.
     pub(crate) fn switched(self) -> Switched {
         let parts = self.connection.into_parts();
@@ -198,8 +193,6 @@ pub(super) fn unasked(head: &Response<Incoming>, asked: bool) -> bool {
 
 /// Most bytes of an answer's head. Source: twice what the largest of the peers bears by default (Envoy, 60 KiB).
 const MOST_HEAD_BYTES: usize = 128 << 10;
-/// Shorter than any server's idle timeout (Node's is 5 s), longer than what a busy connection waits.
-pub(super) const COLD: Span = Span::from_secs(1);
 /// Bytes of one read, and of what is written at once. A head must fit. Source: the pipe size of the kernel, doubled.
 const BUFFER: usize = MOST_HEAD_BYTES;
 /// Most header lines of an answer. Source: hyper's default.

@@ -17,7 +17,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
 
-use super::h1::{COLD, chain, kind_of};
+use super::h1::{chain, kind_of};
 use super::io::Wire;
 use crate::body::RequestBody;
 use crate::local::Local;
@@ -186,6 +186,8 @@ pub(super) fn adapt(request: &mut Request<RequestBody>, tls: bool) -> bool {
     true
 }
 
+/// Shorter than any server's idle timeout (Node's is 5 s), longer than what a busy connection waits.
+const COLD: Span = Span::from_secs(1);
 /// What hyper takes by default for a stream, made explicit. Source: hyper's default for clients, 2 MiB, halved.
 const STREAM_WINDOW: u32 = 1 << 20;
 /// Enough for four stalled streams beside a live one. Source: hyper's default for clients, 5 MiB, rounded down.

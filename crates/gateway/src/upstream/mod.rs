@@ -127,7 +127,8 @@ impl Upstreams<'_> {
         if request.version() < Version::HTTP_11 && !request.headers().contains_key(header::HOST) {
             request.headers_mut().insert(header::HOST, crate::head::worker_host(&worker.url));
         }
-        // A kept connection may turn out to be dead before it got anything: then a fresh one is asked, once.
+        // A kept connection may turn out to be dead before anything came on it, because the worker closed it as idle or
+        // was killed: then a fresh one is asked, once, which finds out whether the worker is still there.
         let mut repeated = false;
         while !repeated {
             let now = thread.clock.now();
@@ -135,7 +136,7 @@ impl Upstreams<'_> {
             thread.stats.reuses.add(1);
             let sent = match ready {
                 Ready::H1(connection) => {
-                    let copy = if connection.is_cold(now) { copy_of(&request) } else { None };
+                    let copy = copy_of(&request);
                     repeated = copy.is_some();
                     self.by_h1(connection, worker, request, copy).await
                 }
@@ -182,7 +183,7 @@ impl Upstreams<'_> {
     ) -> Result<Response<UpstreamBody>, SendError<RequestBody>> {
         h1::adapt(&mut request);
         let response = connection.exchange(request).await.map_err(|error| match copy {
-            // RFC 9112, 9.3.1: the worker closed an idle connection just when it was used again.
+            // What changes nothing may be asked twice (RFC 9110, 9.2.2).
             Some(copy) if connection.heard_nothing() => SendError::unsent(error.kind, copy, error.detail),
             Some(_) | None => error,
         })?;
