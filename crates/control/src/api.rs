@@ -1,8 +1,8 @@
 //! The admin API: what is going on, why, and the few things that may be changed.
 //!
-//! For: the dashboard, the command line, Prometheus, probes. On loopback reads are open to whoever is on the
-//! machine; elsewhere all but probes and metrics need the token, and every change needs it everywhere. See `guard` for who is refused, `serve` for what keeps
-//! connections from starving the loop.
+//! For: the dashboard, the command line, Prometheus, probes. On loopback reads are open to whoever is on the machine;
+//! elsewhere all but probes and metrics need the token, and every change needs it everywhere. See `guard` for who is
+//! refused, `serve` for what keeps connections from starving the loop.
 //!
 //! ```text
 //! GET  / /ui/{name} /healthz /readyz /metrics
@@ -18,6 +18,7 @@ mod guard;
 mod moment;
 mod pages;
 mod read;
+mod refusals;
 mod serve;
 mod stream;
 
@@ -25,7 +26,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use tokio::sync::Semaphore;
 
 use crate::config::AdminConfig;
@@ -34,6 +35,7 @@ use crate::token::Token;
 use crate::ui;
 
 use pages::Pages;
+use refusals::Refusals;
 pub(crate) use serve::serve;
 
 /// What handlers share.
@@ -43,6 +45,7 @@ pub(crate) struct Api {
     token: Arc<Token>,
     /// Whether others than this machine reach it.
     open_to_others: bool,
+    refusals: Arc<Refusals>,
     hosts: Arc<[String]>,
     /// Streams that may be open at once, so that they leave connections for others.
     streams: Arc<Semaphore>,
@@ -53,28 +56,39 @@ impl Api {
         let streams = Semaphore::new((admin.max_connections / 2).max(1));
         let hosts = admin.hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
         let open_to_others = !admin.address.ip().is_loopback();
-        Self { shared, token: Arc::new(token), open_to_others, hosts, streams: Arc::new(streams) }
+        let (token, streams) = (Arc::new(token), Arc::new(streams));
+        Self { shared, token, open_to_others, refusals: Arc::default(), hosts, streams }
     }
 
-    /// All routes.
+    /// Everything that can be asked for: path and what answers. One list, so that a test can ask for all of it.
+    pub(crate) fn endpoints(&self) -> Vec<(&'static str, MethodRouter<Self>)> {
+        let mut endpoints = ui::routes(Arc::new(Pages(Arc::clone(&self.shared))));
+        endpoints.extend([
+            ("/healthz", get(read::health)),
+            ("/readyz", get(read::ready)),
+            ("/metrics", get(read::metrics)),
+            ("/api/v1/status", get(read::status)),
+            ("/api/v1/pools", get(read::pools)),
+            ("/api/v1/series", get(read::series)),
+            ("/api/v1/decisions", get(read::decisions)),
+            ("/api/v1/decisions/stream", get(stream::decisions)),
+            ("/api/v1/decisions/verify", get(read::verify)),
+            ("/api/v1/events", get(stream::events)),
+            ("/api/v1/explain/weight/{pool}/{worker}", get(read::explain)),
+            ("/api/v1/config", get(read::config)),
+            ("/api/v1/config/history", get(read::config_history)),
+            ("/api/v1/pools/{pool}/workers/{worker}/{order}", post(change::worker)),
+            ("/api/v1/pools/{pool}/{order}", post(change::pool)),
+            ("/api/v1/config/{order}", post(change::config)),
+        ]);
+        endpoints
+    }
+
+    /// All of it behind the guard.
     pub(crate) fn router(self) -> Router {
-        ui::router(Arc::new(Pages(Arc::clone(&self.shared))))
-            .route("/healthz", get(read::health))
-            .route("/readyz", get(read::ready))
-            .route("/metrics", get(read::metrics))
-            .route("/api/v1/status", get(read::status))
-            .route("/api/v1/pools", get(read::pools))
-            .route("/api/v1/series", get(read::series))
-            .route("/api/v1/decisions", get(read::decisions))
-            .route("/api/v1/decisions/stream", get(stream::decisions))
-            .route("/api/v1/decisions/verify", get(read::verify))
-            .route("/api/v1/events", get(stream::events))
-            .route("/api/v1/explain/weight/{pool}/{worker}", get(read::explain))
-            .route("/api/v1/config", get(read::config))
-            .route("/api/v1/config/history", get(read::config_history))
-            .route("/api/v1/pools/{pool}/workers/{worker}/{order}", post(change::worker))
-            .route("/api/v1/pools/{pool}/{order}", post(change::pool))
-            .route("/api/v1/config/{order}", post(change::config))
+        self.endpoints()
+            .into_iter()
+            .fold(Router::new(), |router, (path, endpoint)| router.route(path, endpoint))
             .fallback(answer::nothing_here)
             .method_not_allowed_fallback(answer::another_method)
             .layer(DefaultBodyLimit::max(MOST_BODY_BYTES))

@@ -32,9 +32,10 @@ const MOST_SAMPLES: usize = 1_000;
 const BOUNDS_MS: [u64; 18] =
     [1, 2, 5, 10, 15, 25, 50, 75, 100, 150, 250, 500, 750, 1_000, 2_500, 5_000, 10_000, 30_000];
 
-/// The page.
-pub(crate) fn page(shared: &Shared) -> Result<String, std::fmt::Error> {
-    let snapshot = Snapshot::take(shared);
+/// The page, with what the admin API counts of itself.
+pub(crate) fn page(shared: &Shared, admin: Family) -> Result<String, std::fmt::Error> {
+    let mut snapshot = Snapshot::take(shared);
+    snapshot.gateway.push(admin);
     let mut registry = Registry::default();
     registry.register_collector(Box::new(snapshot));
     let mut text = String::new();

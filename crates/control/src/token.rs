@@ -1,5 +1,5 @@
-//! The token that every change through the admin API needs, and off loopback every read: made at the first start, kept in a file that only its owner
-//! reads. It stands in no log and on no page.
+//! The token that every change through the admin API needs, and off loopback every read: made at the first start, kept
+//! in a file that only its owner reads. It stands in no log and on no page.
 
 use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -15,6 +15,20 @@ use base64::engine::general_purpose::STANDARD;
 pub(crate) struct Token {
     secret: String,
     path: PathBuf,
+}
+
+/// What an `Authorization` header shows. By which scheme matters: browsers send a password on their own, to whatever a
+/// foreign page makes them ask, and never a bearer's token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// No header.
+    Nothing,
+    /// Something else than the token.
+    Wrong,
+    /// The token, as a bearer's.
+    Bearer,
+    /// The token, as the password of any user.
+    Password,
 }
 
 /// Why there is no token.
@@ -72,22 +86,16 @@ impl Token {
         &self.path
     }
 
-    /// Whether an `Authorization` header carries it. Takes the same time wherever it differs.
-    pub(crate) fn allows(&self, authorization: Option<&str>) -> bool {
-        let Some((scheme, given)) = authorization.and_then(|value| value.split_once(' ')) else { return false };
-        scheme.eq_ignore_ascii_case("bearer") && self.is(given.trim().as_bytes())
-    }
-
-    /// Whether it may read: as [`allows`](Self::allows), or as the password of any user, which is how a browser asks a
-    /// person for it. Changes are not taken that way: a browser sends a password along whoever makes it ask.
-    pub(crate) fn allows_reading(&self, authorization: Option<&str>) -> bool {
-        let password = || {
-            let (scheme, given) = authorization?.split_once(' ')?;
-            let decoded = scheme.eq_ignore_ascii_case("basic").then(|| STANDARD.decode(given.trim()).ok())??;
-            let colon = decoded.iter().position(|byte| *byte == b':')?;
-            Some(decoded[colon + 1..].to_vec())
-        };
-        self.allows(authorization) || password().is_some_and(|password| self.is(&password))
+    /// What an `Authorization` header shows. Takes the same time wherever it differs.
+    pub(crate) fn shown(&self, authorization: &str) -> Shown {
+        let (scheme, given) = authorization.split_once(' ').unwrap_or((authorization, ""));
+        if scheme.eq_ignore_ascii_case("bearer") && self.is(given.trim().as_bytes()) {
+            Shown::Bearer
+        } else if scheme.eq_ignore_ascii_case("basic") && password(given).is_some_and(|given| self.is(&given)) {
+            Shown::Password
+        } else {
+            Shown::Wrong
+        }
     }
 
     fn is(&self, given: &[u8]) -> bool {
@@ -99,6 +107,13 @@ impl std::fmt::Debug for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Token({})", self.path.display())
     }
+}
+
+/// What stands behind the first colon of `user:password` in base64 (RFC 7617: a user's name has none).
+fn password(credentials: &str) -> Option<Vec<u8>> {
+    let mut pair = STANDARD.decode(credentials.trim()).ok()?;
+    let colon = pair.iter().position(|byte| *byte == b':')?;
+    Some(pair.split_off(colon + 1))
 }
 
 /// Its name in the data folder.
@@ -124,10 +139,27 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let token = Token::open(folder.path()).expect("made");
         let whole = format!("Bearer {}", token.secret);
-        assert!(token.allows(Some(&whole)));
-        for wrong in [None, Some(""), Some("Bearer "), Some(&whole[..whole.len() - 1]), Some(&whole[7..])] {
-            assert!(!token.allows(wrong), "{wrong:?}");
+        assert_eq!(token.shown(&whole), Shown::Bearer);
+        for wrong in ["", "Bearer", "Bearer ", &whole[..whole.len() - 1], &whole[7..]] {
+            assert_eq!(token.shown(wrong), Shown::Wrong, "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn the_token_is_the_password_of_any_user() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let token = Token::open(folder.path()).expect("made");
+        let secret = &token.secret;
+        let basic = |pair: String| format!("Basic {}", STANDARD.encode(pair));
+        for user in ["", "admin", "Zoë"] {
+            assert_eq!(token.shown(&basic(format!("{user}:{secret}"))), Shown::Password, "{user}");
+        }
+        let wrong =
+            [secret.clone(), format!("{secret}:"), format!(":{secret}x"), format!("a:b:{secret}"), ":".to_owned()];
+        for pair in wrong {
+            assert_eq!(token.shown(&basic(pair.clone())), Shown::Wrong, "{pair}");
+        }
+        assert_eq!(token.shown("Basic not/base64!"), Shown::Wrong);
     }
 
     #[test]

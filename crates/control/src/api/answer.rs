@@ -1,6 +1,7 @@
 //! Answers: JSON with the schema's version, errors that say what to do.
 
 use axum::Json;
+use axum::http::header::{HeaderValue, WWW_AUTHENTICATE};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -16,6 +17,8 @@ pub(crate) struct Refused {
     code: &'static str,
     /// In a sentence, for people.
     message: String,
+    /// By which scheme the token is to be shown.
+    challenge: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -26,11 +29,16 @@ struct ErrorBody<'a> {
 
 impl Refused {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into() }
+        Self { status, code, message: message.into(), challenge: None }
     }
 
     pub(crate) fn wrong(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
+    }
+
+    /// The token has to be shown, so.
+    pub(crate) fn challenge(code: &'static str, challenge: &'static str, message: String) -> Self {
+        Self { challenge: Some(challenge), ..Self::new(StatusCode::UNAUTHORIZED, code, message) }
     }
 
     pub(crate) fn missing(message: impl Into<String>) -> Self {
@@ -50,7 +58,11 @@ impl From<OrderError> for Refused {
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let body = ErrorBody { code: self.code, error: &self.message };
-        (self.status, Json(Versioned::new(body))).into_response()
+        let mut response = (self.status, Json(Versioned::new(body))).into_response();
+        if let Some(challenge) = self.challenge {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        response
     }
 }
 

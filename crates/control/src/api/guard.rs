@@ -4,33 +4,36 @@
 //!   name to this address (DNS rebinding) could read everything. Addresses cannot be rebound.
 //! - A change whose `Origin` is another one than ours, or that a browser says comes from another site: a foreign page
 //!   must not order anything, whatever it knows.
-//! - A change without the token.
-//! - Where other machines reach the address: a read without it, but of metrics. A browser asks for it as a password.
+//! - A change without the token as a bearer's (`Authorization: Bearer`). A browser sends such a header only when a
+//!   script of the same origin makes it; a password it sends on its own, also for a foreign page, so that one opens
+//!   reads at most.
+//! - Where other machines reach the address, a read without the token, as a bearer's or as a password: that is how a
+//!   person gets to the dashboard, without a page for signing in, and a browser's streams of events carry it, too. Not
+//!   with the password when a foreign page asks, for which the person did nothing.
 //!
-//! Probes ask under any name; they learn one word.
+//! Prometheus needs no token: its page holds counts and the names of workers. Probes ask under any name; they learn one
+//! word.
 
 use axum::extract::{Request, State};
-use axum::http::header::{self, HeaderMap, HeaderValue};
+use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::Api;
 use super::answer::Refused;
+use super::refusals::Lack;
+use super::serve::Peer;
+use crate::token::Shown;
 
 pub(crate) async fn guard(State(api): State<Api>, request: Request, next: Next) -> Response {
-    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     let mut response = match check(&api, &request) {
         Ok(()) => next.run(request).await,
         Err(refused) => refused.into_response(),
     };
-    let asks = is_read && response.status() == StatusCode::UNAUTHORIZED;
     let headers = response.headers_mut();
-    if asks {
-        let password = HeaderValue::from_static("Basic realm=\"ambidex: any user, the admin token as password\"");
-        headers.insert(header::WWW_AUTHENTICATE, password);
-    }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(SAME_ORIGIN.0, SAME_ORIGIN.1);
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
@@ -50,27 +53,73 @@ fn check(api: &Api, request: &Request) -> Result<(), Refused> {
             format!("this is not served under the name `{host}`: use its address, or add it to `admin.hosts`");
         return Err(Refused::new(StatusCode::MISDIRECTED_REQUEST, "foreign_host", message));
     }
-    let single = headers.get_all(header::AUTHORIZATION).iter().count() <= 1;
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         let open = !api.open_to_others || request.uri().path() == "/metrics";
-        let allowed = open || single && api.token.allows_reading(text(headers, header::AUTHORIZATION));
-        return if allowed { Ok(()) } else { Err(unauthorized(api, "reading from another machine")) };
+        return if open { Ok(()) } else { may_read(api, request) };
     }
     if is_foreign(headers, &host) {
         let message = "changes are taken from this address's own pages and from programs, not from other sites";
         return Err(Refused::new(StatusCode::FORBIDDEN, "foreign_origin", message));
     }
-    if !single || !api.token.allows(text(headers, header::AUTHORIZATION)) {
-        return Err(unauthorized(api, "a change"));
-    }
-    Ok(())
+    may_change(api, request)
 }
 
-fn unauthorized(api: &Api, what: &str) -> Refused {
-    let path = api.token.path().display();
-    let message =
-        format!("{what} needs `Authorization: Bearer TOKEN`; the token is in {path} on the machine that runs this");
-    Refused::new(StatusCode::UNAUTHORIZED, "no_token", message)
+fn may_read(api: &Api, request: &Request) -> Result<(), Refused> {
+    let headers = request.headers();
+    let lack = match shown(api, headers) {
+        Shown::Bearer => return Ok(()),
+        Shown::Password if is_of_another_site(headers) && !is_navigation(headers) => {
+            let message = "the password opens this address's own pages, not what other sites ask for";
+            return Err(Refused::new(StatusCode::FORBIDDEN, "foreign_origin", message));
+        }
+        Shown::Password => return Ok(()),
+        Shown::Nothing => Lack::Nothing,
+        Shown::Wrong => Lack::Wrong,
+    };
+    let how = "other machines reach this address, so it shows nothing without the token: send `Authorization: Bearer \
+               TOKEN`, or in a browser the token as password of any user";
+    Err(refusal(api, request, lack, READ_CHALLENGE, how))
+}
+
+fn may_change(api: &Api, request: &Request) -> Result<(), Refused> {
+    let lack = match shown(api, request.headers()) {
+        Shown::Bearer => return Ok(()),
+        Shown::Password => Lack::OnlyPassword,
+        Shown::Nothing => Lack::Nothing,
+        Shown::Wrong => Lack::Wrong,
+    };
+    Err(refusal(api, request, lack, CHANGE_CHALLENGE, "a change needs `Authorization: Bearer TOKEN`"))
+}
+
+fn refusal(api: &Api, request: &Request, lack: Lack, challenge: &'static str, how: &str) -> Refused {
+    if let Some(count) = api.refusals.count(api.shared.clock.now(), lack) {
+        let peer = request.extensions().get::<Peer>().map(|Peer(address)| tracing::field::display(*address));
+        let reason = lack.code();
+        tracing::warn!(
+            count,
+            reason,
+            peer,
+            "requests to the admin API showed a wrong token, this many since the last such line"
+        );
+    }
+    let what = match lack {
+        Lack::Nothing => "",
+        Lack::Wrong => "this is not the token; ",
+        Lack::OnlyPassword => "a password opens reads only; ",
+    };
+    // Strangers need not know how the machine's folders are called.
+    let place = if api.open_to_others { "the data folder".to_owned() } else { api.token.path().display().to_string() };
+    let message = format!("{what}{how}; the token is in {place} on the machine that runs this");
+    Refused::challenge(lack.code(), challenge, message)
+}
+
+fn shown(api: &Api, headers: &HeaderMap) -> Shown {
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    match (given.next(), given.next()) {
+        (None, _) => Shown::Nothing,
+        (Some(one), None) => one.to_str().map_or(Shown::Wrong, |one| api.token.shown(one)),
+        (Some(_), Some(_)) => Shown::Wrong,
+    }
 }
 
 /// The authority that was asked for, in lower case.
@@ -93,16 +142,32 @@ fn is_ours(api: &Api, authority: &str) -> bool {
 }
 
 fn is_foreign(headers: &HeaderMap, host: &str) -> bool {
-    let site = text(headers, header::HeaderName::from_static("sec-fetch-site"));
-    let by_site = site.is_some_and(|site| !matches!(site, "same-origin" | "none"));
     let by_origin = headers.get_all(header::ORIGIN).iter().any(|origin| {
         let origin = origin.to_str().unwrap_or_default().to_ascii_lowercase();
         let authority = origin.strip_prefix("http://").or(origin.strip_prefix("https://"));
         authority != Some(host)
     });
-    by_site || by_origin
+    is_of_another_site(headers) || by_origin
 }
 
-fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+/// Whether the browser says that the page that asks is of another site. Browsers say so over TLS and on loopback.
+fn is_of_another_site(headers: &HeaderMap) -> bool {
+    text(headers, "sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none"))
+}
+
+/// Whether a person goes there, by a link perhaps.
+fn is_navigation(headers: &HeaderMap) -> bool {
+    text(headers, "sec-fetch-mode") == Some("navigate")
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
+
+/// What makes a browser ask the person.
+const READ_CHALLENGE: &str = r#"Basic realm="Ambidex: any user, the token as password", charset="UTF-8""#;
+/// Asks nobody: no browser can answer it.
+const CHANGE_CHALLENGE: &str = r#"Bearer realm="Ambidex""#;
+/// Foreign pages cannot embed answers, whatever the browser sends along.
+const SAME_ORIGIN: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin"));

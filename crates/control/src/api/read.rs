@@ -36,7 +36,7 @@ pub(crate) async fn ready(State(api): State<Api>) -> Response {
 }
 
 pub(crate) async fn metrics(State(api): State<Api>) -> Result<Response, Refused> {
-    let text = metrics::page(&api.shared).map_err(|error| {
+    let text = metrics::page(&api.shared, api.refusals.family()).map_err(|error| {
         Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "metrics", format!("the metrics cannot be written: {error}"))
     })?;
     Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())

@@ -5,7 +5,7 @@
 //! hung up on at once.
 
 use std::convert::Infallible;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +24,10 @@ use crate::config::AdminConfig;
 use crate::coordinator::Shared;
 use crate::token::Token;
 
+/// Who asks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
 /// Serves until the runtime ends.
 pub(crate) async fn serve(listener: TcpListener, admin: AdminConfig, token: Token, shared: Arc<Shared>) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
@@ -32,17 +36,20 @@ pub(crate) async fn serve(listener: TcpListener, admin: AdminConfig, token: Toke
     };
     if !admin.address.ip().is_loopback() {
         let address = admin.address;
-        tracing::warn!(%address, "the admin API is reachable from other machines: reads need the token, too, and go without TLS");
+        tracing::warn!(
+            %address,
+            "other machines reach the admin API, which speaks no TLS: whoever listens on the way learns its token"
+        );
     }
     let places = Arc::new(Semaphore::new(admin.max_connections.max(1)));
     let router = Api::new(shared, token, &admin).router();
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
                 let router = router.clone();
                 tokio::spawn(async move {
-                    converse(stream, router).await;
+                    converse(stream, Peer(peer), router).await;
                     drop(place);
                 });
             }
@@ -54,8 +61,9 @@ pub(crate) async fn serve(listener: TcpListener, admin: AdminConfig, token: Toke
     }
 }
 
-async fn converse(stream: TcpStream, router: Router) {
-    let service = service_fn(move |request: http::Request<Incoming>| {
+async fn converse(stream: TcpStream, peer: Peer, router: Router) {
+    let service = service_fn(move |mut request: http::Request<Incoming>| {
+        request.extensions_mut().insert(peer);
         let mut router = router.clone();
         async move { Ok::<_, Infallible>(router.call(request.map(Body::new)).await.unwrap_or_else(|never| match never {})) }
     });

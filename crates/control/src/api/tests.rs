@@ -1,3 +1,5 @@
+mod entry;
+
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -9,10 +11,8 @@ use ambidex_core::guard::ejection::Breakers;
 use ambidex_core::load::Outcome;
 use ambidex_core::time::Span;
 use ambidex_core::view::Arm;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 
-use crate::coordinator::tests::{Process, TWO, pool, process, process_at};
+use crate::coordinator::tests::{Process, TWO, pool, process};
 use crate::journal::NoJournal;
 
 /// One exchange over a connection of its own: status and the rest as text.
@@ -57,37 +57,6 @@ const READS: [&str; 14] = [
     "/api/v1/config/history",
     "/ui/dashboard.js",
 ];
-
-const CHANGES: [(&str, &str, u16); 10] = [
-    ("/api/v1/pools/api/workers/a/drain", "", 200),
-    ("/api/v1/pools/api/workers/a/undrain", "", 200),
-    ("/api/v1/pools/api/workers/%3Cimg%20onerror%3Dx%3E/pin", r#"{"weight":0.5}"#, 200),
-    ("/api/v1/pools/api/workers/a/unpin", "", 200),
-    ("/api/v1/pools/api/freeze", "", 200),
-    ("/api/v1/pools/api/unfreeze", "", 200),
-    ("/api/v1/config/reload", "", 422),
-    ("/api/v1/config/rollback", "", 422),
-    ("/api/v1/pools/api/workers/a/pin", r#"{"weight":-1}"#, 400),
-    ("/api/v1/pools/api/workers/nobody/drain", "", 404),
-];
-
-#[test]
-fn reads_need_no_token_and_changes_do() {
-    let (_process, address, token) = started();
-    for path in READS {
-        assert_eq!(ask(address, "GET", path, "", "").0, 200, "{path}");
-        let (status, _) = ask(address, "POST", path, &token, "");
-        assert!(status == 405 || status == 404, "{path}: {status}");
-    }
-    for (path, body, status) in CHANGES {
-        assert_eq!(ask(address, "POST", path, "", body).0, 401, "{path} without a token");
-        assert_eq!(ask(address, "POST", path, "authorization: Bearer no\r\n", body).0, 401, "{path} with a bad token");
-        assert_eq!(ask(address, "POST", path, &format!("{token}{token}"), body).0, 401, "{path} with two");
-        let (got, answer) = ask(address, "POST", path, &token, body);
-        assert_eq!(got, status, "{path}: {answer}");
-        assert_eq!(ask(address, "GET", path, &token, "").0, 405, "{path} by GET");
-    }
-}
 
 #[test]
 fn foreign_origins_change_nothing_and_foreign_names_read_nothing() {
@@ -283,29 +252,4 @@ fn a_breaker_that_opens_is_seen_at_every_place_that_shows_workers() {
     while !read("/api/v1/decisions?all=true").contains("the breaker of a opened") {
         assert!(process.clock.now() < deadline, "nobody tells that it opened");
     }
-}
-
-#[test]
-fn off_loopback_only_probes_and_metrics_are_read_without_the_token() {
-    let process = process_at([0, 0, 0, 0], vec![pool("api", TWO)], Arc::new(NoJournal));
-    let port = process.coordinator.admin_address().expect("listens").port();
-    let address = SocketAddr::from(([127, 0, 0, 1], port));
-    let secret = std::fs::read_to_string(process.coordinator.token_path().expect("made")).expect("readable");
-    let secret = secret.trim();
-    let basic = |password: &str| format!("authorization: Basic {}\r\n", STANDARD.encode(format!("me:{password}")));
-    let bearer = format!("authorization: Bearer {secret}\r\n");
-    for path in READS {
-        let open = matches!(path, "/healthz" | "/readyz" | "/metrics");
-        for wrong in ["", "authorization: Bearer no\r\n", &basic("no"), &basic(""), &format!("{bearer}{bearer}")] {
-            let (status, answer) = ask(address, "GET", path, wrong, "");
-            assert_eq!(status, if open { 200 } else { 401 }, "{path} with {wrong:?}");
-            assert_eq!(answer.contains("www-authenticate: Basic "), !open, "{path}: {answer}");
-        }
-        for right in [&bearer, &basic(secret)] {
-            assert_eq!(ask(address, "GET", path, right, "").0, 200, "{path}");
-        }
-    }
-    let order = "/api/v1/pools/api/freeze";
-    assert_eq!(ask(address, "POST", order, &basic(secret), "").0, 401, "a browser sends passwords by itself");
-    assert_eq!(ask(address, "POST", order, &bearer, "").0, 200);
 }

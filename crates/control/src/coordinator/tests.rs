@@ -66,6 +66,10 @@ impl Process {
         }
     }
 
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.coordinator.shared)
+    }
+
     pub(crate) fn room(&self) -> MutexGuard<'_, Room> {
         self.coordinator.shared.room()
     }

@@ -26,6 +26,7 @@ use maud::{DOCTYPE, Markup, html};
 
 pub use assets::{Asset, asset};
 pub use charts::{ChartPool, Charts};
+pub(crate) use serve::routes;
 pub use serve::{PageSource, router};
 pub use view::{BreakerState, Line, Page, PoolPanel, SignalAge, WorkerRow};
 

@@ -18,7 +18,7 @@ use axum::extract::Path;
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use futures_core::Stream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Interval, MissedTickBehavior};
@@ -36,13 +36,21 @@ pub trait PageSource: Send + Sync + 'static {
 
 /// The routes of the dashboard, to be merged into the admin server's.
 pub fn router<S: Clone + Send + Sync + 'static>(source: Arc<dyn PageSource>) -> Router<S> {
+    routes(source).into_iter().fold(Router::new(), |router, (path, endpoint)| router.route(path, endpoint))
+}
+
+/// The same as a list.
+pub(crate) fn routes<S: Clone + Send + Sync + 'static>(
+    source: Arc<dyn PageSource>,
+) -> Vec<(&'static str, MethodRouter<S>)> {
     let viewers = Arc::new(Semaphore::new(MOST_VIEWERS));
     let (document, series, stream) = (Arc::clone(&source), Arc::clone(&source), source);
-    Router::new()
-        .route("/", get(move || async move { (HEADERS, super::page(&document.page())).into_response() }))
-        .route("/ui/series", get(move || async move { axum::Json(series.charts(0)).into_response() }))
-        .route("/ui/events", get(move || async move { events(stream, viewers) }))
-        .route("/ui/{name}", get(|Path(name): Path<String>| async move { file(&name) }))
+    vec![
+        ("/", get(move || async move { (HEADERS, super::page(&document.page())).into_response() })),
+        ("/ui/series", get(move || async move { axum::Json(series.charts(0)).into_response() })),
+        ("/ui/events", get(move || async move { events(stream, viewers) })),
+        ("/ui/{name}", get(|Path(name): Path<String>| async move { file(&name) })),
+    ]
 }
 
 fn file(name: &str) -> Response {
