@@ -1,3 +1,5 @@
+//! The admin API over real sockets: what it answers, whom it refuses, and what it never says.
+
 mod entry;
 
 use std::io::{Read as _, Write as _};

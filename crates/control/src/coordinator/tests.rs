@@ -1,3 +1,5 @@
+//! A whole coordinator on its own thread: from reports and configuration to views, decisions and orders.
+
 use std::time::{Duration, Instant};
 
 use ambidex_core::balance::PickPolicy;

@@ -1,3 +1,5 @@
+//! Sources of workers, files and names, as they change, lie, break and come back.
+
 use std::sync::Mutex;
 use std::time::Duration;
 

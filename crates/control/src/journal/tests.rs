@@ -1,3 +1,5 @@
+//! The journal: what is written, what is read back, and what replays to the same decisions.
+
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! The roster: who is in a pool, whatever its sources say and in whatever order.
+
 use ambidex_core::time::Span;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! The dashboard as text: what its tables and sentences say of a pool.
+
 use ambidex_core::plan::Source;
 use ambidex_core::share::Share;
 use ambidex_core::time::Span;

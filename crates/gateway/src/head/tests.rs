@@ -1,3 +1,5 @@
+//! Heads: what is stripped, what is told, and which hosts and targets are none.
+
 use super::*;
 
 fn head(target: &str, lines: &[(&str, &str)]) -> Request<()> {
