@@ -15,14 +15,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
 
-use ambidex_control::config::PoolConfig;
+use ambidex_control::config::{PollTls, PoolConfig, Spoken};
 use ambidex_control::facts::{ConfigHost, GatewayFacts};
 use ambidex_control::journal::Journal;
 use ambidex_control::{Coordinator, CoordinatorConfig, Links, StartError};
 use ambidex_core::time::Span;
 use ambidex_core::view::View;
-use ambidex_gateway::config::{GatewayConfig, ListenAddress, PoolTransport, Route};
-use ambidex_gateway::{Gateway, GatewayError, GatewayStats, Shared};
+use ambidex_gateway::config::{GatewayConfig, ListenAddress, PoolTransport, Route, UpstreamTransport};
+use ambidex_gateway::{Gateway, GatewayError, GatewayStats, Shared, UpstreamTls};
 use arc_swap::ArcSwap;
 
 use crate::clock;
@@ -158,10 +158,19 @@ fn pools(pools: &BTreeMap<String, Pool>) -> Vec<PoolConfig> {
         balance: pool.balance,
         weights: pool.weights.clone(),
         reports: pool.reports.clone(),
+        poll_tls: Some(poll_tls(pool.upstream.clone())),
         breaker: pool.breaker,
         ..PoolConfig::new(name, pool.workers.clone())
     };
     pools.iter().map(control).collect()
+}
+
+/// Polls of workers with `https:` URLs believe and show what requests to them do.
+fn poll_tls(transport: UpstreamTransport) -> PollTls {
+    PollTls::new(move || {
+        let UpstreamTls { config, name } = UpstreamTls::over_http1(&transport).map_err(|why| why.to_string())?;
+        Ok(Spoken { config, name })
+    })
 }
 
 /// The gateway's part; pools get the ids that the published view knows them by.

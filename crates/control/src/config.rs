@@ -4,6 +4,7 @@
 //! form is the only way in), so that an invalid one cannot exist.
 
 mod member;
+mod poll_tls;
 mod reports;
 mod shown;
 mod worker_url;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use ambidex_core::balance::Balance;
 pub use ambidex_core::plan::PlanConfig;
 pub use member::{Member, MemberError, PoolMembers, Source};
+pub use poll_tls::{PollTls, Spoken};
 pub use reports::{FieldMap, Poll, PollError, Reports};
 pub use shown::{shortened, without_credentials};
 pub use worker_url::{Host, Scheme, UrlError, WorkerUrl, deny};
@@ -41,6 +43,8 @@ pub struct PoolConfig {
     pub weights: PlanConfig,
     /// `reports:`
     pub reports: Reports,
+    /// TLS towards workers with `https:` URLs that are polled, by the pool's `upstream.tls`. Without it they are not.
+    pub poll_tls: Option<PollTls>,
     /// `breaker:`
     pub breaker: BreakerConfig,
     /// How long a worker that left may finish what it has. Default 30 s; source: ours, nginx's and Envoy's drains are
@@ -58,6 +62,7 @@ impl PoolConfig {
             balance: Balance::default(),
             weights: PlanConfig::default(),
             reports: Reports::default(),
+            poll_tls: None,
             breaker: BreakerConfig::default(),
             drain_grace: Span::from_secs(30),
         }

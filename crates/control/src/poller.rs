@@ -17,12 +17,14 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::AbortHandle;
+use tokio_rustls::TlsConnector;
 
 use crate::clock::{Clock, duration, wall_millis};
-use crate::config::Poll;
+use crate::config::{Poll, PollTls};
 
 /// One worker to be asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +34,8 @@ pub(crate) struct Target {
     /// Scheme and authority, for `Host`.
     pub(crate) url: Arc<str>,
     pub(crate) poll: Poll,
+    /// For `https:`.
+    pub(crate) tls: Option<PollTls>,
 }
 
 /// What came of one question.
@@ -101,14 +105,15 @@ async fn ask_for_ever(target: Target, clock: Clock, tell: Tell) {
 /// One question.
 async fn ask(target: &Target) -> Result<Report, String> {
     let (scheme, authority) = target.url.split_once("://").unwrap_or(("http", "localhost"));
-    if scheme == "https" && target.poll.port.is_none() {
-        return Err("polls are plain HTTP: give the port of the worker's metrics as `reports.poll.port`".into());
-    }
     let failed = |error: std::io::Error| format!("no connection: {error}");
     match (&target.address, target.poll.port) {
         (Address::Ip(address), port) => {
             let address = std::net::SocketAddr::new(address.ip(), port.unwrap_or(address.port()));
             let stream = TcpStream::connect(address).await.map_err(failed)?;
+            // Another port is not the one that the URL's scheme speaks of.
+            if scheme == "https" && port.is_none() {
+                return converse(secured(stream, target, authority).await?, target, authority).await;
+            }
             converse(stream, target, authority).await
         }
         (Address::Unix(path), None) => {
@@ -117,6 +122,38 @@ async fn ask(target: &Target) -> Result<Report, String> {
         }
         (Address::Unix(_), Some(_)) => Err("a worker on a Unix socket has no port: drop `reports.poll.port`".into()),
     }
+}
+
+/// The connection after the handshake, with a worker that has shown who it is.
+async fn secured(
+    stream: TcpStream,
+    target: &Target,
+    authority: &str,
+) -> Result<Box<tokio_rustls::client::TlsStream<TcpStream>>, String> {
+    let tls = target.tls.as_ref().ok_or("no TLS: it was not set up for this pool's polls")?;
+    let spoken = tls.spoken().await.map_err(|why| format!("no TLS: {why}"))?;
+    let name = match spoken.name {
+        Some(name) => name,
+        None => named(authority)?,
+    };
+    let stream = TlsConnector::from(spoken.config).connect(name, stream).await;
+    stream.map(Box::new).map_err(|error| {
+        let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+        match cause {
+            Some(rustls::Error::InvalidCertificate(why)) => {
+                format!("no TLS: the worker's certificate is not believed: {why}; see `upstream.tls.ca` and `sni`")
+            }
+            Some(_) | None => format!("no TLS: {error}"),
+        }
+    })
+}
+
+/// The URL's host, without port and the brackets of an IPv6 address.
+fn named(authority: &str) -> Result<ServerName<'static>, String> {
+    let wrong = |why: &dyn std::fmt::Display| format!("no TLS: `{authority}` names no host: {why}");
+    let parsed: http::uri::Authority = authority.parse().map_err(|why| wrong(&why))?;
+    let host = parsed.host().trim_start_matches('[').trim_end_matches(']');
+    ServerName::try_from(host.to_owned()).map_err(|why| wrong(&why))
 }
 
 async fn converse<S>(stream: S, target: &Target, authority: &str) -> Result<Report, String>

@@ -172,7 +172,12 @@ impl Room {
         for pool in &mut self.pools {
             if let Some(known) = pool.roster.worker(worker) {
                 known.cells.report_faults.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                pool.tracks.entry(worker).or_default().poll_fault = Some(why);
+                let fault = &mut pool.tracks.entry(worker).or_default().poll_fault;
+                if fault.is_none() {
+                    // Once, not with each poll; quoted, because a worker may have chosen the words.
+                    tracing::warn!(pool = &*pool.config.name, worker = &*known.found.url, ?why, "polls fail");
+                }
+                *fault = Some(why);
                 return;
             }
         }
@@ -188,6 +193,7 @@ impl Room {
                     address: worker.found.address.clone(),
                     url: Arc::clone(&worker.found.url),
                     poll: poll.clone()?,
+                    tls: pool.config.poll_tls.clone(),
                 })
             };
             pool.roster.workers().iter().filter(|worker| !worker.is_leaving()).filter_map(target).collect::<Vec<_>>()

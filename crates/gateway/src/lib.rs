@@ -41,5 +41,5 @@ pub use reason::Reason;
 pub use stats::Totals;
 pub use tls::TlsError;
 pub use trace::export::TraceStats;
-pub use upstream::UpstreamTlsError;
+pub use upstream::{UpstreamTls, UpstreamTlsError};
 pub use watch::WatchError;

@@ -29,7 +29,7 @@ impl Default for Reports {
 pub struct Poll {
     /// Path and query to GET.
     pub path: String,
-    /// Port, where it is not the worker's own.
+    /// Port, where it is not the worker's own; plain HTTP is spoken there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
     /// Pause between two questions to one worker.
@@ -59,7 +59,8 @@ pub enum PollError {
 struct RawPoll {
     /// Path and query to GET, such as `/load`.
     path: String,
-    /// Port, where it is not the worker's own.
+    /// Port, where it is not the worker's own: plain HTTP is spoken there, whatever the worker's URL says. Without it
+    /// workers with `https:` URLs are asked over TLS as `upstream.tls` says.
     #[serde(default)]
     port: Option<u16>,
     /// Pause between two questions to one worker, 100ms to 10m. Default 5s; source: R-S2.

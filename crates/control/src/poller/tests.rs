@@ -7,6 +7,8 @@ use tokio::sync::mpsc;
 
 use super::*;
 
+mod secure;
+
 /// A worker that answers every connection with these bytes, then, if told so, the last of them for ever.
 async fn worker(answer: &'static str, endless: Option<&'static [u8]>) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -32,16 +34,26 @@ async fn worker(answer: &'static str, endless: Option<&'static [u8]>) -> std::ne
     address
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test's origin")]
 async fn heard(address: std::net::SocketAddr, fields: &str) -> Result<Report, String> {
+    heard_at("http://worker.test:1", address, fields, None).await
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test's origin")]
+async fn heard_at(
+    url: &str,
+    address: std::net::SocketAddr,
+    fields: &str,
+    tls: Option<PollTls>,
+) -> Result<Report, String> {
     let (send, mut heard) = mpsc::unbounded_channel();
     let tell: Tell = Arc::new(move |what| drop(send.send(what)));
     let poll = format!(r#"{{"path":"/load?x=1","interval":"500ms","timeout":"400ms","fields":{fields}}}"#);
     let target = Target {
         worker: WorkerId(7),
         address: Address::Ip(address),
-        url: "http://worker.test:1".into(),
+        url: url.into(),
         poll: serde_json::from_str(&poll).expect("a poll"),
+        tls,
     };
     let mut poller = Poller::new(Clock::starting_at(Instant::now()), tell);
     poller.reconcile(vec![target]);

@@ -27,7 +27,7 @@ use hyper_util::rt::TokioIo;
 
 pub(crate) use body::{Switched, UpstreamBody};
 pub(crate) use pool::Pool;
-pub use tls::UpstreamTlsError;
+pub use tls::{Tls as UpstreamTls, UpstreamTlsError};
 
 use body::Home;
 use h1::H1;

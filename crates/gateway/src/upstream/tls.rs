@@ -31,12 +31,22 @@ pub enum UpstreamTlsError {
 
 /// What connections of one pool need for TLS.
 #[derive(Clone, Debug)]
-pub(crate) struct Tls {
-    pub(crate) config: Arc<ClientConfig>,
-    pub(crate) name: Option<ServerName<'static>>,
+pub struct Tls {
+    /// Whom they believe, what they show, which HTTP they ask for.
+    pub config: Arc<ClientConfig>,
+    /// Whose certificate it must be; else that of the URL's host.
+    pub name: Option<ServerName<'static>>,
 }
 
 impl Tls {
+    /// The same trust for others than the gateway who ask these workers over HTTP/1.1: the coordinator polls them.
+    ///
+    /// # Errors
+    /// Files that cannot be read or used.
+    pub fn over_http1(transport: &UpstreamTransport) -> Result<Self, UpstreamTlsError> {
+        Self::load(&UpstreamTransport { protocol: UpstreamProtocol::Http1, ..transport.clone() })
+    }
+
     /// Reads the files that the settings name.
     pub(crate) fn load(transport: &UpstreamTransport) -> Result<Self, UpstreamTlsError> {
         let settings = transport.tls.clone().unwrap_or_default();
