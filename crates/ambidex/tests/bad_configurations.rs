@@ -552,6 +552,40 @@ const WHOLE_FILES: &[Case] = &[
 
 const AFTER_A_GOOD_START: &[Case] = &[
     case(
+        "drain: {grace: 2h}\n",
+        &[
+            "gw.yaml:6:16: error: drain.grace 2h is not between 0s and 1h (drain.grace)",
+            " 6 | drain: {grace: 2h}",
+            "   |                ^^",
+        ],
+    ),
+    case(
+        "drain: {grace: 61m}\n",
+        &[
+            "gw.yaml:6:16: error: drain.grace 61m is not between 0s and 1h (drain.grace)",
+            " 6 | drain: {grace: 61m}",
+            "   |                ^^^",
+        ],
+    ),
+    case(
+        "drain: {grace: -1s}\n",
+        &[
+            "gw.yaml:6:16: error: `-1s` is not a duration (drain.grace)",
+            " 6 | drain: {grace: -1s}",
+            "   |                ^^^",
+            "   = write a number and a unit, such as `500ms`, `2s` or `1m30s`",
+        ],
+    ),
+    case(
+        "drain: {grace: 25}\n",
+        &[
+            "gw.yaml:6:16: error: `25` is not a duration (drain.grace)",
+            " 6 | drain: {grace: 25}",
+            "   |                ^^",
+            "   = write a number and a unit, such as `500ms`, `2s` or `1m30s`",
+        ],
+    ),
+    case(
         "routes:\n  - pool: apy\n",
         &[
             "gw.yaml:7:11: error: unknown pool `apy` (routes[0].pool)",

@@ -165,9 +165,19 @@ impl<'de> Deserialize<'de> for Admin {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Drain {
-    /// How long requests under way may take after SIGTERM; then they are cut. Default 25s; source: Kubernetes kills
+    /// How long requests under way may take after SIGTERM, 0s to 1h; then they are cut. Default 25s; source: Kubernetes kills
     /// after 30 s unless told otherwise (`terminationGracePeriodSeconds`), and the journal is written after it.
+    #[serde(deserialize_with = "at_most_an_hour")]
     pub(crate) grace: Span,
+}
+
+/// Source of the bound: ours; who waits longer for the end of a process has written the wrong unit.
+fn at_most_an_hour<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
+    let grace = Span::deserialize(deserializer)?;
+    if grace > Span::from_secs(3_600) {
+        return Err(de::Error::custom(format_args!("drain.grace {grace} is not between 0s and 1h")));
+    }
+    Ok(grace)
 }
 
 impl Default for Drain {
