@@ -210,6 +210,25 @@ fn an_address_that_is_taken_is_named() {
 }
 
 #[test]
+fn who_reads_from_another_machine_shows_the_token() {
+    let running = Running::run(&CONFIG.replace("admin: {address: \"127.0.0.1:0\"}", "admin: {address: \"0.0.0.0:0\"}"));
+    assert!(running.ask(&["workers"]).contains("serving"));
+    let without = ambidex(running.folder.path())
+        .args(["workers"])
+        .env("AMBIDEX_ADMIN", &running.admin)
+        .env("AMBIDEX_TOKEN_FILE", "nowhere")
+        .output()
+        .expect("the binary runs");
+    let said = String::from_utf8_lossy(&without.stderr).into_owned();
+    assert!(!without.status.success() && said.contains("AMBIDEX_TOKEN_FILE"), "{said}");
+    let authority = running.admin.trim_start_matches("http://").trim_end_matches('/');
+    for (path, status) in [("/", "HTTP/1.1 401 "), ("/metrics", "HTTP/1.1 200 ")] {
+        let answer = get(authority, path);
+        assert!(answer.starts_with(status), "{path}: {answer}");
+    }
+}
+
+#[test]
 fn the_gateways_numbers_are_in_the_metrics() {
     let running = Running::run(CONFIG);
     let authority = running.admin.trim_start_matches("http://").trim_end_matches('/').to_owned();

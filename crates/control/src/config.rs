@@ -73,7 +73,7 @@ impl PoolConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdminConfig {
-    /// Address and port. Default 127.0.0.1:9901; source: architecture.md "Names and places".
+    /// Address and port; elsewhere than on loopback reads need the token, too. Default 127.0.0.1:9901; source: architecture.md "Names and places".
     #[schemars(with = "String")]
     pub address: SocketAddr,
     /// Host names, beside the address itself and `localhost`, under which browsers may reach it: anything else in
