@@ -10,12 +10,13 @@ use serde_json::Value;
 use crate::env;
 
 /// The arrows that may exist: crate, and what of the workspace it may use.
-const MAY: [(&str, &[&str]); 9] = [
+const MAY: [(&str, &[&str]); 10] = [
     ("ambidex-core", &[]),
+    ("ambidex-http1", &[]),
     ("ambidex-wire", &["ambidex-core"]),
     ("ambidex-store", &["ambidex-core", "ambidex-wire"]),
     ("ambidex-tower", &["ambidex-core", "ambidex-wire"]),
-    ("ambidex-gateway", &["ambidex-core", "ambidex-wire", "ambidex-store", "ambidex-tower"]),
+    ("ambidex-gateway", &["ambidex-core", "ambidex-http1", "ambidex-wire", "ambidex-store", "ambidex-tower"]),
     ("ambidex-control", &["ambidex-core", "ambidex-wire", "ambidex-store"]),
     ("ambidex-lab", &["ambidex-core", "ambidex-wire"]),
     (

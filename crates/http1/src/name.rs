@@ -1,0 +1,336 @@
+//! Names of fields: which of them a gateway has to know, found by length and bytes, without a hash and without a copy.
+
+use core::fmt;
+
+/// The field names that a gateway looks at, and the families that it removes whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "each is the field of that name")]
+#[repr(u8)]
+pub enum Known {
+    /// None of these.
+    Other,
+    Accept,
+    AcceptEncoding,
+    Age,
+    /// `Ambidex-*`: what only we may say.
+    Ambidex,
+    Authorization,
+    CacheControl,
+    Connection,
+    ContentEncoding,
+    ContentLength,
+    ContentType,
+    Cookie,
+    Date,
+    Etag,
+    Expect,
+    Forwarded,
+    Host,
+    Http2Settings,
+    IdempotencyKey,
+    KeepAlive,
+    LastModified,
+    /// `Endpoint-Load-Metrics*`.
+    LoadMetrics,
+    Location,
+    MaxForwards,
+    Origin,
+    /// `Proxy-*`.
+    Proxy,
+    Range,
+    RetryAfter,
+    Server,
+    ServerLoad,
+    SetCookie,
+    Te,
+    Traceparent,
+    Tracestate,
+    Trailer,
+    TransferEncoding,
+    Upgrade,
+    UserAgent,
+    Vary,
+    Via,
+    XForwardedFor,
+    XForwardedHost,
+    XForwardedProto,
+    /// Other `X-Forwarded-*`.
+    XForwarded,
+    XRealIp,
+    XRequestId,
+}
+
+impl Known {
+    /// Finds a name, in any case.
+    #[must_use]
+    pub fn of(name: &[u8]) -> Self {
+        let is = |text: &str| name.eq_ignore_ascii_case(text.as_bytes());
+        let Some(first) = name.first() else { return Self::Other };
+        // The first byte and the length leave one candidate, or two.
+        match (first | 0x20, name.len()) {
+            (b'a', 3) if is("age") => Self::Age,
+            (b'a', 6) if is("accept") => Self::Accept,
+            (b'a', 13) if is("authorization") => Self::Authorization,
+            (b'a', 15) if is("accept-encoding") => Self::AcceptEncoding,
+            (b'a', 8..) if begins(name, "ambidex-") => Self::Ambidex,
+            (b'c', 6) if is("cookie") => Self::Cookie,
+            (b'c', 10) if is("connection") => Self::Connection,
+            (b'c', 12) if is("content-type") => Self::ContentType,
+            (b'c', 13) if is("cache-control") => Self::CacheControl,
+            (b'c', 14) if is("content-length") => Self::ContentLength,
+            (b'c', 16) if is("content-encoding") => Self::ContentEncoding,
+            (b'd', 4) if is("date") => Self::Date,
+            (b'e', 4) if is("etag") => Self::Etag,
+            (b'e', 6) if is("expect") => Self::Expect,
+            (b'e', 21..) if begins(name, "endpoint-load-metrics") => Self::LoadMetrics,
+            (b'f', 9) if is("forwarded") => Self::Forwarded,
+            (b'h', 4) if is("host") => Self::Host,
+            (b'h', 14) if is("http2-settings") => Self::Http2Settings,
+            (b'i', 15) if is("idempotency-key") => Self::IdempotencyKey,
+            (b'k', 10) if is("keep-alive") => Self::KeepAlive,
+            (b'l', 8) if is("location") => Self::Location,
+            (b'l', 13) if is("last-modified") => Self::LastModified,
+            (b'm', 12) if is("max-forwards") => Self::MaxForwards,
+            (b'o', 6) if is("origin") => Self::Origin,
+            (b'p', 6..) if begins(name, "proxy-") => Self::Proxy,
+            (b'r', 5) if is("range") => Self::Range,
+            (b'r', 11) if is("retry-after") => Self::RetryAfter,
+            (b's', 6) if is("server") => Self::Server,
+            (b's', 10) if is("set-cookie") => Self::SetCookie,
+            (b's', 11) if is("server-load") => Self::ServerLoad,
+            (b't', 2) if is("te") => Self::Te,
+            (b't', 7) if is("trailer") => Self::Trailer,
+            (b't', 10) if is("tracestate") => Self::Tracestate,
+            (b't', 11) if is("traceparent") => Self::Traceparent,
+            (b't', 17) if is("transfer-encoding") => Self::TransferEncoding,
+            (b'u', 7) if is("upgrade") => Self::Upgrade,
+            (b'u', 10) if is("user-agent") => Self::UserAgent,
+            (b'v', 3) if is("via") => Self::Via,
+            (b'v', 4) if is("vary") => Self::Vary,
+            (b'x', 9) if is("x-real-ip") => Self::XRealIp,
+            (b'x', 12) if is("x-request-id") => Self::XRequestId,
+            (b'x', 15) if is("x-forwarded-for") => Self::XForwardedFor,
+            (b'x', 16) if is("x-forwarded-host") => Self::XForwardedHost,
+            (b'x', 17) if is("x-forwarded-proto") => Self::XForwardedProto,
+            (b'x', 12..) if begins(name, "x-forwarded-") => Self::XForwarded,
+            (_, _) => Self::Other,
+        }
+    }
+}
+
+fn begins(name: &[u8], with: &str) -> bool {
+    name.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with.as_bytes()))
+}
+
+/// A set of known names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KnownSet(u64);
+
+impl KnownSet {
+    /// What belongs to one connection only, or is made anew on every hop: never copied.
+    pub const MANAGED: Self = Self::of(&[
+        Known::Connection,
+        Known::ContentLength,
+        Known::Expect,
+        Known::Host,
+        Known::Http2Settings,
+        Known::KeepAlive,
+        Known::Proxy,
+        Known::Te,
+        Known::TransferEncoding,
+        Known::Upgrade,
+    ]);
+
+    /// What no trailer section may have: framing, routing and what a head decides by [RFC 9110, 6.5.1].
+    pub const NO_TRAILER: Self = Self::of(&[
+        Known::Ambidex,
+        Known::Authorization,
+        Known::CacheControl,
+        Known::ContentEncoding,
+        Known::ContentType,
+        Known::Cookie,
+        Known::Forwarded,
+        Known::MaxForwards,
+        Known::Range,
+        Known::SetCookie,
+        Known::Trailer,
+        Known::XForwarded,
+        Known::XForwardedFor,
+        Known::XForwardedHost,
+        Known::XForwardedProto,
+        Known::XRealIp,
+    ])
+    .and(Self::MANAGED);
+
+    /// What `Connection` cannot take away: without these a message is another one.
+    pub const END_TO_END: Self = Self::of(&[
+        Known::Authorization,
+        Known::CacheControl,
+        Known::ContentEncoding,
+        Known::ContentLength,
+        Known::ContentType,
+        Known::Cookie,
+        Known::Host,
+        Known::SetCookie,
+        Known::TransferEncoding,
+    ]);
+
+    /// A set of these.
+    #[must_use]
+    pub const fn of(names: &[Known]) -> Self {
+        let mut bits = 0;
+        let mut at = 0;
+        while at < names.len() {
+            bits |= 1 << names[at] as u8;
+            at += 1;
+        }
+        Self(bits)
+    }
+
+    /// Both sets.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether a name is in it. [`Known::Other`] never is, unless it was put in.
+    #[must_use]
+    pub const fn has(self, name: Known) -> bool {
+        self.0 & (1 << name as u8) != 0
+    }
+}
+
+/// A field name that may be written: a token, and none that the writer makes itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Name<'a>(&'a [u8]);
+
+impl<'a> Name<'a> {
+    /// A name known when this is compiled. Panics, while compiling, when it cannot be written.
+    #[must_use]
+    pub const fn literal(text: &'static str) -> Name<'static> {
+        let bytes = text.as_bytes();
+        assert!(!bytes.is_empty(), "an empty name");
+        let mut at = 0;
+        while at < bytes.len() {
+            assert!(is_token(bytes[at]), "a name is a token");
+            at += 1;
+        }
+        let mut managed = 0;
+        while managed < MANAGED_NAMES.len() {
+            assert!(!bytes.eq_ignore_ascii_case(MANAGED_NAMES[managed].as_bytes()), "the writer makes it itself");
+            managed += 1;
+        }
+        Name(bytes)
+    }
+
+    /// A name from outside; `None` when it is no token, too long, or one that the writer makes itself.
+    #[must_use]
+    pub fn checked(text: &'a [u8]) -> Option<Self> {
+        let fits =
+            !text.is_empty() && text.len() <= crate::limits::NAME_BYTES && text.iter().all(|&byte| is_token(byte));
+        (fits && !KnownSet::MANAGED.has(Known::of(text))).then_some(Self(text))
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.0
+    }
+}
+
+impl fmt::Debug for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0.escape_ascii(), f)
+    }
+}
+
+/// A field value that may be written: no control characters but HTAB, no space at either end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Value<'a>(&'a [u8]);
+
+impl<'a> Value<'a> {
+    /// A value from outside; `None` when it cannot be written.
+    #[must_use]
+    pub fn checked(text: &'a [u8]) -> Option<Self> {
+        let edge = |byte: Option<&u8>| byte.is_some_and(|byte| matches!(byte, b' ' | b'\t'));
+        let fits = !edge(text.first()) && !edge(text.last()) && text.iter().all(|&byte| is_value(byte));
+        fits.then_some(Self(text))
+    }
+
+    /// Of a field that was read: checked when it was.
+    pub(crate) fn read(text: &'a [u8]) -> Self {
+        Self(text)
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.0
+    }
+}
+
+impl fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0.escape_ascii(), f)
+    }
+}
+
+/// The names of [`KnownSet::MANAGED`], for the compiler.
+const MANAGED_NAMES: [&str; 9] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Whether a token may have this byte [RFC 9110, 5.6.2].
+#[must_use]
+pub(crate) const fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+        )
+}
+
+/// Whether a field value may have this byte [RFC 9110, 5.5].
+pub(crate) const fn is_value(byte: u8) -> bool {
+    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_known_in_any_case() {
+        assert_eq!(Known::of(b"Transfer-ENCODING"), Known::TransferEncoding);
+        assert_eq!(Known::of(b"te"), Known::Te);
+        assert_eq!(Known::of(b"X-Forwarded-Port"), Known::XForwarded);
+        assert_eq!(Known::of(b"proxy-authorization"), Known::Proxy);
+        assert_eq!(Known::of(b""), Known::Other);
+        // 0x20 folds these two bytes together, and they are not letters.
+        assert_eq!(Known::of(b"content\rlength"), Known::Other);
+    }
+
+    #[test]
+    fn what_the_writer_makes_itself_cannot_be_named() {
+        for name in ["host", "Content-Length", "Transfer-Encoding", "connection", "", "a b", "a:", "\u{e9}"] {
+            assert!(Name::checked(name.as_bytes()).is_none(), "{name}");
+        }
+        assert!(Name::checked(b"x-a").is_some());
+    }
+
+    #[test]
+    fn a_value_has_no_line_end_and_no_space_around_it() {
+        for value in [&b"a\r\nb"[..], b"a\nb", b"a\0", b" a", b"a\t", b"\x7f"] {
+            assert!(Value::checked(value).is_none(), "{}", value.escape_ascii());
+        }
+        assert!([&b""[..], b"a\tb", b"\xff"].iter().all(|value| Value::checked(value).is_some()));
+    }
+}
