@@ -45,7 +45,8 @@ pub(crate) fn test() -> bool {
         });
         lane("doctests", &mut || run(&["cargo", "test", "--quiet", "--workspace", "--doc"]));
         lane("instructions", &mut || {
-            run(&["cargo", "bench", "--quiet", "--package", "ambidex-core", "--bench", "pick"])
+            run(&["cargo", "bench", "--quiet", "--package", "ambidex-core", "--bench", "pick"])?;
+            run(&["cargo", "bench", "--quiet", "--package", "ambidex-http1", "--bench", "codec"])
         });
         lane("tests", &mut || {
             counts = nextest()?;

@@ -230,7 +230,7 @@ fn coding(before: Coding, value: &[u8], leniency: Leniency) -> Result<Coding, Re
     }
     if let Some(unknown) = codings.iter().find(|one| !chunked(one)) {
         let registered = REGISTERED.iter().any(|name| unknown.eq_ignore_ascii_case(name.as_bytes()));
-        let last = before == Coding::Absent && codings.last().is_some_and(|one| chunked(one));
+        let last = codings.last().is_some_and(|one| chunked(one));
         return Err(if registered && !last { Refusal::ChunkedNotLast } else { Refusal::UnknownCoding });
     }
     // Here it is one `chunked`, though not in lower case.

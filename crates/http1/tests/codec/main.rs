@@ -1,7 +1,11 @@
 //! The codec as its drivers use it: edge tables, laws, and what others make of the same bytes.
 
 mod bodies;
+mod corpus;
+mod laws;
+mod plans;
 mod reading;
 mod requests;
 mod responses;
+mod targets;
 mod writing;

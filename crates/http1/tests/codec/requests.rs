@@ -447,7 +447,8 @@ fn a_body_longer_than_allowed_is_answered_413() {
 
 #[test]
 fn each_leniency_bears_its_own_fault_and_no_other() {
-    let cases: [(fn(&mut Leniency), Vec<u8>, Refusal); 4] = [
+    type Bear = fn(&mut Leniency);
+    let cases: [(Bear, Vec<u8>, Refusal); 4] = [
         (|on| on.bare_line_feed = true, b"POST / HTTP/1.1\nHost: a\n\n".to_vec(), Refusal::BareLineFeed),
         (
             |on| on.chunked_in_any_case = true,

@@ -4,29 +4,8 @@ use ambidex_http1::write::{self, Connection, Edits, RequestPlan, ResponsePlan, U
 use ambidex_http1::{Asked, Framing, Known, KnownSet, Name, Path, Value, Version};
 use http::StatusCode;
 
+use crate::plans::{ANSWER, PLAN};
 use crate::reading::{GET, request_head, response_head};
-
-pub(crate) const PLAN: RequestPlan<'static> = RequestPlan {
-    host: None,
-    path: None,
-    edits: Edits { drop: KnownSet::of(&[]), remove: &[], add: &[] },
-    connection: Connection {
-        close: false,
-        keep_alive: false,
-        upgrade: None,
-        te_trailers: false,
-        expect_continue: false,
-    },
-    framing: Framing::None,
-};
-
-pub(crate) const ANSWER: ResponsePlan<'static> = ResponsePlan {
-    edits: PLAN.edits,
-    connection: PLAN.connection,
-    framing: Framing::Length(0),
-    asked: GET,
-    to: Version::Http11,
-};
 
 fn value(text: &str) -> Value<'_> {
     Value::checked(text.as_bytes()).expect("a value")

@@ -1,0 +1,13 @@
+//! Streams of responses, for libFuzzer: what the tests of the codec promise, for any bytes.
+#![no_main]
+
+#[path = "../../tests/codec/plans.rs"]
+mod plans;
+#[path = "../../tests/codec/reading.rs"]
+mod reading;
+#[path = "../../tests/codec/targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    targets::responses(bytes);
+});

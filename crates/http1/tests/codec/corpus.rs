@@ -1,0 +1,43 @@
+//! The fuzzers' corpus, and a short run of mutations of it: the same at every run.
+//!
+//! The long run: `cd crates/http1/fuzz && cargo +nightly fuzz run requests` (or `responses`).
+
+use std::path::Path;
+
+use crate::targets;
+
+fn corpus(side: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(side);
+    let mut cases: Vec<(String, Vec<u8>)> = std::fs::read_dir(&folder)
+        .expect("the corpus is checked in")
+        .map(|entry| entry.expect("readable").path())
+        .map(|path| (path.display().to_string(), std::fs::read(&path).expect("readable")))
+        .collect();
+    cases.sort();
+    assert!(cases.len() >= 15, "the corpus lost its cases");
+    cases
+}
+
+fn run(side: &str, target: impl Fn(&[u8])) {
+    for (number, (name, case)) in corpus(side).iter().enumerate() {
+        println!("{name}");
+        target(case);
+        for round in 0..ROUNDS {
+            let seed = (number as u64 + 1) << 32 | (round + 1);
+            target(&targets::mutated(case, seed, 1 + usize::try_from(round % 4).unwrap_or(0)));
+        }
+    }
+}
+
+#[test]
+fn the_corpus_of_requests_and_its_mutations_keep_all_promises() {
+    run("requests", |case| drop(targets::requests(case)));
+}
+
+#[test]
+fn the_corpus_of_responses_and_its_mutations_keep_all_promises() {
+    run("responses", targets::responses);
+}
+
+/// Mutations of each case: about a second for all in a debug build.
+const ROUNDS: u64 = 150;
