@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::targets;
 
-fn corpus(side: &str) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn cases(side: &str) -> Vec<(String, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(side);
     let mut cases: Vec<(String, Vec<u8>)> = std::fs::read_dir(&folder)
         .expect("the corpus is checked in")
@@ -19,7 +19,7 @@ fn corpus(side: &str) -> Vec<(String, Vec<u8>)> {
 }
 
 fn run(side: &str, target: impl Fn(&[u8])) {
-    for (number, (name, case)) in corpus(side).iter().enumerate() {
+    for (number, (name, case)) in cases(side).iter().enumerate() {
         println!("{name}");
         target(case);
         for round in 0..ROUNDS {

@@ -1,5 +1,6 @@
 //! The codec as its drivers use it: edge tables, laws, and what others make of the same bytes.
 
+mod against_hyper;
 mod bodies;
 mod corpus;
 mod laws;
