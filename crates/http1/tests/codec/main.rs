@@ -7,6 +7,7 @@ mod laws;
 mod plans;
 mod reading;
 mod requests;
+mod requirements;
 mod responses;
 mod targets;
 mod writing;

@@ -166,3 +166,9 @@ fn an_answer_of_our_own_has_its_reason_and_length() {
     let text = "HTTP/1.1 502 Bad Gateway\r\ncontent-type: text/plain\r\ncontent-length: 18446744073709551615\r\n\r\n";
     assert_eq!(String::from_utf8(out).expect("text"), text);
 }
+
+#[test]
+fn a_plain_answer_without_reason_keeps_its_space() {
+    let plan = ResponsePlan { framing: Framing::None, ..ANSWER };
+    assert_eq!(response("HTTP/1.1 204\r\n\r\n", GET, &plan).expect("valid"), "HTTP/1.1 204 \r\n\r\n");
+}
