@@ -205,7 +205,10 @@ impl KnownSet {
 pub struct Name<'a>(&'a [u8]);
 
 impl<'a> Name<'a> {
-    /// A name known when this is compiled. Panics, while compiling, when it cannot be written.
+    /// A name known when this is compiled: in a constant, or in `const { }`, it costs nothing.
+    ///
+    /// # Panics
+    /// While compiling, when it cannot be written.
     #[must_use]
     pub const fn literal(text: &'static str) -> Name<'static> {
         let bytes = text.as_bytes();

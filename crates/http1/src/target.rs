@@ -104,11 +104,8 @@ impl<'a> Path<'a> {
 }
 
 fn check_path(text: &[u8]) -> Result<(), Refusal> {
-    let mut class = 0;
-    for &byte in text {
-        class |= CLASSES[usize::from(byte)];
-    }
-    if class == 0 {
+    let class = text.iter().fold(0, |class, &byte| class | CLASSES[usize::from(byte)]);
+    if class & (NEVER | QUERY_ONLY) == 0 {
         return Ok(());
     }
     let path = text.split(|&byte| byte == b'?').next().unwrap_or(text);
@@ -118,15 +115,19 @@ fn check_path(text: &[u8]) -> Result<(), Refusal> {
 
 const NEVER: u8 = 1;
 const QUERY_ONLY: u8 = 2;
+/// Not of a host's name.
+const NO_NAME: u8 = 4;
 
 static CLASSES: [u8; 256] = {
-    let mut classes = [NEVER; 256];
+    let mut classes = [NEVER | NO_NAME; 256];
     let mut byte = b'!';
     while byte < 0x7f {
         classes[byte as usize] = match byte {
-            b'"' | b'#' | b'<' | b'>' => NEVER,
-            b'\\' => QUERY_ONLY,
-            _ => 0,
+            b'"' | b'#' | b'<' | b'>' => NEVER | NO_NAME,
+            b'\\' => QUERY_ONLY | NO_NAME,
+            b'-' | b'.' | b'_' | b'~' => 0,
+            plain if plain.is_ascii_alphanumeric() => 0,
+            _ => NO_NAME,
         };
         byte += 1;
     }
@@ -136,24 +137,20 @@ static CLASSES: [u8; 256] = {
 /// Whether this is a host with an optional port, and where the host's name ends. Stricter than RFC 3986: names are of
 /// letters, digits, `-._~`; no user, no escapes; a port is 0 to 65535.
 pub(crate) fn authority(text: &[u8]) -> Option<usize> {
-    let end = match text.first()? {
-        b'[' => text.iter().position(|&byte| byte == b']')? + 1,
-        _ => text.iter().position(|&byte| byte == b':').unwrap_or(text.len()),
-    };
-    let (name, port) = text.split_at(end);
-    let fits = match name {
-        [] => false,
-        [b'[', inside @ .., b']'] => core::str::from_utf8(inside).ok()?.parse::<core::net::Ipv6Addr>().is_ok(),
-        plain => plain.iter().all(|&byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')),
-    };
-    let port_fits = match port {
-        [] => true,
-        [b':', digits @ ..] if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => {
-            core::str::from_utf8(digits).ok()?.parse::<u16>().is_ok()
+    let end = match text {
+        [b'[', rest @ ..] => {
+            let inside = rest.iter().position(|&byte| byte == b']')?;
+            core::str::from_utf8(&rest[..inside]).ok()?.parse::<core::net::Ipv6Addr>().ok()?;
+            inside + 2
         }
+        plain => plain.iter().position(|&byte| CLASSES[usize::from(byte)] & NO_NAME != 0).unwrap_or(plain.len()),
+    };
+    let port_fits = match &text[end..] {
+        [] => true,
+        [b':', digits @ ..] => crate::fields::number(digits).is_some_and(|port| port <= u64::from(u16::MAX)),
         _ => false,
     };
-    (fits && port_fits).then_some(end)
+    (end > 0 && port_fits).then_some(end)
 }
 
 /// Whether two authorities name the same place: case and a scheme's own port make no difference.

@@ -77,8 +77,12 @@ pub struct RequestPlan<'a> {
 /// # Errors
 /// What cannot be written; nothing was written then.
 pub fn request(out: &mut Vec<u8>, from: &RequestHead, plan: &RequestPlan<'_>) -> Result<(), Unwritable> {
-    let host = plan.host.or_else(|| from.authority()).ok_or(Unwritable::Host)?;
-    authority(host.as_bytes()).ok_or(Unwritable::Host)?;
+    // The client's own was checked when it was read.
+    let host = match plan.host {
+        Some(host) => authority(host.as_bytes()).map(|_| host),
+        None => from.authority(),
+    };
+    let host = host.ok_or(Unwritable::Host)?;
     if matches!(plan.framing, Framing::UntilClose | Framing::Tunnel) {
         return Err(Unwritable::Framing);
     }

@@ -79,10 +79,10 @@ fn write_request(head: &'static [u8]) -> Operation {
         out.clear();
         let value = |text: &'static [u8]| Value::checked(text).expect("a value");
         let add = [
-            (Name::literal("forwarded"), value(b"for=10.0.0.1;host=\"example.org\";proto=https")),
-            (Name::literal("x-forwarded-for"), value(b"10.0.0.1")),
-            (Name::literal("x-forwarded-proto"), value(b"https")),
-            (Name::literal("x-request-id"), value(b"0123456789abcdef0123456789abcdef")),
+            (const { Name::literal("forwarded") }, value(b"for=10.0.0.1;host=\"example.org\";proto=https")),
+            (const { Name::literal("x-forwarded-for") }, value(b"10.0.0.1")),
+            (const { Name::literal("x-forwarded-proto") }, value(b"https")),
+            (const { Name::literal("x-request-id") }, value(b"0123456789abcdef0123456789abcdef")),
         ];
         let drop = KnownSet::of(&[
             Known::Forwarded,
