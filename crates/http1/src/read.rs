@@ -117,6 +117,14 @@ impl HeadReader {
         Ok(Some(head))
     }
 
+    /// The connection ended: says whether it ended between messages.
+    ///
+    /// # Errors
+    /// [`Refusal::Truncated`] when a head has begun.
+    pub fn closed(&self, input: &[u8]) -> Result<(), Refusal> {
+        if input.is_empty() { Ok(()) } else { Err(Refusal::Truncated) }
+    }
+
     /// Skips the one empty line, looks at the first byte. False: more is needed.
     fn begin_request(&mut self, input: &mut BytesMut) -> Result<bool, Refusal> {
         if input.first() == Some(&b'\r') && !self.skipped {

@@ -52,7 +52,7 @@ pub enum Unwritable {
     /// A host that is none, or no host at all.
     #[error("the host is not a name or address with an optional port")]
     Host,
-    /// CONNECT has no path to rewrite.
+    /// CONNECT has no path, all others need one.
     #[error("a target that cannot be written")]
     Target,
 }
@@ -104,6 +104,28 @@ pub fn request(out: &mut Vec<u8>, from: &RequestHead, plan: &RequestPlan<'_>) ->
     out.extend_from_slice(b" HTTP/1.1\r\n");
     line(out, b"host", host.as_bytes());
     keep(out, from.head(), &plan.edits);
+    add(out, &plan.edits);
+    connect(out, &plan.connection);
+    frame(out, plan.framing);
+    Ok(())
+}
+
+/// Writes a request of our own, or one that came by another version of HTTP. Its fields are the plan's lines; a field
+/// that no [`Name`] can have is none that may be passed on.
+///
+/// # Errors
+/// What cannot be written; nothing was written then.
+pub fn ask(out: &mut Vec<u8>, method: &Method, plan: &RequestPlan<'_>) -> Result<(), Unwritable> {
+    let host = plan.host.filter(|host| authority(host.as_bytes()).is_some()).ok_or(Unwritable::Host)?;
+    let path = plan.path.filter(|_| *method != Method::CONNECT).ok_or(Unwritable::Target)?;
+    if matches!(plan.framing, Framing::UntilClose | Framing::Tunnel) {
+        return Err(Unwritable::Framing);
+    }
+    out.extend_from_slice(method.as_str().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(path.as_bytes());
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    line(out, b"host", host.as_bytes());
     add(out, &plan.edits);
     connect(out, &plan.connection);
     frame(out, plan.framing);

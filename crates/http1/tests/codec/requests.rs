@@ -1,7 +1,9 @@
 //! Requests: what is read, what is refused and why. Every case is read whole and byte by byte.
 
+use bytes::BytesMut;
+
 use crate::reading::{self, *};
-use ambidex_http1::{Form, Framing, Known, Leniency, Limits, Profile, Refusal, Version};
+use ambidex_http1::{Fields, Form, Framing, HeadReader, Known, Leniency, Limits, Profile, Refusal, Version};
 
 #[track_caller]
 fn refused(why: Refusal, cases: &[&[u8]]) {
@@ -489,4 +491,22 @@ fn known_fields_are_found_by_name() {
 fn every_refusal_has_a_status_and_a_sentence() {
     assert_eq!((Refusal::BadHost.status().as_u16(), Refusal::Truncated.may_answer()), (400, false));
     assert_eq!(Refusal::BadHost.to_string(), "Host is not a host with an optional port");
+}
+
+#[test]
+fn a_connection_that_ends_within_a_head_is_told_from_one_that_ends_between_two() {
+    let mut reader = HeadReader::default();
+    let mut input = BytesMut::from(&b"GET / HTTP/1.1\r\nHo"[..]);
+    let head = reader.request(&mut input, &mut Fields::default(), &Profile::default());
+    assert!(head.expect("nothing wrong yet").is_none());
+    assert_eq!(reader.closed(&input), Err(Refusal::Truncated));
+    assert_eq!(reader.closed(&[]), Ok(()));
+}
+
+#[test]
+fn a_head_that_comes_byte_by_byte_costs_no_more_than_its_bytes() {
+    // Were each byte a new reading of all before, this would be two thousand million steps, and take minutes.
+    let head = with(&"X: 123456789\r\n".repeat(90));
+    let long = [&head[..head.len() - 2], &b"Y: "[..], &vec![b'y'; 60_000], b"\r\n\r\n"].concat();
+    assert_eq!(requests(&long).refusal, None);
 }

@@ -2,16 +2,24 @@
 
 use ambidex_http1::write::{self, Connection, RequestPlan, ResponsePlan};
 use ambidex_http1::{Asked, Head};
-use ambidex_http1::{Fields, Framing, HeadReader, Known, KnownSet, Limits, Profile, RequestHead, ResponseHead, Value};
+use ambidex_http1::{
+    Fields, Framing, HeadReader, Known, KnownSet, Leniency, Limits, Profile, RequestHead, ResponseHead, Value,
+};
 use bytes::BytesMut;
 
 use crate::reading::{GET, Heard, Listener, Side};
 
-/// Reads a stream of requests whole and in pieces, and writes each head that was accepted.
+/// Reads a stream of requests whole and in pieces, strictly and with all that may be borne, and writes each first head
+/// that was accepted: what is written must be read back by a strict reader.
 pub(crate) fn requests(bytes: &[u8]) -> Heard {
-    let heard = in_pieces(Side::Requests, bytes);
+    requests_by(lenient(), bytes);
+    requests_by(Profile::default(), bytes)
+}
+
+fn requests_by(profile: Profile, bytes: &[u8]) -> Heard {
+    let heard = in_pieces(Side::Requests, profile, bytes);
     let mut input = BytesMut::from(bytes);
-    if let Ok(Some(head)) = HeadReader::default().request(&mut input, &mut Fields::default(), &Profile::default()) {
+    if let Ok(Some(head)) = HeadReader::default().request(&mut input, &mut Fields::default(), &profile) {
         written_request_is_read_back(&head);
     }
     heard
@@ -20,27 +28,44 @@ pub(crate) fn requests(bytes: &[u8]) -> Heard {
 /// The same for responses to a plain request, to HEAD, and to a wish for another protocol.
 pub(crate) fn responses(bytes: &[u8]) {
     for asked in [GET, Asked { head: true, ..GET }, Asked { upgrade: true, ..GET }] {
-        in_pieces(Side::Responses(asked), bytes);
-        let mut input = BytesMut::from(bytes);
-        let head = HeadReader::default().response(&mut input, &mut Fields::default(), &Profile::default(), asked);
-        if let Ok(Some(head)) = head {
-            written_response_is_read_back(&head, asked);
+        for profile in [lenient(), Profile::default()] {
+            in_pieces(Side::Responses(asked), profile, bytes);
+            let mut input = BytesMut::from(bytes);
+            let head = HeadReader::default().response(&mut input, &mut Fields::default(), &profile, asked);
+            if let Ok(Some(head)) = head {
+                written_response_is_read_back(&head, asked);
+            }
         }
     }
 }
 
-fn in_pieces(side: Side, bytes: &[u8]) -> Heard {
-    let whole = read(side, bytes, bytes.len().max(1), 1);
+fn lenient() -> Profile {
+    let leniency = Leniency {
+        bare_line_feed: true,
+        chunked_in_any_case: true,
+        space_after_chunk_size: true,
+        repeated_equal_length: true,
+    };
+    Profile { leniency, ..Profile::default() }
+}
+
+fn in_pieces(side: Side, profile: Profile, bytes: &[u8]) -> Heard {
+    let whole = read(side, profile, bytes, bytes.len().max(1), 1);
     // The lengths of the pieces follow from the bytes, so that a fuzzer reaches all of them.
     let seed = bytes.iter().fold(bytes.len(), |sum, &byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
     for (longest, seed) in [(1, seed), (7, seed), (97, seed)] {
-        assert_eq!(whole, read(side, bytes, longest, seed), "pieces of up to {longest}: {}", bytes.escape_ascii());
+        assert_eq!(
+            whole,
+            read(side, profile, bytes, longest, seed),
+            "pieces of up to {longest}: {}",
+            bytes.escape_ascii()
+        );
     }
     whole
 }
 
-fn read(side: Side, bytes: &[u8], longest: usize, seed: usize) -> Heard {
-    let mut listener = Listener::new(side, Profile::default());
+fn read(side: Side, profile: Profile, bytes: &[u8], longest: usize, seed: usize) -> Heard {
+    let mut listener = Listener::new(side, profile);
     let (mut rest, mut seed) = (bytes, seed);
     while !rest.is_empty() {
         let piece = if longest >= bytes.len() { rest.len() } else { (seed % longest + 1).min(rest.len()) };

@@ -2,7 +2,7 @@
 
 use ambidex_http1::write::{self, Connection, Edits, RequestPlan, ResponsePlan, Unwritable};
 use ambidex_http1::{Asked, Framing, Known, KnownSet, Name, Path, Value, Version};
-use http::StatusCode;
+use http::{Method, StatusCode};
 
 use crate::plans::{ANSWER, PLAN};
 use crate::reading::{GET, request_head, response_head};
@@ -171,4 +171,19 @@ fn an_answer_of_our_own_has_its_reason_and_length() {
 fn a_plain_answer_without_reason_keeps_its_space() {
     let plan = ResponsePlan { framing: Framing::None, ..ANSWER };
     assert_eq!(response("HTTP/1.1 204\r\n\r\n", GET, &plan).expect("valid"), "HTTP/1.1 204 \r\n\r\n");
+}
+
+#[test]
+fn a_request_of_our_own_names_host_and_path() {
+    let add = [(Name::literal("accept"), value("*/*"))];
+    let edits = Edits { add: &add, ..Edits::default() };
+    let plan = RequestPlan { host: Some(value("a:80")), path: Path::checked(b"/health"), edits, ..PLAN };
+    let mut out = Vec::new();
+    write::ask(&mut out, &Method::GET, &plan).expect("valid");
+    assert_eq!(out, b"GET /health HTTP/1.1\r\nhost: a:80\r\naccept: */*\r\n\r\n");
+    let ask = |method: &Method, plan: &RequestPlan<'_>| write::ask(&mut Vec::new(), method, plan);
+    assert_eq!(ask(&Method::GET, &RequestPlan { host: None, ..plan }), Err(Unwritable::Host));
+    assert_eq!(ask(&Method::GET, &RequestPlan { path: None, ..plan }), Err(Unwritable::Target));
+    assert_eq!(ask(&Method::CONNECT, &plan), Err(Unwritable::Target));
+    assert_eq!(ask(&Method::GET, &RequestPlan { framing: Framing::UntilClose, ..plan }), Err(Unwritable::Framing));
 }
