@@ -17,15 +17,15 @@ use crate::targets::mutated;
 
 /// A request as both can tell of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Told {
-    first: String,
-    fields: Vec<(String, String)>,
-    data: Vec<u8>,
+pub(crate) struct Told {
+    pub(crate) first: String,
+    pub(crate) fields: Vec<(String, String)>,
+    pub(crate) data: Vec<u8>,
 }
 
 /// How the two readers differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Difference {
+pub(crate) enum Difference {
     /// Hyper goes on where we refuse.
     Stricter(&'static str),
     /// We go on where hyper stops.
@@ -201,7 +201,7 @@ fn difference(bytes: &[u8]) -> Option<Difference> {
     }
 }
 
-fn name(refusal: Refusal) -> &'static str {
+pub(crate) fn name(refusal: Refusal) -> &'static str {
     format!("{refusal:?}").leak()
 }
 

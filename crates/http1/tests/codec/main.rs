@@ -9,5 +9,6 @@ mod reading;
 mod requests;
 mod requirements;
 mod responses;
+mod responses_against_hyper;
 mod targets;
 mod writing;
