@@ -12,15 +12,15 @@
 //! ```
 //! Every byte of the framing is looked at once and kept in the state, never in the buffer, so that any split of the bytes
 //! gives the same data, and a driver's buffer is free after each step. Only a trailer section is copied, bounded.
-//!
-//! An extension is `;name`, `;name=token` or `;name="text"`, without spaces [RFC 9112, 7.1.1], checked and dropped.
 
 use core::ops::Range;
 
+use crate::extension::Extension;
 use crate::fields::{self, Fields};
 use crate::framing::Framing;
+use crate::known::KnownSet;
 use crate::limits::{CHUNK_DIGITS, MAX_TRAILERS, Profile};
-use crate::name::{KnownSet, Value, is_token, is_value};
+use crate::name::Value;
 use crate::refusal::Refusal;
 
 /// What the next bytes of a body are.
@@ -73,18 +73,6 @@ enum State {
     TrailerLine,
     TrailerLf,
     LastLf,
-}
-
-/// Within `;name=value`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Extension {
-    NameStart,
-    Name,
-    ValueStart,
-    Value,
-    Quoted,
-    Escaped,
-    Closed,
 }
 
 impl BodyDecoder {
@@ -252,7 +240,10 @@ impl BodyDecoder {
                 Ok(State::Data(self.size))
             }
             State::SizeEnd => Err(Refusal::BareCarriageReturn),
-            State::Extension(part) => self.after_extension(part, byte),
+            State::Extension(part) => match part.after(byte)? {
+                None => Ok(State::SizeEnd),
+                Some(next) => self.extension(State::Extension(next)),
+            },
             State::DataCr if byte == b'\r' => Ok(State::DataLf),
             State::DataLf if byte == b'\n' => {
                 self.size = 0;
@@ -280,23 +271,6 @@ impl BodyDecoder {
         }
         self.size = self.size << 4 | u64::from(digit);
         Ok(State::Size { digits: digits + 1 })
-    }
-
-    fn after_extension(&mut self, part: Extension, byte: u8) -> Result<State, Refusal> {
-        let next = match (part, byte) {
-            (Extension::Name | Extension::Value | Extension::Closed, b'\r') => return Ok(State::SizeEnd),
-            (Extension::Name | Extension::Value | Extension::Closed, b';') => Extension::NameStart,
-            (Extension::Name, b'=') => Extension::ValueStart,
-            (Extension::ValueStart, b'"') => Extension::Quoted,
-            (Extension::NameStart | Extension::Name, _) if is_token(byte) => Extension::Name,
-            (Extension::ValueStart | Extension::Value, _) if is_token(byte) => Extension::Value,
-            (Extension::Quoted, b'"') => Extension::Closed,
-            (Extension::Quoted, b'\\') => Extension::Escaped,
-            (Extension::Quoted | Extension::Escaped, _) if is_value(byte) => Extension::Quoted,
-            (_, b'\n') => return Err(Refusal::BareLineFeed),
-            (_, _) => return Err(Refusal::BadExtension),
-        };
-        self.extension(State::Extension(next))
     }
 
     fn extension(&mut self, next: State) -> Result<State, Refusal> {

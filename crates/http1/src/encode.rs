@@ -5,7 +5,8 @@
 use thiserror::Error;
 
 use crate::framing::Framing;
-use crate::name::{Known, KnownSet, Name, Value};
+use crate::known::{Known, KnownSet};
+use crate::name::{Name, Value};
 
 /// What does not go with the head that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

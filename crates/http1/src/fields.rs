@@ -4,8 +4,9 @@
 
 use core::ops::Range;
 
+use crate::known::{Known, KnownSet};
 use crate::limits::{CONNECTION_OPTIONS, Leniency, NAME_BYTES};
-use crate::name::{Known, KnownSet, is_token};
+use crate::name::is_token;
 use crate::refusal::Refusal;
 
 /// Where one field is in the bytes of its head.
@@ -22,29 +23,34 @@ pub struct Field {
 impl Field {
     /// Which name it is.
     #[must_use]
+    #[inline]
     pub fn known(&self) -> Known {
         self.known
     }
 
     /// Whether it belongs to this connection only, because `Connection` names it.
     #[must_use]
+    #[inline]
     pub fn is_hop(&self) -> bool {
         self.marks & HOP != 0
     }
 
     /// The place of its name.
     #[must_use]
+    #[inline]
     pub fn name(&self) -> Range<usize> {
         self.start as usize..self.start as usize + usize::from(self.name)
     }
 
     /// The place of its value.
     #[must_use]
+    #[inline]
     pub fn value(&self) -> Range<usize> {
         self.value as usize..self.end as usize
     }
 
     /// The whole line with its end, when it is written as we write it.
+    #[inline]
     pub(crate) fn canonical(&self) -> Option<Range<usize>> {
         (self.marks & CANONICAL != 0).then_some(self.start as usize..self.end as usize + 2)
     }

@@ -5,7 +5,8 @@ use http::{Method, StatusCode};
 
 use crate::fields::{Field, Fields, Said};
 use crate::framing::{Framing, Version};
-use crate::name::{Known, Value};
+use crate::known::Known;
+use crate::name::Value;
 use crate::target::{Form, Parts};
 
 /// What both kinds of heads have.

@@ -40,9 +40,11 @@
 
 mod decode;
 mod encode;
+mod extension;
 mod fields;
 mod framing;
 mod head;
+mod known;
 mod limits;
 mod name;
 mod read;
@@ -55,8 +57,9 @@ pub use encode::{BodyEncoder, Mismatch, Prefix};
 pub use fields::{Field, Fields};
 pub use framing::{Asked, Framing, Version};
 pub use head::{Head, RequestHead, ResponseHead};
+pub use known::{Known, KnownSet};
 pub use limits::{Leniency, Limits, MAX_FIELDS, MAX_TRAILERS, Profile};
-pub use name::{Known, KnownSet, Name, Value};
+pub use name::{Name, Value};
 pub use read::HeadReader;
 pub use refusal::Refusal;
 pub use target::{Form, Path};

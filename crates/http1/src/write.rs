@@ -14,7 +14,8 @@ use thiserror::Error;
 
 use crate::framing::{Asked, Framing, Version};
 use crate::head::{Head, RequestHead, ResponseHead};
-use crate::name::{Known, KnownSet, Name, Value};
+use crate::known::{Known, KnownSet};
+use crate::name::{Name, Value};
 use crate::target::{Form, Path, authority};
 
 /// What to change in a head on its way.
@@ -288,6 +289,7 @@ fn decimal(out: &mut Vec<u8>, mut number: u64) {
 }
 
 /// Writes one field line.
+#[inline]
 pub(crate) fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");

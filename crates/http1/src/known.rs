@@ -1,0 +1,229 @@
+//! Names of fields that a gateway has to know, found by length and bytes, without a hash and without a copy.
+
+/// The field names that a gateway looks at, and the families that it removes whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "each is the field of that name")]
+#[repr(u8)]
+pub enum Known {
+    /// None of these.
+    Other,
+    Accept,
+    AcceptEncoding,
+    Age,
+    /// `Ambidex-*`: what only we may say.
+    Ambidex,
+    Authorization,
+    CacheControl,
+    Connection,
+    ContentEncoding,
+    ContentLength,
+    ContentType,
+    Cookie,
+    Date,
+    Etag,
+    Expect,
+    Forwarded,
+    Host,
+    Http2Settings,
+    IdempotencyKey,
+    KeepAlive,
+    LastModified,
+    /// `Endpoint-Load-Metrics*`.
+    LoadMetrics,
+    Location,
+    MaxForwards,
+    Origin,
+    /// `Proxy-*`.
+    Proxy,
+    Range,
+    RetryAfter,
+    Server,
+    ServerLoad,
+    SetCookie,
+    Te,
+    Traceparent,
+    Tracestate,
+    Trailer,
+    TransferEncoding,
+    Upgrade,
+    UserAgent,
+    Vary,
+    Via,
+    XForwardedFor,
+    XForwardedHost,
+    XForwardedProto,
+    /// Other `X-Forwarded-*`.
+    XForwarded,
+    XRealIp,
+    XRequestId,
+}
+
+impl Known {
+    /// Finds a name, in any case.
+    #[must_use]
+    pub fn of(name: &[u8]) -> Self {
+        let is = |text: &'static str| same(name, text.as_bytes());
+        let Some(first) = name.first() else { return Self::Other };
+        // The first byte and the length leave one candidate, or two.
+        match (first | 0x20, name.len()) {
+            (b'a', 3) if is("age") => Self::Age,
+            (b'a', 6) if is("accept") => Self::Accept,
+            (b'a', 13) if is("authorization") => Self::Authorization,
+            (b'a', 15) if is("accept-encoding") => Self::AcceptEncoding,
+            (b'a', 8..) if begins(name, "ambidex-") => Self::Ambidex,
+            (b'c', 6) if is("cookie") => Self::Cookie,
+            (b'c', 10) if is("connection") => Self::Connection,
+            (b'c', 12) if is("content-type") => Self::ContentType,
+            (b'c', 13) if is("cache-control") => Self::CacheControl,
+            (b'c', 14) if is("content-length") => Self::ContentLength,
+            (b'c', 16) if is("content-encoding") => Self::ContentEncoding,
+            (b'd', 4) if is("date") => Self::Date,
+            (b'e', 4) if is("etag") => Self::Etag,
+            (b'e', 6) if is("expect") => Self::Expect,
+            (b'e', 21..) if begins(name, "endpoint-load-metrics") => Self::LoadMetrics,
+            (b'f', 9) if is("forwarded") => Self::Forwarded,
+            (b'h', 4) if is("host") => Self::Host,
+            (b'h', 14) if is("http2-settings") => Self::Http2Settings,
+            (b'i', 15) if is("idempotency-key") => Self::IdempotencyKey,
+            (b'k', 10) if is("keep-alive") => Self::KeepAlive,
+            (b'l', 8) if is("location") => Self::Location,
+            (b'l', 13) if is("last-modified") => Self::LastModified,
+            (b'm', 12) if is("max-forwards") => Self::MaxForwards,
+            (b'o', 6) if is("origin") => Self::Origin,
+            (b'p', 6..) if begins(name, "proxy-") => Self::Proxy,
+            (b'r', 5) if is("range") => Self::Range,
+            (b'r', 11) if is("retry-after") => Self::RetryAfter,
+            (b's', 6) if is("server") => Self::Server,
+            (b's', 10) if is("set-cookie") => Self::SetCookie,
+            (b's', 11) if is("server-load") => Self::ServerLoad,
+            (b't', 2) if is("te") => Self::Te,
+            (b't', 7) if is("trailer") => Self::Trailer,
+            (b't', 10) if is("tracestate") => Self::Tracestate,
+            (b't', 11) if is("traceparent") => Self::Traceparent,
+            (b't', 17) if is("transfer-encoding") => Self::TransferEncoding,
+            (b'u', 7) if is("upgrade") => Self::Upgrade,
+            (b'u', 10) if is("user-agent") => Self::UserAgent,
+            (b'v', 3) if is("via") => Self::Via,
+            (b'v', 4) if is("vary") => Self::Vary,
+            (b'x', 9) if is("x-real-ip") => Self::XRealIp,
+            (b'x', 12) if is("x-request-id") => Self::XRequestId,
+            (b'x', 15) if is("x-forwarded-for") => Self::XForwardedFor,
+            (b'x', 16) if is("x-forwarded-host") => Self::XForwardedHost,
+            (b'x', 17) if is("x-forwarded-proto") => Self::XForwardedProto,
+            (b'x', 12..) if begins(name, "x-forwarded-") => Self::XForwarded,
+            (_, _) => Self::Other,
+        }
+    }
+}
+
+/// Whether two texts of one length are the same but for case. Without an early end and with lengths that the compiler
+/// knows, so that it compares many bytes at once. `text` is of small letters, digits and `-`: of all bytes but control
+/// characters, only those and capital letters become these by 0x20.
+#[inline(always)]
+fn same(name: &[u8], text: &[u8]) -> bool {
+    let (mut differs, mut control) = (0, false);
+    for (&byte, &known) in name.iter().zip(text) {
+        differs |= (byte | 0x20) ^ known;
+        control |= byte < b' ';
+    }
+    differs == 0 && !control && name.len() == text.len()
+}
+
+fn begins(name: &[u8], with: &str) -> bool {
+    name.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with.as_bytes()))
+}
+
+/// A set of known names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KnownSet(u64);
+
+impl KnownSet {
+    /// What belongs to one connection only, or is made anew on every hop: never copied.
+    pub const MANAGED: Self = Self::of(&[
+        Known::Connection,
+        Known::ContentLength,
+        Known::Expect,
+        Known::Host,
+        Known::Http2Settings,
+        Known::KeepAlive,
+        Known::Proxy,
+        Known::Te,
+        Known::TransferEncoding,
+        Known::Upgrade,
+    ]);
+
+    /// What no trailer section may have: framing, routing and what a head decides by [RFC 9110, 6.5.1].
+    pub const NO_TRAILER: Self = Self::of(&[
+        Known::Ambidex,
+        Known::Authorization,
+        Known::CacheControl,
+        Known::ContentEncoding,
+        Known::ContentType,
+        Known::Cookie,
+        Known::Forwarded,
+        Known::MaxForwards,
+        Known::Range,
+        Known::SetCookie,
+        Known::Trailer,
+        Known::XForwarded,
+        Known::XForwardedFor,
+        Known::XForwardedHost,
+        Known::XForwardedProto,
+        Known::XRealIp,
+    ])
+    .and(Self::MANAGED);
+
+    /// What `Connection` cannot take away: without these a message is another one.
+    pub const END_TO_END: Self = Self::of(&[
+        Known::Authorization,
+        Known::CacheControl,
+        Known::ContentEncoding,
+        Known::ContentLength,
+        Known::ContentType,
+        Known::Cookie,
+        Known::Host,
+        Known::SetCookie,
+        Known::TransferEncoding,
+    ]);
+
+    /// A set of these.
+    #[must_use]
+    pub const fn of(names: &[Known]) -> Self {
+        let mut bits = 0;
+        let mut at = 0;
+        while at < names.len() {
+            bits |= 1 << names[at] as u8;
+            at += 1;
+        }
+        Self(bits)
+    }
+
+    /// Both sets.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether a name is in it. [`Known::Other`] never is, unless it was put in.
+    #[must_use]
+    #[inline]
+    pub const fn has(self, name: Known) -> bool {
+        self.0 & (1 << name as u8) != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_known_in_any_case() {
+        assert_eq!(Known::of(b"Transfer-ENCODING"), Known::TransferEncoding);
+        assert_eq!(Known::of(b"te"), Known::Te);
+        assert_eq!(Known::of(b"X-Forwarded-Port"), Known::XForwarded);
+        assert_eq!(Known::of(b"proxy-authorization"), Known::Proxy);
+        assert_eq!(Known::of(b""), Known::Other);
+        // 0x20 folds these two bytes together, and they are not letters.
+        assert_eq!(Known::of(b"content\rlength"), Known::Other);
+    }
+}
