@@ -145,6 +145,18 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_is_small_enough_for_a_disk_with_little_room() {
+        let shared = Shared::default();
+        let sizes = [600_000, 400_000, 100_000, 3_000_000, 1];
+        sizes.iter().for_each(|&size| assert!(shared.push(0, 0, vec![1; size]).is_some()));
+        let batches: Vec<Vec<usize>> = (0..4)
+            .filter_map(|_| shared.next())
+            .map(|batch| batch.entries.iter().map(|entry| entry.bytes.len()).collect())
+            .collect();
+        assert_eq!(batches, [vec![600_000, 400_000], vec![100_000], vec![3_000_000], vec![1]]);
+    }
+
+    #[test]
     fn a_storage_engine_that_panics_is_a_failed_disk() {
         let (disk, shared) = started(PANICS);
         shared.push(0, 0, vec![1]).expect("room");
