@@ -13,7 +13,6 @@ use ambidex_core::balance::Pick;
 use ambidex_core::load::{FAILURE_PRICE, Outcome};
 use ambidex_core::time::Mono;
 use ambidex_core::view::PoolView;
-use http::{Request, Response};
 
 use crate::clock::Clock;
 use crate::flight::Flight;
@@ -48,9 +47,9 @@ pub struct Plan {
 
 /// The head of a worker's answer, and the guard that must live as long as its body.
 #[derive(Debug)]
-pub struct Answer<B> {
+pub struct Answer<A> {
     /// Head and streaming body.
-    pub response: Response<B>,
+    pub response: A,
     /// Ends the try in the worker's numbers when dropped: keep it until the body has ended.
     pub flight: Flight,
     /// Who answered, and why it was asked.
@@ -81,14 +80,9 @@ impl<T: Awaits, S: Seats, M: Timer> Driver<'_, T, S, M> {
     ///
     /// # Errors
     /// Why no worker answered.
-    pub async fn drive<B>(
-        &self,
-        pool: &PoolView,
-        plan: Plan,
-        request: Box<Request<B>>,
-    ) -> Result<Answer<T::Body>, Refused>
+    pub async fn drive(&self, pool: &PoolView, plan: Plan, request: T::Request) -> Result<Answer<T::Answer>, Refused>
     where
-        T: Transport<B>,
+        T: Transport,
     {
         let mut attempt = Attempt::new(plan.arrived, plan.config, plan.key);
         let mut unsent = Some(request);

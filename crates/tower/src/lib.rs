@@ -26,4 +26,4 @@ pub use flight::Flight;
 pub use seats::Seats;
 pub use service::{Attempts, Call};
 pub use timer::{Timer, TokioTimer};
-pub use transport::{Awaits, SendError, Transport};
+pub use transport::{AnswerHead, Awaits, SendError, Transport};

@@ -7,24 +7,26 @@
 use ambidex_core::load::{FAILURE_PRICE, Outcome};
 use ambidex_core::time::Span;
 use http::header::RETRY_AFTER;
-use http::{HeaderName, Response, StatusCode};
+use http::{HeaderName, StatusCode};
+
+use crate::transport::AnswerHead;
 
 /// The outcome that a head stands for.
 #[must_use]
-pub fn of_head<B>(head: &Response<B>) -> Outcome {
+pub fn of_head(head: &impl AnswerHead) -> Outcome {
     let status = head.status();
     let failed = match status {
         StatusCode::INTERNAL_SERVER_ERROR
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
         | StatusCode::GATEWAY_TIMEOUT => true,
-        StatusCode::OK => head.headers().get(&GRPC_STATUS).is_some_and(|code| code == "14"),
+        StatusCode::OK => head.field(&GRPC_STATUS).is_some_and(|code| code == b"14"),
         _ => false,
     };
     if !failed {
         return Outcome::Good;
     }
-    let seconds = head.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let seconds = head.field(&RETRY_AFTER).and_then(|value| str::from_utf8(value).ok()?.trim().parse().ok());
     let asked = seconds.map_or(Span::ZERO, |seconds: u64| Span::from_secs(seconds.min(MOST_RETRY_AFTER)));
     Outcome::Failed { price: asked.max(FAILURE_PRICE) }
 }
@@ -37,6 +39,8 @@ const MOST_RETRY_AFTER: u64 = 60;
 
 #[cfg(test)]
 mod tests {
+    use http::Response;
+
     use super::*;
 
     fn head(status: u16, name: &'static str, value: &str) -> Response<()> {

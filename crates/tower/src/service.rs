@@ -4,6 +4,7 @@
 //! service is `Send` exactly when that one is. Seats sit behind a lock that is held for one event, never across an
 //! await.
 
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -69,14 +70,14 @@ impl<C> Attempts<C> {
 
 impl<C, A, B> Service<Request<B>> for Attempts<C>
 where
-    C: Service<Call<B>, Response = Response<A>, Error = SendError<B>> + Clone + Send + Sync + 'static,
+    C: Service<Call<B>, Response = Response<A>, Error = SendError<Box<Request<B>>>> + Clone + Send + Sync + 'static,
     C::Future: Send,
     A: Send + 'static,
     B: Send + 'static,
 {
-    type Response = Answer<A>;
+    type Response = Answer<Response<A>>;
     type Error = AttemptsError;
-    type Future = Pin<Box<dyn Future<Output = Result<Answer<A>, AttemptsError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Answer<Response<A>>, AttemptsError>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
@@ -87,24 +88,31 @@ where
         Box::pin(async move {
             let pool: Arc<PoolView> = view.load().pool(pool).cloned().ok_or(AttemptsError::NoPool(pool))?;
             let plan = Plan { arrived: clock.now(), config, key: None };
-            let driver = Driver { transport: &Calls(calls), seats: &*seat, timer: &TokioTimer(clock), clock };
+            let driver =
+                Driver { transport: &Calls(calls, PhantomData), seats: &*seat, timer: &TokioTimer(clock), clock };
             Ok(driver.drive(&pool, plan, Box::new(request)).await?)
         })
     }
 }
 
 /// A service of calls, as the driver wants it.
-struct Calls<C>(C);
+struct Calls<C, B>(C, PhantomData<fn(B)>);
 
-impl<C> Awaits for Calls<C> {}
+impl<C, B> Awaits for Calls<C, B> {}
 
-impl<C, A, B> Transport<B> for Calls<C>
+impl<C, A, B> Transport for Calls<C, B>
 where
-    C: Service<Call<B>, Response = Response<A>, Error = SendError<B>> + Clone,
+    C: Service<Call<B>, Response = Response<A>, Error = SendError<Box<Request<B>>>> + Clone,
 {
-    type Body = A;
+    type Request = Box<Request<B>>;
+    type Answer = Response<A>;
 
-    async fn send(&self, worker: &WorkerView, _: Pick, request: Box<Request<B>>) -> Result<Response<A>, SendError<B>> {
+    async fn send(
+        &self,
+        worker: &WorkerView,
+        _: Pick,
+        request: Box<Request<B>>,
+    ) -> Result<Response<A>, SendError<Box<Request<B>>>> {
         let mut calls = self.0.clone();
         std::future::poll_fn(|cx| calls.poll_ready(cx)).await?;
         calls.call(Call { worker: worker.clone(), request: *request }).await

@@ -36,15 +36,16 @@ enum Step {
 
 impl Awaits for Script {}
 
-impl Transport<&'static str> for Script {
-    type Body = &'static str;
+impl Transport for Script {
+    type Request = Box<Request<&'static str>>;
+    type Answer = Response<&'static str>;
 
     async fn send(
         &self,
         worker: &WorkerView,
         _: Pick,
         request: Box<Request<&'static str>>,
-    ) -> Result<Response<&'static str>, SendError<&'static str>> {
+    ) -> Result<Response<&'static str>, SendError<Box<Request<&'static str>>>> {
         let step = self.0.borrow_mut().pop().unwrap_or(Step::Status(200));
         match step {
             Step::Status(code) => {
@@ -91,7 +92,7 @@ fn config() -> AttemptConfig {
     AttemptConfig { deadline: Span::from_millis(200), retries: 2, backoff }
 }
 
-async fn run(pool: &PoolView, transport: &Script) -> Result<Answer<&'static str>, Refused> {
+async fn run(pool: &PoolView, transport: &Script) -> Result<Answer<Response<&'static str>>, Refused> {
     let clock = Clock::starting_now();
     let seats = RefCell::new(Seat::new(0, PickPolicy::RoundRobin, 1));
     let driver = Driver { transport, seats: &seats, timer: &TokioTimer(clock), clock };
@@ -188,7 +189,7 @@ async fn the_service_for_clients_can_be_sent_to_another_thread() {
     }
     let view = Arc::new(ArcSwap::from_pointee(View::new(1, vec![Arc::new(pool(2))])));
     let calls = service_fn(|call: Call<&'static str>| async move {
-        Ok::<_, SendError<&'static str>>(Response::new(call.worker.name))
+        Ok::<_, SendError<Box<Request<&'static str>>>>(Response::new(call.worker.name))
     });
     let seat = Seat::new(0, PickPolicy::RoundRobin, 1);
     let mut service = sendable(Attempts::new(calls, view, PoolId(7), config(), seat, Clock::starting_now()));
@@ -199,7 +200,7 @@ async fn the_service_for_clients_can_be_sent_to_another_thread() {
 #[tokio::test]
 async fn a_pool_that_left_the_view_is_an_error_with_its_id() {
     let view = Arc::new(ArcSwap::from_pointee(View::default()));
-    let calls = service_fn(|_: Call<()>| async { Ok::<_, SendError<()>>(Response::new(())) });
+    let calls = service_fn(|_: Call<()>| async { Ok::<_, SendError<Box<Request<()>>>>(Response::new(())) });
     let seat = Seat::new(0, PickPolicy::RoundRobin, 1);
     let mut service = Attempts::new(calls, view, PoolId(7), config(), seat, Clock::starting_now());
     let error = service.call(Request::new(())).await.expect_err("no pool");

@@ -90,7 +90,7 @@ impl H1 {
     pub(crate) async fn exchange(
         &mut self,
         request: Box<Request<RequestBody>>,
-    ) -> Result<Response<Incoming>, SendError<RequestBody>> {
+    ) -> Result<Response<Incoming>, SendError<Box<Request<RequestBody>>>> {
         self.allowance.set(MOST_HEAD_BYTES as u64);
         let mut answer = pin!(self.sender.try_send_request(*request));
         let (connection, over, wire) = (&mut self.connection, &mut self.over, &self.wire);

@@ -153,7 +153,7 @@ impl Stream {
     pub(crate) async fn exchange(
         &mut self,
         request: Box<Request<RequestBody>>,
-    ) -> Result<Response<Incoming>, SendError<RequestBody>> {
+    ) -> Result<Response<Incoming>, SendError<Box<Request<RequestBody>>>> {
         if let Err(error) = self.connection.sender.ready().await {
             return Err(SendError::unsent(FailureKind::Reset, request, chain(&error)));
         }

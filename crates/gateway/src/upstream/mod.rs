@@ -95,15 +95,16 @@ impl Awaits for Upstreams<'_> {
     }
 }
 
-impl Transport<RequestBody> for Upstreams<'_> {
-    type Body = UpstreamBody;
+impl Transport for Upstreams<'_> {
+    type Request = Box<Request<RequestBody>>;
+    type Answer = Response<UpstreamBody>;
 
     async fn send(
         &self,
         worker: &WorkerView,
         pick: Pick,
         mut request: Box<Request<RequestBody>>,
-    ) -> Result<Response<UpstreamBody>, SendError<RequestBody>> {
+    ) -> Result<Response<UpstreamBody>, SendError<Box<Request<RequestBody>>>> {
         let running = self.sampled.as_ref().map(|sampled| {
             let (context, running) = sampled.begin(self.thread.span_id(), worker, pick);
             crate::head::set_trace(request.headers_mut(), &context);
@@ -122,7 +123,7 @@ impl Upstreams<'_> {
         &self,
         worker: &WorkerView,
         mut request: Box<Request<RequestBody>>,
-    ) -> Result<Response<UpstreamBody>, SendError<RequestBody>> {
+    ) -> Result<Response<UpstreamBody>, SendError<Box<Request<RequestBody>>>> {
         let thread = self.thread;
         if request.version() < Version::HTTP_11 && !request.headers().contains_key(header::HOST) {
             request.headers_mut().insert(header::HOST, crate::head::worker_host(&worker.url));
@@ -180,7 +181,7 @@ impl Upstreams<'_> {
         worker: &WorkerView,
         mut request: Box<Request<RequestBody>>,
         copy: Option<Box<Request<RequestBody>>>,
-    ) -> Result<Response<UpstreamBody>, SendError<RequestBody>> {
+    ) -> Result<Response<UpstreamBody>, SendError<Box<Request<RequestBody>>>> {
         h1::adapt(&mut request);
         let response = connection.exchange(request).await.map_err(|error| match copy {
             // What changes nothing may be asked twice (RFC 9110, 9.2.2).
@@ -209,7 +210,7 @@ impl Upstreams<'_> {
         worker: &WorkerView,
         mut request: Box<Request<RequestBody>>,
         copy: Option<Box<Request<RequestBody>>>,
-    ) -> Result<Response<UpstreamBody>, SendError<RequestBody>> {
+    ) -> Result<Response<UpstreamBody>, SendError<Box<Request<RequestBody>>>> {
         if !h2::adapt(&mut request, worker.url.starts_with("https://")) {
             return Err(SendError::sent(FailureKind::RequestBody, "the target cannot be written as HTTP/2"));
         }
