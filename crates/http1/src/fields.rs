@@ -71,6 +71,7 @@ pub(crate) enum Coding {
 /// What the fields of a head say together.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Said {
+    pub(crate) known: KnownSet,
     pub(crate) length: Option<u64>,
     pub(crate) coding: Coding,
     pub(crate) host: Option<usize>,
@@ -105,6 +106,7 @@ pub(crate) fn index(
         if bytes.get(field.start as usize - 2) != Some(&b'\r') && !leniency.bare_line_feed {
             return Err(Refusal::BareLineFeed);
         }
+        said.known.put(field.known);
         if field.known != Known::Other {
             said.hear(field.known, line.value, fields.0.len(), leniency)?;
         }

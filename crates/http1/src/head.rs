@@ -5,7 +5,7 @@ use http::{Method, StatusCode};
 
 use crate::fields::{Field, Fields, Said};
 use crate::framing::{Framing, Version};
-use crate::known::Known;
+use crate::known::{Known, KnownSet};
 use crate::name::Value;
 use crate::target::{Form, Parts};
 
@@ -68,6 +68,20 @@ impl Head {
     #[must_use]
     pub fn value(&self, field: &Field) -> Value<'_> {
         Value::read(&self.bytes[field.value()])
+    }
+
+    /// Which known names came; [`Known::Other`] is one of them when a name came that is none.
+    #[must_use]
+    #[inline]
+    pub fn known(&self) -> KnownSet {
+        self.said.known
+    }
+
+    /// Whether a known name came.
+    #[must_use]
+    #[inline]
+    pub fn has(&self, name: Known) -> bool {
+        self.known().has(name)
     }
 
     /// All values of a known name.

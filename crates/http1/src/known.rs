@@ -210,6 +210,18 @@ impl KnownSet {
     pub const fn has(self, name: Known) -> bool {
         self.0 & (1 << name as u8) != 0
     }
+
+    /// Whether a name is in both.
+    #[must_use]
+    #[inline]
+    pub const fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    #[inline]
+    pub(crate) fn put(&mut self, name: Known) {
+        self.0 |= 1 << name as u8;
+    }
 }
 
 #[cfg(test)]

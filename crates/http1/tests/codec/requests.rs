@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 
 use crate::reading::{self, *};
-use ambidex_http1::{Fields, Form, Framing, HeadReader, Known, Leniency, Limits, Profile, Refusal, Version};
+use ambidex_http1::{Fields, Form, Framing, HeadReader, Known, KnownSet, Leniency, Limits, Profile, Refusal, Version};
 
 #[track_caller]
 fn refused(why: Refusal, cases: &[&[u8]]) {
@@ -509,4 +509,14 @@ fn a_head_that_comes_byte_by_byte_costs_no_more_than_its_bytes() {
     let head = with(&"X: 123456789\r\n".repeat(90));
     let long = [&head[..head.len() - 2], &b"Y: "[..], &vec![b'y'; 60_000], b"\r\n\r\n"].concat();
     assert_eq!(requests(&long).refusal, None);
+}
+
+#[test]
+fn a_head_says_which_known_names_came_without_a_search() {
+    let head = request_head(b"GET / HTTP/1.1\r\nHost: a\r\nCOOKIE: c\r\nProxy-X: 1\r\n\r\n").expect("valid");
+    let head = head.head();
+    assert_eq!(head.known(), KnownSet::of(&[Known::Host, Known::Cookie, Known::Proxy]));
+    assert_eq!((head.has(Known::Cookie), head.has(Known::Te), head.has(Known::Other)), (true, false, false));
+    assert!(head.known().meets(KnownSet::MANAGED));
+    assert!(!head.known().meets(KnownSet::of(&[Known::Te, Known::Trailer])));
 }
