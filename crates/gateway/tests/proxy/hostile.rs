@@ -15,7 +15,7 @@ use crate::common::{OK, Setup, Wanted, eventually, exactly, head, read_all, work
 const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
 
 /// Before a worker that treats its first connections with `hostile`, then answers as it should.
-fn before(hostile: impl Fn(&mut TcpStream) + Send + Sync + 'static) -> Setup {
+pub(crate) fn before(hostile: impl Fn(&mut TcpStream) + Send + Sync + 'static) -> Setup {
     let address = worker(move |number, mut stream| {
         if number == 0 {
             head(&mut stream);
@@ -28,7 +28,7 @@ fn before(hostile: impl Fn(&mut TcpStream) + Send + Sync + 'static) -> Setup {
     Wanted::before(&[address]).route(json!({"deadline": "500ms", "retries": 0})).start()
 }
 
-fn sending(bytes: &'static [u8]) -> Setup {
+pub(crate) fn sending(bytes: &'static [u8]) -> Setup {
     before(move |stream| {
         let _ = stream.write_all(bytes);
         // Whoever waits for more waits for its own deadline.
@@ -42,7 +42,7 @@ fn linger_off(stream: &TcpStream) {
 }
 
 /// Asks once, expects `status` with `reason`; asks again on the same client connection, and is answered by a new one.
-fn refused(setup: &Setup, status: &str, reason: &str) {
+pub(crate) fn refused(setup: &Setup, status: &str, reason: &str) {
     let mut client = setup.connect();
     client.write_all(GET).expect("sent");
     let answer = head(&mut client);

@@ -3,13 +3,17 @@
 mod agreed;
 mod bodies;
 mod common;
+mod early;
 mod hostile;
 mod http2;
 mod hygiene;
 mod kept;
+mod leaving;
+mod own_answers;
 mod plain;
 mod secure;
 mod streams;
+mod stuck;
 mod traces;
 mod upgrade;
 mod websocket;

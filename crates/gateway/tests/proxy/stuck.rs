@@ -1,0 +1,174 @@
+//! Uploads and answers that do not move: how much of them the gateway holds, and that slow ones end in their time.
+
+use std::fs;
+use std::io::{Read as _, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::common::{OK, Wanted, connect, eventually, head, read_all, worker};
+use crate::hostile::{before, refused};
+
+/// Size of the upload.
+const UPLOAD: u64 = 16 << 20;
+/// What the gateway may hold of it. Source: hyper's buffers on both sides, as they are set.
+const HELD: u64 = 256 << 10;
+
+/// Bytes that the kernel holds for one end of a connection: written and not yet at the other end, come and not yet read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Queues {
+    sending: u64,
+    received: u64,
+}
+
+/// Those of every loopback connection between `here` and `there`, at `here`'s end; summed.
+fn queues(here: Option<SocketAddr>, there: Option<SocketAddr>) -> Queues {
+    let table = fs::read_to_string("/proc/net/tcp").expect("Linux");
+    let mut sum = Queues::default();
+    for line in table.lines().skip(1) {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let is = |word: &str, wanted: Option<SocketAddr>| wanted.is_none_or(|wanted| hex(wanted) == word);
+        if is(words[1], here) && is(words[2], there) {
+            let (sending, received) = words[4].split_once(':').expect("two queues");
+            sum.sending += u64::from_str_radix(sending, 16).expect("hexadecimal");
+            sum.received += u64::from_str_radix(received, 16).expect("hexadecimal");
+        }
+    }
+    sum
+}
+
+/// An address as the kernel's table has it.
+fn hex(address: SocketAddr) -> String {
+    let SocketAddr::V4(address) = address else { unreachable!("tests are on 127.0.0.1") };
+    format!("{:08X}:{:04X}", u32::from_ne_bytes(address.ip().octets()), address.port())
+}
+
+/// Writes until nothing has been taken for a while; how much was.
+fn write_until_stuck(client: &mut TcpStream) -> u64 {
+    client.set_write_timeout(Some(Duration::from_millis(700))).expect("a timeout");
+    let block = [7; 16 << 10];
+    let mut sent = 0;
+    while sent < UPLOAD {
+        match client.write(&block) {
+            Ok(count) => sent += count as u64,
+            Err(_) => return sent,
+        }
+    }
+    panic!("all of it was taken");
+}
+
+#[test]
+fn of_an_upload_that_is_stuck_the_gateway_holds_little_with_retries_on() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    // Small, so that the kernel holds little of sixteen megabytes; those that are accepted inherit it.
+    socket2::SockRef::from(&listener).set_recv_buffer_size(64 << 10).expect("a size");
+    let worker = listener.local_addr().expect("an address");
+    let (asked, is_asked) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut held: Vec<TcpStream> = Vec::new();
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            head(&mut stream);
+            let _ = asked.send(());
+            held.push(stream);
+        }
+    });
+    let setup = Wanted::before(&[worker]).route(json!({"deadline": "8s", "retries": 2})).start();
+    let mut client = setup.connect();
+    socket2::SockRef::from(&client).set_send_buffer_size(64 << 10).expect("a size");
+    write!(client, "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {UPLOAD}\r\n\r\n").expect("sent");
+    is_asked.recv_timeout(Duration::from_secs(10)).expect("the worker is asked");
+    let sent = write_until_stuck(&mut client);
+    let own = client.local_addr().expect("an address");
+    // Between the client's write and the worker's read there are four queues of the kernel, and what the gateway holds.
+    let in_kernel = || {
+        let ends = [
+            queues(Some(own), Some(setup.address)).sending,
+            queues(Some(setup.address), Some(own)).received,
+            queues(None, Some(worker)).sending,
+            queues(Some(worker), None).received,
+        ];
+        ends.iter().sum::<u64>()
+    };
+    // While an acknowledgement is on its way, a byte stands in two queues.
+    let mut least = u64::MAX;
+    eventually("the queues are as they stay", || {
+        let now = in_kernel();
+        std::mem::replace(&mut least, now) == now
+    });
+    let held = sent.checked_sub(in_kernel()).expect("the kernel holds no more than was sent");
+    assert!(held <= HELD, "{held} of {sent} bytes are the gateway's");
+    let told = read_all(&mut client);
+    assert!(told.starts_with("HTTP/1.1 504 ") && told.contains("ambidex-error: deadline\r\n"), "{told}");
+    assert!(is_asked.try_recv().is_err(), "what a worker may have begun with is not sent again");
+    drop(client);
+    eventually("nothing is in flight", || setup.in_flight() == 0);
+}
+
+#[test]
+fn a_worker_whose_head_comes_byte_by_byte_is_a_504_in_time() {
+    let setup = before(|stream| {
+        for byte in b"HTTP/1.1 200 OK\r\nx: ".iter().chain(std::iter::repeat(&b'y')) {
+            if stream.write_all(&[*byte]).is_err() {
+                return;
+            }
+            let _ = std::sync::mpsc::channel::<()>().1.recv_timeout(Duration::from_millis(20));
+        }
+    });
+    refused(&setup, "504", "deadline");
+}
+
+#[test]
+fn an_answer_that_comes_byte_by_byte_is_whole() {
+    let setup = before(|stream| {
+        for byte in b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nslow\r\n0\r\n\r\n" {
+            let _ = stream.write_all(&[*byte]);
+            let _ = std::sync::mpsc::channel::<()>().1.recv_timeout(Duration::from_millis(1));
+        }
+        read_all(stream);
+    });
+    let answer = setup.ask("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n0\r\n\r\n"), "{answer}");
+    let body: String = answer.split_once("\r\n\r\n").expect("a head").1.lines().skip(1).step_by(2).collect();
+    assert_eq!(body, "slow");
+}
+
+#[test]
+fn a_client_that_leaves_an_answer_without_end_frees_the_worker() {
+    let (told, ended) = std::sync::mpsc::channel();
+    let told = std::sync::Mutex::new(told);
+    let address = worker(move |_, mut stream| {
+        head(&mut stream);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
+        while stream.write_all(b"4\r\nmore\r\n").is_ok() {
+            let _ = std::sync::mpsc::channel::<()>().1.recv_timeout(Duration::from_millis(5));
+        }
+        let _ = told.lock().expect("unpoisoned").send(());
+    });
+    let setup = Wanted::before(&[address]).start();
+    let mut client = connect(setup.address);
+    client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").expect("sent");
+    assert!(head(&mut client).starts_with("HTTP/1.1 200 "));
+    client.read_exact(&mut [0; 100]).expect("it streams");
+    drop(client);
+    ended.recv_timeout(Duration::from_secs(10)).expect("the worker is let go");
+    eventually("nothing is in flight", || setup.in_flight() == 0);
+    let totals = setup.view.load().pools()[0].workers[0].cells.totals();
+    assert_eq!((totals.failed, totals.broken), (0, 0), "the worker has done nothing wrong");
+}
+
+#[test]
+fn a_worker_that_closes_its_side_after_a_request_is_answered_from_or_is_a_502() {
+    let setup = before(|stream| {
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        read_all(stream);
+    });
+    refused(&setup, "502", "upstream-reset");
+    let setup = before(|stream| {
+        let _ = stream.write_all(OK.as_bytes());
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        read_all(stream);
+    });
+    let answer = setup.ask("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("hi"), "{answer}");
+}
