@@ -8,6 +8,7 @@ use crate::framing::{Framing, Version};
 use crate::known::{Known, KnownSet};
 use crate::name::Value;
 use crate::target::{Form, Parts};
+use crate::write::Edits;
 
 /// What both kinds of heads have.
 #[derive(Debug)]
@@ -100,6 +101,12 @@ impl Head {
     pub fn get(&self, name: &[u8]) -> Option<Value<'_>> {
         let field = self.fields.0.iter().find(|field| self.name(field).eq_ignore_ascii_case(name))?;
         Some(self.value(field))
+    }
+
+    /// Names and values of what goes on, as [`write`](crate::write) would write it; for a writer of another version of
+    /// HTTP. What `edits` adds is not among them.
+    pub fn kept<'a>(&'a self, edits: &'a Edits<'_>) -> impl Iterator<Item = (&'a [u8], Value<'a>)> {
+        edits.kept(self).map(|field| (self.name(field), self.value(field)))
     }
 
     /// Its bytes as they came.

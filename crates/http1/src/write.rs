@@ -12,6 +12,7 @@
 use http::{Method, StatusCode};
 use thiserror::Error;
 
+use crate::fields::Field;
 use crate::framing::{Asked, Framing, Version};
 use crate::head::{Head, RequestHead, ResponseHead};
 use crate::known::{Known, KnownSet};
@@ -27,6 +28,21 @@ pub struct Edits<'a> {
     pub remove: &'a [Name<'a>],
     /// Lines to add after those that are kept. To set a field: drop it and add it.
     pub add: &'a [(Name<'a>, Value<'a>)],
+}
+
+impl Edits<'_> {
+    /// The fields of a head that stay.
+    #[inline]
+    pub(crate) fn kept<'a>(&'a self, head: &'a Head) -> impl Iterator<Item = &'a Field> {
+        let left = KnownSet::MANAGED.and(self.drop);
+        head.fields.0.iter().filter(move |field| {
+            let removed = field.known() == Known::Other && !self.remove.is_empty() && {
+                let name = &head.bytes[field.name()];
+                self.remove.iter().any(|one| one.as_bytes().eq_ignore_ascii_case(name))
+            };
+            !(removed || field.is_hop() || left.has(field.known()))
+        })
+    }
 }
 
 /// What to say of the connection.
@@ -211,16 +227,8 @@ fn reserve(out: &mut Vec<u8>, head: &Head, edits: &Edits<'_>, more: usize) {
 
 /// Copies what is kept. `run` is what is copied next: neighbours in the head that need no change.
 fn keep(out: &mut Vec<u8>, head: &Head, edits: &Edits<'_>) {
-    let leave = KnownSet::MANAGED.and(edits.drop);
     let mut run = 0..0;
-    for field in &head.fields.0 {
-        let removed = field.known() == Known::Other && !edits.remove.is_empty() && {
-            let name = &head.bytes[field.name()];
-            edits.remove.iter().any(|one| one.as_bytes().eq_ignore_ascii_case(name))
-        };
-        if removed || field.is_hop() || leave.has(field.known()) {
-            continue;
-        }
+    for field in edits.kept(head) {
         match field.canonical() {
             Some(whole) if whole.start == run.end => run.end = whole.end,
             Some(whole) => {

@@ -56,6 +56,22 @@ fn edits_leave_out_and_add() {
 }
 
 #[test]
+fn a_writer_of_another_version_is_given_what_would_be_written() {
+    let head = "GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\nConnection: x-hop\r\nX-Hop: 1\r\nCookie: c\r\nTE: trailers\r\n\
+                X-GONE: 1\r\nY:  2 \r\nX: 3\r\n\r\n";
+    let edits = Edits { drop: KnownSet::of(&[Known::Cookie]), remove: &[Name::literal("x-gone")], add: &[] };
+    let read = request_head(head.as_bytes()).expect("valid");
+    let kept: String = read
+        .head()
+        .kept(&edits)
+        .map(|(name, value)| format!("{}: {}\r\n", name.escape_ascii(), value.as_bytes().escape_ascii()))
+        .collect();
+    assert_eq!(kept, "X: 1\r\nY: 2\r\nX: 3\r\n");
+    let written = request(head, &RequestPlan { edits, ..PLAN }).expect("valid");
+    assert_eq!(written, format!("GET / HTTP/1.1\r\nhost: a\r\n{kept}\r\n"));
+}
+
+#[test]
 fn targets_go_on_in_origin_form() {
     let line = |head: &str| request(head, &PLAN).expect("valid").split("\r\nhost").next().map(str::to_owned);
     assert_eq!(line("GET http://a/x?y HTTP/1.1\r\nHost: a\r\n\r\n").as_deref(), Some("GET /x?y HTTP/1.1"));
