@@ -7,6 +7,8 @@ mod alarms;
 mod body;
 mod clock;
 pub mod config;
+#[cfg_attr(not(test), expect(dead_code, reason = "called when HTTP/1 is read by the codec"))]
+mod forms;
 mod front;
 mod gateway;
 mod gather;

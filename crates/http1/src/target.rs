@@ -98,7 +98,9 @@ impl<'a> Path<'a> {
         (text.first() == Some(&b'/') && check_path(text).is_ok()).then_some(Self(text))
     }
 
-    pub(crate) fn as_bytes(&self) -> &'a [u8] {
+    /// Its bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &'a [u8] {
         self.0
     }
 }
