@@ -23,8 +23,7 @@ use arrayvec::ArrayVec;
 
 use crate::balance::{Ask, Barred, Pick, PickPolicy, PickReason, Picker, Tried};
 use crate::draw::Draw;
-use crate::guard::ejection::{Breakers, Transition};
-use crate::load::Outcome;
+use crate::guard::ejection::{Breakers, Ended, Transition};
 use crate::time::{Mono, Span};
 use crate::view::{Arm, PoolView};
 
@@ -79,9 +78,9 @@ impl Seat {
 
     /// Hears how the try of `pick` ended, once for each [`Effect::Send`]: what the breaker of its worker goes by. The
     /// worker's own [`Load::observe`](crate::load::Load::observe) is the caller's to tell.
-    pub fn outcome(&mut self, now: Mono, pick: Pick, outcome: Outcome) {
+    pub fn outcome(&mut self, now: Mono, pick: Pick, ended: impl Into<Ended>) {
         let probe = if let PickReason::Probe { serial } = pick.why { Some(serial) } else { None };
-        self.breakers.outcome(now, pick.slot, pick.worker, probe, outcome, &mut self.draw);
+        self.breakers.outcome(now, pick.slot, pick.worker, probe, ended, &mut self.draw);
     }
 
     /// Takes the oldest change of a breaker that was not taken yet, for logs and events.

@@ -19,7 +19,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 pub use cells::{BreakerSeats, Cells};
 
-use crate::stats::ring::Ring;
+use crate::stats::ring::{Counts, Ring};
 use crate::time::{Mono, Span};
 
 /// Live numbers of one worker.
@@ -27,6 +27,9 @@ use crate::time::{Mono, Span};
 pub struct Load {
     hot: Hot,
     outcomes: Ring,
+    /// Requests waiting at the worker by its newest report, and when that came, as in [`ReportCells`].
+    queue: AtomicU32,
+    queue_at: AtomicU64,
 }
 
 /// What every pick reads of every candidate: one cache line, apart from what only answers touch.
@@ -231,6 +234,25 @@ impl Load {
         self.hot.report.in_flight.store(in_flight.unwrap_or(own), Relaxed);
         self.hot.report.latency.store(latency.map_or(0, Span::as_nanos), Relaxed);
         self.hot.report.at.store(now.as_nanos().saturating_add(1), Relaxed);
+    }
+
+    /// Takes the queue that a checked report names: what a breaker may open by.
+    pub fn hear_queue(&self, now: Mono, queue: u32) {
+        self.queue.store(queue, Relaxed);
+        self.queue_at.store(now.as_nanos().saturating_add(1), Relaxed);
+    }
+
+    /// Requests waiting at the worker, if it said so not long ago.
+    #[must_use]
+    pub fn queue(&self, now: Mono) -> Option<u32> {
+        let at = self.queue_at.load(Relaxed);
+        let fresh = at > 0 && (now.as_nanos() + 1).saturating_sub(at) <= REPORT_LIFE.as_nanos();
+        fresh.then(|| self.queue.load(Relaxed))
+    }
+
+    /// Outcomes of the last ten seconds, of all threads; the marked ones failed.
+    pub(crate) fn outcomes(&self, now: Mono) -> Counts {
+        self.outcomes.sums(now)
     }
 
     /// Age of the newest report; `None` when none came yet.

@@ -16,6 +16,9 @@ pub(crate) fn hear(thread: &Thread, worker: WorkerId, cells: &Cells, heard: Resu
         Ok(report) => {
             let at = thread.clock.now();
             cells.load.hear(at, report.in_flight, report.p50.or(report.mean));
+            if let Some(queue) = report.queue {
+                cells.load.hear_queue(at, queue);
+            }
             thread.report(Arrived { worker, at, report, source: Source::Piggyback });
         }
         Err(fault) => {

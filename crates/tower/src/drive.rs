@@ -10,6 +10,7 @@ use std::task::Poll;
 
 use ambidex_core::attempt::{Attempt, AttemptConfig, Desk, Effect, Effects, Event, FailureKind, Refusal, TryId};
 use ambidex_core::balance::Pick;
+use ambidex_core::guard::ejection::Ended;
 use ambidex_core::load::{FAILURE_PRICE, Outcome};
 use ambidex_core::time::Mono;
 use ambidex_core::view::PoolView;
@@ -195,11 +196,16 @@ impl<T: Awaits, S: Seats> Running<'_, T, S> {
 
     fn close(&mut self, now: Mono, outcome: Option<Outcome>) -> Option<Flight> {
         let mut flight = self.flight.take()?;
+        // A try that waited for its client says nothing of its worker, not even how long it took.
+        let ended = match outcome {
+            Some(outcome) => Ended { outcome, took: flight.took(now), group: 0 },
+            None => Outcome::Cancelled.into(),
+        };
         match outcome {
             Some(outcome) => flight.ended(now, outcome),
             None => flight.void(),
         }
-        self.seats.with(|seat| seat.outcome(now, self.pick, outcome.unwrap_or(Outcome::Cancelled)));
+        self.seats.with(|seat| seat.outcome(now, self.pick, ended));
         Some(flight)
     }
 }

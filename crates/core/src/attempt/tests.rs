@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::again::budget::Budget;
 use crate::guard::breaker::BreakerConfig;
-use crate::load::{Cells, FAILURE_PRICE};
+use crate::load::{Cells, FAILURE_PRICE, Outcome};
 use crate::share::Share;
 use crate::view::{Address, PoolParts, WorkerView};
 use crate::worker::{PoolId, Standing, WorkerId};

@@ -18,7 +18,8 @@ mod config;
 
 use serde::{Deserialize, Serialize};
 
-pub use config::{BreakerConfig, BreakerConfigError};
+pub(crate) use config::PaceTrigger;
+pub use config::{BreakerConfig, BreakerConfigError, ErrorBound};
 
 use crate::load::Outcome;
 use crate::share::Share;
@@ -87,7 +88,7 @@ pub enum Verdict {
     },
 }
 
-/// Why a breaker opens. More triggers come here.
+/// Why a breaker opens.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trip {
@@ -98,6 +99,43 @@ pub enum Trip {
     },
     /// A probe failed.
     Probe,
+    /// Too large a share of its requests failed.
+    Errors {
+        /// How many failed in 10 s.
+        failed: u32,
+        /// Of how many.
+        of: u32,
+        /// The share that this proves.
+        proven: Share,
+    },
+    /// It takes much longer than the others of its pool, for the same routes.
+    Slow {
+        /// Its typical latency.
+        latency: Span,
+        /// What the others would have taken.
+        others: Span,
+    },
+    /// It takes longer than anybody may.
+    Late {
+        /// Its typical latency.
+        latency: Span,
+        /// What it may take.
+        limit: Span,
+    },
+    /// A probe was answered too slowly.
+    SlowProbe {
+        /// What it took.
+        latency: Span,
+        /// What it might have taken.
+        limit: Span,
+    },
+    /// It says itself that too many wait.
+    Queue {
+        /// How many.
+        queue: u32,
+        /// How many may.
+        limit: u32,
+    },
 }
 
 /// Why a breaker changed its state.
@@ -110,6 +148,11 @@ pub enum Cause {
         by: Trip,
         /// How long it stays open.
         cool_down: Span,
+    },
+    /// It would have opened, if this trigger acted; nothing changed.
+    Observed {
+        /// By what.
+        by: Trip,
     },
     /// The cool-down is over.
     Cooled,
@@ -225,6 +268,30 @@ impl Breaker {
             }
             // Late news of requests that were sent before the state was this one, or that say nothing.
             (State::Closed { .. } | State::Open { .. } | State::Probing { .. } | State::Ramping { .. }, _) => None,
+        }
+    }
+
+    /// Opens it by what was seen of the worker beside single outcomes, if it lets traffic through. The caller has made
+    /// sure that the pool has room.
+    pub fn open(&mut self, now: Mono, by: Trip, config: &BreakerConfig, drawn: f64) -> Option<Change> {
+        match self.state {
+            State::Closed { .. } | State::Ramping { .. } => self.trip(now, by, config, drawn),
+            State::Open { .. } | State::Probing { .. } => None,
+        }
+    }
+
+    /// Hears that a probe was good but slow: as bad as a failed one.
+    pub fn slow_probe(
+        &mut self,
+        now: Mono,
+        serial: u16,
+        by: Trip,
+        config: &BreakerConfig,
+        drawn: f64,
+    ) -> Option<Change> {
+        match self.state {
+            State::Probing { out: Some(out), .. } if out.serial == serial => self.trip(now, by, config, drawn),
+            State::Closed { .. } | State::Open { .. } | State::Probing { .. } | State::Ramping { .. } => None,
         }
     }
 

@@ -9,17 +9,25 @@
 //!
 //! A probe is sent, not waited for: the picks price what failed so high that it would not be asked again for a minute.
 //! It is the first try of a request, so that another worker can still answer if it fails.
+//!
+//! The only worker of a pool is asked even while its breaker is open (panic), unless it was opened by an absolute
+//! latency: whoever sets that says that no answer, or a fallback, is better than a late one.
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::draw::Draw;
-use crate::guard::breaker::{Breaker, BreakerConfig, BreakerState, Change, Verdict};
+use crate::guard::breaker::{Breaker, BreakerConfig, BreakerState, Cause, Change, Trip, Verdict};
+use crate::guard::pace::{Medians, Pace, Usual};
 use crate::load::{Cells, Outcome};
 use crate::time::Mono;
 use crate::view::{Arm, PoolView};
 use crate::worker::WorkerId;
+
+mod watch;
+
+pub use watch::Ended;
 
 /// All breakers of a seat.
 #[derive(Debug)]
@@ -39,13 +47,26 @@ pub struct Breakers {
     by_lot: Vec<u64>,
     panic: bool,
     recent: VecDeque<Transition>,
+    /// What requests usually take, and the workers' typical pace beside it in the last window.
+    usual: Usual,
+    typical: Option<f64>,
+    window_ends: Option<Mono>,
+    /// Of the last window and of this one, kept for their memory.
+    medians: [Medians; 2],
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     worker: WorkerId,
     cells: Arc<Cells>,
     breaker: Breaker,
+    /// What opened it last.
+    opened_by: Option<Trip>,
+    pace: Pace,
+    /// Its pace was judged at this window's end.
+    judged: bool,
+    /// When a trigger that only watches last said something.
+    observed: Option<Mono>,
 }
 
 /// A breaker changed its state.
@@ -84,6 +105,10 @@ impl Breakers {
             by_lot: Vec::new(),
             panic: false,
             recent: VecDeque::new(),
+            usual: Usual::default(),
+            typical: None,
+            window_ends: None,
+            medians: <[Medians; 2]>::default(),
         }
     }
 
@@ -127,7 +152,7 @@ impl Breakers {
             self.list_troubled();
         }
         let weighty = if arm == Arm::Fixed { self.configured } else { self.learned };
-        self.panic = self.config.panics(weighty - lost, self.configured);
+        self.panic = self.config.panics(weighty - lost, self.configured) && !self.is_late_alone();
         if self.panic {
             self.kept_out.fill(0);
         }
@@ -173,18 +198,47 @@ impl Breakers {
         slot: usize,
         worker: WorkerId,
         probe: Option<u16>,
-        outcome: Outcome,
+        ended: impl Into<Ended>,
         draw: &mut Draw,
     ) {
+        let ended = ended.into();
         let there = self.entries.get(slot).is_some_and(|entry| entry.worker == worker);
         let slot = if there { Some(slot) } else { self.entries.iter().position(|entry| entry.worker == worker) };
         let Some(slot) = slot else { return };
-        let room = || self.entries.iter().filter(|entry| entry.is_out()).count() < self.config.room(self.configured);
-        let room = outcome != Outcome::Good && room();
+        let room = ended.outcome != Outcome::Good && self.has_room();
+        let slow = probe.and_then(|serial| Some((serial, self.too_slow_for_a_probe(slot, ended)?)));
+        let breaker = &mut self.entries[slot].breaker;
+        let change = match slow {
+            Some((serial, by)) => breaker.slow_probe(now, serial, by, &self.config, draw.unit()),
+            None => breaker.on(now, probe, ended.outcome, &self.config, room, draw.unit()),
+        };
+        if let Some(change) = change {
+            self.changed(now, slot, change);
+        }
+        self.watch(now, slot, ended, draw);
+    }
+
+    fn has_room(&self) -> bool {
+        self.entries.iter().filter(|entry| entry.is_out()).count() < self.config.room(self.configured)
+    }
+
+    /// Whether the pool has one worker, which an absolute latency keeps out.
+    fn is_late_alone(&self) -> bool {
+        let late = |entry: &Entry| entry.is_out() && matches!(entry.opened_by, Some(Trip::Late { .. }));
+        self.configured == 1 && self.config.pace.slow_over.is_some() && self.entries.iter().any(late)
+    }
+
+    fn changed(&mut self, now: Mono, slot: usize, change: Change) {
         let entry = &mut self.entries[slot];
-        let Some(change) = entry.breaker.on(now, probe, outcome, &self.config, room, draw.unit()) else { return };
+        match change.cause {
+            // A worker that comes back slow is as slow as it was: the limit that it was opened by stays its limit.
+            Cause::Tripped { by: Trip::SlowProbe { .. } | Trip::Probe, .. } => {}
+            Cause::Tripped { by, .. } => entry.opened_by = Some(by),
+            Cause::Observed { .. } | Cause::Cooled | Cause::Probed { .. } | Cause::Ramped => {}
+        }
         if change.to == BreakerState::Ramping {
             entry.cells.load.renew();
+            entry.pace = Pace::default();
         }
         self.record(now, slot, change);
         self.list_troubled();
@@ -212,12 +266,12 @@ impl Breakers {
         }
         let mut known = core::mem::take(&mut self.entries);
         known.sort_unstable_by_key(|entry| entry.worker);
-        let entry = |worker: &crate::view::WorkerView| Entry {
-            worker: worker.id,
-            cells: Arc::clone(&worker.cells),
-            breaker: known
-                .binary_search_by_key(&worker.id, |entry| entry.worker)
-                .map_or_else(|_| Breaker::default(), |at| known[at].breaker.clone()),
+        let entry = |worker: &crate::view::WorkerView| {
+            let cells = Arc::clone(&worker.cells);
+            match known.binary_search_by_key(&worker.id, |entry| entry.worker) {
+                Ok(at) => Entry { cells, ..known[at].clone() },
+                Err(_) => Entry::new(worker.id, cells),
+            }
         };
         self.entries = pool.workers.iter().map(entry).collect();
         self.list_troubled();
@@ -231,7 +285,9 @@ impl Breakers {
 
     fn record(&mut self, now: Mono, slot: usize, change: Change) {
         let entry = &self.entries[slot];
-        entry.cells.publish_breaker(self.seat, change.to);
+        if change.from != change.to {
+            entry.cells.publish_breaker(self.seat, change.to);
+        }
         if self.recent.len() == RECENT {
             self.recent.pop_front();
         }
@@ -240,6 +296,11 @@ impl Breakers {
 }
 
 impl Entry {
+    fn new(worker: WorkerId, cells: Arc<Cells>) -> Self {
+        let (breaker, pace) = (Breaker::default(), Pace::default());
+        Self { worker, cells, breaker, opened_by: None, pace, judged: false, observed: None }
+    }
+
     fn is_out(&self) -> bool {
         matches!(self.breaker.state(), BreakerState::Open | BreakerState::Probing)
     }

@@ -1,0 +1,195 @@
+//! What opens a breaker beside failures in a row: shares of failures, latency, the worker's own queue.
+//!
+//! Single outcomes are judged in [`Breaker::on`](crate::guard::breaker::Breaker::on). What is here needs more than one
+//! of them: the last ten seconds of the worker, or all workers of the pool. Each trigger can be off, watched or on; a
+//! watched one says what it would have done, at most once a window for each worker.
+//!
+//! ```text
+//! after a failure        lower Wilson bound of failed / all in 10 s  >  error_share              all seats' outcomes
+//! after any outcome      queue in the newest report                  >  queue_most               the worker's own word
+//! at a window's end      pace beside the others, and absolute latency, over two windows          this seat's answers
+//! ```
+
+use super::{Breakers, Entry};
+use crate::again::Mode;
+use crate::draw::Draw;
+use crate::guard::breaker::{BreakerConfig, Cause, Change, ErrorBound, Trip};
+use crate::guard::pace::{self, Pace};
+use crate::load::Outcome;
+use crate::share::Share;
+use crate::stats::ring::Counts;
+use crate::time::{Mono, Span};
+
+/// How a try ended, for breakers.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended {
+    /// How.
+    pub outcome: Outcome,
+    /// After how long; zero when nobody measured.
+    pub took: Span,
+    /// Which requests it is to be compared with: a number for its route and class.
+    pub group: u32,
+}
+
+impl From<Outcome> for Ended {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, took: Span::ZERO, group: 0 }
+    }
+}
+
+impl Breakers {
+    /// Why a probe that was answered well is no good all the same.
+    pub(super) fn too_slow_for_a_probe(&self, slot: usize, ended: Ended) -> Option<Trip> {
+        let Ended { outcome: Outcome::Good, took: latency, group } = ended else { return None };
+        let trigger = &self.config.pace;
+        let limit = match self.entries[slot].opened_by? {
+            Trip::Late { limit, .. } => limit,
+            Trip::Slow { .. } => {
+                let usual = self.usual.of(group)? + self.typical?;
+                let others = pace::nanos(usual);
+                let closes = Span::from_secs_f64(others.as_secs_f64() * trigger.closes);
+                closes.max(others + trigger.least)
+            }
+            Trip::Consecutive { .. }
+            | Trip::Probe
+            | Trip::Errors { .. }
+            | Trip::SlowProbe { .. }
+            | Trip::Queue { .. } => return None,
+        };
+        (latency > limit).then_some(Trip::SlowProbe { latency, limit })
+    }
+
+    /// Takes one outcome in and opens what it is the last straw for.
+    pub(super) fn watch(&mut self, now: Mono, slot: usize, ended: Ended, draw: &mut Draw) {
+        if let Some(limit) = self.config.queue_most
+            && let Some(queue) = self.entries[slot].cells.load.queue(now).filter(|queue| *queue > limit)
+        {
+            self.open(now, slot, Trip::Queue { queue, limit }, Mode::On, draw);
+        }
+        if matches!(ended.outcome, Outcome::Failed { .. })
+            && let Some(by) = proven(&self.config, self.entries[slot].cells.load.outcomes(now))
+        {
+            self.open(now, slot, by, self.config.errors.mode, draw);
+        }
+        if self.config.pace.watches() && ended.took > Span::ZERO {
+            self.roll(now, draw);
+            self.note(slot, ended);
+        }
+    }
+
+    /// A good answer counts; a try that was given up counts once it has taken longer than usual, because waiting on
+    /// would only have made it worse, and leaving it out would hide a worker whose tries always lose.
+    fn note(&mut self, slot: usize, ended: Ended) {
+        let took = pace::log(ended.took);
+        let counts = match ended.outcome {
+            Outcome::Good => true,
+            Outcome::Cancelled => self.usual.of(ended.group).is_some_and(|usual| took > usual),
+            Outcome::Failed { .. } => false,
+        };
+        if counts {
+            let usual = self.usual.beside(ended.group, took);
+            self.entries[slot].pace.note(took, usual);
+        }
+    }
+
+    /// Judges all workers when a window is over, the slowest first.
+    fn roll(&mut self, now: Mono, draw: &mut Draw) {
+        let Some(ends) = self.window_ends.filter(|ends| now < *ends + self.config.pace.window) else {
+            // The first, or nothing came for a whole window: what was seen before does not touch what comes now.
+            self.entries.iter_mut().for_each(|entry| entry.pace.roll(true));
+            self.window_ends = Some(now + self.config.pace.window);
+            return;
+        };
+        if now < ends {
+            return;
+        }
+        self.window_ends = Some(ends + self.config.pace.window);
+        while let Some((slot, by, mode)) = self.slowest() {
+            self.entries[slot].judged = true;
+            self.open(now, slot, by, mode, draw);
+        }
+        for entry in &mut self.entries {
+            entry.pace.roll(false);
+            entry.judged = false;
+        }
+    }
+
+    /// The slowest worker that is too slow and was not judged yet. The pool is small beside a window's requests, and
+    /// few are slow, so that looking again for each of them costs nothing that anybody would notice.
+    fn slowest(&mut self) -> Option<(usize, Trip, Mode)> {
+        let trigger = self.config.pace;
+        let windows = [|pace: &Pace| pace.last, |pace: &Pace| pace.this];
+        for (window, medians) in windows.iter().zip(&mut self.medians) {
+            medians.take(self.entries.iter().filter_map(|entry| window(&entry.pace).pace(trigger.samples)));
+        }
+        self.typical = self.medians[1].all();
+        let judge = |(slot, entry): (usize, &Entry)| {
+            let beside = [0, 1].map(|at| {
+                let own = windows[at](&entry.pace).pace(trigger.samples)?;
+                if trigger.include_self { self.medians[at].all() } else { self.medians[at].without(own) }
+            });
+            let verdict = entry.pace.verdict(&trigger, beside);
+            let slow = verdict.slow.filter(|_| trigger.mode != Mode::Off);
+            let (by, mode) = match (verdict.late, slow) {
+                (Some(late), _) => (late, Mode::On),
+                (None, Some(slow)) => (slow, trigger.mode),
+                (None, None) => return None,
+            };
+            Some((slot, by, mode, verdict.pace))
+        };
+        let unjudged = self.entries.iter().enumerate().filter(|(_, entry)| !entry.judged && !entry.is_out());
+        let worst = unjudged.filter_map(judge).max_by(|a, b| a.3.total_cmp(&b.3))?;
+        Some((worst.0, worst.1, worst.2))
+    }
+
+    /// Opens a breaker by a trigger in this mode, if the pool has room.
+    fn open(&mut self, now: Mono, slot: usize, by: Trip, mode: Mode, draw: &mut Draw) {
+        match mode {
+            Mode::Off => {}
+            Mode::Observe => {
+                let window = self.config.pace.window;
+                let entry = &mut self.entries[slot];
+                if entry.is_out() || entry.observed.is_some_and(|then| now < then + window) {
+                    return;
+                }
+                entry.observed = Some(now);
+                let state = entry.breaker.state();
+                self.record(now, slot, Change { from: state, to: state, cause: Cause::Observed { by } });
+            }
+            Mode::On if self.has_room() => {
+                let Some(change) = self.entries[slot].breaker.open(now, by, &self.config, draw.unit()) else { return };
+                self.changed(now, slot, change);
+            }
+            Mode::On => {}
+        }
+    }
+}
+
+/// What the outcomes of the last ten seconds prove, if it is too much.
+fn proven(config: &BreakerConfig, seen: Counts) -> Option<Trip> {
+    let trigger = &config.errors;
+    if trigger.mode == Mode::Off || seen.total < u64::from(trigger.samples) {
+        return None;
+    }
+    let (failed, of) = (seen.marked.min(seen.total), seen.total);
+    let proven = match trigger.bound {
+        ErrorBound::Plain => Share::of(failed, of),
+        ErrorBound::Wilson => wilson(failed, of),
+    };
+    let small = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+    (proven > trigger.share).then_some(Trip::Errors { failed: small(failed), of: small(of), proven })
+}
+
+/// The lower bound of Wilson's interval at 95 % for `part` of `whole`.
+fn wilson(part: u64, whole: u64) -> Share {
+    let (n, z2) = (whole as f64, Z * Z);
+    let p = part as f64 / n;
+    let spread = Z * libm::sqrt(p * (1.0 - p) / n + z2 / (4.0 * n * n));
+    Share::clamped((p + z2 / (2.0 * n) - spread) / (1.0 + z2 / n))
+}
+
+/// Of the normal distribution's middle 95 %.
+const Z: f64 = 1.96;
+
+#[cfg(test)]
+mod tests;
