@@ -25,6 +25,8 @@ mod routes;
 mod seldom;
 mod serve;
 mod slots;
+#[cfg_attr(not(test), expect(dead_code, reason = "called when bodies of HTTP/1 are moved by our own driver"))]
+mod splice;
 mod stats;
 mod thread;
 mod tls;
