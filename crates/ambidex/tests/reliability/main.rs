@@ -2,9 +2,11 @@
 
 mod broken_workers;
 mod claims;
+mod crowd;
 mod disk;
 mod endings;
 mod files;
+mod hostile_clients;
 mod labels;
 mod lying;
 #[path = "../process/mod.rs"]
