@@ -5,26 +5,37 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use ambidex_core::worker::WorkerId;
+use ambidex_http1::Refusal;
 use ambidex_tower::Flight;
 use ambidex_wire::report;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use crate::head::clean_trailers;
 use crate::record::Entry;
 use crate::report::hear;
+use crate::serve::client_wire::ClientWire;
 use crate::serve::pulse::InService;
 use crate::thread::Thread;
-use crate::upstream::UpstreamBody;
-use ambidex_core::worker::WorkerId;
+use crate::upstream::{AnswerError, UpstreamBody};
 
 /// The body of a client's request.
+#[derive(Default)]
 pub(crate) struct RequestBody(Option<Upload>);
 
 struct Upload {
-    incoming: Incoming,
+    source: Source,
     left: u64,
     progress: Rc<Progress>,
+    /// What was taken and could not be sent.
+    back: Option<Bytes>,
+}
+
+enum Source {
+    H1(Rc<ClientWire>),
+    H2(Incoming),
 }
 
 /// How far a request's body has come, for those who do not hold it.
@@ -33,13 +44,15 @@ pub(crate) struct Progress {
     pub(crate) bytes: Cell<u64>,
     /// It is larger than allowed.
     pub(crate) too_large: Cell<bool>,
+    /// Its framing is none.
+    pub(crate) refused: Cell<Option<Refusal>>,
     /// The worker wants more than the client has sent.
     starved: Rc<Cell<bool>>,
 }
 
 impl Progress {
     pub(crate) fn new(starved: Rc<Cell<bool>>) -> Self {
-        Self { bytes: Cell::new(0), too_large: Cell::new(false), starved }
+        Self { bytes: Cell::new(0), too_large: Cell::new(false), refused: Cell::new(None), starved }
     }
 
     /// Whether the worker wants more than the client has sent.
@@ -52,23 +65,28 @@ impl Progress {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RequestBodyError {
     #[error("the client's body broke off: {0}")]
-    Client(#[from] hyper::Error),
+    Stream(#[from] hyper::Error),
+    #[error("the client's body broke off: {0}")]
+    Io(#[from] std::io::Error),
+    #[error("the client's body is malformed: {0}")]
+    Refused(#[from] Refusal),
     #[error("the body is larger than allowed")]
     TooLarge,
 }
 
 impl RequestBody {
-    /// No body.
-    pub(crate) const fn empty() -> Self {
-        Self(None)
+    /// The body that comes on a connection of HTTP/1, at most `most` bytes.
+    pub(crate) fn of_connection(wire: &Rc<ClientWire>, starved: Rc<Cell<bool>>, most: u64) -> Self {
+        Self::of(Source::H1(Rc::clone(wire)), starved, most)
     }
 
-    /// The body that comes in, of any size so far.
-    pub(crate) fn streaming(incoming: Incoming, starved: impl FnOnce() -> Rc<Cell<bool>>) -> Self {
-        if incoming.is_end_stream() {
-            return Self::empty();
-        }
-        Self(Some(Upload { incoming, left: u64::MAX, progress: Rc::new(Progress::new(starved())) }))
+    /// The body of a stream of HTTP/2, at most `most` bytes.
+    pub(crate) fn of_stream(incoming: Incoming, most: u64) -> Self {
+        if incoming.is_end_stream() { Self::default() } else { Self::of(Source::H2(incoming), Rc::default(), most) }
+    }
+
+    fn of(source: Source, starved: Rc<Cell<bool>>, left: u64) -> Self {
+        Self(Some(Upload { source, left, progress: Rc::new(Progress::new(starved)), back: None }))
     }
 
     /// How it goes on, if there is any.
@@ -76,11 +94,46 @@ impl RequestBody {
         self.0.as_ref().map(|upload| Rc::clone(&upload.progress))
     }
 
-    /// Bounds the body to `most` bytes; the answer tells how it goes on.
-    pub(crate) fn bound(&mut self, most: u64) -> Option<Rc<Progress>> {
-        let upload = self.0.as_mut()?;
-        upload.left = most;
-        Some(Rc::clone(&upload.progress))
+    /// Takes back what was taken last and not sent.
+    pub(crate) fn put_back(&mut self, data: Bytes) {
+        if let Some(upload) = self.0.as_mut().filter(|_| !data.is_empty()) {
+            upload.back = Some(data);
+        }
+    }
+}
+
+impl Upload {
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
+        let polled = match &mut self.source {
+            Source::H1(wire) => wire.poll_body(cx),
+            Source::H2(incoming) => Pin::new(incoming).poll_frame(cx).map_err(RequestBodyError::from),
+        };
+        self.progress.starved.set(polled.is_pending());
+        let Some(frame) = ready!(polled).transpose().inspect_err(|error| {
+            if let RequestBodyError::Refused(refusal) = error {
+                self.progress.refused.set(Some(*refusal));
+            }
+        })?
+        else {
+            return Poll::Ready(None);
+        };
+        let frame = match frame.into_trailers() {
+            Ok(mut trailers) => {
+                clean_trailers(&mut trailers);
+                return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+            }
+            Err(frame) => frame,
+        };
+        if let Some(data) = frame.data_ref() {
+            let size = data.len() as u64;
+            self.progress.bytes.set(self.progress.bytes.get() + size);
+            let Some(left) = self.left.checked_sub(size) else {
+                self.progress.too_large.set(true);
+                return Poll::Ready(Some(Err(RequestBodyError::TooLarge)));
+            };
+            self.left = left;
+        }
+        Poll::Ready(Some(Ok(frame)))
     }
 }
 
@@ -93,36 +146,37 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         let Some(upload) = &mut self.0 else { return Poll::Ready(None) };
-        let polled = Pin::new(&mut upload.incoming).poll_frame(cx);
-        upload.progress.starved.set(polled.is_pending());
-        let Some(frame) = ready!(polled).transpose()? else { return Poll::Ready(None) };
-        if let Some(data) = frame.data_ref() {
-            let size = data.len() as u64;
-            upload.progress.bytes.set(upload.progress.bytes.get() + size);
-            let Some(left) = upload.left.checked_sub(size) else {
-                upload.progress.too_large.set(true);
-                return Poll::Ready(Some(Err(RequestBodyError::TooLarge)));
-            };
-            upload.left = left;
+        match upload.back.take() {
+            Some(data) => Poll::Ready(Some(Ok(Frame::data(data)))),
+            None => upload.poll_source(cx),
         }
-        Poll::Ready(Some(Ok(frame)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(|upload| upload.incoming.is_end_stream())
+        self.0.as_ref().is_none_or(|upload| {
+            upload.back.is_none()
+                && match &upload.source {
+                    Source::H1(wire) => wire.body_is_whole(),
+                    Source::H2(incoming) => incoming.is_end_stream(),
+                }
+        })
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), |upload| upload.incoming.size_hint())
+        match &self.0 {
+            None => SizeHint::with_exact(0),
+            Some(Upload { source: Source::H2(incoming), .. }) => incoming.size_hint(),
+            Some(Upload { source: Source::H1(_), .. }) => SizeHint::default(),
+        }
     }
 }
 
-/// The body of an answer to a client.
+/// The body of an answer on a stream of HTTP/2.
 pub(crate) enum AnswerBody {
     /// A sentence of our own, or nothing.
     Own(Own),
     /// A worker's.
-    Relayed(Relay),
+    Relayed(Box<Relay>),
 }
 
 /// A body of our own, and what ends with it.
@@ -141,12 +195,14 @@ impl AnswerBody {
 
 /// A worker's body, and all that ends with it.
 pub(crate) struct Relay {
-    body: UpstreamBody,
+    pub(crate) body: UpstreamBody,
     flight: Flight,
     thread: Rc<Thread>,
     /// Whose reports in trailers are believed, if any.
     speaker: Option<WorkerId>,
     sent: u64,
+    /// All of it went to the client.
+    complete: bool,
     entry: Entry,
     progress: Option<Rc<Progress>>,
     service: InService,
@@ -163,7 +219,48 @@ impl Relay {
         service: InService,
     ) -> Self {
         service.stream.iter().for_each(|stream| stream.head_came());
-        Self { body, flight, thread, speaker, sent: 0, entry, progress, service }
+        Self { body, flight, thread, speaker, sent: 0, complete: false, entry, progress, service }
+    }
+
+    /// What comes next of the body.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+        if let Some(stream) = &self.service.stream {
+            stream.asked();
+        }
+        let frame = match ready!(self.body.poll_next(cx)) {
+            Some(Ok(frame)) => frame,
+            Some(Err(error)) => {
+                self.broke_off(&error);
+                return Poll::Ready(Some(Err(error)));
+            }
+            None => {
+                self.complete = true;
+                return Poll::Ready(None);
+            }
+        };
+        if let Some(data) = frame.data_ref() {
+            self.passed_on(data.len() as u64);
+            return Poll::Ready(Some(Ok(frame)));
+        }
+        Poll::Ready(Some(Ok(self.hear_trailers(frame))))
+    }
+
+    /// So many bytes went to the client.
+    pub(crate) fn passed_on(&mut self, bytes: u64) {
+        self.sent += bytes;
+        if let Some(stream) = &self.service.stream {
+            stream.handed_over(bytes);
+        }
+    }
+
+    /// The worker broke the answer off.
+    pub(crate) fn broke_off(&mut self, error: &AnswerError) {
+        self.flight.broke_off();
+        self.thread.stats.broken.add(1);
+        self.entry.note(|record| {
+            record.detail = format!("the answer broke off: {error}");
+            record.sampled.iter().for_each(|sampled| sampled.broke_off());
+        });
     }
 
     fn hear_trailers(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
@@ -174,6 +271,7 @@ impl Relay {
                 {
                     hear(&self.thread, worker, self.flight.cells(), heard);
                 }
+                clean_trailers(&mut trailers);
                 Frame::trailers(trailers)
             }
             Err(frame) => frame,
@@ -186,7 +284,7 @@ impl Drop for Relay {
         self.thread.stats.bytes_out.add(self.sent);
         let bytes_in = self.progress.as_ref().map_or(0, |progress| progress.bytes.get());
         self.thread.stats.bytes_in.add(bytes_in);
-        let (sent, complete) = (self.sent, self.body.is_end_stream());
+        let (sent, complete) = (self.sent, self.complete || self.body.is_over());
         self.entry.note(|record| {
             (record.bytes, record.complete) = (sent, complete);
         });
@@ -195,44 +293,19 @@ impl Drop for Relay {
 
 impl Body for AnswerBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = AnswerError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let relay = match &mut *self {
-            Self::Own(own) => return Poll::Ready(own.text.take().map(|text| Ok(Frame::data(text)))),
-            Self::Relayed(relay) => relay,
-        };
-        if let Some(stream) = &relay.service.stream {
-            stream.asked();
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+        match &mut *self {
+            Self::Own(own) => Poll::Ready(own.text.take().map(|text| Ok(Frame::data(text)))),
+            Self::Relayed(relay) => relay.poll_next(cx),
         }
-        let frame = match ready!(Pin::new(&mut relay.body).poll_frame(cx)) {
-            Some(Ok(frame)) => frame,
-            Some(Err(error)) => {
-                relay.flight.broke_off();
-                relay.thread.stats.broken.add(1);
-                relay.entry.note(|record| {
-                    record.detail = format!("the answer broke off: {error}");
-                    record.sampled.iter().for_each(|sampled| sampled.broke_off());
-                });
-                return Poll::Ready(Some(Err(error)));
-            }
-            None => return Poll::Ready(None),
-        };
-        if let Some(data) = frame.data_ref() {
-            let bytes = data.len() as u64;
-            relay.sent += bytes;
-            if let Some(stream) = &relay.service.stream {
-                stream.handed_over(bytes);
-            }
-            return Poll::Ready(Some(Ok(frame)));
-        }
-        Poll::Ready(Some(Ok(relay.hear_trailers(frame))))
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Own(own) => own.text.is_none(),
-            Self::Relayed(relay) => relay.body.is_end_stream(),
+            Self::Relayed(relay) => relay.body.is_over(),
         }
     }
 

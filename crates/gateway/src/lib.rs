@@ -5,22 +5,25 @@
 mod access_log;
 mod alarms;
 mod body;
+mod buffers;
 mod clock;
 pub mod config;
-#[cfg_attr(not(test), expect(dead_code, reason = "called when HTTP/1 is read by the codec"))]
 mod forms;
 mod front;
 mod gateway;
 mod gather;
 mod head;
+mod introduction;
 mod keeper;
 mod key;
 mod listen;
 mod local;
+mod pieces;
 mod proxy_protocol;
 mod reason;
 mod record;
 mod report;
+mod request;
 mod routes;
 mod seldom;
 mod serve;

@@ -36,11 +36,23 @@ pub enum Reason {
     Misdirected,
     /// The request's body had not come when the deadline did.
     SlowBody,
+    /// The request's head did not end in time.
+    SlowHead,
+    /// The request's target is longer than allowed.
+    LongTarget,
+    /// The request's head is longer than allowed, or has too many fields.
+    LongHead,
+    /// A method or transfer coding that nobody implements.
+    NotImplemented,
+    /// Another version of HTTP.
+    OtherVersion,
+    /// An expectation that is not `100-continue`.
+    Expectation,
 }
 
 impl Reason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 21] = [
         Self::BadHost,
         Self::BadRequest,
         Self::BadBody,
@@ -56,6 +68,12 @@ impl Reason {
         Self::Deadline,
         Self::Misdirected,
         Self::SlowBody,
+        Self::SlowHead,
+        Self::LongTarget,
+        Self::LongHead,
+        Self::NotImplemented,
+        Self::OtherVersion,
+        Self::Expectation,
     ];
 
     /// The word for it: value of `Ambidex-Error`, of the log's `reason` and of the metric's label.
@@ -77,6 +95,12 @@ impl Reason {
             Self::Deadline => "deadline",
             Self::Misdirected => "misdirected",
             Self::SlowBody => "slow-body",
+            Self::SlowHead => "slow-head",
+            Self::LongTarget => "long-target",
+            Self::LongHead => "long-head",
+            Self::NotImplemented => "not-implemented",
+            Self::OtherVersion => "other-version",
+            Self::Expectation => "expectation",
         }
     }
 
@@ -92,7 +116,12 @@ impl Reason {
             Self::Connect | Self::UpstreamTls | Self::UpstreamReset | Self::UpstreamGarbage => StatusCode::BAD_GATEWAY,
             Self::Deadline => StatusCode::GATEWAY_TIMEOUT,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
-            Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
+            Self::SlowBody | Self::SlowHead => StatusCode::REQUEST_TIMEOUT,
+            Self::LongTarget => StatusCode::URI_TOO_LONG,
+            Self::LongHead => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::NotImplemented => StatusCode::NOT_IMPLEMENTED,
+            Self::OtherVersion => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            Self::Expectation => StatusCode::EXPECTATION_FAILED,
         }
     }
 
@@ -111,13 +140,41 @@ impl Reason {
             Self::UpstreamReset | Self::UpstreamGarbage => "The server gave no valid answer.\n",
             Self::Deadline => "The server did not answer in time.\n",
             Self::SlowBody => "The request's body did not come in time.\n",
+            Self::SlowHead => "The request did not come in time.\n",
+            Self::LongTarget => "The request's target is too long.\n",
+            Self::LongHead => "The request's head is too large.\n",
+            Self::NotImplemented => "This method or coding is not implemented here.\n",
+            Self::OtherVersion => "Only HTTP/1.0, 1.1 and 2 are spoken here.\n",
+            Self::Expectation => "The only expectation that can be met is 100-continue.\n",
             Self::Misdirected => "This connection is not for that host. Ask on another one.\n",
         }
     }
 
     /// Whether the client's connection cannot be used any further.
     pub(crate) const fn closes(self) -> bool {
-        matches!(self, Self::BadHost | Self::BadRequest | Self::BadBody | Self::BodyTooLarge | Self::SlowBody)
+        match self {
+            Self::BadHost
+            | Self::BadRequest
+            | Self::BadBody
+            | Self::BodyTooLarge
+            | Self::SlowBody
+            | Self::SlowHead
+            | Self::LongTarget
+            | Self::LongHead
+            | Self::NotImplemented
+            | Self::OtherVersion
+            | Self::Expectation => true,
+            Self::NoRoute
+            | Self::BadMethod
+            | Self::NoPool
+            | Self::NobodyReady
+            | Self::Connect
+            | Self::UpstreamTls
+            | Self::UpstreamReset
+            | Self::UpstreamGarbage
+            | Self::Deadline
+            | Self::Misdirected => false,
+        }
     }
 }
 
@@ -129,6 +186,32 @@ impl From<FailureKind> for Reason {
             FailureKind::Reset => Self::UpstreamReset,
             FailureKind::Garbage => Self::UpstreamGarbage,
             FailureKind::RequestBody => Self::BadBody,
+        }
+    }
+}
+
+impl Reason {
+    /// Why a client's message was refused by the codec.
+    pub(crate) fn of_message(refusal: ambidex_http1::Refusal) -> Self {
+        use ambidex_http1::Refusal as Message;
+        let hosts = [
+            Message::NoHost,
+            Message::RepeatedHost,
+            Message::BadHost,
+            Message::HostAgainstTarget,
+            Message::BadAuthority,
+        ];
+        if hosts.contains(&refusal) {
+            return Self::BadHost;
+        }
+        match refusal.status() {
+            StatusCode::NOT_IMPLEMENTED => Self::NotImplemented,
+            StatusCode::HTTP_VERSION_NOT_SUPPORTED => Self::OtherVersion,
+            StatusCode::URI_TOO_LONG => Self::LongTarget,
+            StatusCode::PAYLOAD_TOO_LARGE => Self::BodyTooLarge,
+            StatusCode::EXPECTATION_FAILED => Self::Expectation,
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Self::LongHead,
+            _ => Self::BadRequest,
         }
     }
 }

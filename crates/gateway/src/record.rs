@@ -7,12 +7,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ambidex_core::time::{Mono, Span};
+use ambidex_http1::{Known, RequestHead, Value};
 use ambidex_tower::Clock;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, header};
+use http::{Method, StatusCode, Version};
 
 use crate::access_log::line::Line;
 use crate::clock::Wall;
-use crate::head::X_REQUEST_ID;
+use crate::head::path_of;
 use crate::reason::Reason;
 use crate::trace::otlp::{ERROR, KeyValue, Span as OtlpSpan, Status};
 use crate::trace::sampled::Sampled;
@@ -23,13 +24,14 @@ pub(crate) struct Record {
     arrived: Mono,
     time: Wall,
     client: Option<SocketAddr>,
-    method: Method,
-    target: Uri,
+    /// Of a head that could not be read there is none.
+    method: Option<Method>,
+    path: String,
     version: Version,
-    host: Option<HeaderValue>,
-    user_agent: Option<HeaderValue>,
-    referer: Option<HeaderValue>,
-    id: Option<HeaderValue>,
+    host: Vec<u8>,
+    user_agent: Vec<u8>,
+    referer: Vec<u8>,
+    id: Vec<u8>,
     /// The spans that are recorded, if any are.
     pub(crate) sampled: Option<Rc<Sampled>>,
     /// Status of the answer.
@@ -65,26 +67,27 @@ struct Open {
 }
 
 impl Entry {
-    /// Begins the record of a request.
-    pub(crate) fn begin<B>(
+    /// Begins the record of a request; without a head when that could not be read.
+    pub(crate) fn begin(
         observer: Rc<Observer>,
         clock: Clock,
         arrived: Mono,
-        head: &Request<B>,
+        head: Option<&RequestHead>,
+        version: Version,
         client: Option<SocketAddr>,
     ) -> Self {
-        let copy = |name: HeaderName| head.headers().get(name).cloned();
+        let copy = |value: Option<Value<'_>>| value.map_or_else(Vec::new, |value| value.as_bytes().to_vec());
         let record = Record {
             arrived,
             time: Wall::now(),
             client,
-            method: head.method().clone(),
-            target: head.uri().clone(),
-            version: head.version(),
-            host: copy(header::HOST),
-            user_agent: copy(header::USER_AGENT),
-            referer: copy(header::REFERER),
-            id: None,
+            method: head.map(|head| head.method().clone()),
+            path: head.map_or_else(String::new, |head| path_of(head).to_owned()),
+            version,
+            host: copy(head.and_then(RequestHead::authority)),
+            user_agent: copy(head.and_then(|head| head.head().first(Known::UserAgent))),
+            referer: copy(head.and_then(|head| head.head().get(b"referer"))),
+            id: Vec::new(),
             sampled: None,
             status: None,
             reason: None,
@@ -108,8 +111,8 @@ impl Entry {
     }
 
     /// Takes note of the id that the request goes by.
-    pub(crate) fn note_id(&mut self, headers: &HeaderMap) {
-        self.note(|record| record.id = headers.get(&X_REQUEST_ID).cloned());
+    pub(crate) fn note_id(&mut self, id: &[u8]) {
+        self.note(|record| record.id = id.to_vec());
     }
 }
 
@@ -132,11 +135,11 @@ impl Record {
     fn line(&self, took: Span) -> Line<'_> {
         Line {
             time: self.time,
-            id: bytes(self.id.as_ref()),
+            id: &self.id,
             client: self.client,
-            method: self.method.as_str(),
-            host: self.target.authority().map_or_else(|| bytes(self.host.as_ref()), |host| host.as_str().as_bytes()),
-            path: self.target.path(),
+            method: self.method.as_ref().map_or("", Method::as_str),
+            host: &self.host,
+            path: &self.path,
             version: version(self.version),
             route: self.route.as_deref().unwrap_or(""),
             pool: self.pool.as_deref().unwrap_or(""),
@@ -150,22 +153,24 @@ impl Record {
             detail: &self.detail,
             tier: "",
             complete: self.complete,
-            referer: bytes(self.referer.as_ref()),
-            user_agent: bytes(self.user_agent.as_ref()),
+            referer: &self.referer,
+            user_agent: &self.user_agent,
         }
     }
 
     fn tries(&self, sampled: &Sampled, took: Span) -> Vec<OtlpSpan> {
         let at = |point: Mono| self.time.0 + point.since(self.arrived).as_nanos();
-        sampled.spans(&self.method, self.target.path(), self.arrived + took, at)
+        let Some(method) = &self.method else { return Vec::new() };
+        sampled.spans(method, &self.path, self.arrived + took, at)
     }
 
     fn otlp(&self, sampled: &Sampled, took: Span) -> OtlpSpan {
         let Sampled { context, parent, .. } = sampled;
+        let method = self.method.as_ref().map_or("", Method::as_str);
         let status = self.status.map(|status| u64::from(status.as_u16()));
         let mut attributes = vec![
-            KeyValue::text("http.request.method", self.method.as_str()),
-            KeyValue::text("url.path", self.target.path()),
+            KeyValue::text("http.request.method", method),
+            KeyValue::text("url.path", &self.path),
             KeyValue::number("ambidex.attempts", self.tries as u64),
         ];
         attributes.extend(status.map(|status| KeyValue::number("http.response.status_code", status)));
@@ -179,10 +184,7 @@ impl Record {
             trace_id: context.trace.to_vec(),
             span_id: context.span.to_vec(),
             parent_span_id: parent.map_or_else(Vec::new, |parent| parent.to_vec()),
-            name: self
-                .route
-                .as_deref()
-                .map_or_else(|| self.method.to_string(), |route| format!("{} {route}", self.method)),
+            name: self.route.as_deref().map_or_else(|| method.to_owned(), |route| format!("{method} {route}")),
             kind: SERVER,
             start_time_unix_nano: self.time.0,
             end_time_unix_nano: self.time.0 + took.as_nanos(),
@@ -190,10 +192,6 @@ impl Record {
             status: failed.then(|| Status { message: String::new(), code: ERROR }),
         }
     }
-}
-
-fn bytes(value: Option<&HeaderValue>) -> &[u8] {
-    value.map_or(b"", HeaderValue::as_bytes)
 }
 
 fn version(version: Version) -> &'static str {

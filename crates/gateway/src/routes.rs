@@ -7,9 +7,12 @@ use std::sync::Arc;
 
 use ambidex_core::attempt::{AttemptConfig, Backoff};
 use ambidex_core::worker::PoolId;
-use http::Request;
+use ambidex_http1::RequestHead;
+
+use http::{HeaderName, HeaderValue};
 
 use crate::config::{HostPattern, Key, PathPattern, Route};
+use crate::head::path_of;
 
 /// The routes of a gateway.
 #[derive(Debug, Default)]
@@ -57,7 +60,7 @@ impl Routes {
     }
 
     /// The first route that matches, and what its placement key is taken from. `host` without port.
-    pub(crate) fn find<B>(&self, host: &str, head: &Request<B>) -> Option<(Target, Option<&Key>)> {
+    pub(crate) fn find(&self, host: &str, head: &RequestHead) -> Option<(Target, Option<&Key>)> {
         let hit = self.0.iter().find(|compiled| compiled.route.matches(host, head))?;
         Some((hit.target, hit.route.key.as_ref()))
     }
@@ -76,9 +79,16 @@ impl Route {
         }
     }
 
-    fn matches<B>(&self, host: &str, head: &Request<B>) -> bool {
-        let named = |name, value| head.headers().get_all(name).iter().any(|sent| sent == value);
-        self.path.matches(head.uri().path())
+    fn matches(&self, host: &str, head: &RequestHead) -> bool {
+        let named = |name: &HeaderName, value: &HeaderValue| {
+            let named = head
+                .head()
+                .fields()
+                .iter()
+                .filter(|field| head.head().name(field).eq_ignore_ascii_case(name.as_str().as_bytes()));
+            named.map(|field| head.head().value(field)).any(|sent| sent.as_bytes() == value.as_bytes())
+        };
+        self.path.matches(path_of(head))
             && self.host.as_ref().is_none_or(|pattern| pattern.matches(host))
             && (self.methods.is_empty() || self.methods.contains(head.method()))
             && self.headers.iter().all(|(name, value)| named(name, value))
@@ -114,6 +124,7 @@ impl HostPattern {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::head::tests::read;
 
     fn routes(json: &str) -> Routes {
         let routes: Vec<Route> = serde_json::from_str(json).expect("routes");
@@ -122,11 +133,7 @@ mod tests {
     }
 
     fn pool(routes: &Routes, host: &str, method: &str, target: &str, header: Option<(&str, &str)>) -> Option<u32> {
-        let mut request = Request::builder().method(method).uri(target);
-        if let Some((name, value)) = header {
-            request = request.header(name, value);
-        }
-        let head = request.body(()).expect("valid");
+        let head = read(method, target, header.as_slice());
         routes.find(host, &head).map(|(target, _)| target.pool.0)
     }
 

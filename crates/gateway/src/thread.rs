@@ -18,6 +18,7 @@ use ambidex_wire::report::Arrived;
 use arc_swap::ArcSwap;
 
 use crate::alarms::Alarms;
+use crate::buffers::Buffers;
 use crate::front::Front;
 use crate::gateway::Shared;
 use crate::stats::ThreadStats;
@@ -30,6 +31,7 @@ pub(crate) struct Thread {
     pub(crate) clock: Clock,
     pub(crate) alarms: Alarms,
     pub(crate) pool: Pool,
+    pub(crate) buffers: Buffers,
     pub(crate) stats: Arc<ThreadStats>,
     pub(crate) observer: RefCell<Option<Rc<Observer>>>,
     shared: Shared,
@@ -64,6 +66,7 @@ impl Thread {
             clock,
             alarms: Alarms::new(clock),
             pool: Pool::default(),
+            buffers: Buffers::default(),
             stats,
             observer: RefCell::default(),
             shared,

@@ -8,6 +8,7 @@
 //! one. HTTP/2 has no key: one is made, and the worker's proof of having read it is checked, because then nobody else
 //! does.
 
+use ambidex_http1::Head;
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -43,38 +44,28 @@ impl Asked {
     }
 
     /// Whether the worker that agreed has read the key.
-    pub(crate) fn is_proved_by(&self, answer: &http::HeaderMap) -> bool {
-        self.accept.is_some() && answer.get(SEC_WEBSOCKET_ACCEPT) == self.accept.as_ref()
+    pub(crate) fn is_proved_by(&self, answer: &Head) -> bool {
+        let proof = answer.get(SEC_WEBSOCKET_ACCEPT.as_str().as_bytes());
+        self.accept.as_ref().zip(proof).is_some_and(|(accept, proof)| accept.as_bytes() == proof.as_bytes())
     }
 }
 
-/// Gives a request that asks for WebSocket the form of HTTP/2; [`unconnect`] is the way back. `None` when it asks for
-/// something else.
+/// Gives a request that asks for WebSocket the form of HTTP/2. `None` when it asks for something else.
 pub(crate) fn connect<B>(request: &mut Request<B>) -> Option<HeaderValue> {
-    if !request.headers().get(UPGRADE)?.as_bytes().eq_ignore_ascii_case(NAME.as_bytes()) {
+    let named = request.headers_mut().remove(UPGRADE)?;
+    if !named.as_bytes().eq_ignore_ascii_case(NAME.as_bytes()) {
         return None;
     }
     let key = request.headers_mut().remove(SEC_WEBSOCKET_KEY)?;
-    request.headers_mut().remove(UPGRADE);
-    request.headers_mut().remove(CONNECTION);
     *request.method_mut() = Method::CONNECT;
     request.extensions_mut().insert(Protocol::from_static(NAME));
     Some(key)
 }
 
-/// Takes [`connect`] back, for another worker.
-pub(crate) fn unconnect<B>(request: &mut Request<B>, key: HeaderValue) {
-    *request.method_mut() = Method::GET;
-    request.extensions_mut().remove::<Protocol>();
-    let headers = request.headers_mut();
-    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    headers.insert(UPGRADE, HeaderValue::from_static(NAME));
-    headers.insert(SEC_WEBSOCKET_KEY, key);
-}
-
 /// Gives the answer of a worker that agreed by HTTP/2 the form of HTTP/1.1.
 pub(crate) fn agreed<B>(response: &mut Response<B>, key: &HeaderValue) {
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
     response.headers_mut().insert(UPGRADE, HeaderValue::from_static(NAME));
     if let Some(accept) = accept(key) {
         response.headers_mut().insert(SEC_WEBSOCKET_ACCEPT, accept);
@@ -119,17 +110,5 @@ mod tests {
         for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")] {
             assert_eq!(base64(bytes.as_bytes()), text);
         }
-    }
-
-    #[test]
-    fn the_form_of_http_2_can_be_taken_back() {
-        let mut request = Request::new(());
-        request.headers_mut().insert(UPGRADE, HeaderValue::from_static("WebSocket"));
-        request.headers_mut().insert(SEC_WEBSOCKET_KEY, HeaderValue::from_static("k"));
-        let key = connect(&mut request).expect("it asks for WebSocket");
-        assert_eq!((request.method(), request.headers().len()), (&Method::CONNECT, 0));
-        unconnect(&mut request, key);
-        assert_eq!((request.method(), request.headers().len()), (&Method::GET, 3));
-        assert!(request.extensions().is_empty());
     }
 }

@@ -109,6 +109,12 @@ impl BodyEncoder {
         }
     }
 
+    /// Whether trailers can be said.
+    #[must_use]
+    pub fn takes_trailers(&self) -> bool {
+        matches!(self.0, Left::Chunks)
+    }
+
     /// Writes the end with trailers.
     ///
     /// # Errors
@@ -123,7 +129,7 @@ impl BodyEncoder {
             return Ok(());
         }
         let forbidden = |(name, _): (Name<'_>, _)| KnownSet::NO_TRAILER.has(Known::of(name.as_bytes()));
-        if !matches!(self.0, Left::Chunks) || trailers.clone().any(forbidden) {
+        if !self.takes_trailers() || trailers.clone().any(forbidden) {
             return Err(Mismatch::Trailer);
         }
         out.extend_from_slice(b"0\r\n");

@@ -32,6 +32,7 @@ pub struct Listener {
     pub(crate) max_body: Option<Size>,
     pub(crate) backlog: u16,
     pub(crate) mode: SocketMode,
+    pub(crate) lenient: Vec<Lenient>,
 }
 
 impl Listener {
@@ -54,6 +55,7 @@ impl Listener {
             max_body: raw.max_body,
             backlog: raw.backlog,
             mode: raw.mode,
+            lenient: raw.lenient,
         }
     }
 
@@ -154,6 +156,25 @@ pub enum TlsVersion {
     /// TLS 1.3.
     #[serde(rename = "1.3")]
     V13,
+}
+
+/// A bad manner of HTTP/1 that a listener may bear. What is passed on is well formed in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Lenient {
+    /// Lines of a head that end with LF alone (RFC 9112, 2.2 allows it). Risk: a hop before us that sees no end of line
+    /// there takes two lines for one.
+    BareLineFeed,
+    /// `Transfer-Encoding: Chunked` in any case. Risk: a hop that compares bytes sees no body.
+    ChunkedInAnyCase,
+    /// Spaces after a chunk's size. Risk: hops differ on where the number ends.
+    SpaceAfterChunkSize,
+    /// `Content-Length` more than once, with one value (RFC 9110, 8.6 allows it). Risk: a hop that takes the first and
+    /// one that takes the last differ when values differ in form.
+    RepeatedEqualLength,
+    /// A client that ends its sending side waits for its answer. Without this it is taken to have left, and its worker is
+    /// freed. Risk: workers go on for clients that are gone.
+    HalfClose,
 }
 
 /// Permissions of a Unix socket, written in octal as `"0660"`.
@@ -258,6 +279,9 @@ struct RawListener {
     /// Permissions of a Unix socket. Default "0660"; source: owner and group, as HAProxy's examples have it.
     #[schemars(with = "String")]
     mode: SocketMode,
+    /// What is borne of old clients of HTTP/1 though it is not well formed. Default nothing; source: each is a difference
+    /// that requests are smuggled through.
+    lenient: Vec<Lenient>,
 }
 
 impl JsonSchema for Listener {
@@ -287,6 +311,7 @@ impl Default for RawListener {
             max_body: None,
             backlog: 1_024,
             mode: SocketMode(0o660),
+            lenient: Vec::new(),
         }
     }
 }
@@ -335,6 +360,7 @@ impl TryFrom<RawListener> for Listener {
             max_body: raw.max_body,
             backlog: raw.backlog,
             mode: raw.mode,
+            lenient: raw.lenient,
         })
     }
 }

@@ -11,7 +11,9 @@ mod upstream;
 use ambidex_core::worker::PoolId;
 
 pub use access_log::{AccessLog, LogFormat, LogPath};
-pub use listener::{CertificateFiles, ListenAddress, Listener, ListenerError, ServerTls, SocketMode, TlsVersion};
+pub use listener::{
+    CertificateFiles, Lenient, ListenAddress, Listener, ListenerError, ServerTls, SocketMode, TlsVersion,
+};
 pub(crate) use route::{HostPattern, PathPattern};
 pub use route::{Key, Route, RouteError};
 pub use tracing::{Tracing, TracingError};

@@ -21,6 +21,7 @@ pub(crate) mod socket;
 
 use std::sync::Arc;
 
+use ambidex_http1::{Leniency, Limits, Profile};
 use arc_swap::ArcSwap;
 
 pub(crate) use self::door::Door;
@@ -28,7 +29,7 @@ pub(crate) use self::door::Door;
 use self::counters::Counters;
 use self::crowd::Crowd;
 use self::socket::{BindError, Bound};
-use crate::config::{ListenAddress, Listener};
+use crate::config::{Lenient, ListenAddress, Listener};
 use crate::tls::{Tls, TlsError};
 
 /// A listener's settings, with what was read from files for them. Swapped whole at a reload; a connection keeps those
@@ -39,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) listener: Listener,
     /// TLS, if it is spoken.
     pub(crate) tls: Option<Tls>,
+    /// What is borne of a message of HTTP/1.
+    pub(crate) profile: Profile,
 }
 
 impl Settings {
@@ -46,7 +49,22 @@ impl Settings {
     pub(crate) fn new(listener: Listener, previous: Option<&Self>) -> Result<Self, TlsError> {
         let spoken = previous.and_then(|previous| previous.tls.as_ref());
         let tls = listener.tls.as_ref().map(|tls| Tls::new(tls, spoken)).transpose()?;
-        Ok(Self { listener, tls })
+        let profile = profile_of(&listener);
+        Ok(Self { listener, tls, profile })
+    }
+}
+
+fn profile_of(listener: &Listener) -> Profile {
+    let head_bytes = u32::try_from(listener.max_header_bytes.get()).unwrap_or(u32::MAX);
+    let bears = |manner| listener.lenient.contains(&manner);
+    Profile {
+        limits: Limits { head_bytes, ..Limits::default() },
+        leniency: Leniency {
+            bare_line_feed: bears(Lenient::BareLineFeed),
+            chunked_in_any_case: bears(Lenient::ChunkedInAnyCase),
+            space_after_chunk_size: bears(Lenient::SpaceAfterChunkSize),
+            repeated_equal_length: bears(Lenient::RepeatedEqualLength),
+        },
     }
 }
 

@@ -22,6 +22,11 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
+    /// Whether TLS is spoken.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// Whether a request for `host` came on a connection that was agreed for another one (RFC 9110, 15.5.20): the client
     /// must ask on a connection of its own, where it sees that host's certificate.
     pub(crate) fn is_misdirected(&self, host: &str) -> bool {

@@ -1,38 +1,38 @@
-//! One request, from its head to the head of its answer.
+//! One request, from its head to the head of its answer, whichever HTTP it came by.
 //!
 //! ```text
-//! head ── target, host ── route ── pool ── strip, introduce, id, trace ── Driver::drive ── strip ── answer
-//!            \ 400           \ 404    \ 503                                  \ 502 503 504
+//! head ── host ── route ── pool ── id, trace ── Driver::drive ── report ── answer
+//!     \ 405 421      \ 404    \ 503                  \ 502 503 504
 //! ```
 
 use std::cell::RefCell;
-use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ambidex_core::attempt::Refusal;
+use ambidex_core::attempt::{self, AttemptConfig};
+use ambidex_core::time::Mono;
+use ambidex_http1::write::{Connection, Edits, ResponsePlan};
+use ambidex_http1::{Asked as Expected, Framing, Head, Known, KnownSet, Name, ResponseHead, Value, Version};
 use ambidex_tower::{Answer, Driver, Plan};
 use ambidex_wire::report;
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header, response};
-use hyper::body::{Body as _, Incoming};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use super::pulse::{InService, Pulse};
-use super::stream::StreamPulse;
 use super::tunnel::Tunnel;
-use crate::body::{AnswerBody, Progress, Relay, RequestBody};
-use crate::head::{self, Introduction, Seen};
+use crate::body::Relay;
+use crate::head::{self, OURS, REPORTS};
+use crate::introduction::Introduction;
 use crate::key;
 use crate::listen::peer::Peer;
 use crate::reason::Reason;
 use crate::record::Entry;
 use crate::report::hear;
+use crate::request::{Request, Saying};
 use crate::routes::Target;
 use crate::thread::{Picture, Thread};
 use crate::trace::context::Context;
 use crate::trace::sampled::Sampled;
-use crate::upstream::Upstreams;
-use crate::websocket::Asked;
+use crate::upstream::{self, Upstreams};
 
 /// What the requests of one connection share.
 pub(crate) struct Client {
@@ -41,8 +41,6 @@ pub(crate) struct Client {
     pub(crate) pulse: Rc<Pulse>,
     trusted: bool,
     introduction: RefCell<Introduction>,
-    /// What the connection becomes after its answer of 101.
-    pub(crate) tunnel: RefCell<Option<Tunnel>>,
 }
 
 /// What is known of a request that is ready to be sent.
@@ -50,10 +48,44 @@ struct Ready {
     plan: Plan,
     target: Target,
     picture: Rc<Picture>,
-    progress: Option<Rc<Progress>>,
+    id: Option<[u8; 32]>,
     upgrade: bool,
-    websocket: Option<Asked>,
     sampled: Option<Rc<Sampled>>,
+}
+
+/// The answer to a request.
+pub(crate) enum Reply {
+    /// A worker's.
+    Relayed(Relayed),
+    /// Our own.
+    Own(Own),
+    /// The worker changes the protocol: what remains of both connections is to be joined after its answer.
+    Switched(ResponseHead, Box<Tunnel>, InService),
+}
+
+/// A worker's answer that goes on to the client.
+pub(crate) struct Relayed {
+    pub(crate) head: ResponseHead,
+    pub(crate) tries: usize,
+    pub(crate) relay: Box<Relay>,
+}
+
+/// An answer of our own, and what ends with it.
+pub(crate) struct Own {
+    pub(crate) reason: Reason,
+    pub(crate) entry: Entry,
+    pub(crate) service: InService,
+}
+
+impl Reply {
+    /// Its status.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::Relayed(relayed) => relayed.head.status(),
+            Self::Own(own) => own.reason.status(),
+            Self::Switched(head, _, _) => head.status(),
+        }
+    }
 }
 
 impl Client {
@@ -64,100 +96,90 @@ impl Client {
         };
         let trusted = peer.client.is_some_and(trusted);
         let introduction = RefCell::new(Introduction::new(peer.client, peer.tls.is_some()));
-        Self { thread, peer, pulse, trusted, introduction, tunnel: RefCell::new(None) }
+        Self { thread, peer, pulse, trusted, introduction }
     }
 
-    /// What is needed to answer: a request that stays where it is on its way.
-    pub(crate) fn take_in(&self, request: Request<Incoming>) -> Box<Request<RequestBody>> {
-        Box::new(request.map(|body| RequestBody::streaming(body, || self.pulse.starved())))
-    }
-
-    /// The same for a stream of HTTP/2, with its pulse.
-    pub(crate) fn take_in_stream(&self, request: Request<Incoming>) -> (Box<Request<RequestBody>>, Rc<StreamPulse>) {
-        let grpc = request.headers().get(header::CONTENT_TYPE);
-        let grpc = grpc.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
-        let request = Box::new(request.map(|body| RequestBody::streaming(body, Rc::default)));
-        let stream = StreamPulse::new(request.body().progress(), grpc);
-        (request, stream)
-    }
-
-    /// Answers one request; `stream` is its pulse in HTTP/2.
+    /// Answers one request. `interim` is told of interim answers.
     pub(crate) async fn answer(
-        self: Rc<Self>,
-        mut request: Box<Request<RequestBody>>,
-        stream: Option<Rc<StreamPulse>>,
-    ) -> Result<Response<AnswerBody>, Infallible> {
+        &self,
+        request: &Request,
+        service: InService,
+        interim: Option<&dyn Fn(&ResponseHead)>,
+    ) -> Reply {
         let thread = &self.thread;
-        let service = InService::begin(&self.pulse, stream);
-        thread.stats.requests.add(1);
-        let arrived = thread.clock.now();
-        let (version, is_head) = (request.version(), *request.method() == Method::HEAD);
-        let observer = thread.observer.borrow().clone();
-        let mut entry = observer.map_or_else(Entry::default, |observer| {
-            Entry::begin(observer, thread.clock, arrived, &request, self.peer.client)
-        });
+        let (arrived, mut entry) = self.begin(Some(request));
         let mut unanswered = Unanswered(Some(thread));
-        let answered = match self.prepare(&mut request, arrived, &mut entry) {
-            Ok(ready) => self.send(request, ready, entry, service).await,
-            Err(reason) => Err((reason, entry, service)),
+        let answered = match self.prepare(request, arrived, &mut entry) {
+            Ok(ready) => self.send(request, ready, entry, service, interim).await,
+            Err(reason) => Err(Own { reason, entry, service }),
         };
         unanswered.0 = None;
-        let response = match answered {
-            Ok(response) => response,
-            Err((reason, entry, service)) => refuse(thread, reason, entry, service, version, is_head),
+        let reply = match answered {
+            Ok(reply) => reply,
+            Err(own) => own.told(thread, *request.head.method() == Method::HEAD),
         };
-        thread.stats.answered(response.status());
-        Ok(response)
+        thread.stats.answered(reply.status());
+        reply
     }
 
-    fn prepare(
-        &self,
-        request: &mut Request<RequestBody>,
-        arrived: ambidex_core::time::Mono,
-        entry: &mut Entry,
-    ) -> Result<Ready, Reason> {
+    /// Answers what could not be read as a request.
+    pub(crate) fn refuse(&self, reason: Reason, detail: &dyn std::fmt::Display, service: InService) -> Reply {
+        let (_, mut entry) = self.begin(None);
+        entry.note(|record| record.detail = detail.to_string());
+        let reply = Own { reason, entry, service }.told(&self.thread, false);
+        self.thread.stats.answered(reply.status());
+        reply
+    }
+
+    fn begin(&self, request: Option<&Request>) -> (Mono, Entry) {
+        let thread = &self.thread;
+        thread.stats.requests.add(1);
+        let arrived = thread.clock.now();
+        let entry = thread.observer.borrow().clone().map_or_else(Entry::default, |observer| {
+            let version = request.map_or(http::Version::HTTP_11, |request| request.version);
+            let head = request.map(|request| &request.head);
+            Entry::begin(observer, thread.clock, arrived, head, version, self.peer.client)
+        });
+        (arrived, entry)
+    }
+
+    fn prepare(&self, request: &Request, arrived: Mono, entry: &mut Entry) -> Result<Ready, Reason> {
+        let head = &request.head;
         let listener = &self.peer.settings.listener;
-        let websocket = Asked::take(request, &listener.upgrades, || self.thread.id());
-        let seen = Seen::look(request.headers());
-        let host = head::settle_target(request, seen)?;
-        if self.peer.is_misdirected(host.name()) {
+        if matches!(*head.method(), Method::CONNECT | Method::TRACE) || request.is_for_us() {
+            return Err(Reason::BadMethod);
+        }
+        let host = head::host_of(head);
+        if self.peer.is_misdirected(host) {
             return Err(Reason::Misdirected);
         }
         let picture = self.thread.picture();
-        let (target, key) = picture.front.routes.find(host.name(), request).ok_or(Reason::NoRoute)?;
-        let key = key.and_then(|key| key::of(key, request, self.peer.client));
+        let (target, key) = picture.front.routes.find(host, head).ok_or(Reason::NoRoute)?;
+        let key = key.and_then(|key| key::of(key, head, self.peer.client));
         entry.note(|record| {
             record.route = Some(picture.front.routes.label(target.route));
             record.pool = Some(Arc::clone(&picture.front.ways[target.way].pool));
         });
-        let most = listener.max_body.map_or(u64::MAX, |most| most.get());
-        if request.body().size_hint().lower() > most {
+        if let (Framing::Length(length), Some(most)) = (request.framing(), listener.max_body)
+            && length > most.get()
+        {
             return Err(Reason::BodyTooLarge);
         }
-        let progress = request.body_mut().bound(most);
-        let wanted =
-            websocket.is_some() || (request.version() == Version::HTTP_11 && seen.wants_upgrade(request.headers()));
-        let protocol = wanted.then(|| head::allowed_upgrade(request.headers(), &listener.upgrades)).flatten();
-        let upgrade = protocol.is_some();
-        let headers = request.headers_mut();
-        head::strip_request(headers, seen, self.trusted, protocol);
-        self.introduction.borrow_mut().tell(headers, &host, self.trusted, seen);
-        if !(self.trusted && seen.id) {
-            head::give_id(headers, self.thread.id());
-        }
-        entry.note_id(headers);
-        let sampled = self.sample(headers, seen);
+        let upgrade = head::allowed_upgrade(head.head(), &listener.upgrades).is_some();
+        let given = head.head().first(Known::XRequestId).filter(|_| self.trusted);
+        let id = given.is_none().then(|| head::id_text(self.thread.id()));
+        entry.note_id(id.as_ref().map_or_else(|| given.map_or(&[][..], |given| given.as_bytes()), |id| &id[..]));
+        let sampled = self.sample(head.head());
         entry.note(|record| record.sampled.clone_from(&sampled));
-        request.extensions_mut().clear();
-        let plan = Plan { arrived, config: target.config, key };
-        Ok(Ready { plan, target, picture, progress, upgrade, websocket, sampled })
+        let config: AttemptConfig = target.config;
+        Ok(Ready { plan: Plan { arrived, config, key }, target, picture, id, upgrade, sampled })
     }
 
     /// Says whether the request's spans are recorded. When they are not, its trace context is passed on as it came.
-    fn sample(&self, headers: &HeaderMap, seen: Seen) -> Option<Rc<Sampled>> {
+    fn sample(&self, head: &Head) -> Option<Rc<Sampled>> {
         let observer = self.thread.observer.borrow();
         let exporter = observer.as_ref()?.exporter.as_ref()?;
-        let came = if seen.trace { head::trace(headers) } else { None };
+        let came = head::trace(head);
         let sampled = match came {
             Some(context) => context.sampled,
             None => self.thread.unit() < exporter.config().sample().get(),
@@ -173,96 +195,94 @@ impl Client {
 
     async fn send(
         &self,
-        request: Box<Request<RequestBody>>,
+        request: &Request,
         ready: Ready,
         mut entry: Entry,
         service: InService,
-    ) -> Result<Response<AnswerBody>, (Reason, Entry, InService)> {
-        let Ready { plan, target, picture, progress, upgrade, websocket, sampled } = ready;
+        interim: Option<&dyn Fn(&ResponseHead)>,
+    ) -> Result<Reply, Own> {
+        let Ready { plan, target, picture, id, upgrade, sampled } = ready;
         let thread = &self.thread;
-        let Some(pool) = picture.view.pool(target.pool) else { return Err((Reason::NoPool, entry, service)) };
+        let Some(pool) = picture.view.pool(target.pool) else {
+            return Err(Own { reason: Reason::NoPool, entry, service });
+        };
         let way = &picture.front.ways[target.way];
         let seat = thread.seat_at(pool);
-        let transport = Upstreams { thread, way, upgrade, progress: progress.clone(), sampled };
+        let saying = Saying { introduction: &self.introduction, trusted: self.trusted, id, upgrade };
+        let transport = Upstreams { thread, way, request, saying, interim, sampled };
         let driver = Driver { transport: &transport, seats: &*seat, timer: &thread.alarms, clock: thread.clock };
-        let answer = match driver.drive(pool, plan, request).await {
+        let answer = match driver.drive(pool, plan, ()).await {
             Ok(answer) => answer,
             Err(refused) => {
-                let reason = match (&progress, refused.why) {
-                    (Some(upload), _) if upload.too_large.get() => Reason::BodyTooLarge,
-                    (Some(upload), Refusal::Deadline) if upload.is_starved() => Reason::SlowBody,
-                    (_, why) => why.into(),
-                };
+                let reason = why_refused(request, refused.why);
                 transport.sampled.iter().for_each(|sampled| sampled.refused(reason));
                 entry.note(|record| {
                     record.tries = refused.tries;
                     record.worker = refused.last.map(|pick| Arc::clone(&pool.picked(pick).name));
                     record.detail = refused.detail;
                 });
-                return Err((reason, entry, service));
+                return Err(Own { reason, entry, service });
             }
         };
-        let Answer { mut response, flight, pick, at, tries } = answer;
+        let Answer { response: upstream::Answer { head, body }, flight, pick, at, tries } = answer;
         entry.note(|record| {
             record.tries = tries;
             record.worker = Some(Arc::clone(&pool.picked(pick).name));
             record.upstream = Some(at.since(plan.arrived));
-            record.status = Some(response.status());
+            record.status = Some(head.status());
         });
-        let seen = Seen::look(response.headers());
         let speaker = way.hears_reports.then_some(pick.worker);
-        if seen.report
-            && let Some(heard) = report::take(response.headers_mut())
-            && let Some(worker) = speaker
+        if let Some(worker) = speaker.filter(|_| head.head().known().meets(REPORTS))
+            && let Some(heard) = report::take(&mut reports_of(head.head()))
         {
             hear(thread, worker, flight.cells(), heard);
         }
-        let protocol = response.headers().get(header::UPGRADE).cloned();
-        head::strip_answer(response.headers_mut(), seen);
-        let (mut head, body) = response.into_parts();
-        head.version = Version::HTTP_11;
-        if tries > 1 {
-            head.headers.insert(ATTEMPTS.clone(), HeaderValue::from(tries));
+        if head.status() == StatusCode::SWITCHING_PROTOCOLS {
+            // RFC 9110, 7.8: only to what was asked for.
+            let asked = request.head.head().first(Known::Upgrade).map(|name| name.as_bytes());
+            let agreed = head.head().first(Known::Upgrade).map(|name| name.as_bytes());
+            let agree = asked.zip(agreed).is_some_and(|(asked, agreed)| asked.eq_ignore_ascii_case(agreed));
+            // HTTP/2 has no proof of its own that the worker has read the key.
+            let proved = request.websocket.as_ref().is_none_or(|asked| asked.is_proved_by(head.head()));
+            let Some(worker) = body.into_switched().filter(|_| agree && proved) else {
+                return Err(Own { reason: Reason::UpstreamGarbage, entry, service });
+            };
+            thread.stats.upgrades.add(1);
+            let silence = self.peer.settings.listener.tunnel_timeout;
+            return Ok(Reply::Switched(head, Box::new(Tunnel { worker, entry, silence, flight }), service));
         }
-        if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            let switched = body.into_switched().zip(protocol);
-            let Some((worker, protocol)) = switched else { return Err((Reason::UpstreamGarbage, entry, service)) };
-            let tunnel = Tunnel { worker, entry, silence: self.peer.settings.listener.tunnel_timeout, flight };
-            return self.switch(head, tunnel, protocol, websocket, service);
-        }
-        if websocket.is_some() && head.status.is_success() {
+        if request.websocket.is_some() && head.status().is_success() {
             // To a CONNECT, success means that the stream is the worker's from here on.
-            return Err((Reason::UpstreamGarbage, entry, service));
+            return Err(Own { reason: Reason::UpstreamGarbage, entry, service });
         }
-        let relay = Relay::new(body, flight, speaker, Rc::clone(thread), entry, progress, service);
-        Ok(Response::from_parts(head, AnswerBody::Relayed(relay)))
+        let relay = Relay::new(body, flight, speaker, Rc::clone(thread), entry, request.progress.clone(), service);
+        Ok(Reply::Relayed(Relayed { head, tries, relay: Box::new(relay) }))
     }
+}
 
-    /// The worker changes the protocol: what remains of both connections is joined after the answer.
-    fn switch(
-        &self,
-        mut head: response::Parts,
-        tunnel: Tunnel,
-        protocol: HeaderValue,
-        websocket: Option<Asked>,
-        service: InService,
-    ) -> Result<Response<AnswerBody>, (Reason, Entry, InService)> {
-        if let Some(asked) = websocket {
-            if !asked.is_proved_by(&head.headers) {
-                return Err((Reason::UpstreamGarbage, tunnel.entry, service));
-            }
-            head.headers.remove(header::SEC_WEBSOCKET_ACCEPT);
-            head.status = StatusCode::OK;
-            let lasting = InService::begin(&self.pulse, None);
-            tokio::task::spawn_local(tunnel.join_stream(asked.stream, Rc::clone(&self.thread), lasting));
-        } else {
-            head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-            head.headers.insert(header::UPGRADE, protocol);
-            self.tunnel.replace(Some(tunnel));
-        }
-        self.thread.stats.upgrades.add(1);
-        Ok(Response::from_parts(head, AnswerBody::own(None, Entry::default(), service)))
+fn why_refused(request: &Request, why: attempt::Refusal) -> Reason {
+    let Some(upload) = &request.progress else { return why.into() };
+    if upload.too_large.get() {
+        return Reason::BodyTooLarge;
     }
+    if let Some(refusal) = upload.refused.get() {
+        let reason = Reason::of_message(refusal);
+        return if reason == Reason::BadRequest { Reason::BadBody } else { reason };
+    }
+    if why == attempt::Refusal::Deadline && upload.is_starved() { Reason::SlowBody } else { why.into() }
+}
+
+/// The report headers of an answer, in the form that they are read in.
+fn reports_of(head: &Head) -> HeaderMap {
+    let mut reports = HeaderMap::new();
+    for field in head.fields().iter().filter(|field| REPORTS.has(field.known())) {
+        let name = HeaderName::from_bytes(head.name(field)).ok();
+        let value = HeaderValue::from_bytes(head.value(field).as_bytes()).ok();
+        if let Some((name, value)) = name.zip(value) {
+            reports.append(name, value);
+        }
+    }
+    reports
 }
 
 /// Counts a request whose client left before its answer.
@@ -276,36 +296,78 @@ impl Drop for Unanswered<'_> {
     }
 }
 
-/// How many workers were tried, said only when it was more than one.
-static ATTEMPTS: HeaderName = HeaderName::from_static("ambidex-attempts");
+impl Relayed {
+    /// Hands `write` the plan by which the answer is written to a client that asked for `asked`.
+    pub(crate) fn planned<T>(
+        &self,
+        asked: Expected,
+        to: Version,
+        connection: Connection<'_>,
+        write: impl FnOnce(&ResponsePlan<'_>) -> T,
+    ) -> T {
+        let mut digits = [0; 20];
+        let tries = (self.tries > 1).then(|| Value::checked(decimal(self.tries as u64, &mut digits))).flatten();
+        let attempts = tries.map(|tries| [(const { Name::literal("ambidex-attempts") }, tries)]);
+        let add = attempts.as_ref().map_or(&[][..], |line| &line[..]);
+        let framing = match (self.head.head().framing(), to) {
+            // A length without a body: HEAD, 304.
+            (Framing::None, _) if self.head.status() != StatusCode::NO_CONTENT => {
+                self.head.head().announced().map_or(Framing::None, Framing::Length)
+            }
+            (Framing::Chunked | Framing::UntilClose, Version::Http11) => Framing::Chunked,
+            (Framing::Chunked, Version::Http10) => Framing::UntilClose,
+            (framing, _) => framing,
+        };
+        let connection = Connection { close: connection.close || framing == Framing::UntilClose, ..connection };
+        let edits = Edits { drop: OURS, remove: &[], add };
+        write(&ResponsePlan { edits, connection, framing, asked, to })
+    }
+}
 
-fn refuse(
-    thread: &Thread,
-    reason: Reason,
-    mut entry: Entry,
-    service: InService,
-    version: Version,
-    is_head: bool,
-) -> Response<AnswerBody> {
-    thread.stats.refused(reason);
-    let text = Bytes::from_static(reason.sentence().as_bytes());
-    entry.note(|record| {
-        (record.status, record.reason, record.complete) = (Some(reason.status()), Some(reason), true);
-        record.bytes = if is_head { 0 } else { text.len() as u64 };
-    });
-    let length = HeaderValue::from(text.len());
-    let mut response = Response::new(AnswerBody::own((!is_head).then_some(text), entry, service));
-    *response.status_mut() = reason.status();
-    let headers = response.headers_mut();
-    headers.insert("ambidex-error", HeaderValue::from_static(reason.word()));
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    headers.insert(header::CONTENT_LENGTH, length);
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if reason == Reason::BadMethod {
-        headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+/// A number as text.
+fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        digits[start] = b"0123456789"[(number % 10) as usize];
+        number /= 10;
+        if number == 0 {
+            return &digits[start..];
+        }
     }
-    if reason.closes() && version < Version::HTTP_2 {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+}
+
+impl Own {
+    /// The answer, counted and recorded.
+    fn told(mut self, thread: &Thread, is_head: bool) -> Reply {
+        let reason = self.reason;
+        thread.stats.refused(reason);
+        self.entry.note(|record| {
+            (record.status, record.reason, record.complete) = (Some(reason.status()), Some(reason), true);
+            record.bytes = if is_head { 0 } else { reason.sentence().len() as u64 };
+        });
+        Reply::Own(self)
     }
-    response
+
+    /// Hands `write` the plan by which the answer is written.
+    pub(crate) fn planned<T>(
+        &self,
+        asked: Expected,
+        to: Version,
+        connection: Connection<'_>,
+        write: impl FnOnce(&ResponsePlan<'_>) -> T,
+    ) -> T {
+        let lines = [
+            (const { Name::literal("ambidex-error") }, self.reason.word()),
+            (const { Name::literal("content-type") }, "text/plain; charset=utf-8"),
+            (const { Name::literal("cache-control") }, "no-store"),
+            (const { Name::literal("allow") }, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+        ];
+        let lines = &lines[..if self.reason == Reason::BadMethod { 4 } else { 3 }];
+        let add: Vec<_> =
+            lines.iter().filter_map(|(name, text)| Some((*name, Value::checked(text.as_bytes())?))).collect();
+        let framing = Framing::Length(self.reason.sentence().len() as u64);
+        let edits = Edits { drop: KnownSet::default(), remove: &[], add: &add };
+        write(&ResponsePlan { edits, connection, framing, asked, to })
+    }
 }

@@ -2,12 +2,15 @@
 //!
 //! ```text
 //! Io ── first bytes ──┬─ HTTP/1: one request at a time, in this task ── 101 ── tunnel
-//!  (ALPN says, or 24) └─ HTTP/2: a task of this thread for each stream
+//!  (ALPN says, or 24) └─ HTTP/2: a task of this thread for each stream (hyper)
 //! ```
 //! The connection ends by itself, at the word of its listener (the next answer says `Connection: close`, GOAWAY), or
 //! when its pulse stops.
 
+pub(crate) mod client_wire;
 pub(crate) mod exchange;
+mod h1;
+mod h2;
 pub(crate) mod pulse;
 pub(crate) mod stream;
 pub(crate) mod tunnel;
@@ -19,17 +22,19 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use ambidex_tower::Timer as _;
-use bytes::{Bytes, BytesMut};
-use http::Request;
+use bytes::BytesMut;
 use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::AsyncReadExt as _;
 
+use self::client_wire::ClientWire;
 use self::exchange::Client;
-use self::pulse::{Counted, Pulse, Watchdog};
+use self::h1::Connection1;
+use self::pulse::{Counted, Dead, Pulse, Watchdog};
 use self::stream::{Patience, Streams};
+use crate::config::Lenient;
 use crate::listen::bell::Ear;
 use crate::listen::io::Io;
 use crate::listen::peer::{Peer, Protocol};
@@ -40,25 +45,27 @@ pub(crate) async fn connection(mut io: Io, mut peer: Peer, thread: Rc<Thread>) {
     thread.stats.connections.add(1);
     let agreed = peer.tls.as_ref().map(|tls| tls.protocol);
     let (first, h2) = match agreed {
-        Some(protocol) => (Bytes::new(), protocol == Protocol::Http2),
+        Some(protocol) => (BytesMut::new(), protocol == Protocol::Http2),
         None => match first_bytes(&mut io, &mut peer, &thread).await {
-            Some(first) => (first.clone(), first.starts_with(PREFACE)),
+            Some(first) => {
+                let h2 = first.starts_with(PREFACE);
+                (first, h2)
+            }
             None => return,
         },
     };
     let pulse = Rc::new(Pulse::default());
-    let io = TokioIo::new(Counted::new(io, first, Rc::clone(&pulse)));
     let leaving = peer.leaving.again();
-    let client = Rc::new(Client::new(thread, peer, pulse));
+    let client = Rc::new(Client::new(thread, peer, Rc::clone(&pulse)));
     if h2 {
-        serve_h2(io, client, leaving).await;
+        serve_h2(TokioIo::new(Counted::after(first.freeze(), io, pulse)), client, leaving).await;
     } else {
-        serve_h1(io, client, leaving).await;
+        serve_h1(io, first, client, leaving).await;
     }
 }
 
 /// Reads until it is clear which HTTP is spoken: one read, unless the first bytes are the beginning of the preface.
-async fn first_bytes(io: &mut Io, peer: &mut Peer, thread: &Thread) -> Option<Bytes> {
+async fn first_bytes(io: &mut Io, peer: &mut Peer, thread: &Thread) -> Option<BytesMut> {
     let mut first = BytesMut::with_capacity(FIRST_READ);
     let limit = peer.settings.listener.header_timeout;
     let mut late = pin!(thread.alarms.at(thread.clock.now() + limit));
@@ -72,46 +79,40 @@ async fn first_bytes(io: &mut Io, peer: &mut Peer, thread: &Thread) -> Option<By
             return None;
         }
         if first.len() >= PREFACE.len() || !PREFACE.starts_with(&first) {
-            return Some(first.freeze());
+            return Some(first);
         }
     }
 }
 
-type ClientIo = TokioIo<Counted>;
-
-async fn serve_h1(io: ClientIo, client: Rc<Client>, leaving: Ear) {
-    let listener = &client.peer.settings.listener;
-    let head_bytes = usize::try_from(listener.max_header_bytes.get()).unwrap_or(usize::MAX);
-    let mut builder = http1::Builder::new();
-    builder.max_header_size(head_bytes).max_buf_size(head_bytes.max(BUFFER)).max_headers(MOST_HEADERS);
-    let serving = Rc::clone(&client);
-    let service = service_fn(move |request: Request<Incoming>| {
-        let request = serving.take_in(request);
-        Rc::clone(&serving).answer(request, None)
-    });
-    let mut connection = builder.serve_connection(io, service);
-    let ended = attend(&client, leaving, |cx, leave| {
-        let mut connection = Pin::new(&mut connection);
-        if leave {
-            connection.as_mut().graceful_shutdown();
-        }
-        connection.poll(cx)
-    })
-    .await;
+async fn serve_h1(io: Io, first: BytesMut, client: Rc<Client>, leaving: Ear) {
+    let settings = &client.peer.settings;
+    let half_closes = settings.listener.lenient.contains(&Lenient::HalfClose);
+    let wire = ClientWire::new(io, first, Rc::clone(&client.pulse), settings.profile, half_closes);
+    let connection = Connection1::new(Rc::clone(&client), Rc::clone(&wire));
+    let ended = {
+        let mut serving = pin!(connection.serve());
+        attend(&client, leaving, &connection, |cx, leave| {
+            if leave {
+                connection.leave();
+            }
+            serving.as_mut().poll(cx)
+        })
+        .await
+    };
     match ended {
-        Some(Ok(())) => {
-            if let Some(joined) = client.tunnel.take() {
-                let parts = connection.into_parts();
-                joined.join(parts.io.into_inner(), parts.read_buf, &client.thread).await;
+        Some(h1::Ended::Tunnel(tunnel)) => {
+            drop(connection);
+            if let Some(wire) = Rc::into_inner(wire) {
+                let (io, first) = wire.into_parts();
+                tunnel.join(io, first, &client.thread).await;
             }
         }
-        // An answer broke off.
-        Some(Err(error)) if error.is_user() => connection.into_parts().io.inner().abort(),
-        Some(Err(_)) | None => {}
+        Some(h1::Ended::Abort) => wire.abort(),
+        Some(h1::Ended::Closed) | None => {}
     }
 }
 
-async fn serve_h2(io: ClientIo, client: Rc<Client>, leaving: Ear) {
+async fn serve_h2(io: TokioIo<Counted>, client: Rc<Client>, leaving: Ear) {
     let listener = &client.peer.settings.listener;
     let patience = Patience { idle: listener.idle_timeout, silence: listener.tunnel_timeout };
     let streams = Streams::new(Rc::clone(&client.thread), patience);
@@ -131,33 +132,60 @@ async fn serve_h2(io: ClientIo, client: Rc<Client>, leaving: Ear) {
         builder.enable_connect_protocol();
     }
     let serving = Rc::clone(&client);
-    let service = service_fn(move |request: Request<Incoming>| {
-        let (request, stream) = serving.take_in_stream(request);
-        streams.next_is(&stream);
-        Rc::clone(&serving).answer(request, Some(stream))
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        let asked = h2::Asking::new(&serving, request);
+        streams.next_is(&asked.pulse);
+        h2::answer(Rc::clone(&serving), asked)
     });
     let mut connection = pin!(builder.serve_connection(io, service));
-    attend(&client, leaving, |cx, leave| {
+    let ended = attend(&client, leaving, &(), |cx, leave| {
         if leave {
             connection.as_mut().graceful_shutdown();
         }
         connection.as_mut().poll(cx)
     })
     .await;
+    if let Some(Err(error)) = &ended {
+        tracing::debug!(client = ?client.peer.client, %error, "a connection broke");
+    }
 }
 
-/// Runs a connection of hyper's, whichever HTTP it speaks, until it ends, is dead, or was told to leave and has
-/// left. `None` when it is dead.
-async fn attend<P>(client: &Client, mut leaving: Ear, mut run: P) -> Option<hyper::Result<()>>
+/// What is done with a connection from outside of its serving.
+trait Attended {
+    /// It is idle.
+    fn rest(&self);
+    /// It is cut.
+    fn cut(&self, dead: Dead);
+}
+
+impl Attended for Connection1 {
+    fn rest(&self) {
+        self.rest();
+    }
+
+    fn cut(&self, dead: Dead) {
+        self.cut(dead);
+    }
+}
+
+/// HTTP/2 has its streams, with pulses of their own.
+impl Attended for () {
+    fn rest(&self) {}
+
+    fn cut(&self, _: Dead) {}
+}
+
+/// Serves a connection until it ends, is dead, or was told to leave and has left. `None` when it is dead.
+async fn attend<P, T>(client: &Client, mut leaving: Ear, connection: &impl Attended, mut run: P) -> Option<T>
 where
-    P: FnMut(&mut Context<'_>, bool) -> Poll<hyper::Result<()>>,
+    P: FnMut(&mut Context<'_>, bool) -> Poll<T>,
 {
     let thread = &client.thread;
     let listener = &client.peer.settings.listener;
     let mut dog = Watchdog::new(listener.header_timeout, listener.idle_timeout, thread.clock.now());
     let mut alarm = pin!(thread.alarms.at(dog.due));
     let mut told = false;
-    let ended = poll_fn(|cx| {
+    poll_fn(|cx| {
         let leave = !told && Pin::new(&mut leaving).poll(cx).is_ready();
         told |= leave;
         // A request that has come already is answered: leaving closes a connection that has read nothing yet.
@@ -170,27 +198,23 @@ where
         while alarm.as_mut().poll(cx).is_ready() {
             if let Some(dead) = dog.look(&client.pulse, thread.clock.now()) {
                 tracing::debug!(client = ?client.peer.client, ?dead, "a connection is closed");
+                connection.cut(dead);
                 return Poll::Ready(None);
+            }
+            if !client.pulse.is_active() {
+                connection.rest();
             }
             alarm.set(thread.alarms.at(dog.due));
         }
         Poll::Pending
     })
-    .await;
-    if let Some(Err(error)) = &ended {
-        tracing::debug!(client = ?client.peer.client, %error, "a connection broke");
-    }
-    ended
+    .await
 }
 
 /// What HTTP/2 begins with.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Bytes of the first read: most heads fit.
 const FIRST_READ: usize = 2 << 10;
-/// Most header lines. Source: hyper's default, and Envoy's.
-const MOST_HEADERS: usize = 100;
-/// Bytes buffered for a connection of HTTP/1. Source: hyper takes at least 8 KiB; HAProxy's and nginx's buffers are 16.
-const BUFFER: usize = 64 << 10;
 /// Streams at once. Source: nginx's `http2_max_concurrent_streams`, nghttp2's default.
 const MOST_STREAMS: u32 = 128;
 /// Streams reset by the client before we took them. Source: reliability.md row 8; hyper's default, fixed here.

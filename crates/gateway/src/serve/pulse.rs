@@ -42,6 +42,21 @@ impl Pulse {
         (self.read.get(), self.written.get())
     }
 
+    /// So many bytes came.
+    pub(crate) fn came(&self, bytes: u64) {
+        self.read.set(self.read.get() + bytes);
+    }
+
+    /// Of what came, so many bytes belong to the next head.
+    pub(crate) fn ahead(&self, bytes: u64) {
+        self.settled.set(self.read.get() - bytes);
+    }
+
+    /// Whether a request is in service.
+    pub(crate) fn is_active(&self) -> bool {
+        self.active.get() > 0
+    }
+
     /// Set while a request's body is waited for.
     pub(crate) fn starved(&self) -> Rc<Cell<bool>> {
         Rc::clone(&self.starved)
@@ -172,14 +187,19 @@ impl Watchdog {
 #[derive(Debug)]
 pub(crate) struct Counted {
     io: Io,
-    /// Bytes that were read to see which HTTP is spoken.
+    /// Bytes that were read to see which HTTP is spoken, and are to be read again.
     first: Bytes,
     pulse: Rc<Pulse>,
 }
 
 impl Counted {
-    pub(crate) fn new(io: Io, first: Bytes, pulse: Rc<Pulse>) -> Self {
-        pulse.read.set(first.len() as u64);
+    pub(crate) fn new(io: Io, pulse: Rc<Pulse>) -> Self {
+        Self { io, first: Bytes::new(), pulse }
+    }
+
+    /// The same, with bytes that come before those of the connection.
+    pub(crate) fn after(first: Bytes, io: Io, pulse: Rc<Pulse>) -> Self {
+        pulse.came(first.len() as u64);
         Self { io, first, pulse }
     }
 

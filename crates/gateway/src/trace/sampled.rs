@@ -15,8 +15,8 @@ use std::sync::Arc;
 use ambidex_core::balance::{Pick, PickReason};
 use ambidex_core::time::Mono;
 use ambidex_core::view::{Address, WorkerView};
-use ambidex_tower::{Clock, SendError};
-use http::{Method, Response, StatusCode};
+use ambidex_tower::{AnswerHead, Clock, SendError};
+use http::{Method, StatusCode};
 
 use super::context::Context;
 use super::otlp::{ERROR, KeyValue, Span as OtlpSpan, Status};
@@ -150,7 +150,7 @@ pub(crate) struct Running(Option<Rc<Sampled>>);
 
 impl Running {
     /// Takes note of how the try ended.
-    pub(crate) fn ended<A, B>(mut self, ended: &Result<Response<A>, SendError<B>>) {
+    pub(crate) fn ended<A: AnswerHead, R>(mut self, ended: &Result<A, SendError<R>>) {
         let Some(sampled) = self.0.take() else { return };
         match ended {
             Ok(response) => sampled.end(Some(response.status()), None),

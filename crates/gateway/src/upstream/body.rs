@@ -9,28 +9,24 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use ambidex_core::worker::WorkerId;
+use ambidex_http1::Refusal;
 use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Way;
-use super::h1::{self, H1};
+use super::h1::Answering;
 use super::h2::Stream;
 use crate::thread::Thread;
 
 /// A streaming answer.
-pub(crate) struct UpstreamBody {
-    incoming: Incoming,
-    from: From,
-}
+pub(crate) struct UpstreamBody(From);
 
 enum From {
-    H1 {
-        connection: Box<H1>,
-        home: Home,
-    },
+    H1(Box<Answering>),
     H2 {
+        incoming: Incoming,
         _stream: Stream,
     },
     /// The connection speaks another protocol now.
@@ -61,69 +57,90 @@ pub(crate) struct Home {
     pub(crate) worker: WorkerId,
 }
 
+/// Why an answer broke off.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AnswerError {
+    #[error(transparent)]
+    Stream(#[from] hyper::Error),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
 impl UpstreamBody {
-    pub(crate) fn h1(incoming: Incoming, connection: Box<H1>, home: Home) -> Self {
-        let mut body = Self { incoming, from: From::H1 { connection, home } };
-        if body.incoming.is_end_stream() {
-            body.close();
-        }
+    pub(crate) fn h1(answering: Box<Answering>) -> Self {
+        let mut body = Self(From::H1(answering));
+        body.settle();
         body
     }
 
     pub(crate) fn h2(incoming: Incoming, stream: Stream) -> Self {
-        Self { incoming, from: From::H2 { _stream: stream } }
+        Self(From::H2 { incoming, _stream: stream })
     }
 
-    pub(crate) fn switched(incoming: Incoming, switched: Switched) -> Self {
-        Self { incoming, from: From::Switched(Box::new(switched)) }
+    pub(crate) fn switched(switched: Switched) -> Self {
+        Self(From::Switched(Box::new(switched)))
     }
 
     /// The bare connection, if the worker changed the protocol.
     pub(crate) fn into_switched(self) -> Option<Switched> {
-        match self.from {
+        match self.0 {
             From::Switched(switched) => Some(*switched),
-            From::H1 { .. } | From::H2 { .. } | From::Over | From::Broken => None,
+            From::H1(_) | From::H2 { .. } | From::Over | From::Broken => None,
         }
     }
 
-    fn close(&mut self) {
-        if let From::H1 { connection, home } = std::mem::replace(&mut self.from, From::Over) {
-            let now = connection.used;
-            home.thread.pool.keep(home.worker, connection, &home.way, now);
-        }
-    }
-}
-
-impl Body for UpstreamBody {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let this = &mut *self;
-        let incoming = Pin::new(&mut this.incoming);
-        let frame = match &mut this.from {
-            From::H1 { connection, .. } => h1::poll_body(connection, incoming, cx),
-            From::H2 { .. } => incoming.poll_frame(cx),
-            From::Switched(_) | From::Over | From::Broken => return Poll::Ready(None),
+    /// What comes next.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+        let frame = match &mut self.0 {
+            From::H1(answering) => answering.poll_next(cx),
+            From::H2 { incoming, .. } => Pin::new(incoming).poll_frame(cx).map_err(AnswerError::from),
+            From::Switched(_) | From::Over => return Poll::Ready(None),
+            From::Broken => return Poll::Ready(Some(Err(std::io::Error::from(std::io::ErrorKind::BrokenPipe).into()))),
         };
         match &frame {
-            Poll::Ready(Some(Ok(_))) if this.incoming.is_end_stream() => this.close(),
-            Poll::Ready(None) => this.close(),
-            Poll::Ready(Some(Err(_))) => this.from = From::Broken,
-            Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
+            Poll::Ready(Some(Ok(_))) => self.settle(),
+            Poll::Ready(None) => self.0 = self.ended(),
+            Poll::Ready(Some(Err(_))) => self.0 = From::Broken,
+            Poll::Pending => {}
         }
         frame
     }
 
-    fn is_end_stream(&self) -> bool {
-        match self.from {
-            From::Over | From::Switched(_) => true,
-            From::Broken => false,
-            From::H1 { .. } | From::H2 { .. } => self.incoming.is_end_stream(),
+    /// Lets the connection go as soon as the body has ended.
+    fn settle(&mut self) {
+        let over = match &self.0 {
+            From::H1(answering) => answering.is_done(),
+            From::H2 { incoming, .. } => incoming.is_end_stream(),
+            From::Switched(_) | From::Over | From::Broken => false,
+        };
+        if over {
+            self.0 = self.ended();
         }
     }
 
-    fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+    fn ended(&mut self) -> From {
+        if let From::H1(answering) = std::mem::replace(&mut self.0, From::Over) {
+            answering.go_home();
+        }
+        From::Over
+    }
+
+    /// Whether all of it has come.
+    pub(crate) fn is_over(&self) -> bool {
+        match &self.0 {
+            From::Over | From::Switched(_) => true,
+            From::Broken | From::H1(_) => false,
+            From::H2 { incoming, .. } => incoming.is_end_stream(),
+        }
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            From::H2 { incoming, .. } => incoming.size_hint(),
+            From::Over => SizeHint::with_exact(0),
+            From::H1(_) | From::Switched(_) | From::Broken => SizeHint::default(),
+        }
     }
 }

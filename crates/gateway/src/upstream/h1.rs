@@ -1,38 +1,37 @@
 //! HTTP/1.1 towards a worker: one exchange at a time on a connection that no task of its own drives.
 //!
-//! hyper wants a connection to be polled by somebody. Here that is whoever uses it: the try until the head, the
-//! answer's body after it, nobody while it is idle. So one event of the socket wakes one task, the client
-//! connection's, and there is no channel between tasks and no wake-up between them.
+//! ```text
+//! kept ── head, body written ── interim heads ── head ── Answering: data ── end ── kept   (nothing odd, both persist)
+//!   \_ closed, or bytes came: never used           \_ malformed, early end, dropped: closed
+//! ```
+//! Whoever uses the connection polls it: the try until the head, the answer's body after it, nobody while it is idle.
+//! So one event of the socket wakes one task, the client connection's, and there is no channel between tasks.
 //!
-//! What the connection hands over (head, body) can change only while it is polled, and that happens here alone; so
-//! these are polled with a waker that does nothing, and the connection with one ([`BellWire`]) that hears of nothing
-//! but its socket: no task wakes itself.
+//! An answer may come before the request has gone out whole: both go on side by side, and when the answer ends first
+//! the connection is closed, because the worker would take the rest of the body for a request.
 
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use ambidex_core::attempt::FailureKind;
 use ambidex_core::time::{Mono, Span};
 use ambidex_core::view::Address;
-use ambidex_tower::SendError;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header};
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use ambidex_http1::{Asked, BodyDecoder, Event, Fields, HeadReader, Known, Limits, Profile, ResponseHead};
+use bytes::{Buf as _, Bytes, BytesMut};
+use http_body::Frame;
+use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 
-use super::bell_wire::BellWire;
-use super::body::Switched;
-use super::io::{Allowance, Metered, Wire};
-use crate::body::RequestBody;
+use super::body::{AnswerError, Home, Switched};
+use super::io::Wire;
+use super::upload::{Upload, UploadError};
+use crate::buffers::{self, Buffers};
+use crate::serve::client_wire::trailers_of;
 
 /// A connection that speaks HTTP/1.1.
 pub(crate) struct H1 {
-    sender: http1::SendRequest<RequestBody>,
-    connection: http1::Connection<TokioIo<Metered>, RequestBody>,
-    allowance: Allowance,
-    wire: BellWire,
-    over: bool,
-    heard: bool,
+    wire: Wire,
+    input: BytesMut,
     /// Where it leads.
     pub(crate) address: Address,
     /// When it was opened.
@@ -43,172 +42,221 @@ pub(crate) struct H1 {
     pub(crate) until: Option<Mono>,
 }
 
+/// An exchange that ended without a head.
+pub(crate) struct Failed {
+    pub(crate) kind: FailureKind,
+    pub(crate) detail: String,
+    /// The worker got nothing of the request.
+    pub(crate) unsent: bool,
+    /// Not a byte of an answer came, nor a word of what is wrong with the request.
+    pub(crate) unheard: bool,
+}
+
 impl H1 {
-    /// Speaks HTTP/1.1 on `wire`.
-    pub(crate) async fn handshake(wire: Wire, address: Address, now: Mono) -> Result<Self, hyper::Error> {
-        let mut builder = http1::Builder::new();
-        builder.max_header_size(MOST_HEAD_BYTES).max_buf_size(BUFFER).max_headers(MOST_HEADERS);
-        let (metered, allowance) = Metered::new(wire);
-        let (sender, connection) = builder.handshake(TokioIo::new(metered)).await?;
-        let wire = BellWire::new();
-        Ok(Self {
-            sender,
-            connection,
-            allowance,
-            wire,
-            address,
-            over: false,
-            heard: false,
-            opened: now,
-            used: now,
-            until: None,
-        })
+    pub(crate) fn new(wire: Wire, address: Address, now: Mono) -> Self {
+        Self { wire, input: BytesMut::new(), address, opened: now, used: now, until: None }
     }
 
-    /// Drives the connection; to be called by whoever waits for something from it.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) {
-        if !self.over {
-            self.over = self.connection.poll_without_shutdown(&mut self.wire.lead_to(cx)).is_ready();
-        }
-    }
-
-    /// Whether another request may be sent: the last exchange has ended on both sides, nothing odd came, and the
-    /// worker has not closed, as far as can be seen.
-    pub(crate) fn is_ready(&mut self) -> bool {
-        !self.over && self.sender.is_ready()
-    }
-
-    /// [`is_ready`](Self::is_ready) after a look at the socket.
+    /// Whether another request may be sent: nothing came, and the worker has not closed, as far as can be seen without
+    /// asking the kernel.
     pub(crate) fn is_alive(&mut self) -> bool {
-        if !self.over {
-            self.over = self.connection.poll_without_shutdown(&mut self.wire.mute()).is_ready();
-        }
-        self.is_ready()
+        let mut byte = [0];
+        let mut cx = Context::from_waker(Waker::noop());
+        self.input.is_empty() && Pin::new(&mut self.wire).poll_read(&mut cx, &mut ReadBuf::new(&mut byte)).is_pending()
     }
 
-    /// Sends `request` and waits for the head of its answer.
+    /// Sends `upload` and waits for the head of its answer, and hands interim ones to `interim`.
     pub(crate) async fn exchange(
         &mut self,
-        request: Box<Request<RequestBody>>,
-    ) -> Result<Response<Incoming>, SendError<Box<Request<RequestBody>>>> {
-        self.allowance.set(MOST_HEAD_BYTES as u64);
-        let mut answer = pin!(self.sender.try_send_request(*request));
-        let (connection, over, wire) = (&mut self.connection, &mut self.over, &self.wire);
-        let answered = std::future::poll_fn(|cx| {
-            if !*over {
-                *over = connection.poll_without_shutdown(&mut wire.lead_to(cx)).is_ready();
+        buffers: &Buffers,
+        upload: &mut Upload,
+        fields: &mut Fields,
+        asked: Asked,
+        mut interim: impl FnMut(&ResponseHead),
+    ) -> Result<ResponseHead, Failed> {
+        let mut reader = HeadReader::default();
+        let (mut heard, mut refused) = (false, None);
+        let answered = poll_fn(|cx| {
+            if refused.is_none() && !upload.is_done() {
+                match upload.poll(cx, &mut self.wire) {
+                    // What it says of that may have come.
+                    Poll::Ready(Err(UploadError::Worker(why))) => refused = Some(why),
+                    Poll::Ready(Err(why)) => return Poll::Ready(Err((FailureKind::RequestBody, why.to_string()))),
+                    Poll::Ready(Ok(())) | Poll::Pending => {}
+                }
             }
-            answer.as_mut().poll(&mut Context::from_waker(Waker::noop()))
-        })
-        .await;
-        let heard = self.allowance.left() < MOST_HEAD_BYTES as u64;
-        self.allowance.set(u64::MAX);
-        self.heard = heard;
-        answered.map_err(|mut failed| {
-            let request = failed.take_message();
-            let error = failed.into_error();
-            match request {
-                Some(request) => SendError::unsent(FailureKind::Reset, Box::new(request), chain(&error)),
-                None => SendError::sent(kind_of(&error), chain(&error)),
+            loop {
+                match reader.response(&mut self.input, fields, &PROFILE, asked) {
+                    Ok(Some(head)) if head.is_interim() => {
+                        interim(&head);
+                        *fields = head.recycle();
+                        continue;
+                    }
+                    Ok(Some(head)) => return Poll::Ready(Ok(head)),
+                    Ok(None) => {}
+                    Err(why) => return Poll::Ready(Err((FailureKind::Garbage, why.to_string()))),
+                }
+                let why = match ready!(self.poll_fill(cx, buffers)) {
+                    Ok(1..) => {
+                        heard = true;
+                        continue;
+                    }
+                    Ok(0) => refused.take().map_or_else(|| CLOSED.to_owned(), |why| why.to_string()),
+                    Err(why) => why.to_string(),
+                };
+                return Poll::Ready(Err((FailureKind::Reset, why)));
             }
+        });
+        answered.await.map_err(|(kind, detail)| Failed {
+            kind,
+            detail,
+            unsent: !upload.pieces.has_begun() && !heard,
+            unheard: !heard && kind != FailureKind::RequestBody,
         })
     }
 
-    /// Whether the last exchange ended before a single byte of its answer came.
-    pub(crate) fn heard_nothing(&self) -> bool {
-        !self.heard
+    fn poll_fill(&mut self, cx: &mut Context<'_>, buffers: &Buffers) -> Poll<std::io::Result<usize>> {
+        if self.input.capacity() == self.input.len() {
+            if self.input.is_empty() {
+                self.input = buffers.take();
+            } else {
+                self.input.reserve(buffers::SIZE);
+            }
+        }
+        pin!(self.wire.read_buf(&mut self.input)).poll(cx)
+    }
+
+    /// Takes note of what the head says of the connection's future.
+    pub(crate) fn heed(&mut self, head: &ResponseHead, now: Mono) {
+        self.used = now;
+        if head.head().has(Known::KeepAlive)
+            && let Some(said) = head.head().first(Known::KeepAlive)
+        {
+            self.until = promised(said.as_bytes()).map(|seconds| now + Span::from_secs(seconds));
+        }
     }
 
     /// The bare connection, after the worker agreed to another protocol.
     pub(crate) fn switched(self) -> Switched {
-        let parts = self.connection.into_parts();
-        Switched { wire: Box::new(parts.io.into_inner().into_wire()), first: parts.read_buf, _stream: None }
+        Switched { wire: Box::new(self.wire), first: self.input.freeze(), _stream: None }
     }
 
-    /// Nobody uses it any more.
-    pub(crate) fn rest(&self) {
-        self.wire.mute();
+    /// Gives its buffer back: nobody uses the connection.
+    pub(crate) fn rest(&mut self, buffers: &Buffers) {
+        buffers.give(std::mem::take(&mut self.input));
+    }
+}
+
+/// A connection whose answer is on its way.
+pub(crate) struct Answering {
+    pub(crate) connection: Box<H1>,
+    pub(crate) decoder: BodyDecoder,
+    upload: Upload,
+    /// The worker keeps the connection open, by its head.
+    persists: bool,
+    pub(crate) home: Home,
+}
+
+impl Answering {
+    pub(crate) fn new(connection: Box<H1>, head: &ResponseHead, upload: Upload, home: Home) -> Self {
+        let decoder = BodyDecoder::new(head.head().framing(), &PROFILE);
+        Self { connection, decoder, upload, persists: head.head().persists(), home }
     }
 
-    /// Takes note of what the head says of the connection's future.
-    pub(crate) fn heed(&mut self, head: &Response<Incoming>, now: Mono) {
-        if let Some(said) = head.headers().get(&KEEP_ALIVE) {
-            self.until = promised(said).map(|seconds| now + Span::from_secs(seconds));
+    /// What comes next of the answer; sends what is left of the request beside it.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+        if !self.upload.is_done()
+            && self.persists
+            && matches!(self.upload.poll(cx, &mut self.connection.wire), Poll::Ready(Err(_)))
+        {
+            // What the request lacks is the worker's to judge: its answer is here. The connection is of no use after it.
+            self.persists = false;
+        }
+        loop {
+            let was_done = self.decoder.is_done();
+            let input = &mut self.connection.input;
+            let step = self.decoder.next(input)?;
+            match step.event {
+                Event::Data(place) => {
+                    input.advance(place.start);
+                    let data = input.split_to(place.len()).freeze();
+                    input.advance(step.used - place.end);
+                    return Poll::Ready(Some(Ok(Frame::data(data))));
+                }
+                Event::End => {
+                    input.advance(step.used);
+                    let trailers = if was_done { http::HeaderMap::new() } else { trailers_of(&self.decoder) };
+                    let frame = (!trailers.is_empty()).then(|| Ok(Frame::trailers(trailers)));
+                    return Poll::Ready(frame);
+                }
+                Event::More => input.advance(step.used),
+            }
+            if ready!(self.connection.poll_fill(cx, &self.home.thread.buffers))? == 0 {
+                self.persists = false;
+                self.decoder.closed()?;
+            }
+        }
+    }
+
+    /// Whether the body has ended.
+    pub(crate) fn is_done(&self) -> bool {
+        self.decoder.is_done()
+    }
+
+    /// Keeps the connection, if the exchange has ended on both sides and nothing odd came.
+    pub(crate) fn go_home(self) {
+        let Self { mut connection, upload, persists, home, .. } = self;
+        if persists && upload.is_done() && connection.input.is_empty() {
+            connection.rest(&home.thread.buffers);
+            let now = connection.used;
+            home.thread.pool.keep(home.worker, connection, &home.way, now);
         }
     }
 }
 
+/// What is borne of workers: as much as of clients, but longer heads.
+pub(crate) static PROFILE: Profile = Profile {
+    limits: Limits {
+        head_bytes: MOST_HEAD_BYTES,
+        fields: 100,
+        target_bytes: 8 << 10,
+        extension_bytes: 4 << 10,
+        trailer_bytes: 8 << 10,
+        trailers: 32,
+        body_bytes: None,
+        interim: 8,
+    },
+    leniency: ambidex_http1::Leniency {
+        bare_line_feed: false,
+        chunked_in_any_case: false,
+        space_after_chunk_size: false,
+        repeated_equal_length: false,
+    },
+};
+
 /// `timeout=N` of `Keep-Alive`, less a second for the way.
-fn promised(said: &HeaderValue) -> Option<u64> {
-    let said = said.to_str().ok()?;
+fn promised(said: &[u8]) -> Option<u64> {
+    let said = str::from_utf8(said).ok()?;
     let seconds = said.split(',').find_map(|part| part.trim().strip_prefix("timeout="))?;
     Some(seconds.trim().parse::<u64>().ok()?.min(86_400).saturating_sub(1))
 }
 
-static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-
-/// What a failed exchange was.
-pub(super) fn kind_of(error: &hyper::Error) -> FailureKind {
-    if error.is_user() {
-        FailureKind::RequestBody
-    } else if error.is_parse() || error.is_parse_too_large() || error.is_parse_status() {
-        FailureKind::Garbage
-    } else {
-        FailureKind::Reset
-    }
-}
-
-/// An error with its causes.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}
-
-/// Makes a request what HTTP/1.1 wants: origin form with its `Host`. It may come in HTTP/2's form from another worker
-/// that gave it back.
-pub(super) fn adapt(request: &mut Request<RequestBody>) {
-    *request.version_mut() = http::Version::HTTP_11;
-    if let Some(authority) = request.uri().authority()
-        && let Ok(host) = HeaderValue::from_str(authority.as_str())
-    {
-        let path = request.uri().path_and_query().cloned();
-        request.headers_mut().insert(header::HOST, host);
-        *request.uri_mut() = path.map_or_else(Uri::default, Uri::from);
-    }
-    if request.headers().contains_key(header::TE) {
-        // RFC 9110, 10.1.4: who sends TE names it in Connection.
-        request.headers_mut().append(header::CONNECTION, HeaderValue::from_static("te"));
-    }
-}
-
-/// Whether a head is of an upgrade that nobody asked for, or that is not the one that was asked for.
-pub(super) fn unasked(head: &Response<Incoming>, asked: bool) -> bool {
-    head.status() == StatusCode::SWITCHING_PROTOCOLS && !asked
-}
-
 /// Most bytes of an answer's head. Source: twice what the largest of the peers bears by default (Envoy, 60 KiB).
-const MOST_HEAD_BYTES: usize = 128 << 10;
-/// Bytes of one read, and of what is written at once. A head must fit. Source: the pipe size of the kernel, doubled.
-const BUFFER: usize = MOST_HEAD_BYTES;
-/// Most header lines of an answer. Source: hyper's default.
-const MOST_HEADERS: usize = 100;
+const MOST_HEAD_BYTES: u32 = 128 << 10;
 
-/// A body that is read by driving its connection.
-pub(crate) fn poll_body(
-    connection: &mut H1,
-    mut body: Pin<&mut Incoming>,
-    cx: &mut Context<'_>,
-) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, hyper::Error>>> {
-    use http_body::Body as _;
-    let mut quiet = Context::from_waker(Waker::noop());
-    if let Poll::Ready(frame) = connection.wire.muted(|| body.as_mut().poll_frame(&mut quiet)) {
-        return Poll::Ready(frame);
+/// An end without a word.
+const CLOSED: &str = "the worker closed the connection before its answer";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_worker_promises_is_believed_a_second_less_and_a_day_at_most() {
+        for (said, seconds) in
+            [("timeout=5", Some(4)), ("max=3, timeout=60", Some(59)), ("timeout=999999", Some(86_399)), ("max=3", None)]
+        {
+            assert_eq!(promised(said.as_bytes()), seconds, "{said}");
+        }
     }
-    connection.poll(cx);
-    connection.wire.muted(|| body.poll_frame(&mut quiet))
 }

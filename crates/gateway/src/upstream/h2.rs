@@ -10,14 +10,12 @@ use std::time::Duration;
 use ambidex_core::attempt::FailureKind;
 use ambidex_core::time::{Mono, Span};
 use ambidex_core::view::Address;
-use ambidex_tower::{SendError, Timer as _};
-use http::uri::{Authority, Scheme};
-use http::{Request, Response, Uri, Version, header};
+use ambidex_tower::Timer as _;
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
 
-use super::h1::{chain, kind_of};
 use super::io::Wire;
 use crate::body::RequestBody;
 use crate::local::Local;
@@ -150,40 +148,49 @@ impl Stream {
     }
 
     /// Sends `request` and waits for the head of its answer.
-    pub(crate) async fn exchange(
-        &mut self,
-        request: Box<Request<RequestBody>>,
-    ) -> Result<Response<Incoming>, SendError<Box<Request<RequestBody>>>> {
+    pub(crate) async fn exchange(&mut self, request: Request<RequestBody>) -> Result<Response<Incoming>, Unanswered> {
         if let Err(error) = self.connection.sender.ready().await {
-            return Err(SendError::unsent(FailureKind::Reset, request, chain(&error)));
+            return Err(Unanswered { unsent: Some(request), error });
         }
-        self.connection.sender.try_send_request(*request).await.map_err(|mut failed| {
-            let request = failed.take_message();
-            let error = failed.into_error();
-            match request {
-                Some(request) => SendError::unsent(FailureKind::Reset, Box::new(request), chain(&error)),
-                None => SendError::sent(kind_of(&error), chain(&error)),
-            }
+        self.connection.sender.try_send_request(request).await.map_err(|mut failed| {
+            let unsent = failed.take_message();
+            Unanswered { unsent, error: failed.into_error() }
         })
     }
 }
 
-/// Makes a request what HTTP/2 wants: authority in the target, no `Host`. It comes in origin form with its `Host`, or in
-/// this one already, from another worker that gave it back. Says whether it could.
-pub(super) fn adapt(request: &mut Request<RequestBody>, tls: bool) -> bool {
-    let host = request.headers_mut().remove(header::HOST);
-    let mut parts = std::mem::take(request.uri_mut()).into_parts();
-    parts.scheme = Some(if tls { Scheme::HTTPS } else { Scheme::HTTP });
-    if let Some(host) = host {
-        parts.authority = Authority::try_from(host.as_bytes()).ok();
+/// An exchange that ended without a head.
+pub(crate) struct Unanswered {
+    /// The request, when the worker got nothing of it.
+    pub(crate) unsent: Option<Request<RequestBody>>,
+    pub(crate) error: hyper::Error,
+}
+
+impl Unanswered {
+    /// What went wrong.
+    pub(crate) fn kind(&self) -> FailureKind {
+        let error = &self.error;
+        if self.unsent.is_some() {
+            FailureKind::Reset
+        } else if error.is_user() {
+            FailureKind::RequestBody
+        } else if error.is_parse() || error.is_parse_too_large() || error.is_parse_status() {
+            FailureKind::Garbage
+        } else {
+            FailureKind::Reset
+        }
     }
-    if parts.authority.is_none() {
-        return false;
+}
+
+/// An error with its causes.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
     }
-    let Ok(uri) = Uri::from_parts(parts) else { return false };
-    *request.uri_mut() = uri;
-    *request.version_mut() = Version::HTTP_2;
-    true
+    text
 }
 
 /// Shorter than any server's idle timeout (Node's is 5 s), longer than what a busy connection waits.
@@ -209,27 +216,3 @@ const SETTINGS_LOOK: Span = Span::from_millis(5);
 const PING_EVERY: Duration = Duration::from_secs(10);
 /// How long it may take to say so.
 const PING_WAIT: Duration = Duration::from_secs(5);
-
-#[cfg(test)]
-mod tests {
-    use http::HeaderValue;
-
-    use super::*;
-    use crate::upstream::h1;
-
-    #[test]
-    fn a_request_that_was_given_back_has_the_form_that_the_next_worker_speaks() {
-        let mut request = Request::new(RequestBody::empty());
-        *request.uri_mut() = Uri::from_static("/a?b");
-        request.headers_mut().insert(header::HOST, HeaderValue::from_static("a.example:80"));
-        for _ in 0..2 {
-            assert!(adapt(&mut request, true));
-            assert_eq!((request.uri().to_string().as_str(), request.headers().len()), ("https://a.example:80/a?b", 0));
-        }
-        assert!(adapt(&mut request, false));
-        assert_eq!(request.uri(), "http://a.example:80/a?b");
-        h1::adapt(&mut request);
-        assert_eq!(request.uri(), "/a?b");
-        assert_eq!(request.headers()["host"], "a.example:80");
-    }
-}

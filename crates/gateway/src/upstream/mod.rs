@@ -5,7 +5,6 @@
 //!                └─── none: connect (1 s) ─ TLS ──┘     └── dropped, failed, odd: closed
 //! ```
 
-mod bell_wire;
 mod body;
 mod connect;
 mod h1;
@@ -13,6 +12,7 @@ mod h2;
 mod io;
 mod pool;
 mod tls;
+mod upload;
 
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
@@ -20,26 +20,30 @@ use std::sync::{Arc, OnceLock};
 use ambidex_core::attempt::FailureKind;
 use ambidex_core::balance::Pick;
 use ambidex_core::view::WorkerView;
-use ambidex_tower::{Awaits, SendError, Transport};
-use http::{Method, Request, Response, Version, header};
+use ambidex_http1::{Asked, Fields, ResponseHead, write};
+use ambidex_tower::{AnswerHead, Awaits, SendError, Transport};
+use http::{HeaderName, StatusCode, header};
 use http_body::Body as _;
 use hyper_util::rt::TokioIo;
 
-pub(crate) use body::{Switched, UpstreamBody};
+pub(crate) use body::{AnswerError, Switched, UpstreamBody};
 pub(crate) use pool::Pool;
 pub use tls::{Tls as UpstreamTls, UpstreamTlsError};
 
 use body::Home;
-use h1::H1;
+use h1::{Answering, H1};
 use h2::{H2, Stream};
 use pool::Ready;
 use tls::Tls;
+use upload::Upload;
 
-use crate::body::{Progress, RequestBody};
 use crate::config::{PoolTransport, UpstreamTransport};
+use crate::pieces::Pieces;
+use crate::request::{Request, Saying};
 use crate::thread::Thread;
+use crate::trace::context::Context;
 use crate::trace::sampled::Sampled;
-use crate::websocket;
+use crate::{forms, websocket};
 
 /// How one pool's workers are reached: the settings, with their files read.
 #[derive(Debug)]
@@ -81,36 +85,45 @@ impl Way {
 pub(crate) struct Upstreams<'a> {
     pub(crate) thread: &'a Rc<Thread>,
     pub(crate) way: &'a Arc<Way>,
-    /// Whether the client asked for another protocol.
-    pub(crate) upgrade: bool,
-    /// How its body goes on, if it has one.
-    pub(crate) progress: Option<Rc<Progress>>,
+    pub(crate) request: &'a Request,
+    pub(crate) saying: Saying<'a>,
+    /// Where interim answers go, if the client takes any.
+    pub(crate) interim: Option<&'a dyn Fn(&ResponseHead)>,
     /// Where its tries are recorded, if they are.
     pub(crate) sampled: Option<Rc<Sampled>>,
 }
 
+/// A worker's answer.
+pub(crate) struct Answer {
+    pub(crate) head: ResponseHead,
+    pub(crate) body: UpstreamBody,
+}
+
+impl AnswerHead for Answer {
+    fn status(&self) -> StatusCode {
+        self.head.status()
+    }
+
+    fn field(&self, name: &HeaderName) -> Option<&[u8]> {
+        self.head.head().get(name.as_str().as_bytes()).map(|value| value.as_bytes())
+    }
+}
+
 impl Awaits for Upstreams<'_> {
     fn waits_for_client(&self) -> bool {
-        self.progress.as_ref().is_some_and(|progress| progress.is_starved())
+        self.request.progress.as_ref().is_some_and(|progress| progress.is_starved())
     }
 }
 
 impl Transport for Upstreams<'_> {
-    type Request = Box<Request<RequestBody>>;
-    type Answer = Response<UpstreamBody>;
+    /// The right to send the request, which stays where it is.
+    type Request = ();
+    type Answer = Answer;
 
-    async fn send(
-        &self,
-        worker: &WorkerView,
-        pick: Pick,
-        mut request: Box<Request<RequestBody>>,
-    ) -> Result<Response<UpstreamBody>, SendError<Box<Request<RequestBody>>>> {
-        let running = self.sampled.as_ref().map(|sampled| {
-            let (context, running) = sampled.begin(self.thread.span_id(), worker, pick);
-            crate::head::set_trace(request.headers_mut(), &context);
-            running
-        });
-        let ended = self.ask(worker, request).await;
+    async fn send(&self, worker: &WorkerView, pick: Pick, (): ()) -> Result<Answer, SendError<()>> {
+        let begun = self.sampled.as_ref().map(|sampled| sampled.begin(self.thread.span_id(), worker, pick));
+        let (trace, running) = begun.unzip();
+        let ended = self.ask(worker, trace.as_ref()).await;
         if let Some(running) = running {
             running.ended(&ended);
         }
@@ -119,144 +132,135 @@ impl Transport for Upstreams<'_> {
 }
 
 impl Upstreams<'_> {
-    async fn ask(
-        &self,
-        worker: &WorkerView,
-        mut request: Box<Request<RequestBody>>,
-    ) -> Result<Response<UpstreamBody>, SendError<Box<Request<RequestBody>>>> {
+    async fn ask(&self, worker: &WorkerView, trace: Option<&Context>) -> Result<Answer, SendError<()>> {
         let thread = self.thread;
-        if request.version() < Version::HTTP_11 && !request.headers().contains_key(header::HOST) {
-            request.headers_mut().insert(header::HOST, crate::head::worker_host(&worker.url));
-        }
         // A kept connection may turn out to be dead before anything came on it, because the worker closed it as idle or
         // was killed: then a fresh one is asked, once, which finds out whether the worker is still there.
-        let mut repeated = false;
-        while !repeated {
+        let mut repeats = false;
+        while !repeats {
             let now = thread.clock.now();
             let Some(ready) = thread.pool.take(worker, self.way, now) else { break };
             thread.stats.reuses.add(1);
             let sent = match ready {
                 Ready::H1(connection) => {
-                    let copy = copy_of(&request);
-                    repeated = copy.is_some();
-                    self.by_h1(connection, worker, request, copy).await
+                    repeats = self.request.is_harmless();
+                    self.by_h1(connection, worker, trace, repeats).await
                 }
                 Ready::H2(stream) => {
-                    let copy = if stream.is_cold { copy_of(&request) } else { None };
-                    repeated = copy.is_some();
-                    self.by_h2(stream, worker, request, copy).await
+                    repeats = stream.is_cold && self.request.is_harmless();
+                    self.by_h2(stream, worker, trace, repeats).await
                 }
             };
             match sent {
-                Err(SendError { unsent: Some(unsent), .. }) => request = unsent,
+                Err(SendError { unsent: Some(()), .. }) => {}
                 ended => return ended,
             }
         }
         let opened = match connect::open(thread, self.way, worker).await {
             Ok(opened) => opened,
-            Err(error) => return Err(SendError::unsent(error.kind, request, error.detail)),
+            Err(error) => return Err(SendError::unsent(error.kind, (), error.detail)),
         };
         let now = thread.clock.now();
-        let failed = |error: hyper::Error| format!("no HTTP with {}: {}", worker.url, h1::chain(&error));
-        if opened.h2 {
-            match H2::handshake(opened.wire, worker.address.clone(), now).await {
-                Ok(connection) => {
-                    let stream = connection.stream(now);
-                    thread.pool.share(worker.id, connection, self.way);
-                    self.by_h2(stream, worker, request, None).await
-                }
-                Err(error) => Err(SendError::unsent(FailureKind::Connect, request, failed(error))),
+        if !opened.h2 {
+            let connection = Box::new(H1::new(opened.wire, worker.address.clone(), now));
+            return self.by_h1(connection, worker, trace, false).await;
+        }
+        match H2::handshake(opened.wire, worker.address.clone(), now).await {
+            Ok(connection) => {
+                let stream = connection.stream(now);
+                thread.pool.share(worker.id, connection, self.way);
+                self.by_h2(stream, worker, trace, false).await
             }
-        } else {
-            match H1::handshake(opened.wire, worker.address.clone(), now).await {
-                Ok(connection) => self.by_h1(Box::new(connection), worker, request, None).await,
-                Err(error) => Err(SendError::unsent(FailureKind::Connect, request, failed(error))),
+            Err(error) => {
+                let detail = format!("no HTTP with {}: {}", worker.url, h2::chain(&error));
+                Err(SendError::unsent(FailureKind::Connect, (), detail))
             }
         }
     }
 
+    /// `repeats` says that a connection which proves dead is no failure of the worker's yet: another one is tried.
     async fn by_h1(
         &self,
         mut connection: Box<H1>,
         worker: &WorkerView,
-        mut request: Box<Request<RequestBody>>,
-        copy: Option<Box<Request<RequestBody>>>,
-    ) -> Result<Response<UpstreamBody>, SendError<Box<Request<RequestBody>>>> {
-        h1::adapt(&mut request);
-        let response = connection.exchange(request).await.map_err(|error| match copy {
-            // What changes nothing may be asked twice (RFC 9110, 9.2.2).
-            Some(copy) if connection.heard_nothing() => SendError::unsent(error.kind, copy, error.detail),
-            Some(_) | None => error,
-        })?;
-        if h1::unasked(&response, self.upgrade) {
-            return Err(SendError::sent(FailureKind::Garbage, "101 that nobody asked for"));
+        trace: Option<&Context>,
+        repeats: bool,
+    ) -> Result<Answer, SendError<()>> {
+        let (thread, request) = (self.thread, self.request);
+        let mut pieces = Pieces::default();
+        let written = request
+            .planned(&self.saying, &worker.url, trace, |plan| write::request(&mut pieces.text, &request.head, plan));
+        if let Err(why) = written {
+            return Err(SendError::sent(FailureKind::RequestBody, why));
         }
-        let now = self.thread.clock.now();
-        connection.used = now;
-        connection.heed(&response, now);
-        let home = || Home { thread: Rc::clone(self.thread), way: Arc::clone(self.way), worker: worker.id };
-        let (head, incoming) = response.into_parts();
-        let body = if head.status == http::StatusCode::SWITCHING_PROTOCOLS {
-            UpstreamBody::switched(incoming, connection.switched())
-        } else {
-            UpstreamBody::h1(incoming, connection, home())
+        let mut upload = Upload::new(pieces, request.body.take(), request.framing());
+        let asked = Asked::of(request.head.method(), self.saying.upgrade);
+        let mut fields = Fields::default();
+        let interim = |head: &ResponseHead| self.interim.iter().for_each(|tell| tell(head));
+        let answered = connection.exchange(&thread.buffers, &mut upload, &mut fields, asked, interim).await;
+        let head = match answered {
+            Ok(head) => head,
+            Err(failed) => {
+                // What changes nothing may be asked twice (RFC 9110, 9.2.2).
+                if failed.unsent || (repeats && failed.unheard) {
+                    request.body.replace(upload.into_body());
+                    return Err(SendError::unsent(failed.kind, (), failed.detail));
+                }
+                return Err(SendError::sent(failed.kind, failed.detail));
+            }
         };
-        Ok(Response::from_parts(head, body))
+        connection.heed(&head, thread.clock.now());
+        if head.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(Answer { head, body: UpstreamBody::switched(connection.switched()) });
+        }
+        let home = Home { thread: Rc::clone(thread), way: Arc::clone(self.way), worker: worker.id };
+        let body = UpstreamBody::h1(Box::new(Answering::new(connection, &head, upload, home)));
+        Ok(Answer { head, body })
     }
 
     async fn by_h2(
         &self,
         mut stream: Stream,
         worker: &WorkerView,
-        mut request: Box<Request<RequestBody>>,
-        copy: Option<Box<Request<RequestBody>>>,
-    ) -> Result<Response<UpstreamBody>, SendError<Box<Request<RequestBody>>>> {
-        if !h2::adapt(&mut request, worker.url.starts_with("https://")) {
-            return Err(SendError::sent(FailureKind::RequestBody, "the target cannot be written as HTTP/2"));
-        }
-        let websocket = if self.upgrade && stream.takes_connect(self.thread).await {
-            websocket::connect(&mut request)
+        trace: Option<&Context>,
+        repeats: bool,
+    ) -> Result<Answer, SendError<()>> {
+        let (thread, request) = (self.thread, self.request);
+        let https = worker.url.starts_with("https://");
+        let head = request
+            .planned(&self.saying, &worker.url, trace, |plan| forms::request::request_out(&request.head, plan, https));
+        let head = head.map_err(|why| SendError::sent(FailureKind::RequestBody, why))?;
+        let mut sent = head.map(|()| request.body.take());
+        let key = if self.saying.upgrade && stream.takes_connect(thread).await {
+            websocket::connect(&mut sent)
         } else {
+            sent.headers_mut().remove(header::UPGRADE);
             None
         };
-        let Some(key) = websocket else {
-            let response = stream.exchange(request).await.map_err(|error| match copy {
-                // As for HTTP/1; what changes nothing may be asked twice (RFC 9110, 9.2.2). The second time nothing is cold.
-                Some(copy) => SendError::unsent(error.kind, copy, error.detail),
-                None => error,
-            })?;
-            return Ok(response.map(|incoming| UpstreamBody::h2(incoming, stream)));
-        };
-        let mut response = match stream.exchange(request).await {
+        let mut response = match stream.exchange(sent).await {
             Ok(response) => response,
-            Err(mut error) => {
-                error.unsent.iter_mut().for_each(|unsent| websocket::unconnect(unsent, key.clone()));
-                return Err(error);
+            Err(failed) => {
+                // As for HTTP/1. The second time nothing is cold.
+                let (kind, detail) = (failed.kind(), h2::chain(&failed.error));
+                let unsent = failed.unsent.is_some() || repeats;
+                request.body.replace(failed.unsent.map(http::Request::into_body).unwrap_or_default());
+                return Err(if unsent { SendError::unsent(kind, (), detail) } else { SendError::sent(kind, detail) });
             }
         };
-        if response.status() != http::StatusCode::OK {
-            return Ok(response.map(|incoming| UpstreamBody::h2(incoming, stream)));
+        let switches = key.is_some() && response.status() == StatusCode::OK;
+        let upgraded = if switches { Some(hyper::upgrade::on(&mut response)) } else { None };
+        if let Some(key) = key.filter(|_| switches) {
+            websocket::agreed(&mut response, &key);
         }
-        let upgraded = hyper::upgrade::on(&mut response).await;
-        let upgraded = upgraded.map_err(|error| SendError::sent(FailureKind::Reset, h1::chain(&error)))?;
-        websocket::agreed(&mut response, &key);
+        let asked = Asked::of(request.head.method(), switches);
+        let (parts, incoming) = response.into_parts();
+        let mut fields = Fields::default();
+        let head = forms::response::response_in(&parts, asked, incoming.is_end_stream(), &mut fields, &h1::PROFILE);
+        let head = head.map_err(|why| SendError::sent(FailureKind::Garbage, why))?;
+        let Some(upgraded) = upgraded else { return Ok(Answer { head, body: UpstreamBody::h2(incoming, stream) }) };
+        let upgraded = upgraded.await.map_err(|error| SendError::sent(FailureKind::Reset, h2::chain(&error)))?;
         let wire = Box::new(TokioIo::new(upgraded));
-        let switched = Switched { wire, first: bytes::Bytes::new(), _stream: Some(stream) };
-        Ok(response.map(|incoming| UpstreamBody::switched(incoming, switched)))
+        let body = UpstreamBody::switched(Switched { wire, first: bytes::Bytes::new(), _stream: Some(stream) });
+        Ok(Answer { head, body })
     }
-}
-
-/// A second copy of a request that may be sent twice: it changes nothing at the worker (RFC 9110, 9.2.1), and it has no
-/// body.
-fn copy_of(request: &Request<RequestBody>) -> Option<Box<Request<RequestBody>>> {
-    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if !safe || !request.body().is_end_stream() {
-        return None;
-    }
-    let mut copy = Request::new(RequestBody::empty());
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.version_mut() = request.version();
-    *copy.headers_mut() = request.headers().clone();
-    Some(Box::new(copy))
 }

@@ -54,10 +54,6 @@ impl Pool {
 
     /// Keeps a connection whose exchange has ended, if it can serve another.
     pub(crate) fn keep(&self, worker: WorkerId, mut connection: Box<H1>, way: &Way, now: Mono) {
-        connection.rest();
-        if !connection.is_ready() {
-            return;
-        }
         connection.used = now;
         let mut all = self.0.borrow_mut();
         let kept = all.entry(worker).or_default();

@@ -1,6 +1,6 @@
 //! Slow clients: closed in their time, and nobody else waits for them (reliability.md row 8).
 
-use std::io::Write;
+use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
 use serde_json::json;
@@ -51,5 +51,7 @@ fn a_head_that_is_too_long_is_told_so() {
     write!(stream, "GET / HTTP/1.1\r\nhost: test\r\nx: {}\r\n\r\n", "y".repeat(9_000)).expect("sent");
     let told = head(&mut stream).expect("an answer");
     assert!(told.starts_with("HTTP/1.1 431 "), "{told}");
-    assert!(closed(&mut stream));
+    let mut sentence = String::new();
+    stream.read_to_string(&mut sentence).expect("the sentence, and the end");
+    assert!(sentence.contains("too large"), "{sentence}");
 }

@@ -137,8 +137,17 @@ fn lengths_and_encodings_are_written_anew() {
 fn an_absolute_target_is_passed_on_in_origin_form() {
     let (worker, heads) = answering(OK);
     let setup = Setup::before(worker);
-    let asked = asked(&setup, &heads, "GET http://b.example/x?y HTTP/1.1\r\nhost: a\r\n\r\n");
-    assert!(asked.starts_with("GET /x?y HTTP/1.1\r\n") && asked.contains("host: b.example\r\n"), "{asked}");
+    let asked = asked(&setup, &heads, "GET http://b.example:80/x?y HTTP/1.1\r\nhost: b.example\r\n\r\n");
+    assert!(asked.starts_with("GET /x?y HTTP/1.1\r\n") && asked.contains("host: b.example:80\r\n"), "{asked}");
+}
+
+#[test]
+fn an_absolute_target_and_a_host_that_differ_are_refused() {
+    let (worker, heads) = answering(OK);
+    let setup = Setup::before(worker);
+    let answer = setup.ask("GET http://b.example/x HTTP/1.1\r\nhost: a\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("ambidex-error: bad-host"), "{answer}");
+    assert!(heads.try_recv().is_err(), "it went on");
 }
 
 #[test]
