@@ -253,6 +253,12 @@ impl Relay {
         }
     }
 
+    /// So many bytes of it went from socket to socket.
+    pub(crate) fn moved(&mut self, bytes: u64) {
+        self.body.moved(bytes);
+        self.passed_on(bytes);
+    }
+
     /// The worker broke the answer off.
     pub(crate) fn broke_off(&mut self, error: &AnswerError) {
         self.flight.broke_off();

@@ -28,7 +28,6 @@ mod routes;
 mod seldom;
 mod serve;
 mod slots;
-#[cfg_attr(not(test), expect(dead_code, reason = "called when bodies of HTTP/1 are moved by our own driver"))]
 mod splice;
 mod stats;
 mod thread;

@@ -104,9 +104,9 @@ impl Pump {
         Poll::Ready(Ok(Moved { bytes, done: self.inside == 0 && self.left == 0 }))
     }
 
-    /// Bytes of the body that have not gone out.
-    pub(crate) fn left(&self) -> u64 {
-        self.left + self.inside as u64
+    /// Whether bytes wait for the receiver to take them.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.inside > 0
     }
 
     fn fill(&mut self, cx: &mut Context<'_>, from: &TcpStream) -> Poll<Result<(), PumpError>> {

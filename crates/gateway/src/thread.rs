@@ -21,6 +21,7 @@ use crate::alarms::Alarms;
 use crate::buffers::Buffers;
 use crate::front::Front;
 use crate::gateway::Shared;
+use crate::splice::Pipes;
 use crate::stats::ThreadStats;
 use crate::upstream::Pool;
 use crate::watch::Observer;
@@ -32,6 +33,7 @@ pub(crate) struct Thread {
     pub(crate) alarms: Alarms,
     pub(crate) pool: Pool,
     pub(crate) buffers: Buffers,
+    pub(crate) pipes: Rc<Pipes>,
     pub(crate) stats: Arc<ThreadStats>,
     pub(crate) observer: RefCell<Option<Rc<Observer>>>,
     shared: Shared,
@@ -67,6 +69,7 @@ impl Thread {
             alarms: Alarms::new(clock),
             pool: Pool::default(),
             buffers: Buffers::default(),
+            pipes: Rc::default(),
             stats,
             observer: RefCell::default(),
             shared,

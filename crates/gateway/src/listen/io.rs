@@ -64,6 +64,14 @@ impl Io {
 }
 
 impl Io {
+    /// The socket, if it is one of TCP, without TLS.
+    pub(crate) fn tcp(&self) -> Option<&TcpStream> {
+        match &self.stream {
+            Stream::Plain(Socket::Tcp(socket)) => Some(socket),
+            Stream::Plain(Socket::Unix(_)) | Stream::Tls(_) => None,
+        }
+    }
+
     /// Makes the end of the connection a reset: an answer that broke off must not look complete to a client that takes
     /// the connection's end for the answer's.
     pub(crate) fn abort(&self) {

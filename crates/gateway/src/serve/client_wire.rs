@@ -14,11 +14,13 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::Frame;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use super::pulse::{Counted, Pulse};
 use crate::body::RequestBodyError;
 use crate::listen::io::Io;
 use crate::pieces::Pieces;
+use crate::splice::{Moved, Pump, PumpError};
 
 /// One connection.
 pub(crate) struct ClientWire {
@@ -164,6 +166,25 @@ impl ClientWire {
     /// Writes all of `pieces`.
     pub(crate) fn poll_flush(&self, cx: &mut Context<'_>, pieces: &mut Pieces) -> Poll<io::Result<()>> {
         pieces.poll_flush(cx, &mut *self.io.borrow_mut())
+    }
+
+    /// Whether its socket is one of TCP, without TLS.
+    pub(crate) fn is_tcp(&self) -> bool {
+        self.io.borrow().tcp().is_some()
+    }
+
+    /// Moves bytes from the worker's socket to the client's; `None` when that is not one of TCP.
+    pub(crate) fn poll_pump(
+        &self,
+        cx: &mut Context<'_>,
+        pump: &mut Pump,
+        from: &TcpStream,
+    ) -> Option<Poll<Result<Moved, PumpError>>> {
+        let io = self.io.borrow();
+        let polled = pump.poll(cx, from, io.tcp()?);
+        let sent = if let Poll::Ready(Ok(moved)) = &polled { moved.bytes } else { 0 };
+        io.pumped(sent, pump.is_blocked());
+        Some(polled)
     }
 
     /// Ends our side.

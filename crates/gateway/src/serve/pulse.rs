@@ -15,6 +15,7 @@ use std::task::{Context, Poll};
 use ambidex_core::time::{Mono, Span};
 use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 
 use super::stream::StreamPulse;
 use crate::listen::io::Io;
@@ -206,6 +207,17 @@ impl Counted {
     /// Makes the end of the connection a reset.
     pub(crate) fn abort(&self) {
         self.io.abort();
+    }
+
+    /// The socket, if it is one of TCP, without TLS.
+    pub(crate) fn tcp(&self) -> Option<&TcpStream> {
+        self.io.tcp()
+    }
+
+    /// So many bytes were written past this; `blocked` says that the client takes no more.
+    pub(crate) fn pumped(&self, bytes: u64, blocked: bool) {
+        self.pulse.blocked.set(blocked);
+        self.pulse.written.set(self.pulse.written.get() + bytes);
     }
 
     fn wrote(&self, polled: &Poll<io::Result<usize>>) {

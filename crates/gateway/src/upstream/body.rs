@@ -14,10 +14,12 @@ use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 
 use super::Way;
 use super::h1::Answering;
 use super::h2::Stream;
+use crate::splice::PumpError;
 use crate::thread::Thread;
 
 /// A streaming answer.
@@ -66,6 +68,8 @@ pub(crate) enum AnswerError {
     Io(#[from] std::io::Error),
     #[error(transparent)]
     Refused(#[from] Refusal),
+    #[error(transparent)]
+    Pump(PumpError),
 }
 
 impl UpstreamBody {
@@ -127,6 +131,27 @@ impl UpstreamBody {
         From::Over
     }
 
+    /// How many bytes of data follow that can be moved without being looked at, if that pays.
+    pub(crate) fn pumpable(&self) -> Option<u64> {
+        let From::H1(answering) = &self.0 else { return None };
+        answering.tcp()?;
+        answering.pumpable().filter(|length| *length >= LEAST_PUMPED)
+    }
+
+    /// The socket that it comes by.
+    pub(crate) fn tcp(&self) -> Option<&TcpStream> {
+        let From::H1(answering) = &self.0 else { return None };
+        answering.tcp()
+    }
+
+    /// So many bytes were moved.
+    pub(crate) fn moved(&mut self, bytes: u64) {
+        if let From::H1(answering) = &mut self.0 {
+            answering.decoder.moved(bytes);
+        }
+        self.settle();
+    }
+
     /// Whether all of it has come.
     pub(crate) fn is_over(&self) -> bool {
         match &self.0 {
@@ -144,3 +169,6 @@ impl UpstreamBody {
         }
     }
 }
+
+/// Bodies with at least so much to come are pumped. Source: measured, see splice.rs; below it a copy costs less.
+const LEAST_PUMPED: u64 = 32 << 10;

@@ -17,10 +17,11 @@ use std::task::{Context, Poll, Waker, ready};
 use ambidex_core::attempt::FailureKind;
 use ambidex_core::time::{Mono, Span};
 use ambidex_core::view::Address;
-use ambidex_http1::{Asked, BodyDecoder, Event, Fields, HeadReader, Known, Limits, Profile, ResponseHead};
+use ambidex_http1::{Asked, BodyDecoder, Event, Fields, Framing, HeadReader, Known, Limits, Profile, ResponseHead};
 use bytes::{Buf as _, Bytes, BytesMut};
 use http_body::Frame;
 use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
+use tokio::net::TcpStream;
 
 use super::body::{AnswerError, Home, Switched};
 use super::io::Wire;
@@ -154,13 +155,16 @@ pub(crate) struct Answering {
     upload: Upload,
     /// The worker keeps the connection open, by its head.
     persists: bool,
+    /// Its body has a known length.
+    has_length: bool,
     pub(crate) home: Home,
 }
 
 impl Answering {
     pub(crate) fn new(connection: Box<H1>, head: &ResponseHead, upload: Upload, home: Home) -> Self {
         let decoder = BodyDecoder::new(head.head().framing(), &PROFILE);
-        Self { connection, decoder, upload, persists: head.head().persists(), home }
+        let has_length = matches!(head.head().framing(), Framing::Length(_));
+        Self { connection, decoder, upload, persists: head.head().persists(), has_length, home }
     }
 
     /// What comes next of the answer; sends what is left of the request beside it.
@@ -195,6 +199,21 @@ impl Answering {
                 self.persists = false;
                 self.decoder.closed()?;
             }
+        }
+    }
+
+    /// Bytes of data that can be moved without being looked at: the rest of a body of known length, once nothing of it is
+    /// here, and nothing is sent beside it.
+    pub(crate) fn pumpable(&self) -> Option<u64> {
+        let plain = self.has_length && self.upload.is_done() && self.connection.input.is_empty();
+        plain.then(|| self.decoder.plain())
+    }
+
+    /// The worker's socket.
+    pub(crate) fn tcp(&self) -> Option<&TcpStream> {
+        match &self.connection.wire {
+            Wire::Tcp(stream) => Some(stream),
+            Wire::Unix(_) | Wire::Tls(_) => None,
         }
     }
 

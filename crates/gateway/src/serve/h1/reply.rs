@@ -14,6 +14,8 @@ use crate::pieces::Pieces;
 use crate::serve::exchange::{Own, Relayed};
 use crate::serve::pulse::InService;
 use crate::serve::tunnel::Tunnel;
+use crate::splice::{Pump, PumpError};
+use crate::upstream::AnswerError;
 
 /// An answer on its way.
 struct Writing {
@@ -24,6 +26,8 @@ struct Writing {
     last: bool,
     /// The client takes trailers.
     trailers: bool,
+    /// Moves what is left of a long plain body.
+    pump: Option<Pump>,
 }
 
 impl Connection1 {
@@ -40,12 +44,18 @@ impl Connection1 {
         // Its bytes are the worker's buffer, which can be used again now.
         drop(head);
         let encoder = BodyEncoder::new(if silent { Framing::None } else { framing });
-        let mut writing = Writing { pieces, encoder, ended: false, last, trailers: terms.trailers };
+        let mut writing = Writing { pieces, encoder, ended: false, last, trailers: terms.trailers, pump: None };
         poll_fn(|cx| self.poll_relay(cx, &mut writing, &mut relay)).await
     }
 
     fn poll_relay(&self, cx: &mut Context<'_>, writing: &mut Writing, relay: &mut Relay) -> Poll<Written> {
         loop {
+            if let Some(pump) = &mut writing.pump {
+                if let Some(failed) = ready!(self.poll_pump(cx, pump, &mut writing.encoder, relay)) {
+                    return Poll::Ready(failed);
+                }
+                writing.pump = None;
+            }
             let Ok(waits) = writing.fill(cx, relay) else { return Poll::Ready(Written::Broken) };
             if ready!(self.wire.poll_flush(cx, &mut writing.pieces)).is_err() {
                 return Poll::Ready(Written::Last);
@@ -53,9 +63,49 @@ impl Connection1 {
             if writing.ended {
                 return Poll::Ready(if writing.last { Written::Last } else { Written::Whole });
             }
+            if self.wire.is_tcp()
+                && let Some(length) = relay.body.pumpable()
+            {
+                // Without a pipe it is copied.
+                writing.pump = Pump::new(&self.client.thread.pipes, length).ok();
+                if writing.pump.is_some() {
+                    continue;
+                }
+            }
             if waits {
                 // Between two pieces of an answer the client may leave as well as before it.
                 return self.wire.poll_left(cx).map(|()| Written::Last);
+            }
+        }
+    }
+
+    /// Moves the rest of a long body from socket to socket; ends with what went wrong, if anything did.
+    fn poll_pump(
+        &self,
+        cx: &mut Context<'_>,
+        pump: &mut Pump,
+        encoder: &mut BodyEncoder,
+        relay: &mut Relay,
+    ) -> Poll<Option<Written>> {
+        loop {
+            let Some(polled) = relay.body.tcp().and_then(|from| self.wire.poll_pump(cx, pump, from)) else {
+                unreachable!("a pump is made for two sockets of TCP");
+            };
+            match polled {
+                Poll::Ready(Ok(moved)) => {
+                    let announced = usize::try_from(moved.bytes).map(|bytes| encoder.data(bytes));
+                    debug_assert!(matches!(announced, Ok(Ok(_))), "a pump moves what was announced");
+                    relay.moved(moved.bytes);
+                    if moved.done {
+                        return Poll::Ready(None);
+                    }
+                }
+                Poll::Ready(Err(PumpError::To(_))) => return Poll::Ready(Some(Written::Last)),
+                Poll::Ready(Err(error @ (PumpError::Early { .. } | PumpError::From(_)))) => {
+                    relay.broke_off(&AnswerError::Pump(error));
+                    return Poll::Ready(Some(Written::Broken));
+                }
+                Poll::Pending => return self.wire.poll_left(cx).map(|()| Some(Written::Last)),
             }
         }
     }
