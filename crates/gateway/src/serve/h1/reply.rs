@@ -11,6 +11,7 @@ use super::{Connection1, Ended, Terms, Written};
 use crate::body::Relay;
 use crate::head::OURS;
 use crate::pieces::Pieces;
+use crate::serve::client_wire::ClientWire;
 use crate::serve::exchange::{Own, Relayed};
 use crate::serve::pulse::InService;
 use crate::serve::tunnel::Tunnel;
@@ -30,6 +31,23 @@ struct Writing {
     pump: Option<Pump>,
 }
 
+/// An answer that has not ended: dropped with its connection, it makes the connection's end a reset. A client that takes
+/// the end for the answer's would take half of it for the whole, and the kernel would keep what one that never reads did
+/// not take, some megabytes, for minutes.
+struct Unfinished<'w>(&'w ClientWire);
+
+impl Unfinished<'_> {
+    fn has_ended(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 impl Connection1 {
     /// Writes a worker's answer as it comes.
     pub(super) async fn relayed(&self, relayed: Relayed, terms: Terms) -> Written {
@@ -45,7 +63,10 @@ impl Connection1 {
         drop(head);
         let encoder = BodyEncoder::new(if silent { Framing::None } else { framing });
         let mut writing = Writing { pieces, encoder, ended: false, last, trailers: terms.trailers, pump: None };
-        poll_fn(|cx| self.poll_relay(cx, &mut writing, &mut relay)).await
+        let unfinished = Unfinished(&self.wire);
+        let written = poll_fn(|cx| self.poll_relay(cx, &mut writing, &mut relay)).await;
+        unfinished.has_ended();
+        written
     }
 
     fn poll_relay(&self, cx: &mut Context<'_>, writing: &mut Writing, relay: &mut Relay) -> Poll<Written> {
