@@ -24,7 +24,7 @@ fn before(taker: &Taker, well: &Worker, threads: &str, patience: &str) -> Runnin
     let routes = "- {match: {path_prefix: /good}, pool: well}\n- {pool: taker}\n";
     Running::run(&format!(
         "listeners:\n- address: \"127.0.0.1:0\"\n  header_timeout: {patience}\n  idle_timeout: {patience}\n  \
-         max_header_bytes: 8KiB\n  max_body: {}KiB\nadmin: {{address: \"127.0.0.1:0\"}}\nthreads: {threads}\npools:\n{}{}routes:\n{routes}",
+         max_header_bytes: 16KiB\n  max_body: {}KiB\nadmin: {{address: \"127.0.0.1:0\"}}\nthreads: {threads}\npools:\n{}{}routes:\n{routes}",
         MOST_BODY >> 10,
         pool("taker", taker.address),
         pool("well", well.address),
@@ -45,13 +45,17 @@ fn accepted(running: &Running) -> u64 {
     metric(running, &format!("ambidex_gateway_connections_total{{listener=\"{}\"}}", running.listener))
 }
 
-/// Bytes of clients that came to this machine and that it has not read.
-fn unread(running: &Running) -> u64 {
+/// Bytes that the kernel holds at the gateway's end of its clients' connections, those that it has closed among them: to
+/// be sent, and to be read.
+fn queues(running: &Running) -> (u64, u64) {
     let port = format!(":{:04X}", address(running).port());
     let table = fs::read_to_string("/proc/net/tcp").expect("Linux");
-    let mine =
-        table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).filter(|words| words[1].ends_with(&port));
-    mine.map(|words| u64::from_str_radix(words[4].split_once(':').expect("two queues").1, 16).expect("a number")).sum()
+    let lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let number = |text: &str| u64::from_str_radix(text, 16).expect("hexadecimal");
+    lines.filter(|words| words[1].ends_with(&port)).fold((0, 0), |(sent, read), words| {
+        let (to_send, to_read) = words[4].split_once(':').expect("two queues");
+        (sent + number(to_send), read + number(to_read))
+    })
 }
 
 fn in_flight(running: &Running) -> u64 {
@@ -81,7 +85,8 @@ fn good(running: &Running) -> Load {
 /// Each was borne as long as it should be at least, and told what can be told.
 fn as_they_should(ends: &[Ended], patience: Span) {
     for Ended { kind, status, took } in ends {
-        assert!(kind.may_hear().contains(status), "{kind:?} heard {status}");
+        let missed = *status == 0 && kind.may_miss();
+        assert!(*status == kind.hears() || missed, "{kind:?} heard {status}");
         let least = match kind.limit() {
             Limit::Header | Limit::Idle => patience,
             Limit::None => Span::ZERO,
@@ -128,7 +133,7 @@ fn two_thousand_at_once_end_in_their_time_and_good_clients_do_not_wait_for_them(
     assert_eq!(outcome.failures.total(), 0, "{outcome}");
     // Who waits for a hostile one waits for its limit; who waits for a busy machine, less.
     assert!(among <= 10.0 * quiet + patience.as_secs_f64() * 1e3, "p99 was {quiet} ms, and {among} ms among {count}");
-    assert!(held <= 128 * count as u64, "{held} KiB for {count}");
+    assert!(held <= 64 * count as u64, "{held} KiB for {count}");
     within_a_minute("all connections are closed", || open(&running) == 0);
     within_a_minute("its descriptors are what they were", || files(&running) <= files_before);
     worker_is_unharmed(&running);
@@ -145,6 +150,8 @@ fn each_kind_alone_ends_in_its_time_and_frees_what_it_held() {
         let crowd = Crowd::gather(address(&running), &[kind], ALONE);
         within_a_minute("all came", || accepted(&running) == before + ALONE as u64);
         within_a_minute("all are gone", || open(&running) == 0);
+        let unread = queues(&running).0;
+        assert!(unread <= 1 << 10, "{kind:?}: the kernel holds {unread} bytes that nobody reads");
         crowd.look_up();
         as_they_should(&crowd.ends(), patience);
         within_a_minute("the worker is free", || in_flight(&running) == 0 && taker.busy() == 0);
@@ -161,7 +168,7 @@ fn a_slow_head_costs_little_memory_and_leaves_none_behind() {
     let rounds: Vec<_> = (0..4)
         .map(|_| {
             let crowd = Crowd::gather(address(&running), &[Kind::HalfHead], count);
-            within_a_minute("all are there", || open(&running) == count as u64 && unread(&running) == 0);
+            within_a_minute("all are there", || open(&running) == count as u64 && queues(&running).1 == 0);
             let held = resident_kib(&running) - memory;
             drop(crowd);
             within_a_minute("all are gone", || open(&running) == 0);
@@ -171,14 +178,14 @@ fn a_slow_head_costs_little_memory_and_leaves_none_behind() {
     eprintln!("bytes for each of {count}, each round: {rounds:?}");
     assert!(rounds.iter().all(|held| *held <= SLOW_HEAD), "{rounds:?}");
     let before = rounds[..3].iter().max().expect("three");
-    assert!(rounds[3] <= before + (4 << 10), "it grows: {rounds:?}");
+    assert!(rounds[3] <= before + (1 << 10), "it grows: {rounds:?}");
 }
 
 /// Good clients' connections.
 const GOOD: usize = 16;
 /// Clients of one kind.
 const ALONE: usize = 20;
-/// Bytes that a slow head may cost. Source: measured, hyper and a debug build.
-const SLOW_HEAD: u64 = 40 << 10;
+/// Bytes that a slow head may cost in a debug build, whose tasks are large. Source: measured, 13 KB.
+const SLOW_HEAD: u64 = 16 << 10;
 /// A busy machine is late.
 const SLACK: Span = Span::from_secs(60);

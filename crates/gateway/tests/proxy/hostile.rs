@@ -57,6 +57,8 @@ pub(crate) fn refused(setup: &Setup, status: &str, reason: &str) {
     assert!(head(&mut client).starts_with("HTTP/1.1 200 "));
     assert_eq!(exactly(&mut client, 2), "hi");
     assert_eq!(setup.gateway.stats().traffic.connects, 2, "the odd connection is not used again");
+    let totals = setup.view.load().pools()[0].workers[0].cells.totals();
+    assert_eq!((totals.started, totals.failed, totals.broken), (2, 1, 0), "one failed, one was answered");
     eventually("nothing is in flight", || setup.in_flight() == 0);
 }
 
@@ -105,6 +107,23 @@ fn a_worker_that_speaks_no_http_is_a_502() {
         b"HTTP/9.1 200 OK\r\n\r\n",
         b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nhi",
         b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 2\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2, 2\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999999999999999\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked, gzip\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: xchunked\r\n\r\nhi",
+        b"HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\ncontent-length: 5\r\n\r\nhello",
+        b"HTTP/1.1 204 No Content\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nx-a : b\r\ncontent-length: 2\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\r\nx-a: b\r\n folded\r\ncontent-length: 2\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\ncontent-length: 2\n\nhi",
+        b"HTTP/1.1 600 No\r\ncontent-length: 2\r\n\r\nhi",
+        b"HTTP/0.9 200 OK\r\n\r\nhi",
+        b"ICY 200 OK\r\n\r\nhi",
+        b"\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi",
+        b"\x15\x03\x03\x00\x02\x02\x28",
         b"HTTP/1.1 200 OK\r\n: b\r\n\r\n",
     ] {
         refused(&sending(garbage), "502", "upstream-garbage");
@@ -160,11 +179,29 @@ fn a_body_that_breaks_off_never_looks_complete() {
     });
     let rest = broken_off(&setup);
     assert!(!rest.ends_with("0\r\n\r\n"), "{rest}");
+    let setup = before(|stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nhal\r\n0\r\n");
+        linger_off(stream);
+    });
+    let rest = broken_off(&setup);
+    assert!(!rest.ends_with("0\r\n\r\n"), "an end without its last line: {rest}");
 }
 
 #[test]
 fn chunks_that_are_none_break_the_answer_off() {
-    for chunks in [&b"zz\r\nhal"[..], b"fffffffffffffffff\r\nhal", b"3\r\nhalf\r\n0\r\n\r\n", b"-3\r\nhal\r\n"] {
+    for chunks in [
+        &b"zz\r\nhal"[..],
+        b"fffffffffffffffff\r\nhal",
+        b"3\r\nhalf\r\n0\r\n\r\n",
+        b"-3\r\nhal\r\n",
+        b"0x3\r\nhal\r\n0\r\n\r\n",
+        b"3 \r\nhal\r\n0\r\n\r\n",
+        b"3;\r\nhal\r\n0\r\n\r\n",
+        b"3\nhal\n0\n\n",
+        b"3\r\nhal0\r\n\r\n",
+        b"3\r\nhal\r\n0\r\ncontent-length: 7\r\n\r\n",
+        b"3\r\nhal\r\n0\r\nbad trailer: 7\r\n\r\n",
+    ] {
         let setup = before(move |stream| {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
             let _ = stream.write_all(chunks);

@@ -6,7 +6,9 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use crate::common::{Setup, eventually, head, read_all, worker};
+use serde_json::json;
+
+use crate::common::{Setup, Wanted, eventually, head, read_all, worker};
 
 /// A worker that reads for as long as anything comes, never answers, and tells when the gateway let it go.
 fn patient() -> (SocketAddr, Receiver<String>) {
@@ -67,4 +69,29 @@ fn a_client_that_ends_its_side_within_its_upload_is_gone() {
 fn a_client_that_resets_its_connection_is_gone() {
     gone("GET / HTTP/1.1\r\nhost: a\r\n\r\n", reset);
     gone("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\n\r\nhalf", reset);
+}
+
+#[test]
+fn a_client_that_ends_its_side_is_answered_where_the_listener_bears_it() {
+    let (go, may_go) = channel();
+    let may_go = Mutex::new(may_go);
+    let address = worker(move |_, mut stream| {
+        head(&mut stream);
+        let _ = may_go.lock().expect("unpoisoned").recv_timeout(Duration::from_secs(10));
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nhi");
+        let _ = stream.shutdown(Shutdown::Write);
+        read_all(&mut stream);
+    });
+    let setup = Wanted::before(&[address]).listener(json!({"lenient": ["half_close"]})).start();
+    for request in ["GET / HTTP/1.1\r\nhost: a\r\n\r\n", "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nbody"]
+    {
+        let mut client = setup.connect();
+        client.write_all(request.as_bytes()).expect("sent");
+        client.shutdown(Shutdown::Write).expect("open");
+        eventually("the worker is asked", || setup.in_flight() == 1);
+        go.send(()).expect("it waits");
+        let answer = read_all(&mut client);
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\nhi"), "{answer}");
+        eventually("its connection is closed", || setup.gateway.stats().listeners[0].open == 0);
+    }
 }

@@ -124,7 +124,7 @@ impl Kind {
             Self::Idle => "GET / HTTP/1.1\r\nhost: a\r\n\r\n".into(),
             Self::NeverReads | Self::AsksAndNeverReads => GREAT.into(),
             Self::LongHead => format!("GET / HTTP/1.1\r\nhost: a\r\nx-long: {}\r\n\r\n", "l".repeat(LONG_HEAD)).into(),
-            Self::LongTarget => format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "l".repeat(LONG_HEAD)).into(),
+            Self::LongTarget => format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "l".repeat(LONG_TARGET)).into(),
             Self::LongBody => post(&format!("content-length: {}", 2 * MOST_BODY), "begins"),
             Self::LongChunks => {
                 let chunk = format!("{MOST_BODY:x}\r\n{}\r\n", "c".repeat(MOST_BODY));
@@ -165,24 +165,26 @@ impl Kind {
         }
     }
 
-    /// The statuses that it may hear at its end; 0 is none.
-    pub(crate) fn may_hear(self) -> &'static [u16] {
+    /// The status that it hears at its end; 0 is none.
+    pub(crate) fn hears(self) -> u16 {
         match self {
-            Self::Silent | Self::HalfHead | Self::SlowHead | Self::HalfPreface => &[0, 408],
-            Self::NoBody | Self::SlowBody | Self::SlowChunks => &[0, 408],
+            // Nothing was asked, or nobody knows by which protocol.
+            Self::Silent | Self::HalfPreface => 0,
+            Self::HalfHead | Self::SlowHead | Self::NoBody | Self::SlowBody | Self::SlowChunks => 408,
             // The answer to its one request.
-            Self::Idle => &[200],
-            // Who still writes when the connection is closed may lose what it was told.
-            Self::EndlessHead => &[0, 431],
-            Self::EndlessExtensions => &[0, 400],
-            Self::EndlessTrailers => &[0, 400, 431],
-            Self::LongHead => &[431],
-            Self::LongTarget => &[414, 431],
-            Self::LongBody => &[413],
-            Self::LongChunks => &[0, 413],
-            Self::Garbage | Self::TlsHello => &[400],
-            Self::NeverReads | Self::AsksAndNeverReads | Self::Leaves => &[0],
+            Self::Idle => 200,
+            Self::EndlessHead | Self::LongHead | Self::EndlessTrailers => 431,
+            Self::LongTarget => 414,
+            Self::LongBody | Self::LongChunks => 413,
+            Self::EndlessExtensions | Self::Garbage | Self::TlsHello => 400,
+            Self::NeverReads | Self::AsksAndNeverReads | Self::Leaves => 0,
         }
+    }
+
+    /// Whether it may miss what it is told: who writes on when the connection is closed is reset, at once or when the
+    /// gateway has read enough of what it does not want.
+    pub(crate) fn may_miss(self) -> bool {
+        matches!(self, Self::EndlessHead | Self::EndlessExtensions | Self::EndlessTrailers | Self::LongChunks)
     }
 }
 
@@ -200,7 +202,9 @@ fn post(line: &str, body: &str) -> Vec<u8> {
 /// Asks for an answer that has no end.
 const GREAT: &str = "GET /great HTTP/1.1\r\nhost: a\r\n\r\n";
 const CHUNKED: &str = "transfer-encoding: chunked";
-/// More than the listener's `max_header_bytes`, and less than what is read at once, so that all of it is read.
-const LONG_HEAD: usize = 9 << 10;
+/// More than the listener's `max_header_bytes`.
+const LONG_HEAD: usize = 17 << 10;
+/// More than any target may have, and less than a head.
+const LONG_TARGET: usize = 9 << 10;
 /// The listener's `max_body`.
 pub(crate) const MOST_BODY: usize = 64 << 10;
