@@ -78,6 +78,8 @@ pub(crate) struct Said {
     pub(crate) options: Options,
     pub(crate) has_upgrade: bool,
     pub(crate) expects: bool,
+    /// Something that is not known is expected: of a request only [RFC 9110, 10.1.1].
+    pub(crate) expects_else: bool,
     pub(crate) te_trailers: bool,
 }
 
@@ -158,12 +160,8 @@ impl Said {
             Known::TransferEncoding => self.coding = coding(self.coding, value, leniency)?,
             Known::Connection => self.options.hear(value)?,
             Known::Upgrade => self.has_upgrade = true,
-            Known::Expect => {
-                if !value.eq_ignore_ascii_case(b"100-continue") {
-                    return Err(Refusal::UnknownExpectation);
-                }
-                self.expects = true;
-            }
+            Known::Expect if value.eq_ignore_ascii_case(b"100-continue") => self.expects = true,
+            Known::Expect => self.expects_else = true,
             Known::Te => self.te_trailers |= elements(value).any(|one| one.eq_ignore_ascii_case(b"trailers")),
             _ => {}
         }

@@ -71,8 +71,10 @@ impl HeadReader {
         else {
             return Ok(None);
         };
-        let limits = &profile.limits;
-        let framing = framing::of_request(found.version, &found.said, limits.body_bytes)?;
+        if found.said.expects_else {
+            return Err(Refusal::UnknownExpectation);
+        }
+        let framing = framing::of_request(found.version, &found.said, profile.limits.body_bytes)?;
         let (method, target, parts) = found.first;
         *self = Self::default();
         let bytes = input.split_to(found.end).freeze();

@@ -188,3 +188,11 @@ fn a_body_until_the_end_is_bounded_too() {
     let profile = Profile { limits: Limits { body_bytes: Some(2), ..Limits::default() }, ..Profile::default() };
     assert!(BodyDecoder::new(Framing::UntilClose, &profile).next(b"abc").is_err());
 }
+
+#[test]
+fn an_expectation_in_a_response_means_nothing() {
+    for value in ["100-continue", "x", ""] {
+        let bytes = format!("HTTP/1.1 200 OK\r\nExpect: {value}\r\nContent-Length: 2\r\n\r\nok");
+        assert_eq!(one(responses(bytes.as_bytes())).data, b"ok", "{value}");
+    }
+}
