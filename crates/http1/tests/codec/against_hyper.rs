@@ -12,8 +12,8 @@ use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use crate::mutation::mutated;
 use crate::reading::{Listener, Side};
-use crate::targets::mutated;
 
 /// A request as both can tell of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use crate::mutation::mutated;
 use crate::targets;
 
 pub(crate) fn cases(side: &str) -> Vec<(String, Vec<u8>)> {
@@ -24,7 +25,7 @@ fn run(side: &str, target: impl Fn(&[u8])) {
         target(case);
         for round in 0..ROUNDS {
             let seed = (number as u64 + 1) << 32 | (round + 1);
-            target(&targets::mutated(case, seed, 1 + usize::try_from(round % 4).unwrap_or(0)));
+            target(&mutated(case, seed, 1 + usize::try_from(round % 4).unwrap_or(0)));
         }
     }
 }

@@ -6,6 +6,7 @@ use bytes::BytesMut;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use crate::mutation::mutated;
 use crate::reading::request_head;
 use crate::targets;
 
@@ -52,7 +53,7 @@ proptest! {
 
     #[test]
     fn any_split_of_mutated_requests_is_heard_the_same(bytes in stream(), seed in 1u64.., times in 1usize..6) {
-        targets::requests(&targets::mutated(&bytes, seed, times));
+        targets::requests(&mutated(&bytes, seed, times));
     }
 
     #[test]
@@ -61,7 +62,7 @@ proptest! {
     ) {
         let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
         let text = format!("HTTP/1.1 {status:03} x\r\n{lines}\r\n{body}");
-        targets::responses(&targets::mutated(text.as_bytes(), seed, times));
+        targets::responses(&mutated(text.as_bytes(), seed, times));
     }
 
     #[test]

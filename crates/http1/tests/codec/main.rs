@@ -4,6 +4,7 @@ mod against_hyper;
 mod bodies;
 mod corpus;
 mod laws;
+mod mutation;
 mod plans;
 mod reading;
 mod requests;

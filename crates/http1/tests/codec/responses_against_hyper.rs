@@ -10,8 +10,8 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::against_hyper::{Difference, Told, name};
+use crate::mutation::mutated;
 use crate::reading::{GET, Listener, Side};
-use crate::targets::mutated;
 
 /// Every kind of difference: what shows it, and why it is so.
 const LISTED: &[(Difference, &[u8], &str)] = &[
