@@ -4,6 +4,7 @@
 //! test      installs what the tests need and is missing, then runs every check that CI runs
 //! arrows    checks that crates depend on each other only as docs/architecture.md says
 //! docs      writes the documents that are made from the code
+//! order     writes the order in which the linker lays functions out, by what a gateway runs
 //! bench     measures side by side with the balancers that people run: proxy, skew, reload, pick
 //! ```
 
@@ -13,6 +14,7 @@ mod docs;
 mod env;
 mod install;
 mod lanes;
+mod order;
 mod run;
 
 use std::process::ExitCode;
@@ -24,9 +26,10 @@ fn main() -> ExitCode {
         ["test"] => return if lanes::test() { ExitCode::SUCCESS } else { ExitCode::FAILURE },
         ["arrows"] => arrows::check(),
         ["docs"] => docs::write(),
+        ["order"] => order::write(),
         ["bench", ref words @ ..] => bench::bench(words),
         _ => {
-            eprintln!("usage: cargo xtask test | arrows | docs | bench NAME");
+            eprintln!("usage: cargo xtask test | arrows | docs | order | bench NAME");
             return ExitCode::from(2);
         }
     };
