@@ -7,233 +7,139 @@
 //! ```text
 //!            Start                      Head
 //! New ------------------> Trying ----------------------> Ended (Answer)
-//!  |  draw arm, pick        | Failed, worth another try         ^
-//!  |  nobody: Refuse        v                                   |
-//!  |                     Waiting --backoff over: pick--> Trying-+
-//!  v                        |
-//! Ended (Refuse) <----------+------ deadline, no try left, nobody left, budget spent, not repeatable
+//!  |  draw arm, pick        | no try left that could answer     ^   ^
+//!  |  nobody                v                                   |   |
+//!  |                     Waiting --backoff over: pick--> Trying-+   |
+//!  v                        |                                       |
+//! refuse <------------------+------ deadline, no try left, nobody   |
+//!  |                                left, budget spent, unsafe      |
+//!  +--a tier is left--> Falling --Ready: pick in its pool--> Trying |
+//!  |                       +----- Served: the shell answered -------+
+//!  +--none: a failing answer that was kept, else Refuse --> Ended
 //! any --Gone--> Ended (Cancel)                                          the client went away
 //! ```
 //!
-//! Order of the steps for one more try, cheapest refusal first: is the request repeatable (a request that the worker
-//! may have run is never sent again, R-L2), are tries left, does the time left allow it, is there another worker, does
-//! the budget grant it. The budget comes last because taking from it is the only step that changes something.
+//! While one try runs there may be others. Who is asked when, and in which order it is decided:
+//!
+//! 1. **Quorum**: several at once, from the start. Then [`again::quorum`](crate::again::quorum) decides, not the first.
+//! 2. **First-try timeout**: comes before the hedge, if both are due: it frees a worker where a hedge takes one more.
+//! 3. **Hedge**: one more beside the running one; the first good answer wins.
+//! 4. **A failing answer** is kept while another try runs or may be sent: the worst answer is better than none.
+//! 5. **Retry**: only when no try is left that could answer. While one is, it costs nothing to wait for it.
+//! 6. **Fallback**: only when there is no retry. A tier is a second best answer.
+//!
+//! What bounds each of them is in its own file under [`again`](crate::again); each is off by default, and can count
+//! what it would do without doing it. Whatever they do, a request that a worker may have run is sent again only if
+//! [`Copies`] says that it may run twice.
+
+mod config;
+mod event;
+mod seat;
+mod tries;
 
 use arrayvec::ArrayVec;
 
-use crate::balance::{Ask, Barred, Pick, PickPolicy, PickReason, Picker, Tried};
-use crate::draw::Draw;
-use crate::guard::ejection::{Breakers, Ended, Transition};
+use crate::again::Mode;
+use crate::again::counts::{Came, Chance};
+use crate::again::fallback::{MOST_TIERS, Tier};
+use crate::again::quorum::QuorumConfig;
+use crate::again::retry::NoRetry;
+use crate::share::Share;
 use crate::time::{Mono, Span};
-use crate::view::{Arm, PoolView};
+use crate::view::Arm;
+use crate::worker::PoolId;
 
-/// Bounds of one request, from its route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AttemptConfig {
-    /// Until when the head of an answer must have come. Default 60 s; source: nginx's `proxy_read_timeout`.
-    pub deadline: Span,
-    /// How many workers may be tried after the first. Default 2; source: balancing.md "Retry".
-    pub retries: u8,
-    /// Least and most of the first backoff's upper bound: full jitter up to `25 ms x 2^n`, at most 250 ms; source:
-    /// balancing.md "Retry".
-    pub backoff: Backoff,
-}
+pub use crate::again::retry::Copies;
+pub use config::{AttemptConfig, Backoff, Chances, RouteId};
+pub use event::{Effect, Effects, Event, Failure, FailureKind, GivenUp, Head, Refusal, Repeat, TierNews, TryId};
+pub use seat::{Desk, MOST_ROUTES, Seat};
+use tries::{Stand, Tries};
 
-/// Pause before another try: even in `[0, first x 2^n]`, at most `most`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Backoff {
-    /// Upper bound of the first pause.
-    pub first: Span,
-    /// Upper bound of every pause.
-    pub most: Span,
-}
-
-impl Default for AttemptConfig {
-    fn default() -> Self {
-        Self {
-            deadline: Span::from_secs(60),
-            retries: 2,
-            backoff: Backoff { first: Span::from_millis(25), most: Span::from_millis(250) },
-        }
-    }
-}
-
-/// What one thread keeps for one pool. The shell decides whether it sits behind a lock (clients) or in a thread
-/// (gateway).
-#[derive(Debug)]
-pub struct Seat {
-    /// Which tally of each worker this seat writes.
-    pub index: usize,
-    picker: Picker,
-    breakers: Breakers,
-    draw: Draw,
-}
-
-impl Seat {
-    /// A fresh seat. `index` names the tally that it alone writes; `seed` must differ between seats.
-    #[must_use]
-    pub fn new(index: usize, policy: PickPolicy, seed: u64) -> Self {
-        Self { index, picker: Picker::new(policy), breakers: Breakers::new(index), draw: Draw::seeded(seed) }
-    }
-
-    /// Hears how the try of `pick` ended, once for each [`Effect::Send`]: what the breaker of its worker goes by. The
-    /// worker's own [`Load::observe`](crate::load::Load::observe) is the caller's to tell.
-    pub fn outcome(&mut self, now: Mono, pick: Pick, ended: impl Into<Ended>) {
-        let probe = if let PickReason::Probe { serial } = pick.why { Some(serial) } else { None };
-        self.breakers.outcome(now, pick.slot, pick.worker, probe, ended, &mut self.draw);
-    }
-
-    /// Takes the oldest change of a breaker that was not taken yet, for logs and events.
-    pub fn take_transition(&mut self) -> Option<Transition> {
-        self.breakers.take_transition()
-    }
-
-    fn pick(&mut self, now: Mono, pool: &PoolView, arm: Arm, tried: &[usize], key: Option<u64>) -> Option<Pick> {
-        if self.picker.policy() != pool.pick {
-            self.picker = Picker::new(pool.pick);
-        }
-        if let Some(probe) = self.breakers.admit(now, pool, arm, tried.is_empty(), &mut self.draw) {
-            let (slot, why) = (probe.slot, PickReason::Probe { serial: probe.serial });
-            return Some(Pick { slot, worker: pool.workers[slot].id, why });
-        }
-        let weights = pool.arm(arm);
-        let mut pick = |open: &[u64]| {
-            let ask = Ask { now, pool, arm, weights, barred: &Barred { tried, open }, key };
-            self.picker.pick(&ask, &mut self.draw)
-        };
-        match pick(self.breakers.kept_out()) {
-            None if self.breakers.soften() => pick(self.breakers.kept_out()),
-            pick => pick,
-        }
-    }
-
-    fn another_exists(&self, pool: &PoolView, arm: Arm, tried: &[usize]) -> bool {
-        let weights = pool.arm(arm);
-        let open = |slot: usize| weights.at(slot) > 0.0 && !tried.contains(&slot) && !self.breakers.ejects(slot);
-        (0..weights.len()).any(open)
-    }
-}
-
-/// What the machine works with while it handles one event.
-#[derive(Debug)]
-pub struct Desk<'a> {
-    /// The pool, in the one view that this request reads.
-    pub pool: &'a PoolView,
-    /// The thread's own state.
-    pub seat: &'a mut Seat,
-}
-
-/// Which try of a request: 0 is the first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TryId(pub u8);
-
-/// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The request is ready to be sent.
-    Start,
-    /// The head of an answer came.
-    Head(TryId),
-    /// A try ended without an answer.
-    Failed(TryId, Failure),
-    /// The time that [`Attempt::deadline`] named has come.
-    Due,
-    /// The client went away.
-    Gone,
-}
-
-/// What the driver must do.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Effect {
-    /// Send the request to this worker.
-    Send(TryId, Pick),
-    /// Give up this try.
-    Cancel(TryId),
-    /// Pass this try's answer on.
-    Answer(TryId),
-    /// Tell the client why there is no answer.
-    Refuse(Refusal),
-}
-
-/// Effects of one event: at most two (cancel one, answer or refuse).
-pub type Effects = ArrayVec<Effect, 4>;
-
-/// How a try failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// What went wrong.
-    pub kind: FailureKind,
-    /// Whether the same request may be sent once more.
-    pub repeat: Repeat,
-}
-
-/// What went wrong with a try.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum FailureKind {
-    /// No connection: refused, unreachable, or no answer to it in time.
-    Connect,
-    /// TLS could not be agreed, or the worker's certificate is not to be trusted.
-    Tls,
-    /// The connection ended before an answer's head.
-    Reset,
-    /// What came is no HTTP answer.
-    Garbage,
-    /// The request's own body could not be read (the client's fault).
-    RequestBody,
-}
-
-/// Whether a failed try's request may be sent again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Repeat {
-    /// The worker never got any of it, and it is at hand in full.
-    Unsent,
-    /// It is gone or may have run; the client must decide.
-    Never,
-}
-
-/// Why a request got no worker's answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Refusal {
-    /// No worker of the pool takes traffic.
-    NobodyReady,
-    /// The last try failed, and there is no other.
-    Failed(FailureKind),
-    /// No head came before the route's deadline.
-    Deadline,
+/// What a request says of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Hash of its placement key, if its route names one.
+    pub key: Option<u64>,
+    /// Hash of its class, if its route remembers which are dear.
+    pub class: Option<u64>,
+    /// How often it may be sent.
+    pub copies: Copies,
 }
 
 /// The machine of one request.
 #[derive(Debug)]
-pub struct Attempt {
-    config: AttemptConfig,
-    key: Option<u64>,
+pub struct Attempt<'c> {
+    config: &'c AttemptConfig,
+    asked: Asked,
     arm: Arm,
     until: Mono,
-    tried: Tried,
     state: State,
+    tries: Tries,
+    /// Retries that were granted.
+    retried: u8,
+    /// Whether a quorum decides.
+    reads_many: bool,
+    /// A worker may have run the request, and it must not run twice.
+    spoiled: bool,
+    /// The try beside the first one.
+    hedge: Option<TryId>,
+    alarms: Alarms,
+    /// Place of the next tier of the chain.
+    tier: usize,
+    /// Pools that were asked before the one of this tier.
+    pools: ArrayVec<PoolId, MOST_TIERS>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     New,
-    Trying(TryId),
-    Waiting { until: Mono, after: FailureKind },
+    Trying,
+    Waiting { until: Mono, after: Refusal },
+    Falling { why: Refusal },
     Ended,
 }
 
-impl Attempt {
-    /// A request that arrived at `now`. `key` is the hash of its placement key, if its route names one.
+/// What is to be done while tries run.
+#[derive(Clone, Copy, Debug, Default)]
+struct Alarms {
+    /// Send one more.
+    hedge: Option<Mono>,
+    /// Give the first try up.
+    cut: Option<Mono>,
+    /// Let the next tier have its turn.
+    tier: Option<Mono>,
+}
+
+impl<'c> Attempt<'c> {
+    /// A request that arrived at `now`.
     #[must_use]
-    pub fn new(now: Mono, config: AttemptConfig, key: Option<u64>) -> Self {
-        Self { config, key, arm: Arm::Learned, until: now + config.deadline, tried: Tried::new(), state: State::New }
+    pub fn new(now: Mono, config: &'c AttemptConfig, asked: Asked) -> Self {
+        Self {
+            config,
+            asked,
+            arm: Arm::Learned,
+            until: now + config.deadline,
+            state: State::New,
+            tries: Tries::default(),
+            retried: 0,
+            reads_many: false,
+            spoiled: false,
+            hedge: None,
+            alarms: Alarms::default(),
+            tier: 0,
+            pools: ArrayVec::new(),
+        }
     }
 
     /// When to call with [`Event::Due`], while the machine runs.
     #[must_use]
     pub fn deadline(&self) -> Option<Mono> {
         match self.state {
-            State::New | State::Ended => None,
-            State::Trying(_) => Some(self.until),
+            State::New | State::Falling { .. } | State::Ended => None,
+            State::Trying => {
+                let Alarms { hedge, cut, tier } = self.alarms;
+                [hedge, cut, tier].into_iter().flatten().chain([self.until]).min()
+            }
             State::Waiting { until, .. } => Some(until),
         }
     }
@@ -241,75 +147,411 @@ impl Attempt {
     /// How many tries were sent.
     #[must_use]
     pub fn tries(&self) -> usize {
-        self.tried.len()
+        self.tries.sent()
     }
 
-    /// Handles one event. Events of a machine that has ended, or of a try that is not the running one, are late news
-    /// and change nothing.
+    /// Handles one event. Events of a machine that has ended, or of a try that they cannot be about, are late news and
+    /// change nothing.
     pub fn on(&mut self, now: Mono, event: Event, desk: &mut Desk<'_>, out: &mut Effects) {
         match (self.state, event) {
-            (State::New, Event::Start) => {
-                desk.pool.budget.earn(now);
-                self.arm = desk.pool.weights(desk.seat.draw.unit()).0;
-                self.send(now, Refusal::NobodyReady, desk, out);
+            (State::New, Event::Start) => self.start(now, desk, out),
+            (State::Trying, Event::Head(id, head)) if self.tries.stands(id, Stand::Running) => {
+                self.head(now, id, head, desk, out);
             }
-            (State::Trying(running), Event::Head(id)) if id == running => {
-                out.push(Effect::Answer(id));
+            (State::Trying, Event::Mark(id, mark)) if self.tries.stands(id, Stand::Comparing) => {
+                self.tries.hold(id, mark);
+                self.count(now, desk, out);
+            }
+            (State::Trying, Event::Failed(id, failure)) if self.tries.is_open(id) => {
+                self.tries.set(id, Stand::Over);
+                self.spoiled |= failure.repeat == Repeat::Never && self.asked.copies != Copies::Any;
+                let mode = if failure.repeat == Repeat::Unsent { Mode::On } else { self.config.chances.resend };
+                let may = failure.repeat == Repeat::Unsent || self.asked.copies == Copies::Any;
+                let lost = Lost { why: Refusal::Failed(failure.kind), mode, may, elsewhere: true, by: Chance::Retry };
+                self.lost(now, lost, desk, out);
+            }
+            (State::Trying, Event::Due) => self.due(now, desk, out),
+            (State::Waiting { after, .. }, Event::Due) => self.send(now, after, desk, out),
+            (State::Falling { why }, Event::Tier(news)) => self.tier(now, why, news, desk, out),
+            (State::New | State::Trying | State::Waiting { .. } | State::Falling { .. }, Event::Gone) => {
+                self.tries.give_up(GivenUp::Gone, out);
+                self.tries.give_up_kept(out);
                 self.state = State::Ended;
             }
-            (State::Trying(running), Event::Failed(id, failure)) if id == running => {
-                self.again(now, failure, desk, out);
-            }
-            (State::Trying(running), Event::Due) => {
-                out.push(Effect::Cancel(running));
-                self.refuse(Refusal::Deadline, out);
-            }
-            (State::Waiting { after, .. }, Event::Due) => self.send(now, Refusal::Failed(after), desk, out),
-            (State::Trying(running), Event::Gone) => {
-                out.push(Effect::Cancel(running));
-                self.state = State::Ended;
-            }
-            (State::New | State::Waiting { .. }, Event::Gone) => self.state = State::Ended,
-            (State::Ended | State::New | State::Waiting { .. } | State::Trying(_), _) => {}
+            (State::Ended | State::New | State::Waiting { .. } | State::Trying | State::Falling { .. }, _) => {}
         }
     }
 
-    fn again(&mut self, now: Mono, failure: Failure, desk: &mut Desk<'_>, out: &mut Effects) {
-        let refusal = Refusal::Failed(failure.kind);
-        let left = usize::from(self.config.retries) + 1 > self.tried.len() && !self.tried.is_full();
-        if failure.repeat == Repeat::Never || !left {
-            return self.refuse(refusal, out);
+    /// Step 1: to one worker, or to as many as a quorum asks.
+    fn start(&mut self, now: Mono, desk: &mut Desk<'_>, out: &mut Effects) {
+        desk.pool.budget.earn(now);
+        self.arm = desk.pool.weights(desk.seat.draw.unit()).0;
+        let hedge = &self.config.chances.hedge;
+        if hedge.mode.watches() && self.asked.copies == Copies::Any {
+            desk.pool.budget.earn_hedge(hedge.extra);
         }
-        let retry = self.tried.len().saturating_sub(1);
-        #[expect(clippy::cast_possible_truncation, reason = "at most MOST_TRIES")]
-        let bound = self.config.backoff.first.times(1 << retry as u32).min(self.config.backoff.most);
-        let pause = Span::from_secs_f64(bound.as_secs_f64() * desk.seat.draw.unit());
-        let until = now + pause;
-        if until >= self.until
-            || !desk.seat.another_exists(desk.pool, self.arm, &self.tried)
-            || !desk.pool.budget.take(now)
-        {
-            return self.refuse(refusal, out);
+        let quorum = self.config.chances.quorum.filter(|quorum| self.reads(now, quorum, desk));
+        self.send(now, Refusal::NobodyReady, desk, out);
+        let Some(quorum) = quorum.filter(|_| self.state == State::Trying) else { return };
+        if !desk.seat.others(desk.pool, self.arm, self.tries.slots(), usize::from(quorum.need()) - 1) {
+            self.tries.give_up(GivenUp::Lost, out);
+            return self.refuse(now, Refusal::NobodyReady, desk, out);
         }
-        self.state = State::Waiting { until, after: failure.kind };
+        self.reads_many = true;
+        while self.tries.sent() < usize::from(quorum.ask()) && self.send_one(now, desk, out).is_some() {}
     }
 
+    fn reads(&self, now: Mono, quorum: &QuorumConfig, desk: &Desk<'_>) -> bool {
+        if !quorum.mode().watches() || quorum.ask() < 2 || self.asked.copies != Copies::Any {
+            return false;
+        }
+        let budget = &desk.pool.budget;
+        let granted = !budget.is_busy(now, BUSY) && budget.take_read(now, quorum.share());
+        budget.counts().add(Chance::Quorum, if granted { came(quorum.mode()) } else { Came::Refused });
+        granted && quorum.mode().acts()
+    }
+
+    /// The next try, when none runs.
     fn send(&mut self, now: Mono, nobody: Refusal, desk: &mut Desk<'_>, out: &mut Effects) {
-        let Some(pick) = desk.seat.pick(now, desk.pool, self.arm, &self.tried, self.key) else {
-            return self.refuse(nobody, out);
-        };
-        #[expect(clippy::cast_possible_truncation, reason = "at most MOST_TRIES")]
-        let id = TryId(self.tried.len() as u8);
-        self.tried.push(pick.slot);
-        self.state = State::Trying(id);
-        out.push(Effect::Send(id, pick));
+        if self.send_one(now, desk, out).is_none() {
+            return self.refuse(now, nobody, desk, out);
+        }
+        self.state = State::Trying;
+        if self.config.chances.want_alarms() {
+            self.set_alarms(now, desk, out);
+        }
     }
 
-    fn refuse(&mut self, why: Refusal, out: &mut Effects) {
+    fn send_one(&mut self, now: Mono, desk: &mut Desk<'_>, out: &mut Effects) -> Option<TryId> {
+        if self.tries.is_full() {
+            return None;
+        }
+        let pick = desk.seat.pick(now, desk.pool, self.arm, self.tries.slots(), self.asked.key)?;
+        let id = self.tries.begin(now, pick.slot);
+        out.push(Effect::Send(id, pick));
+        Some(id)
+    }
+
+    fn set_alarms(&mut self, now: Mono, desk: &mut Desk<'_>, out: &mut Effects) {
+        let chances = &self.config.chances;
+        let may_have_run = self.asked.copies != Copies::Any;
+        self.alarms = Alarms::default();
+        if chances.fallback.mode.acts() && self.next_tier(now, may_have_run).is_some() {
+            self.alarms.tier = chances.fallback.after.map(|after| now + after);
+        }
+        if may_have_run {
+            return;
+        }
+        if chances.first_try.mode.watches() && self.tries.sent() == 1 {
+            let memory = desk.seat.memory(chances.route);
+            self.alarms.cut = Some(now + chances.first_try.patience.lasts(|share| memory.quantile(now, share)));
+        }
+        let extra = chances.quorum.is_some_and(|quorum| quorum.mode().acts() && quorum.most() > quorum.ask());
+        if (chances.hedge.mode.watches() && self.hedge.is_none()) || extra {
+            let memory = desk.seat.memory(chances.route);
+            self.alarms.hedge = chances.hedge.delay(now, self.asked.class, memory).map(|delay| now + delay);
+            // At once, unless a quorum is about to be sent anyway.
+            if self.alarms.hedge == Some(now) && !extra {
+                self.beside(now, desk, out);
+            }
+        }
+    }
+
+    /// What the time asks for, in this order.
+    fn due(&mut self, now: Mono, desk: &mut Desk<'_>, out: &mut Effects) {
+        let tier = self.alarms.tier.is_some_and(|due| due <= now);
+        let may_have_run = self.spoiled || self.asked.copies != Copies::Any;
+        if now >= self.until || (tier && self.next_tier(now, may_have_run).is_some()) {
+            self.spoiled = may_have_run;
+            self.tries.give_up(GivenUp::Late, out);
+            return self.refuse(now, Refusal::Deadline, desk, out);
+        }
+        if tier {
+            self.alarms.tier = None;
+        }
+        if self.alarms.cut.is_some_and(|due| due <= now) {
+            self.alarms.cut = None;
+            self.cut(now, desk, out);
+        }
+        if self.state == State::Trying && self.alarms.hedge.is_some_and(|due| due <= now) {
+            self.beside(now, desk, out);
+        }
+    }
+
+    /// Step 2: the first try takes too long. Another worker is asked without a pause: enough time was lost.
+    fn cut(&mut self, now: Mono, desk: &mut Desk<'_>, out: &mut Effects) {
+        let mode = self.config.chances.first_try.mode;
+        if self.tries.sent() != 1 || self.reads_many {
+            return;
+        }
+        let lost = Lost { why: Refusal::Deadline, mode, may: true, elsewhere: true, by: Chance::FirstTry };
+        if self.grant(now, now, lost, desk).is_ok() {
+            self.tries.give_up(GivenUp::Late, out);
+            self.send(now, Refusal::Deadline, desk, out);
+        }
+    }
+
+    /// Step 3: one more worker beside the running one.
+    fn beside(&mut self, now: Mono, desk: &mut Desk<'_>, out: &mut Effects) {
+        self.alarms.hedge = None;
+        let chances = &self.config.chances;
+        let (budget, counts) = (&desk.pool.budget, desk.pool.budget.counts());
+        let another = !self.tries.is_full() && desk.seat.others(desk.pool, self.arm, self.tries.slots(), 1);
+        if self.reads_many {
+            let most = chances.quorum.map_or(0, |quorum| quorum.most());
+            if another && self.tries.sent() < usize::from(most) && budget.take(now) {
+                self.send_one(now, desk, out);
+            }
+            return;
+        }
+        if !chances.hedge.mode.watches() || self.tries.open() != 1 {
+            return;
+        }
+        if !another || chances.hedge.admit(now, budget, chances.hedge.mode.acts()).is_err() {
+            return counts.add(Chance::Hedge, Came::Refused);
+        }
+        counts.add(Chance::Hedge, came(chances.hedge.mode));
+        if chances.hedge.mode.acts() {
+            self.hedge = self.send_one(now, desk, out);
+        }
+    }
+
+    /// Step 4: an answer. A good one wins, or counts; a failing one is kept if there may be a better one.
+    fn head(&mut self, now: Mono, id: TryId, head: Head, desk: &mut Desk<'_>, out: &mut Effects) {
+        let chances = &self.config.chances;
+        let copies = self.asked.copies;
+        let lost = match head {
+            Head::Good => {
+                self.learn(now, id, desk);
+                if !self.reads_many {
+                    return self.answer(now, id, desk, out);
+                }
+                if chances.quorum.is_some_and(|quorum| quorum.compares()) {
+                    self.tries.set(id, Stand::Comparing);
+                    return out.push(Effect::Compare(id));
+                }
+                self.tries.hold(id, None);
+                return self.count(now, desk, out);
+            }
+            Head::Failing => Lost::by_answer(chances.answers, copies == Copies::Any, true),
+            Head::Shed { elsewhere } => Lost::by_answer(chances.answers, copies != Copies::One, elsewhere),
+        };
+        // With nothing on, an answer is an answer. Otherwise the next steps may find a better one.
+        let better = chances.answers.acts() || chances.fallback.mode.acts() || self.reads_many;
+        if !better && self.tries.open() == 1 {
+            if chances.answers.watches() {
+                let _ = self.grant(now, now, lost, desk);
+            }
+            return self.answer(now, id, desk, out);
+        }
+        self.spoiled |= !lost.may;
+        self.tries.keep(id, out);
+        self.lost(now, lost, desk, out);
+    }
+
+    /// Step 5: a try gave no good answer. If no other one may still, the request waits for one more.
+    fn lost(&mut self, now: Mono, lost: Lost, desk: &mut Desk<'_>, out: &mut Effects) {
+        if self.reads_many {
+            return self.replace(now, lost, desk, out);
+        }
+        if self.tries.open() > 0 {
+            return;
+        }
+        let may = lost.may && lost.mode.watches() && self.has_try_left();
+        let pause = if may { self.config.backoff.pause(self.retried, desk.seat.draw.unit()) } else { Span::ZERO };
+        match self.grant(now, now + pause, lost, desk) {
+            Ok(()) => self.state = State::Waiting { until: now + pause, after: lost.why },
+            Err(_) => self.refuse(now, lost.why, desk, out),
+        }
+    }
+
+    /// Whether one more try is granted, to be sent at `at`: the order is that of [`again::retry`](crate::again::retry).
+    fn grant(&mut self, now: Mono, at: Mono, lost: Lost, desk: &mut Desk<'_>) -> Result<(), NoRetry> {
+        let chances = &self.config.chances;
+        if !lost.may || !lost.mode.watches() {
+            return Err(NoRetry::NotRepeatable);
+        }
+        if !self.has_try_left() {
+            return Err(NoRetry::NoTryLeft);
+        }
+        let typical = if chances.learn() {
+            desk.seat.memory(chances.route).quantile(now, Share::percent(50)).unwrap_or_default()
+        } else {
+            Span::ZERO
+        };
+        let (pool, counts) = (desk.pool, desk.pool.budget.counts());
+        let useless = lost.by == Chance::RetryAnswer && (!lost.elsewhere || seat::is_overloaded(now, pool, self.arm));
+        let granted = if at + typical >= self.until {
+            Err(NoRetry::NoTime)
+        } else if !desk.seat.others(pool, self.arm, self.tries.slots(), 1) {
+            Err(NoRetry::NobodyElse)
+        } else if useless {
+            Err(NoRetry::Overloaded)
+        } else if lost.mode.acts() && pool.budget.take(now) {
+            self.retried += 1;
+            Ok(())
+        } else {
+            Err(NoRetry::Budget)
+        };
+        // One that only watches comes as far as the budget, and does not take from it.
+        let watched = granted == Err(NoRetry::Budget) && !lost.mode.acts() && pool.budget.has(now);
+        let came = if granted.is_ok() || watched { came(lost.mode) } else { Came::Refused };
+        counts.add(lost.by, came);
+        granted
+    }
+
+    fn has_try_left(&self) -> bool {
+        self.retried < self.config.retries && !self.tries.is_full()
+    }
+
+    /// Step 6: no worker of this pool answers. The next tier, else the best that there is, else why there is nothing.
+    fn refuse(&mut self, now: Mono, why: Refusal, desk: &Desk<'_>, out: &mut Effects) {
+        let mode = self.config.chances.fallback.mode;
+        if mode.watches()
+            && let Some((place, tier)) = self.next_tier(now, self.spoiled)
+        {
+            desk.pool.budget.counts().add(Chance::Fallback, came(mode));
+            if mode.acts() {
+                self.tier = place + 1;
+                if !self.pools.contains(&desk.pool.id) {
+                    self.pools.push(desk.pool.id);
+                }
+                self.state = State::Falling { why };
+                #[expect(clippy::cast_possible_truncation, reason = "at most MOST_TIERS")]
+                return out.push(Effect::Fall { place: place as u8, tier, why });
+            }
+        }
         self.state = State::Ended;
-        out.push(Effect::Refuse(why));
+        out.push(self.tries.take_kept().map_or(Effect::Refuse(why), Effect::Answer));
+    }
+
+    /// The next tier that may serve, and its place; `spoiled` if a worker may have run what must not run twice.
+    fn next_tier(&self, now: Mono, spoiled: bool) -> Option<(usize, Tier)> {
+        let may_send = !spoiled && now < self.until && !self.tries.is_full();
+        self.config.chances.fallback.next(self.tier, |tier| may_send || !tier.sends())
+    }
+
+    fn tier(&mut self, now: Mono, why: Refusal, news: TierNews, desk: &mut Desk<'_>, out: &mut Effects) {
+        match news {
+            TierNews::Missing => self.refuse(now, why, desk, out),
+            TierNews::Served => {
+                self.tries.give_up_kept(out);
+                self.state = State::Ended;
+            }
+            TierNews::Ready => {
+                // Another pool gets a request of its own; the same one a second try.
+                let known = self.pools.contains(&desk.pool.id);
+                if self.spoiled || now >= self.until || (known && !desk.pool.budget.take(now)) {
+                    return self.refuse(now, why, desk, out);
+                }
+                if !known {
+                    desk.pool.budget.earn(now);
+                }
+                self.arm = desk.pool.weights(desk.seat.draw.unit()).0;
+                self.reads_many = false;
+                self.tries.forget_slots();
+                self.send(now, why, desk, out);
+            }
+        }
+    }
+
+    /// A quorum lost a try: another one takes its place, at once, or the quorum cannot be met.
+    fn replace(&mut self, now: Mono, lost: Lost, desk: &mut Desk<'_>, out: &mut Effects) {
+        let Some(quorum) = self.config.chances.quorum else { return };
+        if self.tries.open() + self.tries.held().len() >= usize::from(quorum.need()) {
+            return;
+        }
+        let left = self.tries.sent() < usize::from(quorum.most()) && now < self.until;
+        let granted = left
+            && desk.seat.others(desk.pool, self.arm, self.tries.slots(), 1)
+            && desk.pool.budget.take(now)
+            && self.send_one(now, desk, out).is_some();
+        if !granted {
+            self.tries.give_up(GivenUp::Lost, out);
+            self.refuse(now, lost.why, desk, out);
+        }
+    }
+
+    /// Counts the answers of a quorum, and decides when there are enough.
+    fn count(&mut self, now: Mono, desk: &mut Desk<'_>, out: &mut Effects) {
+        let Some(quorum) = self.config.chances.quorum else { return };
+        let held = self.tries.held();
+        if held.len() < usize::from(quorum.need()) {
+            return;
+        }
+        let marks: ArrayVec<_, { crate::balance::MOST_TRIES }> = held.iter().map(|id| self.tries.mark(*id)).collect();
+        let verdict = quorum.decide(&marks);
+        let winner = held[verdict.winner];
+        if verdict.agreeing < marks.len() {
+            #[expect(clippy::cast_possible_truncation, reason = "at most MOST_TRIES")]
+            out.push(Effect::Disagree { winner, agreeing: verdict.agreeing as u8, of: marks.len() as u8 });
+            desk.pool.budget.counts().add(Chance::Quorum, Came::Mattered);
+        }
+        self.answer(now, winner, desk, out);
+    }
+
+    /// The end: one answer, and every other try is given up.
+    fn answer(&mut self, now: Mono, id: TryId, desk: &mut Desk<'_>, out: &mut Effects) {
+        self.state = State::Ended;
+        if self.tries.sent() > 1 {
+            self.tries.set(id, Stand::Over);
+            for other in self.tries.running() {
+                self.learn(now, other, desk);
+            }
+            self.tries.give_up(GivenUp::Lost, out);
+            self.tries.give_up_kept(out);
+        }
+        if let Some(hedge) = self.hedge {
+            desk.pool.budget.hedge_ended(now, hedge == id);
+            if hedge == id {
+                desk.pool.budget.counts().add(Chance::Hedge, Came::Mattered);
+            }
+        }
+        if let Some(class) = self.asked.class.filter(|_| self.config.chances.hedge.dear_at_once) {
+            let memory = desk.seat.memory(self.config.chances.route);
+            if let Some(usual) = self.config.chances.hedge.usual_delay(now, memory) {
+                memory.learn_class(class, self.tries.took(TryId(0), now) > usual);
+            }
+        }
+        out.push(Effect::Answer(id));
+    }
+
+    /// A try took this long, or at least this long: without those that lost, the quantiles would sink.
+    fn learn(&self, now: Mono, id: TryId, desk: &mut Desk<'_>) {
+        let chances = &self.config.chances;
+        if chances.learn() {
+            desk.seat.memory(chances.route).learn(now, self.tries.took(id, now));
+        }
     }
 }
+
+/// A try that gave no good answer.
+#[derive(Clone, Copy, Debug)]
+struct Lost {
+    /// What the client is told if nothing better comes.
+    why: Refusal,
+    /// Whether another try for such a reason is switched on.
+    mode: Mode,
+    /// Whether the request may be sent again after it.
+    may: bool,
+    /// Whether another worker is of any use.
+    elsewhere: bool,
+    by: Chance,
+}
+
+impl Lost {
+    const fn by_answer(mode: Mode, may: bool, elsewhere: bool) -> Self {
+        // The reason is never told: the failing answer is kept, and passed on instead.
+        Self { why: Refusal::NobodyReady, mode, may, elsewhere, by: Chance::RetryAnswer }
+    }
+}
+
+const fn came(mode: Mode) -> Came {
+    if mode.acts() { Came::Taken } else { Came::Watched }
+}
+
+/// Utilization of a pool over which a read asks one worker. Source: balancing.md "Hedge".
+const BUSY: Share = Share::percent(80);
 
 #[cfg(test)]
 mod tests;

@@ -196,6 +196,11 @@ impl Load {
         (seen.total - seen.marked + 1) as f64 / (seen.total + 1) as f64
     }
 
+    /// Whether it fails at least every second request.
+    pub(crate) fn fails_half(&self, now: Mono) -> bool {
+        self.penalty(now) >= 4.0
+    }
+
     /// `1 / success^2`. Ten buckets a candidate would be too dear for each pick, so the sum is kept and counted anew
     /// with each outcome that may change it, and when a second has passed.
     #[expect(clippy::cast_possible_truncation, reason = "the low half holds the number")]

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use ambidex_core::attempt::{AttemptConfig, Backoff};
+use ambidex_core::attempt::AttemptConfig;
 use ambidex_core::worker::PoolId;
 use ambidex_http1::RequestHead;
 
@@ -46,8 +46,7 @@ impl Routes {
     ) -> Result<Self, E> {
         let compile = |(number, route): (usize, &Route)| {
             let (pool, way) = find(&route.pool)?;
-            let backoff: Backoff = AttemptConfig::default().backoff;
-            let config = AttemptConfig { deadline: route.deadline, retries: route.retries, backoff };
+            let config = AttemptConfig { deadline: route.deadline, retries: route.retries, ..AttemptConfig::default() };
             let target = Target { route: number, pool, way, config };
             Ok(Compiled { route: route.clone(), target, label: route.label().into() })
         };

@@ -8,7 +8,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use ambidex_core::attempt::{Attempt, AttemptConfig, Desk, Effect, Effects, Event, FailureKind, Refusal, TryId};
+use ambidex_core::attempt::{
+    Asked, Attempt, AttemptConfig, Desk, Effect, Effects, Event, FailureKind, Refusal, RouteId, TierNews, TryId,
+};
 use ambidex_core::balance::Pick;
 use ambidex_core::guard::ejection::Ended;
 use ambidex_core::load::{FAILURE_PRICE, Outcome};
@@ -85,7 +87,8 @@ impl<T: Awaits, S: Seats, M: Timer> Driver<'_, T, S, M> {
     where
         T: Transport,
     {
-        let mut attempt = Attempt::new(plan.arrived, plan.config, plan.key);
+        let asked = Asked { key: plan.key, ..Asked::default() };
+        let mut attempt = Attempt::new(plan.arrived, &plan.config, asked);
         let mut unsent = Some(request);
         let (mut detail, mut last) = (String::new(), None);
         let (mut now, mut event) = (plan.arrived, Event::Start);
@@ -96,14 +99,18 @@ impl<T: Awaits, S: Seats, M: Timer> Driver<'_, T, S, M> {
                     let Some(request) = unsent.take() else {
                         unreachable!("core sends again only what `Repeat::Unsent` gave back");
                     };
-                    let mut running = self.begin(pool, now, pick);
+                    let mut running = self.begin(pool, now, pick, plan.config.chances.route);
                     let sending = pin!(self.transport.send(pool.picked(pick), pick, request));
                     let ended = self.race(sending, attempt.deadline()).await;
                     now = self.clock.now();
                     event = match ended {
                         Some(Ok(response)) => {
                             let tries = attempt.tries();
-                            self.advance(&mut attempt, pool, now, Event::Head(id));
+                            // Asked once only, so that it is passed on whatever it says; no tier is known here.
+                            let mut told = Event::Head(id, outcome::says(&response));
+                            while let Some(Effect::Fall { .. }) = self.advance(&mut attempt, pool, now, told) {
+                                told = Event::Tier(TierNews::Missing);
+                            }
                             let flight = running.answered(now, outcome::of_head(&response));
                             return Ok(Answer { response, flight, pick, at: now, tries });
                         }
@@ -122,7 +129,11 @@ impl<T: Awaits, S: Seats, M: Timer> Driver<'_, T, S, M> {
                     };
                 }
                 Some(Effect::Refuse(why)) => return Err(Refused { why, tries: attempt.tries(), detail, last }),
-                Some(Effect::Cancel(TryId(_)) | Effect::Answer(TryId(_))) | None => {
+                Some(Effect::Fall { .. }) => event = Event::Tier(TierNews::Missing),
+                Some(
+                    Effect::Cancel(..) | Effect::Answer(TryId(_)) | Effect::Compare(TryId(_)) | Effect::Disagree { .. },
+                )
+                | None => {
                     let Some(due) = attempt.deadline() else { unreachable!("a machine that has ended said how") };
                     self.timer.at(due).await;
                     now = self.clock.now();
@@ -134,17 +145,18 @@ impl<T: Awaits, S: Seats, M: Timer> Driver<'_, T, S, M> {
 
     /// Tells the machine what happened and returns what is to be done. Of several effects only the last is left to do:
     /// the try that a `Cancel` names was dropped before the machine heard of its end.
-    fn advance(&self, attempt: &mut Attempt, pool: &PoolView, now: Mono, event: Event) -> Option<Effect> {
+    fn advance(&self, attempt: &mut Attempt<'_>, pool: &PoolView, now: Mono, event: Event) -> Option<Effect> {
         let mut effects = Effects::new();
         self.seats.with(|seat| attempt.on(now, event, &mut Desk { pool, seat }, &mut effects));
         effects.pop()
     }
 
-    fn begin<'d>(&'d self, pool: &PoolView, now: Mono, pick: Pick) -> Running<'d, T, S> {
+    fn begin<'d>(&'d self, pool: &PoolView, now: Mono, pick: Pick, route: RouteId) -> Running<'d, T, S> {
         let cells = Arc::clone(&pool.picked(pick).cells);
         let index = self.seats.with(|seat| seat.index);
         let flight = Flight::begin(cells, self.clock, index, now);
-        Running { transport: self.transport, seats: self.seats, clock: self.clock, pick, flight: Some(flight) }
+        let Self { transport, seats, clock, .. } = *self;
+        Running { transport, seats, clock, pick, group: route.0, flight: Some(flight) }
     }
 
     /// Waits for `sending` or for `due`, whichever comes first. The alarm is made only when the first look at
@@ -182,6 +194,8 @@ struct Running<'d, T: Awaits, S: Seats> {
     seats: &'d S,
     clock: Clock,
     pick: Pick,
+    /// With which other requests the try is compared.
+    group: u32,
     flight: Option<Flight>,
 }
 
@@ -198,7 +212,7 @@ impl<T: Awaits, S: Seats> Running<'_, T, S> {
         let mut flight = self.flight.take()?;
         // A try that waited for its client says nothing of its worker, not even how long it took.
         let ended = match outcome {
-            Some(outcome) => Ended { outcome, took: flight.took(now), group: 0 },
+            Some(outcome) => Ended { outcome, took: flight.took(now), group: self.group },
             None => Outcome::Cancelled.into(),
         };
         match outcome {

@@ -4,6 +4,7 @@
 //! the 5xx: they answer the request's form. Not 429: it speaks of the client. A gRPC answer that is all head carries
 //! its status there; 14 (`UNAVAILABLE`) says what 503 says.
 
+use ambidex_core::attempt::Head;
 use ambidex_core::load::{FAILURE_PRICE, Outcome};
 use ambidex_core::time::Span;
 use http::header::RETRY_AFTER;
@@ -11,19 +12,23 @@ use http::{HeaderName, StatusCode};
 
 use crate::transport::AnswerHead;
 
+/// What a head says to whoever may ask another worker. A worker that is full says in [`SHED`] whether the others are:
+/// `here` or `everywhere`.
+#[must_use]
+pub fn says(head: &impl AnswerHead) -> Head {
+    if !is_failure(head) {
+        return Head::Good;
+    }
+    match head.field(&SHED) {
+        Some(told) => Head::Shed { elsewhere: told != b"everywhere" },
+        None => Head::Failing,
+    }
+}
+
 /// The outcome that a head stands for.
 #[must_use]
 pub fn of_head(head: &impl AnswerHead) -> Outcome {
-    let status = head.status();
-    let failed = match status {
-        StatusCode::INTERNAL_SERVER_ERROR
-        | StatusCode::BAD_GATEWAY
-        | StatusCode::SERVICE_UNAVAILABLE
-        | StatusCode::GATEWAY_TIMEOUT => true,
-        StatusCode::OK => head.field(&GRPC_STATUS).is_some_and(|code| code == b"14"),
-        _ => false,
-    };
-    if !failed {
+    if !is_failure(head) {
         return Outcome::Good;
     }
     let seconds = head.field(&RETRY_AFTER).and_then(|value| str::from_utf8(value).ok()?.trim().parse().ok());
@@ -31,7 +36,21 @@ pub fn of_head(head: &impl AnswerHead) -> Outcome {
     Outcome::Failed { price: asked.max(FAILURE_PRICE) }
 }
 
+fn is_failure(head: &impl AnswerHead) -> bool {
+    match head.status() {
+        StatusCode::INTERNAL_SERVER_ERROR
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => true,
+        StatusCode::OK => head.field(&GRPC_STATUS).is_some_and(|code| code == b"14"),
+        _ => false,
+    }
+}
+
 static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
+/// The field of an answer that says that its worker did not begin, because it is full.
+pub static SHED: HeaderName = HeaderName::from_static("ambidex-shed");
 
 /// Longest `Retry-After` believed, in seconds; source: balancing.md "Breaker" (`cool_down_most`, 60 s). A worker may
 /// lie about itself, but not for ever.
@@ -70,6 +89,14 @@ mod tests {
         assert_eq!(price("1"), Outcome::Failed { price: FAILURE_PRICE });
         assert_eq!(price("86400"), Outcome::Failed { price: Span::from_secs(60) });
         assert_eq!(price("soon"), Outcome::Failed { price: FAILURE_PRICE });
+    }
+
+    #[test]
+    fn a_worker_that_is_full_says_whether_it_is_of_use_to_ask_another() {
+        assert_eq!(says(&head(503, "ambidex-shed", "here")), Head::Shed { elsewhere: true });
+        assert_eq!(says(&head(503, "ambidex-shed", "everywhere")), Head::Shed { elsewhere: false });
+        assert_eq!(says(&head(503, "retry-after", "1")), Head::Failing);
+        assert_eq!(says(&head(200, "ambidex-shed", "here")), Head::Good);
     }
 
     #[test]

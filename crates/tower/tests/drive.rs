@@ -89,7 +89,7 @@ fn pool(workers: u32) -> PoolView {
 
 fn config() -> AttemptConfig {
     let backoff = Backoff { first: Span::from_millis(2), most: Span::from_millis(2) };
-    AttemptConfig { deadline: Span::from_millis(200), retries: 2, backoff }
+    AttemptConfig { deadline: Span::from_millis(200), retries: 2, backoff, ..AttemptConfig::default() }
 }
 
 async fn run(pool: &PoolView, transport: &Script) -> Result<Answer<Response<&'static str>>, Refused> {

@@ -4,8 +4,11 @@ use std::hint::black_box;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use ambidex_core::again::Mode;
 use ambidex_core::again::budget::Budget;
-use ambidex_core::attempt::{Attempt, AttemptConfig, Desk, Effects, Event, Seat, TryId};
+use ambidex_core::again::hedge::HedgeConfig;
+use ambidex_core::again::retry::Copies;
+use ambidex_core::attempt::{Asked, Attempt, AttemptConfig, Chances, Desk, Effects, Event, Head, Seat, TryId};
 use ambidex_core::balance::{Ask, Barred, PickPolicy, Picker, ring};
 use ambidex_core::draw::Draw;
 use ambidex_core::guard::breaker::BreakerConfig;
@@ -49,7 +52,8 @@ pub(crate) fn all() -> Vec<Case> {
     let others = [
         Case::new("breakers of 16, closed".to_owned(), || admit(0)),
         Case::new("breakers of 16, 5 open".to_owned(), || admit(5)),
-        Case::new("attempt of a plain request, prequal of 16".to_owned(), attempt),
+        Case::new("attempt of a plain request, prequal of 16".to_owned(), || attempt(AttemptConfig::default())),
+        Case::new("attempt that might be hedged, prequal of 16".to_owned(), || attempt(hedged())),
     ];
     picks.chain(others).collect()
 }
@@ -116,17 +120,25 @@ fn admit(open: usize) -> Operation {
     })
 }
 
+/// Everything that may act is on, and nothing has to.
+fn hedged() -> AttemptConfig {
+    let hedge = HedgeConfig { mode: Mode::On, ..HedgeConfig::default() };
+    let chances = Chances { resend: Mode::On, answers: Mode::On, hedge, ..Chances::default() };
+    AttemptConfig { chances, ..AttemptConfig::default() }
+}
+
 /// A plain request: one try, one answer.
-fn attempt() -> Operation {
+fn attempt(config: AttemptConfig) -> Operation {
     let pool = pool(PickPolicy::Prequal, 16);
     let (mut seat, mut clock) = (Seat::new(0, PickPolicy::Prequal, 1), Clock::default());
     Box::new(move || {
         let now = clock.tick(&pool);
-        let (mut attempt, mut effects) = (Attempt::new(now, AttemptConfig::default(), None), Effects::new());
+        let asked = Asked { copies: Copies::Any, ..Asked::default() };
+        let (mut attempt, mut effects) = (Attempt::new(now, &config, asked), Effects::new());
         let mut desk = Desk { pool: &pool, seat: &mut seat };
         attempt.on(now, Event::Start, &mut desk, &mut effects);
-        attempt.on(now, Event::Head(TryId(0)), &mut desk, &mut effects);
-        black_box(effects);
+        attempt.on(now, Event::Head(TryId(0), Head::Good), &mut desk, &mut effects);
+        black_box(&effects);
     })
 }
 

@@ -1,17 +1,21 @@
 //! Retry budget: how many requests may be asked twice, over all of a process's threads.
 //!
 //! A worker that fails makes every client try again, and the second tries are what finally brings the pool down. So
-//! all second tries of a pool (retries now, hedges with them later) draw from one budget:
+//! all second tries of a pool (retries, hedges) draw from one budget:
 //!
 //! ```text
-//! allowed in 10 s = share x requests in 10 s + floor x 10        (20 % and 10/s: balancing.md, after finagle's budget)
+//! allowed in 10 s   share x requests in 10 s + floor x 10      (20 % and 10/s: balancing.md, after finagle's budget)
+//! hedges            each request earns its share of one (5 %); what is earned is all that there ever is
 //! ```
-//! The floor lets a quiet client retry at all. What is granted is counted at once, before any backoff, so that a
-//! hundred waiting requests cannot all believe in the last token.
+//! The floor lets a quiet client retry at all; hedges have none, because nobody needs them. What is granted is counted
+//! at once, before any backoff, so that a hundred waiting requests cannot all believe in the last token.
 
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::again::counts::Counts;
 use crate::share::Share;
 use crate::stats::ring::Ring;
-use crate::time::Mono;
+use crate::time::{Mono, Span};
 
 /// How much a budget grants.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,32 +36,116 @@ impl Default for BudgetConfig {
 #[derive(Debug, Default)]
 pub struct Budget {
     config: BudgetConfig,
-    counts: Ring,
+    requests: Ring,
+    /// Hedges that may still be sent, in millionths.
+    hedges: AtomicU64,
+    /// Hedges that ended, the marked ones won.
+    hedged: Ring,
+    /// Requests, the marked ones read from several workers.
+    reads: Ring,
+    /// The pool's utilization in millionths, and when it was told, in nanoseconds plus one.
+    utilization: AtomicU64,
+    utilization_at: AtomicU64,
+    counts: Counts,
 }
 
 impl Budget {
     /// An unused budget.
     #[must_use]
     pub fn new(config: BudgetConfig) -> Self {
-        Self { config, counts: Ring::default() }
+        Self { config, ..Self::default() }
     }
 
     /// Counts a request that a client sent: it earns its share of a second try.
     pub fn earn(&self, now: Mono) {
-        self.counts.count(now, false);
+        self.requests.count(now, false);
     }
 
     /// Takes one second try, if one is left.
     pub fn take(&self, now: Mono) -> bool {
-        let seen = self.counts.sums(now);
-        let allowed = self.config.share.get() * seen.total as f64 + f64::from(self.config.floor_per_second) * 10.0;
-        let granted = (seen.marked as f64) < allowed;
+        let granted = self.has(now);
         if granted {
-            self.counts.mark(now);
+            self.requests.mark(now);
         }
         granted
     }
+
+    /// Whether a second try is left.
+    pub fn has(&self, now: Mono) -> bool {
+        let seen = self.requests.sums(now);
+        let allowed = self.config.share.get() * seen.total as f64 + f64::from(self.config.floor_per_second) * 10.0;
+        (seen.marked as f64) < allowed
+    }
+
+    /// A request that may be hedged earns its share of a hedge. Not more than [`MOST_HEDGES`] are kept for later.
+    pub fn earn_hedge(&self, share: Share) {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a million")]
+        let earned = (share.get() * ONE_HEDGE as f64) as u64;
+        let _ = self.hedges.fetch_update(Relaxed, Relaxed, |left| Some((left + earned).min(MOST_HEDGES * ONE_HEDGE)));
+    }
+
+    /// Takes one hedge, if one was earned and a second try is left.
+    pub fn take_hedge(&self, now: Mono) -> bool {
+        let earned = |left: u64| left.checked_sub(ONE_HEDGE);
+        if !self.has(now) || self.hedges.fetch_update(Relaxed, Relaxed, earned).is_err() {
+            return false;
+        }
+        self.requests.mark(now);
+        true
+    }
+
+    /// Hears whether a hedge won.
+    pub fn hedge_ended(&self, now: Mono, won: bool) {
+        self.hedged.count(now, won);
+    }
+
+    /// Whether at least `least` of the hedges of the last ten seconds won. Too few of them are believed to, which is
+    /// also how hedging begins anew after a pause.
+    pub fn hedges_win(&self, now: Mono, least: Share) -> bool {
+        let seen = self.hedged.sums(now);
+        seen.total < LEAST_HEDGES || seen.marked as f64 >= least.get() * seen.total as f64
+    }
+
+    /// Takes a read from several workers, if at most `share` of the requests are.
+    pub fn take_read(&self, now: Mono, share: Share) -> bool {
+        self.reads.count(now, false);
+        let seen = self.reads.sums(now);
+        let granted = (seen.marked as f64) < share.get() * seen.total as f64;
+        if granted {
+            self.reads.mark(now);
+        }
+        granted
+    }
+
+    /// Hears how utilized the pool is, from whoever sees all of it.
+    pub fn hear_utilization(&self, now: Mono, utilization: Share) {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a million")]
+        self.utilization.store((utilization.get() * 1e6) as u64, Relaxed);
+        self.utilization_at.store(now.as_nanos().saturating_add(1), Relaxed);
+    }
+
+    /// Whether the pool was over this utilization when it was last told, not long ago.
+    pub fn is_busy(&self, now: Mono, over: Share) -> bool {
+        let at = self.utilization_at.load(Relaxed);
+        let fresh = at > 0 && now.since(Mono::from_nanos(at - 1)) <= UTILIZATION_LIFE;
+        fresh && self.utilization.load(Relaxed) as f64 > over.get() * 1e6
+    }
+
+    /// How often second chances were taken, watched and refused.
+    #[must_use]
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
 }
+
+/// A hedge in the unit of its account.
+const ONE_HEDGE: u64 = 1_000_000;
+/// Hedges that are kept for later at most. Source: ours; a pause of one worker meets a handful of requests.
+pub const MOST_HEDGES: u64 = 10;
+/// Fewer hedges in ten seconds prove nothing. Source: balancing.md "Breaker" (at least 20 samples).
+const LEAST_HEDGES: u64 = 20;
+/// How long a utilization is believed. Source: ours; five ticks of the slow loop.
+const UTILIZATION_LIFE: Span = Span::from_secs(5);
 
 #[cfg(test)]
 mod tests {
@@ -81,6 +169,48 @@ mod tests {
         (0..1_000).for_each(|i| budget.earn(at(i)));
         let granted = (0..1_000).filter(|_| budget.take(at(1_000))).count();
         assert_eq!(granted, 300);
+    }
+
+    #[test]
+    fn a_hundred_requests_earn_five_hedges_and_not_one_more() {
+        let budget = Budget::default();
+        (0..100).for_each(|_| budget.earn_hedge(Share::percent(5)));
+        assert_eq!((0..100).filter(|_| budget.take_hedge(at(0))).count(), 5);
+        (0..10_000).for_each(|_| budget.earn_hedge(Share::percent(5)));
+        assert_eq!((0..100).filter(|_| budget.take_hedge(at(0))).count(), 10, "what is kept for later is bounded");
+    }
+
+    #[test]
+    fn hedges_and_retries_draw_from_one_budget() {
+        let budget = Budget::default();
+        (0..1_000).for_each(|_| budget.earn_hedge(Share::ALL));
+        while budget.take(at(0)) {}
+        assert!(!budget.take_hedge(at(0)));
+    }
+
+    #[test]
+    fn hedges_that_do_not_win_stop_until_their_ten_seconds_are_over() {
+        let budget = Budget::default();
+        (0..19).for_each(|_| budget.hedge_ended(at(0), false));
+        assert!(budget.hedges_win(at(0), Share::percent(5)));
+        budget.hedge_ended(at(0), false);
+        assert!(!budget.hedges_win(at(0), Share::percent(5)));
+        assert!(budget.hedges_win(at(10_000), Share::percent(5)));
+    }
+
+    #[test]
+    fn a_pool_is_busy_for_as_long_as_its_utilization_is_believed() {
+        let budget = Budget::default();
+        assert!(!budget.is_busy(at(0), Share::percent(80)));
+        budget.hear_utilization(at(0), Share::percent(81));
+        assert!(budget.is_busy(at(5_000), Share::percent(80)) && !budget.is_busy(at(5_001), Share::percent(80)));
+    }
+
+    #[test]
+    fn half_of_the_requests_may_read_from_several() {
+        let budget = Budget::default();
+        let granted = (0..100).filter(|_| budget.take_read(at(0), Share::percent(50))).count();
+        assert_eq!(granted, 50);
     }
 
     #[test]

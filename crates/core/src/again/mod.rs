@@ -1,6 +1,13 @@
-//! Once more: what bounds second tries.
+//! Once more: second chances of a request, and what bounds them. One file a policy; in which order they come is told
+//! in [`crate::attempt`].
 
 pub mod budget;
+pub mod counts;
+pub mod fallback;
+pub mod hedge;
+pub mod memory;
+pub mod quorum;
+pub mod retry;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,4 +23,18 @@ pub enum Mode {
     Observe,
     /// It acts.
     On,
+}
+
+impl Mode {
+    /// Whether it is there at all.
+    #[must_use]
+    pub const fn watches(self) -> bool {
+        !matches!(self, Self::Off)
+    }
+
+    /// Whether it does more than count.
+    #[must_use]
+    pub const fn acts(self) -> bool {
+        matches!(self, Self::On)
+    }
 }

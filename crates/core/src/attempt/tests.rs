@@ -1,86 +1,45 @@
-//! Every edge of the drawing in `attempt.rs`, and its laws under random events.
+//! Every edge of the drawing in `attempt.rs`; second chances are in files of their own.
 
-use alloc::sync::Arc;
+mod bench;
+mod chances;
+mod laws;
+mod reads;
+mod tiers;
+
 use alloc::vec::Vec;
-use core::net::SocketAddr;
-
-use proptest::prelude::*;
 
 use super::*;
-use crate::again::budget::Budget;
-use crate::guard::breaker::BreakerConfig;
-use crate::load::{Cells, FAILURE_PRICE, Outcome};
-use crate::share::Share;
-use crate::view::{Address, PoolParts, WorkerView};
-use crate::worker::{PoolId, Standing, WorkerId};
+use crate::balance::{Pick, PickReason};
+use crate::load::{FAILURE_PRICE, Outcome};
+use bench::{Bench, at, bench, plain, unsent};
 
-struct Bench {
-    pool: PoolView,
-    seat: Seat,
-}
-
-fn bench(weights: &[f64]) -> Bench {
-    let workers = (0..weights.len()).map(|slot| WorkerView {
-        id: WorkerId(u32::try_from(slot).expect("small")),
-        name: "w".into(),
-        url: "http://127.0.0.1:1".into(),
-        address: Address::Ip(SocketAddr::from(([127, 0, 0, 1], 1))),
-        zone: "".into(),
-        standing: Standing::Serving,
-        cells: Arc::new(Cells::new(1)),
-    });
-    let parts = PoolParts {
-        id: PoolId(0),
-        name: "api".into(),
-        revision: 1,
-        workers: workers.collect(),
-        pick: PickPolicy::RoundRobin,
-        learned: weights.to_vec(),
-        fixed: weights.to_vec(),
-        learned_share: Share::ALL,
-        breaker: BreakerConfig::default(),
-        budget: Arc::new(Budget::default()),
-    };
-    let pool = PoolView::new(parts, None);
-    Bench { pool, seat: Seat::new(0, PickPolicy::RoundRobin, 1) }
-}
-
-impl Bench {
-    fn on(&mut self, attempt: &mut Attempt, now: Mono, event: Event) -> Vec<Effect> {
-        let mut out = Effects::new();
-        let mut desk = Desk { pool: &self.pool, seat: &mut self.seat };
-        attempt.on(now, event, &mut desk, &mut out);
-        out.into_iter().collect()
-    }
-}
-
-fn at(millis: u64) -> Mono {
-    Mono::default() + Span::from_millis(millis)
-}
-
-fn unsent() -> Failure {
-    Failure { kind: FailureKind::Connect, repeat: Repeat::Unsent }
-}
-
-fn started(bench: &mut Bench) -> Attempt {
-    let mut attempt = Attempt::new(at(0), AttemptConfig::default(), None);
-    bench.on(&mut attempt, at(0), Event::Start);
-    attempt
+fn started(bench: &mut Bench) -> Attempt<'static> {
+    bench.start(plain(), Asked::default()).0
 }
 
 #[test]
 fn a_head_ends_the_attempt_with_its_answer() {
     let mut bench = bench(&[1.0, 1.0]);
     let mut attempt = started(&mut bench);
-    assert_eq!(bench.on(&mut attempt, at(1), Event::Head(TryId(0))), [Effect::Answer(TryId(0))]);
+    let effects = bench.on(&mut attempt, at(1), Event::Head(TryId(0), Head::Good));
+    assert_eq!(effects, [Effect::Answer(TryId(0))]);
     assert_eq!(attempt.deadline(), None);
+}
+
+#[test]
+fn an_answer_is_an_answer_whatever_it_says_while_nothing_is_switched_on() {
+    for head in [Head::Good, Head::Failing, Head::Shed { elsewhere: true }] {
+        let mut bench = bench(&[1.0, 1.0]);
+        let mut attempt = started(&mut bench);
+        assert_eq!(bench.on(&mut attempt, at(1), Event::Head(TryId(0), head)), [Effect::Answer(TryId(0))]);
+    }
 }
 
 #[test]
 fn nobody_ready_is_refused_at_once() {
     let mut bench = bench(&[0.0]);
-    let mut attempt = Attempt::new(at(0), AttemptConfig::default(), None);
-    assert_eq!(bench.on(&mut attempt, at(0), Event::Start), [Effect::Refuse(Refusal::NobodyReady)]);
+    let (_, effects) = bench.start(plain(), Asked::default());
+    assert_eq!(effects, [Effect::Refuse(Refusal::NobodyReady)]);
 }
 
 #[test]
@@ -126,56 +85,14 @@ fn no_head_before_the_deadline_cancels_the_try_and_refuses() {
     let mut attempt = started(&mut bench);
     assert_eq!(attempt.deadline(), Some(at(60_000)));
     let effects = bench.on(&mut attempt, at(60_000), Event::Due);
-    assert_eq!(effects, [Effect::Cancel(TryId(0)), Effect::Refuse(Refusal::Deadline)]);
+    assert_eq!(effects, [Effect::Cancel(TryId(0), GivenUp::Late), Effect::Refuse(Refusal::Deadline)]);
 }
 
 #[test]
 fn a_client_that_leaves_cancels_the_try() {
     let mut bench = bench(&[1.0]);
     let mut attempt = started(&mut bench);
-    assert_eq!(bench.on(&mut attempt, at(5), Event::Gone), [Effect::Cancel(TryId(0))]);
-}
-
-fn any_event() -> impl Strategy<Value = Event> {
-    let id = (0_u8..4).prop_map(TryId);
-    let repeat = prop_oneof![Just(Repeat::Unsent), Just(Repeat::Never)];
-    prop_oneof![
-        1 => id.clone().prop_map(Event::Head),
-        6 => (id, repeat).prop_map(|(id, repeat)| Event::Failed(id, Failure { kind: FailureKind::Connect, repeat })),
-        3 => Just(Event::Due),
-        1 => Just(Event::Gone),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(10_000))]
-    #[test]
-    fn at_most_one_answer_and_every_try_ends(events in prop::collection::vec(any_event(), 0..24)) {
-        let mut bench = bench(&[1.0, 1.0, 1.0, 1.0, 1.0]);
-        let mut attempt = Attempt::new(at(0), AttemptConfig::default(), None);
-        let (mut ends, mut open, mut slots) = (0, 0_i32, Vec::new());
-        let mut now = at(0);
-        for event in core::iter::once(Event::Start).chain(events) {
-            now = if event == Event::Due { attempt.deadline().unwrap_or(now) } else { now + Span::from_millis(1) };
-            let failed = matches!((attempt.state, event), (State::Trying(run), Event::Failed(id, _)) if run == id);
-            open -= i32::from(failed);
-            for effect in bench.on(&mut attempt, now, event) {
-                match effect {
-                    Effect::Send(_, pick) => {
-                        prop_assert!(!slots.contains(&pick.slot), "a worker was tried twice");
-                        slots.push(pick.slot);
-                        open += 1;
-                    }
-                    Effect::Cancel(_) => open -= 1,
-                    Effect::Answer(_) => { open -= 1; ends += 1; }
-                    Effect::Refuse(_) => ends += 1,
-                }
-            }
-            prop_assert!(open == i32::from(matches!(attempt.state, State::Trying(_))));
-        }
-        prop_assert!(ends <= 1);
-        prop_assert!(slots.len() <= 3);
-    }
+    assert_eq!(bench.on(&mut attempt, at(5), Event::Gone), [Effect::Cancel(TryId(0), GivenUp::Gone)]);
 }
 
 fn fail_five_times(bench: &mut Bench, slot: usize) {
@@ -191,7 +108,7 @@ fn a_worker_with_an_open_breaker_gets_no_request() {
     let mut bench = bench(&[1.0, 1.0, 1.0]);
     fail_five_times(&mut bench, 1);
     for millis in 0..100 {
-        let mut attempt = Attempt::new(at(millis), AttemptConfig::default(), None);
+        let mut attempt = Attempt::new(at(millis), plain(), Asked::default());
         let effects = bench.on(&mut attempt, at(millis), Event::Start);
         assert!(matches!(effects[..], [Effect::Send(_, pick)] if pick.slot != 1), "{effects:?}");
     }
@@ -205,7 +122,7 @@ fn the_first_request_after_the_cool_down_is_the_probe_and_a_second_try_never_is(
     bench.on(&mut early, at(12_000), Event::Failed(TryId(0), unsent()));
     let effects = bench.on(&mut early, at(12_100), Event::Due);
     assert!(matches!(effects[..], [Effect::Send(TryId(1), pick)] if pick.slot != 1), "{effects:?}");
-    let mut attempt = Attempt::new(at(12_200), AttemptConfig::default(), None);
+    let mut attempt = Attempt::new(at(12_200), plain(), Asked::default());
     let effects = bench.on(&mut attempt, at(12_200), Event::Start);
     let [Effect::Send(_, Pick { slot: 1, why: PickReason::Probe { .. }, .. })] = effects[..] else {
         panic!("{effects:?}");
@@ -219,4 +136,16 @@ fn nothing_is_taken_from_the_budget_when_the_only_other_worker_is_kept_out() {
     let mut attempt = started(&mut bench);
     let effects = bench.on(&mut attempt, at(1), Event::Failed(TryId(0), unsent()));
     assert_eq!(effects, [Effect::Refuse(Refusal::Failed(FailureKind::Connect))]);
+}
+
+#[test]
+fn late_news_of_a_try_that_is_over_changes_nothing() {
+    let mut bench = bench(&[1.0, 1.0]);
+    let mut attempt = started(&mut bench);
+    bench.on(&mut attempt, at(1), Event::Failed(TryId(0), unsent()));
+    for id in [0, 1, 7, 255].map(TryId) {
+        let late = [Event::Head(id, Head::Good), Event::Failed(id, unsent()), Event::Mark(id, None), Event::Start];
+        let told: Vec<_> = late.into_iter().flat_map(|event| bench.on(&mut attempt, at(1), event)).collect();
+        assert_eq!(told, []);
+    }
 }

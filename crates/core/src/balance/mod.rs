@@ -193,7 +193,7 @@ fn span(nanos: f64) -> Span {
 }
 
 /// The most workers one request may try.
-pub const MOST_TRIES: usize = 4;
+pub const MOST_TRIES: usize = 8;
 
 /// Slots tried by one request.
 pub type Tried = ArrayVec<usize, MOST_TRIES>;

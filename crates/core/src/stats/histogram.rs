@@ -180,7 +180,7 @@ const SUB: usize = 1 << SUB_BITS;
 const OCTAVES: usize = 22;
 
 #[expect(clippy::cast_possible_truncation, reason = "held under BUCKETS")]
-const fn bucket_of(latency: Span) -> usize {
+pub(super) const fn bucket_of(latency: Span) -> usize {
     let micros = latency.as_micros();
     if micros < SUB as u64 {
         return micros as usize;
@@ -191,7 +191,7 @@ const fn bucket_of(latency: Span) -> usize {
     if at < BUCKETS { at } else { BUCKETS - 1 }
 }
 
-const fn middle_of(bucket: usize) -> Span {
+pub(super) const fn middle_of(bucket: usize) -> Span {
     if bucket < SUB {
         return Span::from_nanos(bucket as u64 * 1_000 + 500);
     }

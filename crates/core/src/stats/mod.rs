@@ -1,4 +1,5 @@
 //! Small measures that the hot path can afford: no allocation per sample, no lock, bounded memory.
 
 pub mod histogram;
+pub mod recent;
 pub mod ring;

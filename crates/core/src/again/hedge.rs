@@ -1,0 +1,104 @@
+//! Hedging: a second try beside one that takes long, and the first answer wins.
+//!
+//! ```text
+//! when      after the route's own p95, or a fixed delay, or at once for a class remembered as dear
+//! whether   the bound of extra requests, the budget that it shares with retries, the pool's load, whether hedges win
+//! ```
+//! The p95 means that one request in twenty is hedged when nothing is wrong, which is what the bound allows; when all
+//! of a pool is slow, the p95 follows, and the bound holds meanwhile. A pool that is full has no worker to spare, and
+//! hedges that never win say that all workers are equally slow: in both cases they are only load.
+//!
+//! The loser is cancelled, is no failure, and is remembered as having taken at least that long: else hedging would
+//! hide the slow worker from picks and breakers, and pull the p95 down to where everything is hedged.
+
+use crate::again::Mode;
+use crate::again::budget::Budget;
+use crate::again::memory::Memory;
+use crate::share::Share;
+use crate::time::{Mono, Span};
+
+/// When a request is sent to a second worker while the first one works on it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct HedgeConfig {
+    /// Whether it is. Default off; source: R-O5 (each feature is switched on alone).
+    pub mode: Mode,
+    /// After how long.
+    pub after: HedgeAfter,
+    /// Whether requests of a class remembered as dear are hedged at once. Default false; source: R-Q6 (selectable).
+    pub dear_at_once: bool,
+    /// Most hedges as a share of requests, a hard bound. Default 5 %; source: balancing.md "Hedge".
+    pub extra: Share,
+    /// Utilization of the pool over which nothing is hedged. Default 80 %; source: balancing.md "Hedge".
+    pub busy_over: Share,
+    /// Share of hedges that must win, or hedging pauses. Default 5 %; source: balancing.md "Hedge".
+    pub wins_least: Share,
+}
+
+/// How long a try may take before it is hedged.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum HedgeAfter {
+    /// As long as this share of the route's requests takes at most, but at least this long; not at all before enough
+    /// of them were seen. Default p95 and 1 ms; source: balancing.md "Hedge".
+    Quantile(Share, Span),
+    /// This long. Source: R-Q6 (100 ms).
+    Fixed(Span),
+}
+
+impl Default for HedgeConfig {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Off,
+            after: HedgeAfter::Quantile(Share::percent(95), Span::from_millis(1)),
+            dear_at_once: false,
+            extra: Share::percent(5),
+            busy_over: Share::percent(80),
+            wins_least: Share::percent(5),
+        }
+    }
+}
+
+/// Why there was no hedge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoHedge {
+    /// The pool is over [`HedgeConfig::busy_over`].
+    Busy,
+    /// Hedges do not win.
+    Useless,
+    /// The bound or the budget is spent.
+    Spent,
+}
+
+impl HedgeConfig {
+    /// After how long a request is to be hedged; `None`: never, as far as is known. `class` if its class may matter.
+    pub fn delay(&self, now: Mono, class: Option<u64>, memory: &mut Memory) -> Option<Span> {
+        if self.dear_at_once && class.is_some_and(|class| memory.is_dear(class)) {
+            return Some(Span::ZERO);
+        }
+        self.usual_delay(now, memory)
+    }
+
+    /// The same for a class of which nothing is remembered: what takes longer is slow.
+    pub fn usual_delay(&self, now: Mono, memory: &mut Memory) -> Option<Span> {
+        match self.after {
+            HedgeAfter::Fixed(delay) => Some(delay),
+            HedgeAfter::Quantile(share, least) => memory.quantile(now, share).map(|delay| delay.max(least)),
+        }
+    }
+
+    /// Whether a hedge may be sent now; `take` takes it from the budget, too.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn admit(&self, now: Mono, budget: &Budget, take: bool) -> Result<(), NoHedge> {
+        if budget.is_busy(now, self.busy_over) {
+            return Err(NoHedge::Busy);
+        }
+        if !budget.hedges_win(now, self.wins_least) {
+            return Err(NoHedge::Useless);
+        }
+        if take && !budget.take_hedge(now) {
+            return Err(NoHedge::Spent);
+        }
+        Ok(())
+    }
+}

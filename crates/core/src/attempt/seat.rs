@@ -1,0 +1,117 @@
+//! What one thread keeps for one pool, and lends to the machine for the time of one event.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::config::RouteId;
+use crate::again::memory::Memory;
+use crate::balance::{Ask, Barred, Pick, PickPolicy, PickReason, Picker};
+use crate::draw::Draw;
+use crate::guard::ejection::{Breakers, Ended, Transition};
+use crate::time::Mono;
+use crate::view::{Arm, PoolView};
+
+/// What one thread keeps for one pool. The shell decides whether it sits behind a lock (clients) or in a thread
+/// (gateway).
+#[derive(Debug)]
+pub struct Seat {
+    /// Which tally of each worker this seat writes.
+    pub index: usize,
+    picker: Picker,
+    breakers: Breakers,
+    pub(super) draw: Draw,
+    /// By route. Only routes that want to know have one.
+    memories: Vec<(RouteId, Box<Memory>)>,
+}
+
+/// What the machine works with while it handles one event.
+#[derive(Debug)]
+pub struct Desk<'a> {
+    /// The pool, in the one view that this request reads.
+    pub pool: &'a PoolView,
+    /// The thread's own state.
+    pub seat: &'a mut Seat,
+}
+
+impl Seat {
+    /// A fresh seat. `index` names the tally that it alone writes; `seed` must differ between seats.
+    #[must_use]
+    pub fn new(index: usize, policy: PickPolicy, seed: u64) -> Self {
+        let (picker, breakers) = (Picker::new(policy), Breakers::new(index));
+        Self { index, picker, breakers, draw: Draw::seeded(seed), memories: Vec::new() }
+    }
+
+    /// Hears how the try of `pick` ended, once for each [`Effect::Send`](super::Effect::Send): what the breaker of its
+    /// worker goes by. The worker's own [`Load::observe`](crate::load::Load::observe) is the caller's to tell.
+    pub fn outcome(&mut self, now: Mono, pick: Pick, ended: impl Into<Ended>) {
+        let probe = if let PickReason::Probe { serial } = pick.why { Some(serial) } else { None };
+        self.breakers.outcome(now, pick.slot, pick.worker, probe, ended, &mut self.draw);
+    }
+
+    /// Takes the oldest change of a breaker that was not taken yet, for logs and events.
+    pub fn take_transition(&mut self) -> Option<Transition> {
+        self.breakers.take_transition()
+    }
+
+    /// What is remembered of a route; made when it is asked for first. Beyond [`MOST_ROUTES`] routes share one.
+    pub fn memory(&mut self, route: RouteId) -> &mut Memory {
+        let at = match self.memories.binary_search_by_key(&route, |(known, _)| *known) {
+            Ok(at) => at,
+            Err(at) if self.memories.len() < MOST_ROUTES => {
+                self.memories.insert(at, (route, Box::default()));
+                at
+            }
+            Err(at) => at.min(MOST_ROUTES - 1),
+        };
+        &mut self.memories[at].1
+    }
+
+    pub(super) fn pick(
+        &mut self,
+        now: Mono,
+        pool: &PoolView,
+        arm: Arm,
+        tried: &[usize],
+        key: Option<u64>,
+    ) -> Option<Pick> {
+        if self.picker.policy() != pool.pick {
+            self.picker = Picker::new(pool.pick);
+        }
+        if let Some(probe) = self.breakers.admit(now, pool, arm, tried.is_empty(), &mut self.draw) {
+            let (slot, why) = (probe.slot, PickReason::Probe { serial: probe.serial });
+            return Some(Pick { slot, worker: pool.workers[slot].id, why });
+        }
+        let weights = pool.arm(arm);
+        let mut pick = |open: &[u64]| {
+            let ask = Ask { now, pool, arm, weights, barred: &Barred { tried, open }, key };
+            self.picker.pick(&ask, &mut self.draw)
+        };
+        match pick(self.breakers.kept_out()) {
+            None if self.breakers.soften() => pick(self.breakers.kept_out()),
+            pick => pick,
+        }
+    }
+
+    /// Whether this many workers that were not tried take requests.
+    pub(super) fn others(&self, pool: &PoolView, arm: Arm, tried: &[usize], wanted: usize) -> bool {
+        let weights = pool.arm(arm);
+        let open = |slot: &usize| weights.at(*slot) > 0.0 && !tried.contains(slot) && !self.breakers.ejects(*slot);
+        (0..weights.len()).filter(open).take(wanted).count() == wanted
+    }
+}
+
+/// Whether over half of the workers that take requests fail every second one.
+pub(super) fn is_overloaded(now: Mono, pool: &PoolView, arm: Arm) -> bool {
+    let weights = pool.arm(arm);
+    let takes = |slot: &usize| weights.at(*slot) > 0.0;
+    let takers = (0..weights.len()).filter(takes);
+    let (mut all, mut failing) = (0_usize, 0_usize);
+    for slot in takers {
+        all += 1;
+        failing += usize::from(pool.load(slot).fails_half(now));
+    }
+    failing * 2 > all
+}
+
+/// How many routes a seat remembers on their own. Source: ours; 5.5 KB each.
+pub const MOST_ROUTES: usize = 1_024;
