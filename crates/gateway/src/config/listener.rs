@@ -260,8 +260,8 @@ struct RawListener {
     #[schemars(with = "String")]
     idle_timeout: Span,
     /// How long connections and streams may be silent on which both sides may speak: those that changed their protocol
-    /// (WebSocket), streams whose answer begins before their upload ends, gRPC. Default 1h; source: HAProxy's advice for
-    /// `timeout tunnel`.
+    /// (WebSocket), streams whose answer begins before their upload ends, gRPC; and how long a worker may be silent within
+    /// an answer. Default 1h; source: HAProxy's advice for `timeout tunnel`.
     #[schemars(with = "String")]
     tunnel_timeout: Span,
     /// How long the PROXY header and the TLS handshake may take together. Default 10 s; source: reliability.md row 8.

@@ -182,7 +182,8 @@ where
 {
     let thread = &client.thread;
     let listener = &client.peer.settings.listener;
-    let mut dog = Watchdog::new(listener.header_timeout, listener.idle_timeout, thread.clock.now());
+    let (head, idle, silence) = (listener.header_timeout, listener.idle_timeout, listener.tunnel_timeout);
+    let mut dog = Watchdog::new(head, idle, silence, thread.clock.now());
     let mut alarm = pin!(thread.alarms.at(dog.due));
     let mut told = false;
     poll_fn(|cx| {

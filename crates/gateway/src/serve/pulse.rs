@@ -3,6 +3,7 @@
 //! ```text
 //! idle ── a head begins ── header_timeout ── request ── in service: nobody's fault but the worker's ── answer ── idle
 //!   \_ idle_timeout: close        \_ close       \_ body stalls, client does not read: idle_timeout: close
+//!                                                \_ within an answer nobody says anything: tunnel_timeout: reset
 //! ```
 //! Requests pay two counters for it. The clock is looked at by an alarm a few times in a timeout, not by requests.
 
@@ -35,6 +36,8 @@ pub(crate) struct Pulse {
     begun: Cell<u64>,
     /// A worker waits for more of a request's body; HTTP/1 only, streams have pulses of their own.
     starved: Rc<Cell<bool>>,
+    /// A worker's answer is on its way; HTTP/1 only.
+    answering: Cell<bool>,
 }
 
 impl Pulse {
@@ -51,6 +54,11 @@ impl Pulse {
     /// Of what came, so many bytes belong to the next head.
     pub(crate) fn ahead(&self, bytes: u64) {
         self.settled.set(self.read.get() - bytes);
+    }
+
+    /// A worker's answer has begun: from here on both sides may speak, and either may be silent.
+    pub(crate) fn answer_begins(&self) {
+        self.answering.set(true);
     }
 
     /// Whether a request is in service.
@@ -85,6 +93,7 @@ impl Drop for InService {
         pulse.active.set(pulse.active.get() - 1);
         pulse.settled.set(pulse.read.get());
         pulse.starved.set(false);
+        pulse.answering.set(false);
     }
 }
 
@@ -97,6 +106,8 @@ pub(crate) enum Dead {
     Idle,
     /// It neither sends what it owes nor takes what it is owed.
     Stalled,
+    /// Within an answer, neither its worker nor the client said anything.
+    Silent,
 }
 
 /// Looks at a pulse from time to time.
@@ -104,6 +115,7 @@ pub(crate) enum Dead {
 pub(crate) struct Watchdog {
     header_timeout: Span,
     idle_timeout: Span,
+    tunnel_timeout: Span,
     /// What was seen last, and since when it has been so.
     last: (Phase, u64),
     since: Mono,
@@ -117,6 +129,7 @@ enum Phase {
     Idle,
     Stalled,
     Upload,
+    Silent,
     Busy,
 }
 
@@ -130,8 +143,9 @@ const LEAST_RATE: u64 = 500;
 
 impl Watchdog {
     /// Begins with a connection: its first head is owed from the start.
-    pub(crate) fn new(header_timeout: Span, idle_timeout: Span, now: Mono) -> Self {
-        let mut dog = Self { header_timeout, idle_timeout, last: (Phase::Head, 0), since: now, due: now };
+    pub(crate) fn new(header_timeout: Span, idle_timeout: Span, tunnel_timeout: Span, now: Mono) -> Self {
+        let last = (Phase::Head, 0);
+        let mut dog = Self { header_timeout, idle_timeout, tunnel_timeout, last, since: now, due: now };
         dog.due = now + dog.step();
         dog
     }
@@ -141,10 +155,11 @@ impl Watchdog {
         let begun = pulse.begun.get();
         let seen = if pulse.active.get() > 0 {
             let (read, written) = pulse.bytes();
-            match (pulse.blocked.get(), pulse.starved.get()) {
-                (true, _) => (Phase::Stalled, read + written),
-                (false, true) => return self.look_at_upload(read, now),
-                (false, false) => (Phase::Busy, 0),
+            match (pulse.blocked.get(), pulse.answering.get(), pulse.starved.get()) {
+                (true, _, _) => (Phase::Stalled, read + written),
+                (false, true, _) => (Phase::Silent, read + written),
+                (false, false, true) => return self.look_at_upload(read, now),
+                (false, false, false) => (Phase::Busy, 0),
             }
         } else if begun == 0 || pulse.read.get() > pulse.settled.get() {
             (Phase::Head, begun)
@@ -160,6 +175,7 @@ impl Watchdog {
             Phase::Head => (lasted >= self.header_timeout).then_some(Dead::SlowHead),
             Phase::Idle => (lasted >= self.idle_timeout).then_some(Dead::Idle),
             Phase::Stalled => (lasted >= self.idle_timeout).then_some(Dead::Stalled),
+            Phase::Silent => (lasted >= self.tunnel_timeout).then_some(Dead::Silent),
             Phase::Busy | Phase::Upload => None,
         }
     }
@@ -177,9 +193,9 @@ impl Watchdog {
         None
     }
 
-    /// An eighth of the shorter timeout: so late at most is a dead connection closed.
+    /// An eighth of the shortest timeout: so late at most is a dead connection closed.
     fn step(&self) -> Span {
-        let shorter = self.header_timeout.min(self.idle_timeout);
+        let shorter = self.header_timeout.min(self.idle_timeout).min(self.tunnel_timeout);
         Span::from_nanos(shorter.as_nanos() / 8)
     }
 }
@@ -285,7 +301,7 @@ mod tests {
     }
 
     fn dog() -> Watchdog {
-        Watchdog::new(Span::from_millis(100), Span::from_millis(300), at(0))
+        Watchdog::new(Span::from_millis(100), Span::from_millis(300), Span::from_secs(2), at(0))
     }
 
     #[test]
@@ -344,5 +360,20 @@ mod tests {
         pulse.blocked.set(true);
         dog.look(&pulse, at(0));
         assert_eq!(dog.look(&pulse, at(300)), Some(Dead::Stalled));
+    }
+
+    #[test]
+    fn within_an_answer_silence_is_borne_long_and_not_for_ever() {
+        let (mut dog, pulse) = (dog(), Rc::new(Pulse::default()));
+        let _service = InService::begin(&pulse, None);
+        dog.look(&pulse, at(0));
+        assert_eq!(dog.look(&pulse, at(60_000)), None, "a head has its deadline");
+        pulse.answer_begins();
+        pulse.starved.set(true);
+        for seconds in 61..70 {
+            pulse.written.set(seconds);
+            assert_eq!(dog.look(&pulse, at(seconds * 1_000)), None);
+        }
+        assert_eq!((dog.look(&pulse, at(70_999)), dog.look(&pulse, at(71_000))), (None, Some(Dead::Silent)));
     }
 }

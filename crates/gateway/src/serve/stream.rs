@@ -3,6 +3,7 @@
 //! ```text
 //! upload, no answer yet        the worker waits for the body:  500 bytes/s over each idle_timeout, else cut
 //! both ways, or gRPC           silence is how clients wait:    tunnel_timeout without a byte, else cut
+//! answer, its worker is silent it may have nothing to say yet: the same
 //! answer                       the client gives no window:     idle_timeout without a frame taken, else cut
 //! ```
 //! hyper runs each stream as a task of its own. The task is made right after its request was handed over, so the
@@ -28,6 +29,8 @@ pub(crate) struct StreamPulse {
     upload: RefCell<Option<Rc<Progress>>>,
     /// Both sides may speak, so either may be silent.
     two_way: Cell<bool>,
+    /// Its answer has begun: what is waited for now has no deadline of its own.
+    answering: Cell<bool>,
     /// Bytes of the answer handed over.
     answered: Cell<u64>,
     /// Something was handed over, and no more was asked for.
@@ -43,6 +46,7 @@ impl StreamPulse {
     /// The answer's head has come.
     pub(crate) fn head_came(&self) {
         self.two_way.set(true);
+        self.answering.set(true);
     }
 
     /// More of the answer is asked for.
@@ -95,6 +99,7 @@ impl Watchdog {
             (true, _, _) => (Phase::Full, stream.answered.get()),
             (false, true, false) => (Phase::Upload, up),
             (false, true, true) => (Phase::Silent, up + stream.answered.get()),
+            (false, false, _) if stream.answering.get() => (Phase::Silent, up + stream.answered.get()),
             (false, false, _) => (Phase::Busy, 0),
         };
         let lasted = now.since(self.since);
@@ -228,5 +233,21 @@ mod tests {
         );
         stream.asked();
         assert_eq!(cut(&stream, |_| {}), None);
+    }
+
+    #[test]
+    fn a_worker_that_is_silent_within_its_answer_is_borne_long_and_not_for_ever() {
+        let stream = StreamPulse::new(None, false);
+        stream.head_came();
+        stream.handed_over(100);
+        stream.asked();
+        assert_eq!(cut(&stream, |_| {}), Some(1_000));
+        let spoke = |millis: u64| {
+            if millis.is_multiple_of(900) {
+                stream.handed_over(1);
+                stream.asked();
+            }
+        };
+        assert_eq!(cut(&stream, spoke), None);
     }
 }

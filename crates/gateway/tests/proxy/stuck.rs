@@ -158,6 +158,67 @@ fn a_client_that_leaves_an_answer_without_end_frees_the_worker() {
 }
 
 #[test]
+fn a_worker_that_falls_silent_within_its_answer_is_given_up_in_time() {
+    for answer in ["content-length: 1000000\r\n\r\nhalf", "transfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n"] {
+        let address = worker(move |_, mut stream| {
+            head(&mut stream);
+            let _ = write!(stream, "HTTP/1.1 200 OK\r\n{answer}");
+            read_all(&mut stream);
+        });
+        let setup = Wanted::before(&[address]).listener(json!({"tunnel_timeout": "300ms"})).start();
+        let mut client = setup.connect();
+        client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").expect("sent");
+        assert!(head(&mut client).starts_with("HTTP/1.1 200 "));
+        let rest = client.read_to_end(&mut Vec::new());
+        assert_eq!(rest.map_err(|error| error.kind()), Err(std::io::ErrorKind::ConnectionReset));
+        eventually("nothing is in flight", || setup.in_flight() == 0);
+    }
+}
+
+/// Reads an answer of `LENGTH` bytes `z` so slowly that it takes longer than `idle_timeout`; how many came.
+fn read_slowly(gateway: SocketAddr, path: &str) -> usize {
+    // Small buffers, and segments as small as those of a network: the gateway waits for this client most of the time.
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    socket.set_recv_buffer_size(16 << 10).expect("a size");
+    socket.set_tcp_mss(1_400).expect("a size");
+    socket.connect(&gateway.into()).expect("connects");
+    let mut client = TcpStream::from(socket);
+    write!(client, "GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").expect("sent");
+    head(&mut client);
+    let (mut bytes, mut block) = (0, vec![0; 16 << 10]);
+    loop {
+        match client.read(&mut block).expect("it goes on") {
+            0 => return bytes,
+            count => bytes += block[..count].iter().filter(|byte| **byte == b'z').count(),
+        }
+        let _ = std::sync::mpsc::channel::<()>().1.recv_timeout(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn an_answer_that_is_read_slowly_is_whole() {
+    let address = worker(|_, mut stream| {
+        let chunked = head(&mut stream).starts_with("GET /chunked ");
+        let framing =
+            if chunked { "transfer-encoding: chunked".to_owned() } else { format!("content-length: {}", LENGTH) };
+        let _ = write!(stream, "HTTP/1.1 200 OK\r\nconnection: close\r\n{framing}\r\n\r\n");
+        let block = "z".repeat(LENGTH / 64);
+        for _ in 0..64 {
+            let chunk = if chunked { format!("{:x}\r\n{block}\r\n", block.len()) } else { block.clone() };
+            let _ = stream.write_all(chunk.as_bytes());
+        }
+        let _ = stream.write_all(if chunked { b"0\r\n\r\n" } else { b"" });
+    });
+    let setup = Wanted::before(&[address]).listener(json!({"idle_timeout": "2s"})).start();
+    let gateway = setup.address;
+    let readers = ["/", "/chunked"].map(|path| std::thread::spawn(move || read_slowly(gateway, path)));
+    assert_eq!(readers.map(|reader| reader.join().expect("it reads to the end")), [LENGTH, LENGTH]);
+}
+
+/// Bytes of an answer that is read slowly.
+const LENGTH: usize = 3 << 20;
+
+#[test]
 fn half_an_answer_to_a_client_that_does_not_read_ends_with_a_reset() {
     let address = worker(|_, mut stream| {
         head(&mut stream);

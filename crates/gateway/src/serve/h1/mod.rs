@@ -89,7 +89,7 @@ impl Connection1 {
         let owes = match dead {
             Dead::SlowHead => self.wire.ahead() > 0,
             Dead::Stalled => !self.wire.body_is_whole() && !self.answered.get(),
-            Dead::Idle => false,
+            Dead::Idle | Dead::Silent => false,
         };
         if owes {
             let service = InService::begin(&self.client.pulse, None);

@@ -63,6 +63,7 @@ impl Connection1 {
         drop(head);
         let encoder = BodyEncoder::new(if silent { Framing::None } else { framing });
         let mut writing = Writing { pieces, encoder, ended: false, last, trailers: terms.trailers, pump: None };
+        self.client.pulse.answer_begins();
         let unfinished = Unfinished(&self.wire);
         let written = poll_fn(|cx| self.poll_relay(cx, &mut writing, &mut relay)).await;
         unfinished.has_ended();
