@@ -77,7 +77,11 @@ pub(crate) fn page(running: &Running, path: &str) -> String {
 
 /// The whole number of one series of `/metrics`, 0 where there is none; `name` with its labels.
 pub(crate) fn metric(running: &Running, name: &str) -> u64 {
-    let page = page(running, "/metrics");
+    value(&page(running, "/metrics"), name)
+}
+
+/// The same on a page that was read already.
+pub(crate) fn value(page: &str, name: &str) -> u64 {
     let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).unwrap_or("0");
     value.trim().split('.').next().and_then(|whole| whole.parse().ok()).expect("a number")
 }

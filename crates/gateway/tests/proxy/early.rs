@@ -143,3 +143,74 @@ fn an_answer_and_its_upload_may_flow_at_once() {
     assert_eq!(exactly(&mut client, 5), "0\r\n\r\n");
     eventually("nothing is in flight", || setup.in_flight() == 0);
 }
+
+#[test]
+fn a_long_answer_does_not_keep_the_rest_of_its_upload_back() {
+    const ANSWER: usize = 2 << 20;
+    let address = worker(|_, mut stream| {
+        head(&mut stream);
+        let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {ANSWER}\r\n\r\n");
+        let _ = stream.write_all(&vec![b'a'; ANSWER / 2]);
+        // The second half comes when all of the upload has.
+        let mut upload = vec![0; LENGTH];
+        if stream.read_exact(&mut upload).is_ok() {
+            let _ = stream.write_all(&vec![b'b'; ANSWER / 2]);
+        }
+        let _ = stream.read(&mut [0]);
+    });
+    let setup = Setup::before(address);
+    let mut client = setup.connect();
+    write!(client, "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {LENGTH}\r\n\r\n").expect("sent");
+    assert!(head(&mut client).starts_with("HTTP/1.1 200 "));
+    assert_eq!(exactly(&mut client, ANSWER / 2), "a".repeat(ANSWER / 2));
+    client.write_all(&vec![0; LENGTH]).expect("sent");
+    assert_eq!(exactly(&mut client, ANSWER / 2), "b".repeat(ANSWER / 2));
+    eventually("nothing is in flight", || setup.in_flight() == 0);
+}
+
+#[test]
+fn a_client_that_waits_for_100_continue_and_is_refused_sends_no_request_by_what_it_sends_next() {
+    let (address, heads) = hasty(|stream| {
+        let _ = stream.write_all(b"HTTP/1.1 417 No\r\ncontent-length: 3\r\n\r\nno\n");
+        read_all(stream);
+    });
+    let setup = Setup::before(address);
+    let mut client = setup.connect();
+    let length = SMUGGLED.len();
+    write!(client, "POST / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n")
+        .expect("sent");
+    let mut answer = head(&mut client);
+    if answer.starts_with("HTTP/1.1 100 ") {
+        answer = head(&mut client);
+    }
+    assert!(answer.starts_with("HTTP/1.1 417 "), "{answer}");
+    assert_eq!(exactly(&mut client, 3), "no\n");
+    // Whether it was told to go on or not: the bytes after its head are its body.
+    let _ = client.write_all(SMUGGLED);
+    assert_eq!(read_all(&mut client), "", "the connection ends");
+    eventually("nothing is in flight", || setup.in_flight() == 0);
+    assert!(heads.try_iter().all(|asked| !asked.contains("/smuggled")));
+}
+
+#[test]
+fn requests_that_were_sent_ahead_go_with_the_client_that_leaves() {
+    let (told, ended) = channel();
+    let told = Mutex::new(told);
+    let address = worker(move |_, mut stream| {
+        let asked = head(&mut stream);
+        let rest = read_all(&mut stream);
+        let _ = told.lock().expect("unpoisoned").send(asked + &rest);
+    });
+    let setup = Setup::before(address);
+    let mut client = setup.connect();
+    for path in 0..50 {
+        write!(client, "GET /{path} HTTP/1.1\r\nhost: a\r\n\r\n").expect("sent");
+    }
+    eventually("the worker is asked", || setup.in_flight() == 1);
+    socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).expect("a reset at its end");
+    drop(client);
+    let asked = ended.recv_timeout(Duration::from_secs(10)).expect("the worker is let go");
+    assert!(asked.starts_with("GET /0 ") && !asked.contains("GET /1 "), "{asked}");
+    eventually("nothing is in flight", || setup.in_flight() == 0 && setup.gateway.stats().listeners[0].open == 0);
+    assert_eq!(setup.gateway.stats().traffic.requests, 1);
+}
