@@ -4,6 +4,7 @@ mod agreed;
 mod bodies;
 mod common;
 mod early;
+mod exchanges;
 mod hostile;
 mod http2;
 mod hygiene;
