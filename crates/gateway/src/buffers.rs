@@ -1,4 +1,5 @@
-//! Read buffers of one thread: a connection has one while bytes are in it, and none while it is idle.
+//! Buffers of one thread: a connection has one to read while bytes are in it, one to write while it writes, and none
+//! while it is idle.
 
 use std::cell::RefCell;
 
@@ -24,10 +25,32 @@ impl Buffers {
     }
 }
 
+/// Buffers for the heads that are written.
+#[derive(Debug, Default)]
+pub(crate) struct Texts(RefCell<Vec<Vec<u8>>>);
+
+impl Texts {
+    /// An empty buffer.
+    pub(crate) fn take(&self) -> Vec<u8> {
+        self.0.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes a buffer back.
+    pub(crate) fn give(&self, mut text: Vec<u8>) {
+        let mut free = self.0.borrow_mut();
+        if free.len() < MOST && (1..=LARGEST_TEXT).contains(&text.capacity()) {
+            text.clear();
+            free.push(text);
+        }
+    }
+}
+
 /// Bytes that one read may bring. Source: an answer of 16 KiB with its head in one, measured against 16 KiB.
 pub(crate) const SIZE: usize = 32 << 10;
-/// Buffers kept. Source: 2 MiB a thread at most.
+/// Buffers of each kind kept. Source: 2 MiB a thread at most.
 const MOST: usize = 64;
+/// Larger texts are not kept. Source: as much as is gathered for one write.
+const LARGEST_TEXT: usize = 32 << 10;
 
 #[cfg(test)]
 mod tests {

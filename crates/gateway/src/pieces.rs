@@ -24,6 +24,16 @@ pub(crate) struct Pieces {
 }
 
 impl Pieces {
+    /// Nothing yet, with an empty text to write in.
+    pub(crate) fn with(text: Vec<u8>) -> Self {
+        Self { text, ..Self::default() }
+    }
+
+    /// The text, to be used again; only when nothing is left to write.
+    pub(crate) fn take_text(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.text)
+    }
+
     /// Nothing is left to write.
     pub(crate) fn is_empty(&self) -> bool {
         self.written == self.text.len() && self.data.is_empty() && self.tail.is_empty()

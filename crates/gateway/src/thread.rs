@@ -18,7 +18,7 @@ use ambidex_wire::report::Arrived;
 use arc_swap::ArcSwap;
 
 use crate::alarms::Alarms;
-use crate::buffers::Buffers;
+use crate::buffers::{Buffers, Texts};
 use crate::front::Front;
 use crate::gateway::Shared;
 use crate::splice::Pipes;
@@ -33,6 +33,7 @@ pub(crate) struct Thread {
     pub(crate) alarms: Alarms,
     pub(crate) pool: Pool,
     pub(crate) buffers: Buffers,
+    pub(crate) texts: Texts,
     pub(crate) pipes: Rc<Pipes>,
     pub(crate) stats: Arc<ThreadStats>,
     pub(crate) observer: RefCell<Option<Rc<Observer>>>,
@@ -69,6 +70,7 @@ impl Thread {
             alarms: Alarms::new(clock),
             pool: Pool::default(),
             buffers: Buffers::default(),
+            texts: Texts::default(),
             pipes: Rc::default(),
             stats,
             observer: RefCell::default(),

@@ -10,17 +10,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ambidex_core::attempt::{self, AttemptConfig};
+use ambidex_core::signal::{Report, ReportFault};
 use ambidex_core::time::Mono;
-use ambidex_http1::write::{Connection, Edits, ResponsePlan};
-use ambidex_http1::{Asked as Expected, Framing, Head, Known, KnownSet, Name, ResponseHead, Value, Version};
+use ambidex_http1::{Framing, Head, Known, ResponseHead};
 use ambidex_tower::{Answer, Driver, Plan};
 use ambidex_wire::report;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{Method, StatusCode};
 
 use super::pulse::{InService, Pulse};
 use super::tunnel::Tunnel;
 use crate::body::Relay;
-use crate::head::{self, OURS, REPORTS};
+use crate::head::{self, REPORTS};
 use crate::introduction::Introduction;
 use crate::key;
 use crate::listen::peer::Peer;
@@ -224,7 +224,8 @@ impl Client {
                 return Err(Own { reason, entry, service });
             }
         };
-        let Answer { response: upstream::Answer { head, body }, flight, pick, at, tries } = answer;
+        let Answer { response, flight, pick, at, tries } = answer;
+        let upstream::Answer { head, body } = *response;
         entry.note(|record| {
             record.tries = tries;
             record.worker = Some(Arc::clone(&pool.picked(pick).name));
@@ -233,7 +234,7 @@ impl Client {
         });
         let speaker = way.hears_reports.then_some(pick.worker);
         if let Some(worker) = speaker.filter(|_| head.head().known().meets(REPORTS))
-            && let Some(heard) = report::take(&mut reports_of(head.head()))
+            && let Some(heard) = reported(head.head())
         {
             hear(thread, worker, flight.cells(), heard);
         }
@@ -272,17 +273,16 @@ fn why_refused(request: &Request, why: attempt::Refusal) -> Reason {
     if why == attempt::Refusal::Deadline && upload.is_starved() { Reason::SlowBody } else { why.into() }
 }
 
-/// The report headers of an answer, in the form that they are read in.
-fn reports_of(head: &Head) -> HeaderMap {
-    let mut reports = HeaderMap::new();
-    for field in head.fields().iter().filter(|field| REPORTS.has(field.known())) {
-        let name = HeaderName::from_bytes(head.name(field)).ok();
-        let value = HeaderValue::from_bytes(head.value(field).as_bytes()).ok();
-        if let Some((name, value)) = name.zip(value) {
-            reports.append(name, value);
-        }
-    }
-    reports
+/// What an answer's head reports of its worker's load.
+fn reported(head: &Head) -> Option<Result<Report, ReportFault>> {
+    report::hear(|name| {
+        let (known, name) = (Known::of(name.as_str().as_bytes()), name.as_str().as_bytes());
+        let lines = head
+            .fields()
+            .iter()
+            .filter(move |field| field.known() == known && head.name(field).eq_ignore_ascii_case(name));
+        lines.map(|field| head.value(field).as_bytes())
+    })
 }
 
 /// Counts a request whose client left before its answer.
@@ -292,47 +292,6 @@ impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
         if let Some(thread) = self.0 {
             thread.stats.answers[0].add(1);
-        }
-    }
-}
-
-impl Relayed {
-    /// Hands `write` the plan by which the answer is written to a client that asked for `asked`.
-    pub(crate) fn planned<T>(
-        &self,
-        asked: Expected,
-        to: Version,
-        connection: Connection<'_>,
-        write: impl FnOnce(&ResponsePlan<'_>) -> T,
-    ) -> T {
-        let mut digits = [0; 20];
-        let tries = (self.tries > 1).then(|| Value::checked(decimal(self.tries as u64, &mut digits))).flatten();
-        let attempts = tries.map(|tries| [(const { Name::literal("ambidex-attempts") }, tries)]);
-        let add = attempts.as_ref().map_or(&[][..], |line| &line[..]);
-        let framing = match (self.head.head().framing(), to) {
-            // A length without a body: HEAD, 304.
-            (Framing::None, _) if self.head.status() != StatusCode::NO_CONTENT => {
-                self.head.head().announced().map_or(Framing::None, Framing::Length)
-            }
-            (Framing::Chunked | Framing::UntilClose, Version::Http11) => Framing::Chunked,
-            (Framing::Chunked, Version::Http10) => Framing::UntilClose,
-            (framing, _) => framing,
-        };
-        let connection = Connection { close: connection.close || framing == Framing::UntilClose, ..connection };
-        let edits = Edits { drop: OURS, remove: &[], add };
-        write(&ResponsePlan { edits, connection, framing, asked, to })
-    }
-}
-
-/// A number as text.
-fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
-    let mut start = digits.len();
-    loop {
-        start -= 1;
-        digits[start] = b"0123456789"[(number % 10) as usize];
-        number /= 10;
-        if number == 0 {
-            return &digits[start..];
         }
     }
 }
@@ -347,27 +306,5 @@ impl Own {
             record.bytes = if is_head { 0 } else { reason.sentence().len() as u64 };
         });
         Reply::Own(self)
-    }
-
-    /// Hands `write` the plan by which the answer is written.
-    pub(crate) fn planned<T>(
-        &self,
-        asked: Expected,
-        to: Version,
-        connection: Connection<'_>,
-        write: impl FnOnce(&ResponsePlan<'_>) -> T,
-    ) -> T {
-        let lines = [
-            (const { Name::literal("ambidex-error") }, self.reason.word()),
-            (const { Name::literal("content-type") }, "text/plain; charset=utf-8"),
-            (const { Name::literal("cache-control") }, "no-store"),
-            (const { Name::literal("allow") }, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
-        ];
-        let lines = &lines[..if self.reason == Reason::BadMethod { 4 } else { 3 }];
-        let add: Vec<_> =
-            lines.iter().filter_map(|(name, text)| Some((*name, Value::checked(text.as_bytes())?))).collect();
-        let framing = Framing::Length(self.reason.sentence().len() as u64);
-        let edits = Edits { drop: KnownSet::default(), remove: &[], add: &add };
-        write(&ResponsePlan { edits, connection, framing, asked, to })
     }
 }

@@ -7,6 +7,7 @@
 //! The connection ends by itself, at the word of its listener (the next answer says `Connection: close`, GOAWAY), or
 //! when its pulse stops.
 
+mod answer;
 pub(crate) mod client_wire;
 pub(crate) mod exchange;
 mod h1;

@@ -99,7 +99,7 @@ pub(crate) struct Answer {
     pub(crate) body: UpstreamBody,
 }
 
-impl AnswerHead for Answer {
+impl AnswerHead for Box<Answer> {
     fn status(&self) -> StatusCode {
         self.head.status()
     }
@@ -118,9 +118,10 @@ impl Awaits for Upstreams<'_> {
 impl Transport for Upstreams<'_> {
     /// The right to send the request, which stays where it is.
     type Request = ();
-    type Answer = Answer;
+    /// In a box, because it passes several futures on its way, and each copies it.
+    type Answer = Box<Answer>;
 
-    async fn send(&self, worker: &WorkerView, pick: Pick, (): ()) -> Result<Answer, SendError<()>> {
+    async fn send(&self, worker: &WorkerView, pick: Pick, (): ()) -> Result<Box<Answer>, SendError<()>> {
         let begun = self.sampled.as_ref().map(|sampled| sampled.begin(self.thread.span_id(), worker, pick));
         let (trace, running) = begun.unzip();
         let ended = self.ask(worker, trace.as_ref()).await;
@@ -132,7 +133,7 @@ impl Transport for Upstreams<'_> {
 }
 
 impl Upstreams<'_> {
-    async fn ask(&self, worker: &WorkerView, trace: Option<&Context>) -> Result<Answer, SendError<()>> {
+    async fn ask(&self, worker: &WorkerView, trace: Option<&Context>) -> Result<Box<Answer>, SendError<()>> {
         let thread = self.thread;
         // A kept connection may turn out to be dead before anything came on it, because the worker closed it as idle or
         // was killed: then a fresh one is asked, once, which finds out whether the worker is still there.
@@ -148,7 +149,7 @@ impl Upstreams<'_> {
                 }
                 Ready::H2(stream) => {
                     repeats = stream.is_cold && self.request.is_harmless();
-                    self.by_h2(stream, worker, trace, repeats).await
+                    Box::pin(self.by_h2(stream, worker, trace, repeats)).await
                 }
             };
             match sent {
@@ -156,6 +157,13 @@ impl Upstreams<'_> {
                 ended => return ended,
             }
         }
+        // Boxed, as all that is rare: a future is as large as its largest part, and copied where it is made.
+        Box::pin(self.by_new(worker, trace)).await
+    }
+
+    /// On a new connection.
+    async fn by_new(&self, worker: &WorkerView, trace: Option<&Context>) -> Result<Box<Answer>, SendError<()>> {
+        let thread = self.thread;
         let opened = match connect::open(thread, self.way, worker).await {
             Ok(opened) => opened,
             Err(error) => return Err(SendError::unsent(error.kind, (), error.detail)),
@@ -185,9 +193,9 @@ impl Upstreams<'_> {
         worker: &WorkerView,
         trace: Option<&Context>,
         repeats: bool,
-    ) -> Result<Answer, SendError<()>> {
+    ) -> Result<Box<Answer>, SendError<()>> {
         let (thread, request) = (self.thread, self.request);
-        let mut pieces = Pieces::default();
+        let mut pieces = Pieces::with(thread.texts.take());
         let written = request
             .planned(&self.saying, &worker.url, trace, |plan| write::request(&mut pieces.text, &request.head, plan));
         if let Err(why) = written {
@@ -209,13 +217,16 @@ impl Upstreams<'_> {
                 return Err(SendError::sent(failed.kind, failed.detail));
             }
         };
+        if upload.is_done() {
+            thread.texts.give(upload.pieces.take_text());
+        }
         connection.heed(&head, thread.clock.now());
         if head.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return Ok(Answer { head, body: UpstreamBody::switched(connection.switched()) });
+            return Ok(Box::new(Answer { head, body: UpstreamBody::switched(connection.switched()) }));
         }
         let home = Home { thread: Rc::clone(thread), way: Arc::clone(self.way), worker: worker.id };
         let body = UpstreamBody::h1(Box::new(Answering::new(connection, &head, upload, home)));
-        Ok(Answer { head, body })
+        Ok(Box::new(Answer { head, body }))
     }
 
     async fn by_h2(
@@ -224,7 +235,7 @@ impl Upstreams<'_> {
         worker: &WorkerView,
         trace: Option<&Context>,
         repeats: bool,
-    ) -> Result<Answer, SendError<()>> {
+    ) -> Result<Box<Answer>, SendError<()>> {
         let (thread, request) = (self.thread, self.request);
         let https = worker.url.starts_with("https://");
         let head = request
@@ -257,10 +268,12 @@ impl Upstreams<'_> {
         let mut fields = Fields::default();
         let head = forms::response::response_in(&parts, asked, incoming.is_end_stream(), &mut fields, &h1::PROFILE);
         let head = head.map_err(|why| SendError::sent(FailureKind::Garbage, why))?;
-        let Some(upgraded) = upgraded else { return Ok(Answer { head, body: UpstreamBody::h2(incoming, stream) }) };
+        let Some(upgraded) = upgraded else {
+            return Ok(Box::new(Answer { head, body: UpstreamBody::h2(incoming, stream) }));
+        };
         let upgraded = upgraded.await.map_err(|error| SendError::sent(FailureKind::Reset, h2::chain(&error)))?;
         let wire = Box::new(TokioIo::new(upgraded));
         let body = UpstreamBody::switched(Switched { wire, first: bytes::Bytes::new(), _stream: Some(stream) });
-        Ok(Answer { head, body })
+        Ok(Box::new(Answer { head, body }))
     }
 }

@@ -55,10 +55,19 @@ pub fn take(headers: &mut HeaderMap) -> Option<Result<Report, ReportFault>> {
     if !headers.keys().any(|name| LENGTHS.contains(&name.as_str().len())) {
         return None;
     }
-    let plain = read(headers, &SERVER_LOAD, server_load::add);
-    let binary = read(headers, &LOAD_METRICS_BIN, orca::add_base64);
-    let text = read(headers, &LOAD_METRICS, orca::add);
-    plain.or(binary).or(text)
+    let heard = hear(|name| headers.get_all(name).iter().map(http::HeaderValue::as_bytes));
+    strip(headers);
+    heard
+}
+
+/// Reads the report of an answer whose lines of each name `lines` gives; of several forms the most telling one.
+pub fn hear<'a, L>(lines: impl Fn(&'static HeaderName) -> L) -> Option<Result<Report, ReportFault>>
+where
+    L: Iterator<Item = &'a [u8]>,
+{
+    read(&SERVER_LOAD, &lines, server_load::add)
+        .or_else(|| read(&LOAD_METRICS_BIN, &lines, orca::add_base64))
+        .or_else(|| read(&LOAD_METRICS, &lines, orca::add))
 }
 
 /// Removes all report headers, for requests: what a client says of load is not believed, and not passed on.
@@ -70,17 +79,23 @@ pub fn strip(headers: &mut HeaderMap) {
 
 type Add = fn(&mut field::Draft, &[u8]) -> Result<(), ReportFault>;
 
-/// Reads and removes all lines of one header. Lines of one name are one list, as HTTP has it.
-fn read(headers: &mut HeaderMap, name: &HeaderName, add: Add) -> Option<Result<Report, ReportFault>> {
-    headers.get(name)?;
+/// Reads all lines of one header. Lines of one name are one list, as HTTP has it.
+fn read<'a, L>(
+    name: &'static HeaderName,
+    lines: &impl Fn(&'static HeaderName) -> L,
+    add: Add,
+) -> Option<Result<Report, ReportFault>>
+where
+    L: Iterator<Item = &'a [u8]>,
+{
+    lines(name).next()?;
     let mut draft = field::Draft::default();
-    let length: usize = headers.get_all(name).iter().map(http::HeaderValue::len).sum();
+    let length: usize = lines(name).map(<[u8]>::len).sum();
     let read = if length > MOST_HEADER_BYTES {
         Err(ReportFault::Unreadable(format!("{name} has {length} bytes; at most {MOST_HEADER_BYTES} are read")))
     } else {
-        headers.get_all(name).iter().try_for_each(|line| add(&mut draft, line.as_bytes()))
+        lines(name).try_for_each(|line| add(&mut draft, line))
     };
-    headers.remove(name);
     Some(read.and_then(|()| Report::check(&draft.finish())))
 }
 

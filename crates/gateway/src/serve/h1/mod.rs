@@ -116,7 +116,8 @@ impl Connection1 {
             let mut reader = HeadReader::default();
             let head = poll_fn(|cx| self.wire.poll_head(cx, &mut reader, &mut fields, self.leaving.get())).await;
             let ended = match head {
-                Ok(Some(head)) => self.request(head, &mut fields).await,
+                // Boxed, so that a connection without a request is small.
+                Ok(Some(head)) => Box::pin(self.request(head, &mut fields)).await,
                 Ok(None) => return Ended::Closed,
                 Err(refusal) if !refusal.may_answer() => return Ended::Closed,
                 Err(refusal) => {

@@ -67,6 +67,7 @@ impl Connection1 {
         let unfinished = Unfinished(&self.wire);
         let written = poll_fn(|cx| self.poll_relay(cx, &mut writing, &mut relay)).await;
         unfinished.has_ended();
+        self.client.thread.texts.give(writing.pieces.take_text());
         written
     }
 
@@ -191,6 +192,9 @@ impl Connection1 {
     /// What was begun before the answer, and must come out whole.
     fn begun(&self) -> Pieces {
         let mut pieces = self.interim.take();
+        if pieces.is_empty() {
+            pieces = Pieces::with(self.client.thread.texts.take());
+        }
         pieces.text.extend_from_slice(self.wire.answer_begins());
         pieces
     }
