@@ -92,7 +92,8 @@ pub(crate) fn upstreams_of(workers: &[Worker]) -> Vec<Upstream> {
 /// Real workers: one nginx each, which sends so many bytes a second (0 is no limit).
 pub(crate) fn nginx_workers(rates: &[(&'static str, u64)]) -> (Vec<Origin>, Vec<Upstream>) {
     let start = |(name, limit_rate): &(&'static str, u64)| {
-        Origin::start(&[name], OriginOptions { limit_rate: *limit_rate }).expect("nginx starts")
+        Origin::start(&[name], OriginOptions { limit_rate: *limit_rate, ..OriginOptions::default() })
+            .expect("nginx starts")
     };
     let origins: Vec<Origin> = rates.iter().map(start).collect();
     let named = origins.iter().zip(rates);

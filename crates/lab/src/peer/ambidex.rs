@@ -8,11 +8,33 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::process::folder_with;
-use super::{PeerError, Upstream};
+use super::{Doors, PeerError, Upstream};
 
 /// Our configuration file before `upstreams`: the full loop, and the access log off.
 #[must_use]
 pub fn configuration(address: SocketAddr, admin: SocketAddr, balance: &str, upstreams: &[Upstream]) -> String {
+    with_doors(address, None, admin, balance, upstreams)
+}
+
+/// The same with more listeners.
+pub(super) fn with_doors(
+    address: SocketAddr,
+    doors: Option<&Doors>,
+    admin: SocketAddr,
+    balance: &str,
+    upstreams: &[Upstream],
+) -> String {
+    let doors = doors.map_or_else(String::new, |doors| {
+        let Doors { http2, tls, certificate } = doors;
+        let (cert, key) = (certificate.display(), doors.key());
+        let pair = format!("{{cert: \"{cert}\", key: \"{}\"}}", key.display());
+        format!(
+            "  - address: {http2}
+  - address: {tls}
+    tls: {{certificates: [{pair}], min_version: \"1.3\"}}
+"
+        )
+    });
     let mut workers = String::new();
     for Upstream { name, address, weight } in upstreams {
         // Writing to a String cannot fail.
@@ -21,7 +43,7 @@ pub fn configuration(address: SocketAddr, admin: SocketAddr, balance: &str, upst
     format!(
         "listeners:
   - address: {address}
-pools:
+{doors}pools:
   workers:
     balance: {balance}
     weights: capacity

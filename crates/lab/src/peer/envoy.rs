@@ -8,16 +8,16 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::process::folder_with;
-use super::{Failing, PeerError, Upstream};
+use super::{Doors, Failing, PeerError, Setup, Upstream};
 
 pub(super) fn command(
     binary: &Path,
     address: SocketAddr,
     policy: &str,
     upstreams: &[Upstream],
-    failing: Failing,
+    setup: &Setup,
+    doors: Option<&Doors>,
 ) -> Result<(Command, TempDir), PeerError> {
-    let (ip, port) = (address.ip(), address.port());
     let mut endpoints = String::new();
     for Upstream { address, weight, .. } in upstreams {
         // Writing to a String cannot fail.
@@ -28,31 +28,19 @@ pub(super) fn command(
             address.port()
         );
     }
-    let ejection = match failing {
+    let ejection = match setup.failing {
         Failing::AsShipped => "",
         Failing::LeftOut => "\n    outlier_detection: {consecutive_5xx: 5, interval: 1s, max_ejection_percent: 33}",
     };
+    let mut listeners = listener("clients", address, "");
+    if let Some(Doors { http2, tls, certificate }) = doors {
+        listeners.push_str(&listener("http2", *http2, ""));
+        listeners.push_str(&listener("tls", *tls, &transport(certificate)));
+    }
     let text = format!(
         r#"static_resources:
   listeners:
-  - name: clients
-    address: {{socket_address: {{address: {ip}, port_value: {port}}}}}
-    filter_chains:
-    - filters:
-      - name: envoy.filters.network.http_connection_manager
-        typed_config:
-          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-          stat_prefix: clients
-          codec_type: AUTO
-          route_config:
-            virtual_hosts:
-            - name: all
-              domains: ["*"]
-              routes: [{{match: {{prefix: /}}, route: {{cluster: workers, timeout: 60s}}}}]
-          http_filters:
-          - name: envoy.filters.http.router
-            typed_config: {{"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}
-  clusters:
+{listeners}  clusters:
   - name: workers
     type: STATIC
     connect_timeout: 5s
@@ -66,6 +54,48 @@ pub(super) fn command(
     );
     let (dir, file) = folder_with("envoy.yaml", &text)?;
     let mut command = Command::new(binary);
-    command.args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "error", "-c"]).arg(file);
+    command
+        .args(["--concurrency", &setup.threads.to_string(), "--disable-hot-restart", "--log-level", "error", "-c"])
+        .arg(file);
     Ok((command, dir))
+}
+
+/// One listener, which tells HTTP/2 from HTTP/1 by its first bytes.
+fn listener(name: &str, address: SocketAddr, transport: &str) -> String {
+    let (ip, port) = (address.ip(), address.port());
+    format!(
+        r#"  - name: {name}
+    address: {{socket_address: {{address: {ip}, port_value: {port}}}}}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: {name}
+          codec_type: AUTO
+          route_config:
+            virtual_hosts:
+            - name: all
+              domains: ["*"]
+              routes: [{{match: {{prefix: /}}, route: {{cluster: workers, timeout: 60s}}}}]
+          http_filters:
+          - name: envoy.filters.http.router
+            typed_config: {{"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}
+{transport}"#
+    )
+}
+
+/// TLS 1.3 with this certificate.
+fn transport(certificate: &Path) -> String {
+    let chain = certificate.display();
+    format!(
+        r#"      transport_socket:
+        name: envoy.transport_sockets.tls
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
+          common_tls_context:
+            tls_params: {{tls_minimum_protocol_version: TLSv1_3, tls_maximum_protocol_version: TLSv1_3}}
+            tls_certificates: [{{certificate_chain: {{filename: "{chain}"}}, private_key: {{filename: "{chain}.key"}}}}]
+"#
+    )
 }

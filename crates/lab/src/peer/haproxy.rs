@@ -7,17 +7,23 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::process::folder_with;
-use super::{Failing, PeerError, Upstream};
+use super::{Doors, Failing, PeerError, Setup, Upstream};
 
 pub(super) fn command(
     address: SocketAddr,
     balance: &str,
     upstreams: &[Upstream],
-    failing: Failing,
+    setup: &Setup,
+    doors: Option<&Doors>,
 ) -> Result<(Command, TempDir), PeerError> {
+    let threads = setup.threads;
+    let more = doors.map_or_else(String::new, |Doors { http2, tls, certificate }| {
+        let pem = certificate.display();
+        format!("    bind {http2} proto h2\n    bind {tls} ssl crt {pem} ssl-min-ver TLSv1.3 alpn http/1.1\n")
+    });
     let mut text = format!(
         "global
-    nbthread 1
+    nbthread {threads}
     maxconn 4000
 defaults
     mode http
@@ -29,12 +35,12 @@ defaults
     http-reuse always
 frontend clients
     bind {address}
-    default_backend workers
+{more}    default_backend workers
 backend workers
     balance {balance}
 "
     );
-    let check = match failing {
+    let check = match setup.failing {
         Failing::AsShipped => "",
         Failing::LeftOut => " check inter 2s observe layer7 error-limit 10 on-error mark-down",
     };

@@ -4,6 +4,7 @@
 //! difference that is measured is the balancer's and not its configuration's.
 
 mod ambidex;
+mod doors;
 mod envoy;
 mod haproxy;
 mod nginx;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use ambidex_core::time::Span;
 
 pub use self::ambidex::configuration;
+pub use self::doors::{Doors, Setup};
 pub use self::nginx::{Origin, OriginOptions};
 pub use self::process::{Process, exchange, free_port, get, post};
 
@@ -77,6 +79,8 @@ pub struct Balancer {
     pub address: SocketAddr,
     /// Where its admin API listens, if it is ours.
     pub admin: Option<SocketAddr>,
+    /// Its further addresses, if its set-up has a certificate.
+    pub doors: Option<Doors>,
     /// The process.
     pub process: Process,
 }
@@ -131,7 +135,7 @@ impl Peer {
     /// # Errors
     /// It is not installed, or does not answer; with its own words.
     pub fn start(&self, upstreams: &[Upstream]) -> Result<Balancer, PeerError> {
-        self.start_as(upstreams, Failing::AsShipped)
+        self.start_with(upstreams, &Setup::default())
     }
 
     /// The same, with a word on workers that fail.
@@ -139,20 +143,32 @@ impl Peer {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn start_as(&self, upstreams: &[Upstream], failing: Failing) -> Result<Balancer, PeerError> {
+        self.start_with(upstreams, &Setup { failing, ..Setup::default() })
+    }
+
+    /// The same, with all that can be said of its set-up.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with(&self, upstreams: &[Upstream], setup: &Setup) -> Result<Balancer, PeerError> {
         let free = || free_port().map_err(|source| PeerError::Start { name: self.name(), source });
         let address = free()?;
-        let mut admin = None;
+        let doors = match setup.certificate.clone() {
+            Some(certificate) => Some(Doors { http2: free()?, tls: free()?, certificate }),
+            None => None,
+        };
+        let (mut admin, more) = (None, doors.as_ref());
         let (command, dir) = match self {
             Self::Ambidex { balance, threads, binary } => {
-                let configuration = ambidex::configuration(address, *admin.insert(free()?), balance, upstreams);
+                let configuration = ambidex::with_doors(address, more, *admin.insert(free()?), balance, upstreams);
                 ambidex::command(binary, *threads, &configuration)?
             }
-            Self::Haproxy { balance } => haproxy::command(address, balance, upstreams, failing)?,
-            Self::Nginx { balance } => nginx::balancer(address, balance, upstreams, failing)?,
-            Self::Envoy { policy, binary } => envoy::command(binary, address, policy, upstreams, failing)?,
+            Self::Haproxy { balance } => haproxy::command(address, balance, upstreams, setup, more)?,
+            Self::Nginx { balance } => nginx::balancer(address, balance, upstreams, setup, more)?,
+            Self::Envoy { policy, binary } => envoy::command(binary, address, policy, upstreams, setup, more)?,
         };
         let mut process = Process::start(&self.name(), command, dir)?;
         process.wait_until_it_answers(address, "/")?;
-        Ok(Balancer { address, admin, process })
+        Ok(Balancer { address, admin, doors, process })
     }
 }

@@ -8,13 +8,14 @@ use std::{fs, io};
 use tempfile::TempDir;
 
 use super::process::folder_with;
-use super::{Failing, PeerError, Process, Upstream, free_port};
+use super::{Doors, Failing, PeerError, Process, Setup, Upstream, free_port};
 
 pub(super) fn balancer(
     address: SocketAddr,
     balance: &str,
     upstreams: &[Upstream],
-    failing: Failing,
+    setup: &Setup,
+    doors: Option<&Doors>,
 ) -> Result<(Command, TempDir), PeerError> {
     let mut servers = String::new();
     for Upstream { address, weight, .. } in upstreams {
@@ -22,10 +23,25 @@ pub(super) fn balancer(
         let _ = writeln!(servers, "        server {address} weight={weight};");
     }
     // It counts as failed what it would ask another worker for, and leaves out for 10 s (`fail_timeout`) what failed.
-    let next = match failing {
+    let next = match setup.failing {
         Failing::AsShipped => "error timeout",
         Failing::LeftOut => "error timeout http_500 http_502 http_503 http_504",
     };
+    // Several processes each listen for themselves, or one of them would take most connections.
+    let listen = if setup.threads > 1 { "backlog=4096 reuseport" } else { "backlog=4096" };
+    let more = doors.map_or_else(String::new, |doors| {
+        let Doors { http2, tls, certificate } = doors;
+        let (chain, key) = (certificate.display(), doors.key());
+        format!(
+            "        listen {http2} http2 {listen};
+        listen {tls} ssl {listen};
+        ssl_protocols TLSv1.3;
+        ssl_certificate {chain};
+        ssl_certificate_key {};
+",
+            key.display()
+        )
+    });
     let semicolon = if balance.is_empty() { "" } else { ";" };
     let http = format!(
         "    upstream workers {{
@@ -34,8 +50,8 @@ pub(super) fn balancer(
         keepalive_requests 1000000000;
     }}
     server {{
-        listen {address} backlog=4096;
-        location / {{
+        listen {address} {listen};
+{more}        location / {{
             proxy_pass http://workers;
             proxy_http_version 1.1;
             proxy_set_header Connection \"\";
@@ -48,7 +64,7 @@ pub(super) fn balancer(
     }}
 "
     );
-    command(&http)
+    command(&http, setup.threads)
 }
 
 /// What a worker of nginx serves.
@@ -56,6 +72,8 @@ pub(super) fn balancer(
 pub struct OriginOptions {
     /// Bytes a second for each answer; 0 is no limit. Unlike rates make unlike workers.
     pub limit_rate: u64,
+    /// Whether each answer carries a report (`Server-Load`), the same one always.
+    pub reports: bool,
 }
 
 /// A real worker: nginx with `/` (200 bytes), `/16k` and `/1m`, each answer with `x-worker: NAME`.
@@ -79,7 +97,7 @@ impl Origin {
         for (name, address) in names.iter().zip(&addresses) {
             let _ = http.write_str(&server(name, *address, options));
         }
-        let (command, dir) = command(&http)?;
+        let (command, dir) = command(&http, 1)?;
         for (file, bytes) in [("16k", 16 << 10), ("1m", 1 << 20)] {
             fs::write(dir.path().join(file), vec![b'x'; bytes]).map_err(failed)?;
         }
@@ -92,13 +110,18 @@ impl Origin {
 }
 
 fn server(name: &str, address: SocketAddr, options: OriginOptions) -> String {
-    let OriginOptions { limit_rate } = options;
+    let OriginOptions { limit_rate, reports } = options;
+    let report = if reports {
+        "        add_header server-load \"in_flight=1, queue=0, p50_ms=0.2, p99_ms=1, err=0, util=0.5, limit=64\" always;\n"
+    } else {
+        ""
+    };
     let body = "x".repeat(200);
     format!(
         "    server {{
         listen {address} backlog=4096;
         add_header x-worker {name} always;
-        limit_rate {limit_rate};
+{report}        limit_rate {limit_rate};
         location = / {{ return 200 {body}; }}
         location / {{ root .; default_type application/octet-stream; }}
     }}
@@ -106,12 +129,13 @@ fn server(name: &str, address: SocketAddr, options: OriginOptions) -> String {
     )
 }
 
-/// nginx as one process, so that its processor time is read in one place.
-fn command(http: &str) -> Result<(Command, TempDir), PeerError> {
+/// nginx as one process, or as a master with so many.
+fn command(http: &str, processes: u32) -> Result<(Command, TempDir), PeerError> {
+    let master = if processes > 1 { "on" } else { "off" };
     let text = format!(
         "daemon off;
-master_process off;
-worker_processes 1;
+master_process {master};
+worker_processes {processes};
 worker_rlimit_nofile 16000;
 error_log stderr crit;
 pid nginx.pid;

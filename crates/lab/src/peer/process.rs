@@ -102,27 +102,43 @@ impl Process {
         ended.ok_or_else(|| PeerError::Endless { name: self.name.clone(), patience })
     }
 
-    /// Processor time of all its threads since its start; zero where `/proc` does not say.
+    /// Processor time of all its threads, and of those of its children, since its start; zero where `/proc` does not
+    /// say.
     #[must_use]
     pub fn cpu(&self) -> Span {
-        cpu_of(self.id()).unwrap_or_default()
+        let all = std::iter::once(self.id()).chain(self.children());
+        all.filter_map(cpu_of).fold(Span::ZERO, |sum, one| sum + one)
     }
 
-    /// Resident memory in KiB; zero where `/proc` does not say.
+    /// Resident memory in KiB, that of its children with it; zero where `/proc` does not say.
     #[must_use]
     pub fn resident_kib(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+        std::iter::once(self.id()).chain(self.children()).filter_map(resident_kib_of).sum()
+    }
+
+    /// The processes that its first thread started: nginx's, when it is a master.
+    fn children(&self) -> Vec<u32> {
+        let id = self.id();
+        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+        children.split_whitespace().filter_map(|id| id.parse().ok()).collect()
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
+        // A master that is killed would leave its children behind; one that is asked ends them.
+        if !self.children().is_empty() && self.signal("TERM").is_ok() {
+            poll(Span::from_secs(2), || self.child.try_wait().is_ok_and(|ended| ended.is_some()));
+        }
         // Already gone is as good.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn resident_kib_of(id: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.split_whitespace().next()?.parse().ok()
 }
 
 /// User and system time of all threads, in ticks of 10 ms.
