@@ -1,7 +1,8 @@
 //! `cargo xtask bench NAME`: measures side by side, prints a table, writes `target/bench/NAME.json`.
 //!
 //! Arms alternate within a round, so that a busy moment of the machine falls on all of them; each figure is the median
-//! of the rounds and stands with its range. It exits 0 when it measured, whether or not goals are met.
+//! of the rounds and stands with its range. It exits 0 when it measured, whether or not goals are met; requests that fail
+//! in `bench proxy` make it fail.
 
 mod pick;
 mod proxy;
@@ -26,6 +27,12 @@ pub(crate) struct Extent {
     seconds: u64,
     /// Only the parts whose name begins so.
     only: Option<String>,
+    /// Threads of every balancer in `bench proxy`, instead of those that a row says.
+    threads: Option<u32>,
+    /// Peers of `bench proxy`: `all`, `none`, or some of `haproxy,nginx,envoy`.
+    peers: String,
+    /// The profile that our binary is built with.
+    profile: String,
 }
 
 /// Runs one bench.
@@ -51,7 +58,14 @@ pub(crate) fn bench(words: &[&str]) -> Result<()> {
 }
 
 fn extent(words: &[&str]) -> Result<Extent> {
-    let mut extent = Extent { repeats: 5, seconds: 10, only: None };
+    let mut extent = Extent {
+        repeats: 5,
+        seconds: 10,
+        only: None,
+        threads: None,
+        peers: "all".to_owned(),
+        profile: SHIPPED.to_owned(),
+    };
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let value = *words.next().with_context(|| format!("{word} wants a value\n{USAGE}"))?;
@@ -59,10 +73,18 @@ fn extent(words: &[&str]) -> Result<Extent> {
             "--repeats" => extent.repeats = value.parse().context("--repeats wants a number")?,
             "--seconds" => extent.seconds = value.parse().context("--seconds wants a number")?,
             "--only" => extent.only = Some(value.to_owned()),
+            "--threads" => extent.threads = Some(value.parse().context("--threads wants a number")?),
+            "--peers" => value.clone_into(&mut extent.peers),
+            "--profile" if [SHIPPED, "release"].contains(&value) => value.clone_into(&mut extent.profile),
+            "--profile" => bail!("--profile is {SHIPPED} or release, not {value}"),
             other => bail!("unknown option {other}\n{USAGE}"),
         }
     }
-    if extent.repeats == 0 || extent.seconds == 0 { bail!("nothing to measure") } else { Ok(extent) }
+    if extent.repeats == 0 || extent.seconds == 0 || extent.threads == Some(0) {
+        bail!("nothing to measure")
+    } else {
+        Ok(extent)
+    }
 }
 
 impl Extent {
@@ -71,14 +93,42 @@ impl Extent {
     }
 }
 
-/// Builds our binary as it is shipped.
-fn binary() -> Result<PathBuf> {
-    run(&["cargo", "build", "--quiet", "--profile", "dist", "--package", "ambidex"])?;
-    Ok(env::workspace().join("target/dist/ambidex"))
+/// Builds our binary with this profile.
+fn binary(profile: &str) -> Result<PathBuf> {
+    run(&["cargo", "build", "--quiet", "--profile", profile, "--package", "ambidex"])?;
+    Ok(env::workspace().join("target").join(profile).join("ambidex"))
 }
 
 fn envoy(policy: &'static str) -> Result<Peer> {
     Ok(Peer::Envoy { policy, binary: install::envoy()? })
 }
 
-const USAGE: &str = "usage: cargo xtask bench proxy|skew|reload|pick [--repeats N] [--seconds S] [--only PART]";
+/// The profile of what is shipped.
+const SHIPPED: &str = "dist";
+
+const USAGE: &str = "usage: cargo xtask bench proxy|skew|reload|pick [--repeats N] [--seconds S] [--only PART]
+  --profile dist|release  how our binary is built (dist)
+  proxy only:
+    --only ROW,ROW          200B, 16K, 1M, connection, h2, tls, tls-new, latency, memory, 200B-2
+    --peers PEER,PEER       all, none, or some of haproxy, nginx, envoy
+    --threads N             threads of every balancer, without the goals of rows that say another number";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quick_look_names_its_row_peers_and_profile() {
+        let words = "--only 200B --peers haproxy --seconds 2 --repeats 3 --profile release --threads 2";
+        let extent = extent(&words.split(' ').collect::<Vec<_>>()).expect("options");
+        assert_eq!((extent.only.as_deref(), extent.peers.as_str(), extent.threads), (Some("200B"), "haproxy", Some(2)));
+        assert_eq!((extent.seconds, extent.repeats, extent.profile.as_str()), (2, 3, "release"));
+    }
+
+    #[test]
+    fn options_that_mean_nothing_are_refused() {
+        for words in [["--profile", "dev"], ["--threads", "0"], ["--seconds", "0"], ["--fast", "1"]] {
+            assert!(extent(&words).is_err(), "{words:?}");
+        }
+    }
+}

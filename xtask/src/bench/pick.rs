@@ -27,7 +27,7 @@ pub(super) fn run(extent: &Extent) -> Result<()> {
                     unit: "ns",
                     goal: goal_of(name),
                     ours: Samples(vec![nanoseconds]),
-                    peers: Vec::new(),
+                    ..Row::default()
                 }),
             }
         }

@@ -17,7 +17,7 @@ use super::{Extent, binary};
 const WEIGHT_CHANGES: usize = 1_000;
 const RELOADS: usize = 100;
 
-pub(super) fn run(_: &Extent) -> Result<()> {
+pub(super) fn run(extent: &Extent) -> Result<()> {
     let fleet = ["a", "b", "c"].map(|name| WorkerOptions {
         name: name.into(),
         slots: 64,
@@ -29,7 +29,7 @@ pub(super) fn run(_: &Extent) -> Result<()> {
         .iter()
         .map(|worker| Upstream { name: worker.name.clone(), address: worker.address, weight: 1 })
         .collect();
-    let peer = Peer::Ambidex { balance: "auto", threads: 2, binary: binary()? };
+    let peer = Peer::Ambidex { balance: "auto", threads: 2, binary: binary(&extent.profile)? };
     let balancer = peer.start(&upstreams)?;
     let mut rows = Vec::new();
     let weights = under_load(&balancer, || change_weights(&balancer))?;
@@ -114,7 +114,8 @@ fn posted(balancer: &Balancer, path: &str, token: &str, body: &str) -> Result<()
 }
 
 fn rows_of(what: &str, seen: &Seen) -> [Row; 3] {
-    let row = |metric: String, unit, goal, value| Row { metric, unit, goal, ours: Samples(vec![value]), peers: vec![] };
+    let row =
+        |metric: String, unit, goal, value| Row { metric, unit, goal, ours: Samples(vec![value]), ..Row::default() };
     println!("{what}: {} requests", seen.requests);
     [
         row(format!("{what}: failed requests"), "", Some(0.0), seen.failed),

@@ -96,7 +96,7 @@ struct Run {
 
 pub(super) fn run(extent: &Extent) -> Result<()> {
     let scenarios: Vec<Scenario> = scenarios().into_iter().filter(|scenario| extent.covers(scenario.name)).collect();
-    let arms = arms()?;
+    let arms = arms(extent)?;
     let mut runs: Vec<Vec<Vec<Run>>> = vec![vec![Vec::new(); arms.len()]; scenarios.len()];
     for round in 0..extent.repeats {
         for (scenario, runs) in scenarios.iter().zip(&mut runs) {
@@ -127,8 +127,8 @@ pub(super) fn run(extent: &Extent) -> Result<()> {
     publish("skew", &rows)
 }
 
-fn arms() -> Result<Vec<Arm>> {
-    let binary = binary()?;
+fn arms(extent: &Extent) -> Result<Vec<Arm>> {
+    let binary = binary(&extent.profile)?;
     let peers = [
         Peer::Nginx { balance: "least_conn" },
         Peer::Haproxy { balance: "leastconn" },
@@ -264,6 +264,7 @@ fn rows_of(scenario: &Scenario, arms: &[Arm], runs: &[Vec<Run>]) -> Vec<Row> {
             goal: factor.map(|factor| best * factor),
             ours: samples(&runs[0]),
             peers: others.map(|(arm, runs)| (arm.name(), samples(runs))).collect(),
+            ..Row::default()
         }
     };
     let p99_goal = match &scenario.name[..2] {
