@@ -78,8 +78,8 @@ pub(crate) struct Said {
     pub(crate) options: Options,
     pub(crate) has_upgrade: bool,
     pub(crate) expects: bool,
-    /// Something that is not known is expected: of a request only [RFC 9110, 10.1.1].
-    pub(crate) expects_else: bool,
+    /// What no request may say, and what means nothing in a response: those fields are of requests only.
+    pub(crate) no_request: Option<Refusal>,
     pub(crate) te_trailers: bool,
 }
 
@@ -148,7 +148,7 @@ impl Said {
     #[expect(clippy::wildcard_enum_match_arm, reason = "most names say nothing of framing")]
     fn hear(&mut self, name: Known, value: &[u8], at: usize, leniency: Leniency) -> Result<(), Refusal> {
         match name {
-            Known::Host if self.host.is_some() => return Err(Refusal::RepeatedHost),
+            Known::Host if self.host.is_some() => self.no_request = self.no_request.or(Some(Refusal::RepeatedHost)),
             Known::Host => self.host = Some(at),
             Known::ContentLength => {
                 let length = number(value).ok_or(Refusal::BadLength)?;
@@ -161,7 +161,7 @@ impl Said {
             Known::Connection => self.options.hear(value)?,
             Known::Upgrade => self.has_upgrade = true,
             Known::Expect if value.eq_ignore_ascii_case(b"100-continue") => self.expects = true,
-            Known::Expect => self.expects_else = true,
+            Known::Expect => self.no_request = self.no_request.or(Some(Refusal::UnknownExpectation)),
             Known::Te => self.te_trailers |= elements(value).any(|one| one.eq_ignore_ascii_case(b"trailers")),
             _ => {}
         }

@@ -71,8 +71,8 @@ impl HeadReader {
         else {
             return Ok(None);
         };
-        if found.said.expects_else {
-            return Err(Refusal::UnknownExpectation);
+        if let Some(refusal) = found.said.no_request {
+            return Err(refusal);
         }
         let framing = framing::of_request(found.version, &found.said, profile.limits.body_bytes)?;
         let (method, target, parts) = found.first;
