@@ -23,6 +23,7 @@ const MAY: [(&str, &[&str]); 10] = [
         "ambidex",
         &[
             "ambidex-core",
+            "ambidex-http1",
             "ambidex-wire",
             "ambidex-store",
             "ambidex-tower",
