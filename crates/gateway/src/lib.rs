@@ -6,6 +6,7 @@ mod access_log;
 mod alarms;
 mod body;
 mod buffers;
+mod by_worker;
 mod clock;
 pub mod config;
 mod forms;

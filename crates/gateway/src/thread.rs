@@ -4,7 +4,6 @@
 //! others read. So a request takes no lock.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -12,15 +11,17 @@ use ambidex_core::attempt::Seat;
 use ambidex_core::draw::Draw;
 use ambidex_core::time::{Mono, Span};
 use ambidex_core::view::{PoolView, View};
-use ambidex_core::worker::{PoolId, WorkerId};
+use ambidex_core::worker::PoolId;
 use ambidex_tower::{Clock, Timer as _};
 use ambidex_wire::report::Arrived;
 use arc_swap::ArcSwap;
 
 use crate::alarms::Alarms;
 use crate::buffers::{Buffers, Texts};
+use crate::by_worker::ByWorker;
 use crate::front::Front;
 use crate::gateway::Shared;
+use crate::report::Heard;
 use crate::splice::Pipes;
 use crate::stats::ThreadStats;
 use crate::upstream::Pool;
@@ -42,7 +43,8 @@ pub(crate) struct Thread {
     now: RefCell<Rc<Picture>>,
     seats: RefCell<Vec<(PoolId, Rc<RefCell<Seat>>)>>,
     draw: RefCell<Draw>,
-    reported: RefCell<HashMap<WorkerId, Mono>>,
+    reported: RefCell<ByWorker<Mono>>,
+    pub(crate) heard: RefCell<ByWorker<Heard>>,
 }
 
 /// View and front as one request sees them, from its beginning to its end.
@@ -80,6 +82,7 @@ impl Thread {
             seats: RefCell::default(),
             draw: RefCell::new(Draw::seeded(seed)),
             reported: RefCell::default(),
+            heard: RefCell::default(),
         });
         tokio::task::spawn_local(thread.alarms.clone().ring());
         let weak = Rc::downgrade(&thread);
@@ -167,6 +170,7 @@ impl Thread {
         self.tell_of_breakers(&picture.view);
         self.seats.borrow_mut().retain(|(id, _)| picture.view.pool(*id).is_some());
         self.reported.borrow_mut().retain(|_, at| now.since(*at) < REPORT_EVERY.times(10));
+        self.heard.borrow_mut().retain(|worker, _| self.reported.borrow().contains_key(worker));
     }
 }
 

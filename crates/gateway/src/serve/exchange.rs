@@ -10,11 +10,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ambidex_core::attempt::{self, AttemptConfig};
-use ambidex_core::signal::{Report, ReportFault};
 use ambidex_core::time::Mono;
 use ambidex_http1::{Framing, Head, Known, ResponseHead};
 use ambidex_tower::{Answer, Driver, Plan};
-use ambidex_wire::report;
 use http::{Method, StatusCode};
 
 use super::pulse::{InService, Pulse};
@@ -26,7 +24,7 @@ use crate::key;
 use crate::listen::peer::Peer;
 use crate::reason::Reason;
 use crate::record::Entry;
-use crate::report::hear;
+use crate::report::hear_head;
 use crate::request::{Request, Saying};
 use crate::routes::Target;
 use crate::thread::{Picture, Thread};
@@ -233,10 +231,8 @@ impl Client {
             record.status = Some(head.status());
         });
         let speaker = way.hears_reports.then_some(pick.worker);
-        if let Some(worker) = speaker.filter(|_| head.head().known().meets(REPORTS))
-            && let Some(heard) = reported(head.head())
-        {
-            hear(thread, worker, flight.cells(), heard);
+        if let Some(worker) = speaker.filter(|_| head.head().known().meets(REPORTS)) {
+            hear_head(thread, worker, flight.cells(), head.head());
         }
         if head.status() == StatusCode::SWITCHING_PROTOCOLS {
             // RFC 9110, 7.8: only to what was asked for.
@@ -271,18 +267,6 @@ fn why_refused(request: &Request, why: attempt::Refusal) -> Reason {
         return if reason == Reason::BadRequest { Reason::BadBody } else { reason };
     }
     if why == attempt::Refusal::Deadline && upload.is_starved() { Reason::SlowBody } else { why.into() }
-}
-
-/// What an answer's head reports of its worker's load.
-fn reported(head: &Head) -> Option<Result<Report, ReportFault>> {
-    report::hear(|name| {
-        let (known, name) = (Known::of(name.as_str().as_bytes()), name.as_str().as_bytes());
-        let lines = head
-            .fields()
-            .iter()
-            .filter(move |field| field.known() == known && head.name(field).eq_ignore_ascii_case(name));
-        lines.map(|field| head.value(field).as_bytes())
-    })
 }
 
 /// Counts a request whose client left before its answer.

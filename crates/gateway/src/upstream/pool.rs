@@ -4,7 +4,6 @@
 //! The last used is the first used again, so that what is not needed grows old and goes.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 
 use ambidex_core::time::{Mono, Span};
 use ambidex_core::view::{View, WorkerView};
@@ -13,10 +12,11 @@ use ambidex_core::worker::{Standing, WorkerId};
 use super::Way;
 use super::h1::H1;
 use super::h2::{H2, Stream};
+use crate::by_worker::ByWorker;
 
 /// Connections by worker.
 #[derive(Default)]
-pub(crate) struct Pool(RefCell<HashMap<WorkerId, Kept>>);
+pub(crate) struct Pool(RefCell<ByWorker<Kept>>);
 
 #[derive(Default)]
 struct Kept {
