@@ -479,9 +479,9 @@ impl<'c> Attempt<'c> {
         if held.len() < usize::from(quorum.need()) {
             return;
         }
-        let marks: ArrayVec<_, { crate::balance::MOST_TRIES }> = held.iter().map(|id| self.tries.mark(*id)).collect();
+        let marks: ArrayVec<_, { crate::balance::MOST_TRIES }> = held.iter().map(|(_, mark)| *mark).collect();
         let verdict = quorum.decide(&marks);
-        let winner = held[verdict.winner];
+        let (winner, _) = held[verdict.winner];
         if verdict.agreeing < marks.len() {
             #[expect(clippy::cast_possible_truncation, reason = "at most MOST_TRIES")]
             out.push(Effect::Disagree { winner, agreeing: verdict.agreeing as u8, of: marks.len() as u8 });

@@ -2,18 +2,28 @@
 //!
 //! The loop waits for one of two things, the running try or the machine's deadline, in the request's own task. Dropping
 //! the future (the client went away) drops the try, and the guard tells the worker's numbers.
+//!
+//! ```text
+//! drive      the request through its pool, then through the tiers of its fallback chain
+//! in_pool    one try at a time, on the stack: what nearly all requests need
+//! several    what needs more (a hedge, a quorum, an answer that is kept): on the heap, as soon as it is needed
+//! ```
+//! All tries of a request run in its task: several is a poll of each, a hedge the alarm beside them.
+
+mod running;
+mod several;
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
+use ambidex_core::again::fallback::Tier;
 use ambidex_core::attempt::{
-    Asked, Attempt, AttemptConfig, Desk, Effect, Effects, Event, FailureKind, Refusal, RouteId, TierNews, TryId,
+    Asked, Attempt, AttemptConfig, Copies, Desk, Effect, Effects, Event, Failure, FailureKind, Refusal, Repeat,
+    TierNews,
 };
 use ambidex_core::balance::Pick;
-use ambidex_core::guard::ejection::Ended;
-use ambidex_core::load::{FAILURE_PRICE, Outcome};
 use ambidex_core::time::Mono;
 use ambidex_core::view::PoolView;
 
@@ -22,7 +32,9 @@ use crate::flight::Flight;
 use crate::outcome;
 use crate::seats::Seats;
 use crate::timer::Timer;
-use crate::transport::{Awaits, Transport};
+use crate::transport::{Awaits, Fallen, SendError, Transport};
+use running::{Running, of_failure};
+use several::{First, Held};
 
 /// What drives requests of one pool.
 #[derive(Debug)]
@@ -61,6 +73,8 @@ pub struct Answer<A> {
     pub at: Mono,
     /// How many workers were tried.
     pub tries: usize,
+    /// The pool that `pick` is of, when it is that of a fallback tier.
+    pub pool: Option<Arc<PoolView>>,
 }
 
 /// A request that got no worker's answer.
@@ -73,90 +87,215 @@ pub struct Refused {
     pub tries: usize,
     /// What the system said of the last failed try. Never for a client.
     pub detail: String,
-    /// The worker that was tried last.
+    /// The worker of the request's own pool that was tried last.
     pub last: Option<Pick>,
+    /// The tier of the fallback chain that serves instead, if one does.
+    pub tier: Option<Tier>,
+}
+
+/// What is kept of a request while workers are asked.
+struct Course<'c, T: Transport> {
+    attempt: Attempt<'c>,
+    copies: Copies,
+    /// What to send next, or to copy.
+    request: Option<T::Request>,
+    detail: String,
+    last: Option<Pick>,
+    /// The pool of the tier, while one has its turn.
+    tier: Option<Arc<PoolView>>,
+    group: u32,
+    /// A failing answer, for want of a better one.
+    kept: Option<Box<Held<T::Answer>>>,
+}
+
+/// How the tries in one pool ended.
+enum End<A> {
+    Answered(Held<A>, usize),
+    Refused(Refusal),
+    Falls { place: u8, tier: Tier, why: Refusal },
+}
+
+/// What an event leads to.
+enum Todo {
+    Nothing,
+    One(Effect),
+    /// Rare, and large.
+    Many(Box<Effects>),
 }
 
 impl<T: Awaits, S: Seats, M: Timer> Driver<'_, T, S, M> {
-    /// Sends `request` to a worker of `pool`, and to another one where that is safe, until a head comes or the machine
-    /// gives up.
+    /// Sends `request` to a worker of `pool`, and to others where that is safe, until an answer is chosen or the
+    /// machine gives up.
     ///
     /// # Errors
     /// Why no worker answered.
-    pub async fn drive(&self, pool: &PoolView, plan: Plan, request: T::Request) -> Result<Answer<T::Answer>, Refused>
+    #[expect(clippy::manual_async_fn, reason = "an `async fn` holds its arguments twice, and a plan is large")]
+    pub fn drive(
+        &self,
+        pool: &PoolView,
+        plan: Plan,
+        request: T::Request,
+    ) -> impl Future<Output = Result<Answer<T::Answer>, Refused>>
     where
         T: Transport,
     {
-        let asked = Asked { key: plan.key, ..Asked::default() };
-        let mut attempt = Attempt::new(plan.arrived, &plan.config, asked);
-        let mut unsent = Some(request);
-        let (mut detail, mut last) = (String::new(), None);
-        let (mut now, mut event) = (plan.arrived, Event::Start);
+        async move {
+            let mut course = self.course(&plan, request);
+            let todo = self.advance(&mut course.attempt, pool, plan.arrived, Event::Start);
+            match self.in_pool(&mut course, pool, plan.arrived, todo).await {
+                End::Answered(held, tries) => Ok(Answer::of(held, tries)),
+                End::Refused(why) => Err(course.refused(why, None)),
+                End::Falls { place, tier, why } => Box::pin(self.in_tiers(course, pool, place, tier, why)).await,
+            }
+        }
+    }
+
+    fn course<'p>(&self, plan: &'p Plan, request: T::Request) -> Course<'p, T>
+    where
+        T: Transport,
+    {
+        let chances = &plan.config.chances;
+        let copies = if chances.want_copies() { self.transport.copies(&request) } else { Copies::One };
+        let class = if chances.hedge.dear_at_once { self.transport.class(&request) } else { None };
+        Course {
+            attempt: Attempt::new(plan.arrived, &plan.config, Asked { key: plan.key, class, copies }),
+            copies,
+            request: Some(request),
+            detail: String::new(),
+            last: None,
+            tier: None,
+            group: chances.route.0,
+            kept: None,
+        }
+    }
+
+    /// Goes through the fallback chain.
+    async fn in_tiers(
+        &self,
+        mut course: Course<'_, T>,
+        home: &PoolView,
+        mut place: u8,
+        mut tier: Tier,
+        mut why: Refusal,
+    ) -> Result<Answer<T::Answer>, Refused>
+    where
+        T: Transport,
+    {
         loop {
-            match self.advance(&mut attempt, pool, now, event) {
-                Some(Effect::Send(id, pick)) => {
-                    last = Some(pick);
-                    let Some(request) = unsent.take() else {
-                        unreachable!("core sends again only what `Repeat::Unsent` gave back");
-                    };
-                    let mut running = self.begin(pool, now, pick, plan.config.chances.route);
-                    let sending = pin!(self.transport.send(pool.picked(pick), pick, request));
-                    let ended = self.race(sending, attempt.deadline()).await;
-                    now = self.clock.now();
-                    event = match ended {
-                        Some(Ok(response)) => {
-                            let tries = attempt.tries();
-                            // Asked once only, so that it is passed on whatever it says; no tier is known here.
-                            let mut told = Event::Head(id, outcome::says(&response));
-                            while let Some(Effect::Fall { .. }) = self.advance(&mut attempt, pool, now, told) {
-                                told = Event::Tier(TierNews::Missing);
+            let (news, ready) = match self.transport.fall(place, tier, why).await {
+                Fallen::Ready(pool) => (TierNews::Ready, Some(pool)),
+                Fallen::Served => (TierNews::Served, None),
+                Fallen::Missing => (TierNews::Missing, None),
+            };
+            course.tier = ready.or(course.tier);
+            let now = self.clock.now();
+            let asked = course.tier.clone();
+            let pool = asked.as_deref().unwrap_or(home);
+            let todo = self.advance(&mut course.attempt, pool, now, Event::Tier(news));
+            if news == TierNews::Served {
+                return Err(course.refused(why, Some(tier)));
+            }
+            match self.in_pool(&mut course, pool, now, todo).await {
+                End::Answered(held, tries) => return Ok(Answer::of(held, tries)),
+                End::Refused(why) => return Err(course.refused(why, None)),
+                End::Falls { place: next, tier: kind, why: now_why } => (place, tier, why) = (next, kind, now_why),
+            }
+        }
+    }
+
+    /// Asks workers of one pool: one at a time, for as long as that is all there is to do.
+    #[expect(clippy::manual_async_fn, reason = "an `async fn` holds its arguments twice")]
+    fn in_pool(
+        &self,
+        course: &mut Course<'_, T>,
+        pool: &PoolView,
+        mut now: Mono,
+        mut todo: Todo,
+    ) -> impl Future<Output = End<T::Answer>>
+    where
+        T: Transport,
+    {
+        async move {
+            let send = |pick: Pick, request| self.transport.send(pool.picked(pick), pick, request);
+            loop {
+                match todo {
+                    Todo::One(Effect::Send(id, pick)) if course.kept.is_none() => {
+                        let Some(request) = course.request(self.transport, pick) else {
+                            todo = self.advance(&mut course.attempt, pool, now, Event::Failed(id, GONE));
+                            continue;
+                        };
+                        let mut running = self.begin(pool, now, pick, course.group);
+                        let mut sending = pin!(send(pick, request));
+                        let due = course.attempt.deadline();
+                        let ended = self.race(sending.as_mut(), due).await;
+                        now = self.clock.now();
+                        match ended {
+                            Some(Ok(response)) => {
+                                let tries = course.attempt.tries();
+                                let head = Event::Head(id, outcome::says(&response));
+                                todo = self.advance(&mut course.attempt, pool, now, head);
+                                let flight = running.answered(now, outcome::of_head(&response));
+                                let held =
+                                    Held { id, response, flight, pick, at: now, mark: None, pool: course.tier.clone() };
+                                if let Todo::One(Effect::Answer(_)) = todo {
+                                    return End::Answered(held, tries);
+                                }
+                                course.kept = Some(Box::new(held));
                             }
-                            let flight = running.answered(now, outcome::of_head(&response));
-                            return Ok(Answer { response, flight, pick, at: now, tries });
+                            Some(Err(error)) => {
+                                running.ended(now, of_failure(error.kind));
+                                let failure = error.failure();
+                                course.take_back(error);
+                                todo = self.advance(&mut course.attempt, pool, now, Event::Failed(id, failure));
+                            }
+                            None => {
+                                now = self.woken(due);
+                                todo = self.advance(&mut course.attempt, pool, now, Event::Due);
+                                let first = First { id, running, sending };
+                                return Box::pin(self.several(course, pool, &send, Some(first), todo)).await;
+                            }
                         }
-                        Some(Err(error)) => {
-                            running.ended(now, of_failure(error.kind));
-                            let failure = error.failure();
-                            (detail, unsent) = (error.detail, error.unsent);
-                            Event::Failed(id, failure)
-                        }
-                        // A head that did not come before the deadline is the worker's failure, if it had the request.
-                        None => {
-                            let asked = !self.transport.waits_for_client();
-                            running.ended(now, asked.then_some(Outcome::Failed { price: FAILURE_PRICE }));
-                            Event::Due
-                        }
-                    };
-                }
-                Some(Effect::Refuse(why)) => return Err(Refused { why, tries: attempt.tries(), detail, last }),
-                Some(Effect::Fall { .. }) => event = Event::Tier(TierNews::Missing),
-                Some(
-                    Effect::Cancel(..) | Effect::Answer(TryId(_)) | Effect::Compare(TryId(_)) | Effect::Disagree { .. },
-                )
-                | None => {
-                    let Some(due) = attempt.deadline() else { unreachable!("a machine that has ended said how") };
-                    self.timer.at(due).await;
-                    now = self.clock.now();
-                    event = Event::Due;
+                    }
+                    Todo::One(Effect::Refuse(why)) => return End::Refused(why),
+                    Todo::One(Effect::Fall { place, tier, why }) => return End::Falls { place, tier, why },
+                    Todo::Nothing if course.kept.is_none() => {
+                        let Some(due) = course.attempt.deadline() else {
+                            unreachable!("a machine that has ended said how")
+                        };
+                        self.timer.at(due).await;
+                        now = self.woken(Some(due));
+                        todo = self.advance(&mut course.attempt, pool, now, Event::Due);
+                    }
+                    todo @ (Todo::Nothing | Todo::One(_) | Todo::Many(_)) => {
+                        return Box::pin(self.several(course, pool, &send, None, todo)).await;
+                    }
                 }
             }
         }
     }
 
-    /// Tells the machine what happened and returns what is to be done. Of several effects only the last is left to do:
-    /// the try that a `Cancel` names was dropped before the machine heard of its end.
-    fn advance(&self, attempt: &mut Attempt<'_>, pool: &PoolView, now: Mono, event: Event) -> Option<Effect> {
+    /// Tells the machine what happened and returns what is to be done.
+    fn advance(&self, attempt: &mut Attempt<'_>, pool: &PoolView, now: Mono, event: Event) -> Todo {
         let mut effects = Effects::new();
         self.seats.with(|seat| attempt.on(now, event, &mut Desk { pool, seat }, &mut effects));
-        effects.pop()
+        match effects.len() {
+            0 => Todo::Nothing,
+            1 => effects.pop().map_or(Todo::Nothing, Todo::One),
+            2.. => Todo::Many(Box::new(effects)),
+        }
     }
 
-    fn begin<'d>(&'d self, pool: &PoolView, now: Mono, pick: Pick, route: RouteId) -> Running<'d, T, S> {
+    /// The present, of one who was woken by an alarm: not before it, or the machine would wonder what it is told.
+    fn woken(&self, due: Option<Mono>) -> Mono {
+        let now = self.clock.now();
+        due.map_or(now, |due| due.max(now))
+    }
+
+    fn begin<'d>(&'d self, pool: &PoolView, now: Mono, pick: Pick, group: u32) -> Running<'d, T, S> {
         let cells = Arc::clone(&pool.picked(pick).cells);
         let index = self.seats.with(|seat| seat.index);
-        let flight = Flight::begin(cells, self.clock, index, now);
-        let Self { transport, seats, clock, .. } = *self;
-        Running { transport, seats, clock, pick, group: route.0, flight: Some(flight) }
+        let flight = Some(Flight::begin(cells, self.clock, index, now));
+        Running { transport: self.transport, seats: self.seats, clock: self.clock, pick, group, flight }
     }
 
     /// Waits for `sending` or for `due`, whichever comes first. The alarm is made only when the first look at
@@ -178,57 +317,35 @@ impl<T: Awaits, S: Seats, M: Timer> Driver<'_, T, S, M> {
     }
 }
 
-/// What a failed try says of its worker, if anything.
-const fn of_failure(kind: FailureKind) -> Option<Outcome> {
-    match kind {
-        FailureKind::Connect | FailureKind::Tls | FailureKind::Reset | FailureKind::Garbage => {
-            Some(Outcome::Failed { price: FAILURE_PRICE })
+impl<A> Answer<A> {
+    fn of(held: Held<A>, tries: usize) -> Self {
+        let Held { response, flight, pick, at, pool, .. } = held;
+        Self { response, flight, pick, at, tries, pool }
+    }
+}
+
+impl<T: Transport> Course<'_, T> {
+    /// What the next try sends; `None` if the transport holds no copy though it said that it would.
+    fn request(&mut self, transport: &T, pick: Pick) -> Option<T::Request> {
+        if self.tier.is_none() {
+            self.last = Some(pick);
         }
-        FailureKind::RequestBody => None,
-    }
-}
-
-/// The try that is waited for. However it ends, dropped included, breaker and numbers hear of it once.
-struct Running<'d, T: Awaits, S: Seats> {
-    transport: &'d T,
-    seats: &'d S,
-    clock: Clock,
-    pick: Pick,
-    /// With which other requests the try is compared.
-    group: u32,
-    flight: Option<Flight>,
-}
-
-impl<T: Awaits, S: Seats> Running<'_, T, S> {
-    fn ended(&mut self, now: Mono, outcome: Option<Outcome>) {
-        drop(self.close(now, outcome));
-    }
-
-    fn answered(&mut self, now: Mono, outcome: Outcome) -> Flight {
-        self.close(now, Some(outcome)).expect("a running try has its flight until it is closed, which happens once")
-    }
-
-    fn close(&mut self, now: Mono, outcome: Option<Outcome>) -> Option<Flight> {
-        let mut flight = self.flight.take()?;
-        // A try that waited for its client says nothing of its worker, not even how long it took.
-        let ended = match outcome {
-            Some(outcome) => Ended { outcome, took: flight.took(now), group: self.group },
-            None => Outcome::Cancelled.into(),
+        let copy = match self.copies {
+            Copies::One => None,
+            Copies::IfUnbegun | Copies::Any => self.request.as_ref().and_then(|request| transport.again(request)),
         };
-        match outcome {
-            Some(outcome) => flight.ended(now, outcome),
-            None => flight.void(),
-        }
-        self.seats.with(|seat| seat.outcome(now, self.pick, ended));
-        Some(flight)
+        copy.or_else(|| self.request.take())
+    }
+
+    fn take_back(&mut self, error: SendError<T::Request>) {
+        self.detail = error.detail;
+        self.request = self.request.take().or(error.unsent);
+    }
+
+    fn refused(self, why: Refusal, tier: Option<Tier>) -> Refused {
+        Refused { why, tries: self.attempt.tries(), detail: self.detail, last: self.last, tier }
     }
 }
 
-impl<T: Awaits, S: Seats> Drop for Running<'_, T, S> {
-    fn drop(&mut self) {
-        if self.flight.is_some() {
-            let asked = !self.transport.waits_for_client();
-            drop(self.close(self.clock.now(), asked.then_some(Outcome::Cancelled)));
-        }
-    }
-}
+/// A try that there was nothing left to send for.
+const GONE: Failure = Failure { kind: FailureKind::RequestBody, repeat: Repeat::Never };

@@ -9,6 +9,7 @@
 //! request -> Driver::drive ── Attempt::on(Start) -> Send(pick) ── Transport::send ── head -> Answer { response, flight }
 //!                                    ^                                  |                     body streams, flight ends
 //!                                    └── Failed, Due <──────────────────┘
+//!                                         (a hedge, a quorum: several of them in the same task)
 //! ```
 
 pub mod clock;
@@ -26,4 +27,4 @@ pub use flight::Flight;
 pub use seats::Seats;
 pub use service::{Attempts, Call};
 pub use timer::{Timer, TokioTimer};
-pub use transport::{AnswerHead, Awaits, SendError, Transport};
+pub use transport::{AnswerHead, Awaits, Disagreement, Fallen, Marked, SendError, Transport};

@@ -1,14 +1,19 @@
 //! How a try reaches a worker: the seam between the driver and whatever moves bytes.
 //!
 //! **A try is a cancel-safe future that ends at the head of the answer**; the body streams after it. Then a deadline is
-//! a race in the same task, a hedge will be a second try beside the first, and giving up is dropping: no channel, no
-//! task, no lock.
+//! a race in the same task, a hedge a second try beside the first, and giving up is dropping: no channel, no task, no
+//! lock.
 
 use std::fmt;
+use std::future::ready;
+use std::sync::Arc;
 
-use ambidex_core::attempt::{Failure, FailureKind, Repeat};
+use ambidex_core::again::fallback::Tier;
+use ambidex_core::again::quorum::Mark;
+use ambidex_core::attempt::{Copies, Failure, FailureKind, Refusal, Repeat};
 use ambidex_core::balance::Pick;
-use ambidex_core::view::WorkerView;
+use ambidex_core::view::{PoolView, WorkerView};
+use ambidex_core::worker::WorkerId;
 use http::{HeaderName, Response, StatusCode};
 
 /// Knows what a try waits for.
@@ -37,6 +42,69 @@ pub trait Transport: Awaits {
         pick: Pick,
         request: Self::Request,
     ) -> impl Future<Output = Result<Self::Answer, SendError<Self::Request>>>;
+
+    /// How often `request` may be sent: whether it is kept, and whether running it twice does harm. Asked once, and
+    /// only for a route with second chances; what is said here [`again`](Self::again) must keep.
+    fn copies(&self, request: &Self::Request) -> Copies {
+        let _ = request;
+        Copies::One
+    }
+
+    /// The same request once more, to be sent while the first runs or after it ended.
+    fn again(&self, request: &Self::Request) -> Option<Self::Request> {
+        let _ = request;
+        None
+    }
+
+    /// Hash of the request's class, where a route remembers which classes are dear.
+    fn class(&self, request: &Self::Request) -> Option<u64> {
+        let _ = request;
+        None
+    }
+
+    /// Works out what an answer is compared by, and gives it back whole: a version that its head names, or a digest of
+    /// its body. Dropping the future gives the answer up.
+    fn mark(&self, answer: Self::Answer) -> impl Future<Output = Marked<Self::Answer, Self::Request>> {
+        ready(Ok((answer, None)))
+    }
+
+    /// Hears that the answers of a quorum differ: to count, log and repair.
+    fn disagree(&self, disagreement: &Disagreement) {
+        let _ = disagreement;
+    }
+
+    /// Makes a tier of the route's fallback chain ready, by its place: what is sent next goes that way.
+    fn fall(&self, place: u8, tier: Tier, why: Refusal) -> impl Future<Output = Fallen> {
+        let _ = (place, tier, why);
+        ready(Fallen::Missing)
+    }
+}
+
+/// An answer with what it is compared by, or why it broke off.
+pub type Marked<A, R> = Result<(A, Option<Mark>), SendError<R>>;
+
+/// What came of a fallback tier.
+#[derive(Debug)]
+pub enum Fallen {
+    /// Workers of this pool are to be asked.
+    Ready(Arc<PoolView>),
+    /// The transport's owner answers from here.
+    Served,
+    /// It has no answer.
+    Missing,
+}
+
+/// Answers of a quorum that are not the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disagreement {
+    /// Whose answer the rule chose.
+    pub winner: Option<WorkerId>,
+    /// How many say the same.
+    pub agreeing: u8,
+    /// Of how many.
+    pub of: u8,
+    /// What each worker's answer is compared by.
+    pub said: Vec<(WorkerId, Option<Mark>)>,
 }
 
 /// What of an answer's head tells how its worker fares.

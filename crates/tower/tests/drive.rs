@@ -1,5 +1,8 @@
 //! The driver against scripted workers: what it asks of them, and what their numbers say afterwards.
 
+#[path = "drive/several.rs"]
+mod several;
+
 use std::cell::RefCell;
 use std::future::pending;
 use std::rc::Rc;

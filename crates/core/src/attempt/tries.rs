@@ -1,5 +1,7 @@
 //! The tries of one attempt: where each stands, whose turn was when.
 
+use alloc::vec::Vec;
+
 use arrayvec::ArrayVec;
 
 use super::{Effect, Effects, GivenUp, TryId};
@@ -13,8 +15,8 @@ pub(super) struct Tries {
     all: ArrayVec<Try, MOST_TRIES>,
     /// Slots of this pool that were asked.
     slots: Tried,
-    /// Answers that count for a quorum, in the order in which they came.
-    held: ArrayVec<TryId, MOST_TRIES>,
+    /// Answers that count for a quorum, in the order in which they came. On the heap: few requests have any.
+    held: Vec<(TryId, Option<Mark>)>,
     /// The newest failing answer, for want of a better one.
     kept: Option<TryId>,
 }
@@ -33,7 +35,7 @@ pub(super) enum Stand {
     /// It answered; what it is compared by is being worked out.
     Comparing,
     /// It answered, and counts for the quorum.
-    Held(Option<Mark>),
+    Held,
     /// It answered badly, and may be all there is.
     Kept,
     /// Nothing more comes of it.
@@ -89,19 +91,12 @@ impl Tries {
     }
 
     pub(super) fn hold(&mut self, id: TryId, mark: Option<Mark>) {
-        self.set(id, Stand::Held(mark));
-        self.held.push(id);
+        self.set(id, Stand::Held);
+        self.held.push((id, mark));
     }
 
-    pub(super) fn held(&self) -> &[TryId] {
+    pub(super) fn held(&self) -> &[(TryId, Option<Mark>)] {
         &self.held
-    }
-
-    pub(super) fn mark(&self, id: TryId) -> Option<Mark> {
-        match self.all[usize::from(id.0)].stand {
-            Stand::Held(mark) => mark,
-            Stand::Running | Stand::Comparing | Stand::Kept | Stand::Over => None,
-        }
     }
 
     /// Keeps a failing answer, instead of the one that was kept before.
@@ -128,7 +123,7 @@ impl Tries {
         for id in self.ids() {
             let why = match self.all[usize::from(id.0)].stand {
                 Stand::Running => why,
-                Stand::Comparing | Stand::Held(_) => GivenUp::Lost,
+                Stand::Comparing | Stand::Held => GivenUp::Lost,
                 Stand::Kept | Stand::Over => continue,
             };
             self.set(id, Stand::Over);

@@ -222,7 +222,7 @@ impl Client {
                 return Err(Own { reason, entry, service });
             }
         };
-        let Answer { response, flight, pick, at, tries } = answer;
+        let Answer { response, flight, pick, at, tries, .. } = answer;
         let upstream::Answer { head, body } = *response;
         entry.note(|record| {
             record.tries = tries;
