@@ -60,9 +60,11 @@ pub(crate) async fn arrive(
         wait_for_first_byte(&socket, &mut peer).await?;
         return Ok((Io::plain(socket, clock, open), peer));
     };
+    // Boxed: a plain connection that says nothing should not be large for it.
+    let mut accepted = Box::pin(tls.acceptor.accept(socket));
     let stream = tokio::select! {
         biased;
-        stream = tls.acceptor.accept(socket) => stream.map_err(Failed::Handshake)?,
+        stream = &mut accepted => stream.map_err(Failed::Handshake)?,
         () = &mut deadline => return Err(Failed::LateHandshake(limit)),
     };
     let session = stream.get_ref().1;

@@ -59,7 +59,8 @@ pub(crate) async fn connection(mut io: Io, mut peer: Peer, thread: Rc<Thread>) {
     let leaving = peer.leaving.again();
     let client = Rc::new(Client::new(thread, peer, Rc::clone(&pulse)));
     if h2 {
-        serve_h2(TokioIo::new(Counted::after(first.freeze(), io, pulse)), client, leaving).await;
+        // Boxed, so that a connection of HTTP/1 is no larger for it.
+        Box::pin(serve_h2(TokioIo::new(Counted::after(first.freeze(), io, pulse)), client, leaving)).await;
     } else {
         serve_h1(io, first, client, leaving).await;
     }
@@ -105,7 +106,7 @@ async fn serve_h1(io: Io, first: BytesMut, client: Rc<Client>, leaving: Ear) {
             drop(connection);
             if let Some(wire) = Rc::into_inner(wire) {
                 let (io, first) = wire.into_parts();
-                tunnel.join(io, first, &client.thread).await;
+                Box::pin(tunnel.join(io, first, &client.thread)).await;
             }
         }
         Some(h1::Ended::Abort) => wire.abort(),
