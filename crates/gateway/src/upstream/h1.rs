@@ -155,6 +155,8 @@ pub(crate) struct Answering {
     upload: Upload,
     /// The worker keeps the connection open, by its head.
     persists: bool,
+    /// The request cannot be sent to its end.
+    gave_up: bool,
     /// Its body has a known length.
     has_length: bool,
     pub(crate) home: Home,
@@ -164,17 +166,17 @@ impl Answering {
     pub(crate) fn new(connection: Box<H1>, head: &ResponseHead, upload: Upload, home: Home) -> Self {
         let decoder = BodyDecoder::new(head.head().framing(), &PROFILE);
         let has_length = matches!(head.head().framing(), Framing::Length(_));
-        Self { connection, decoder, upload, persists: head.head().persists(), has_length, home }
+        Self { connection, decoder, upload, persists: head.head().persists(), gave_up: false, has_length, home }
     }
 
     /// What comes next of the answer; sends what is left of the request beside it.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
         if !self.upload.is_done()
-            && self.persists
+            && !self.gave_up
             && matches!(self.upload.poll(cx, &mut self.connection.wire), Poll::Ready(Err(_)))
         {
             // What the request lacks is the worker's to judge: its answer is here. The connection is of no use after it.
-            self.persists = false;
+            self.gave_up = true;
         }
         loop {
             let was_done = self.decoder.is_done();

@@ -214,3 +214,21 @@ fn requests_that_were_sent_ahead_go_with_the_client_that_leaves() {
     eventually("nothing is in flight", || setup.in_flight() == 0 && setup.gateway.stats().listeners[0].open == 0);
     assert_eq!(setup.gateway.stats().traffic.requests, 1);
 }
+
+#[test]
+fn a_worker_that_will_close_after_its_answer_still_gets_the_whole_upload() {
+    let address = worker(|_, mut stream| {
+        head(&mut stream);
+        let begun = "HTTP/1.1 200 OK\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n2\r\ngo\r\n";
+        let _ = stream.write_all(begun.as_bytes());
+        let upload = exactly(&mut stream, 6);
+        let _ = stream.write_all(format!("6\r\n{upload}\r\n0\r\n\r\n").as_bytes());
+    });
+    let setup = Setup::before(address);
+    let mut client = setup.connect();
+    client.write_all(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 6\r\n\r\nabc").expect("sent");
+    assert!(head(&mut client).starts_with("HTTP/1.1 200 "));
+    assert_eq!(exactly(&mut client, "2\r\ngo\r\n".len()), "2\r\ngo\r\n");
+    client.write_all(b"def").expect("sent");
+    assert_eq!(exactly(&mut client, "6\r\nabcdef\r\n".len()), "6\r\nabcdef\r\n");
+}
