@@ -12,12 +12,14 @@ use ambidex_wire::report;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::net::TcpStream;
 
 use crate::head::clean_trailers;
 use crate::record::Entry;
 use crate::report::hear;
 use crate::serve::client_wire::ClientWire;
 use crate::serve::pulse::InService;
+use crate::splice::{LEAST_PUMPED, Moved, Pump, PumpError};
 use crate::thread::Thread;
 use crate::upstream::{AnswerError, UpstreamBody};
 
@@ -92,6 +94,30 @@ impl RequestBody {
     /// How it goes on, if there is any.
     pub(crate) fn progress(&self) -> Option<Rc<Progress>> {
         self.0.as_ref().map(|upload| Rc::clone(&upload.progress))
+    }
+
+    /// How many bytes follow that can be moved without being looked at, if that pays. Only of a body of known length.
+    pub(crate) fn pumpable(&self) -> Option<u64> {
+        let Some(Upload { source: Source::H1(wire), back: None, .. }) = &self.0 else { return None };
+        wire.pumpable().filter(|length| *length >= LEAST_PUMPED)
+    }
+
+    /// Moves bytes from the client's socket to the worker's.
+    pub(crate) fn poll_pump(
+        &mut self,
+        cx: &mut Context<'_>,
+        pump: &mut Pump,
+        to: &TcpStream,
+    ) -> Poll<Result<Moved, PumpError>> {
+        let Some(Upload { source: Source::H1(wire), progress, .. }) = &self.0 else {
+            unreachable!("a pump is made for a body that comes by a socket")
+        };
+        let polled = wire.poll_pump_in(cx, pump, to);
+        progress.starved.set(polled.is_pending() && !pump.is_blocked());
+        if let Poll::Ready(Ok(moved)) = &polled {
+            progress.bytes.set(progress.bytes.get() + moved.bytes);
+        }
+        polled
     }
 
     /// Takes back what was taken last and not sent.

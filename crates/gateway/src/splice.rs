@@ -32,6 +32,8 @@ pub(crate) struct Pump {
     inside: usize,
     /// Bytes of the body that are not yet in the pipe.
     left: u64,
+    /// Bytes that the pipe is filled with at once, at most.
+    piece: usize,
     /// Fills since other tasks had their turn.
     fills: u8,
     /// What went wrong after bytes went out, which were to be told first.
@@ -71,7 +73,13 @@ impl Pump {
     /// There is no pipe for it: the caller copies instead.
     pub(crate) fn new(pipes: &Rc<Pipes>, length: u64) -> Result<Self, NoPipe> {
         let pipe = pipes.take()?;
-        Ok(Self { pipe, pipes: Rc::clone(pipes), inside: 0, left: length, fills: 0, failed: None })
+        Ok(Self { pipe, pipes: Rc::clone(pipes), inside: 0, left: length, piece: PIPE_BYTES, fills: 0, failed: None })
+    }
+
+    /// The same, with so many bytes in the pipe at most: what waits there costs memory as a buffer does.
+    pub(crate) fn holding(mut self, piece: usize) -> Self {
+        self.piece = piece.min(PIPE_BYTES);
+        self
     }
 
     /// Moves what can be moved. Ready when bytes went out, all of them, or when it failed; to be called again until
@@ -115,7 +123,7 @@ impl Pump {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(PIPE_BYTES);
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(self.piece);
         let filled =
             when_ready(|| from.poll_read_ready(cx), || from.try_io(Interest::READABLE, || self.pipe.fill(from, most)));
         match filled {
@@ -167,6 +175,10 @@ fn when_ready(
         }
     }
 }
+
+/// Bodies with at least so much to come are pumped. Source: measured: of what is shorter, most is here by the time that it
+/// would be; from pieces of 4 KiB on splicing costs less than copying.
+pub(crate) const LEAST_PUMPED: u64 = 32 << 10;
 
 /// The pipes of one thread.
 #[derive(Debug, Default)]

@@ -187,6 +187,30 @@ impl ClientWire {
         Some(polled)
     }
 
+    /// Bytes of the body under way that can be moved without being looked at: the socket is one of TCP, and nothing of
+    /// the body is here, nor does the client wait to send it.
+    pub(crate) fn pumpable(&self) -> Option<u64> {
+        let plain = self.is_tcp() && self.owed.get().is_empty() && self.input.borrow().is_empty();
+        plain.then(|| self.body.borrow().plain())
+    }
+
+    /// Moves bytes of the body from the client's socket to the worker's.
+    pub(crate) fn poll_pump_in(
+        &self,
+        cx: &mut Context<'_>,
+        pump: &mut Pump,
+        to: &TcpStream,
+    ) -> Poll<Result<Moved, PumpError>> {
+        let io = self.io.borrow();
+        let Some(from) = io.tcp() else { unreachable!("a pump is made for two sockets of TCP") };
+        let polled = pump.poll(cx, from, to);
+        if let Poll::Ready(Ok(moved)) = &polled {
+            self.body.borrow_mut().moved(moved.bytes);
+            io.came(moved.bytes);
+        }
+        polled
+    }
+
     /// Ends our side.
     pub(crate) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         pin!(self.io.borrow_mut().shutdown()).poll(cx)

@@ -230,6 +230,11 @@ impl Counted {
         self.io.tcp()
     }
 
+    /// So many bytes were read past this.
+    pub(crate) fn came(&self, bytes: u64) {
+        self.pulse.came(bytes);
+    }
+
     /// So many bytes were written past this; `blocked` says that the client takes no more.
     pub(crate) fn pumped(&self, bytes: u64, blocked: bool) {
         self.pulse.blocked.set(blocked);

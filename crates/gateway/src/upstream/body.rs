@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use super::Way;
 use super::h1::Answering;
 use super::h2::Stream;
-use crate::splice::PumpError;
+use crate::splice::{LEAST_PUMPED, PumpError};
 use crate::thread::Thread;
 
 /// A streaming answer.
@@ -169,6 +169,3 @@ impl UpstreamBody {
         }
     }
 }
-
-/// Bodies with at least so much to come are pumped. Source: measured, see splice.rs; below it a copy costs less.
-const LEAST_PUMPED: u64 = 32 << 10;

@@ -12,6 +12,7 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 use ambidex_core::attempt::FailureKind;
@@ -28,6 +29,7 @@ use super::io::Wire;
 use super::upload::{Upload, UploadError};
 use crate::buffers::{self, Buffers};
 use crate::serve::client_wire::trailers_of;
+use crate::splice::Pipes;
 
 /// A connection that speaks HTTP/1.1.
 pub(crate) struct H1 {
@@ -69,7 +71,7 @@ impl H1 {
     /// Sends `upload` and waits for the head of its answer, and hands interim ones to `interim`.
     pub(crate) async fn exchange(
         &mut self,
-        buffers: &Buffers,
+        (buffers, pipes): (&Buffers, &Rc<Pipes>),
         upload: &mut Upload,
         fields: &mut Fields,
         asked: Asked,
@@ -79,7 +81,7 @@ impl H1 {
         let (mut heard, mut refused) = (false, None);
         let answered = poll_fn(|cx| {
             if refused.is_none() && !upload.is_done() {
-                match upload.poll(cx, &mut self.wire) {
+                match upload.poll(cx, &mut self.wire, pipes) {
                     // What it says of that may have come.
                     Poll::Ready(Err(UploadError::Worker(why))) => refused = Some(why),
                     Poll::Ready(Err(why)) => return Poll::Ready(Err((FailureKind::RequestBody, why.to_string()))),
@@ -173,7 +175,7 @@ impl Answering {
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
         if !self.upload.is_done()
             && !self.gave_up
-            && matches!(self.upload.poll(cx, &mut self.connection.wire), Poll::Ready(Err(_)))
+            && matches!(self.upload.poll(cx, &mut self.connection.wire, &self.home.thread.pipes), Poll::Ready(Err(_)))
         {
             // What the request lacks is the worker's to judge: its answer is here. The connection is of no use after it.
             self.gave_up = true;
@@ -213,10 +215,7 @@ impl Answering {
 
     /// The worker's socket.
     pub(crate) fn tcp(&self) -> Option<&TcpStream> {
-        match &self.connection.wire {
-            Wire::Tcp(stream) => Some(stream),
-            Wire::Unix(_) | Wire::Tls(_) => None,
-        }
+        self.connection.wire.tcp()
     }
 
     /// Whether the body has ended.

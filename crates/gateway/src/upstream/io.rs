@@ -73,6 +73,16 @@ macro_rules! stream {
 stream!(Wire { Tcp, Unix, Tls });
 stream!(Plain { Tcp, Unix });
 
+impl Wire {
+    /// The socket, if it is one of TCP, without TLS.
+    pub(crate) fn tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Tcp(stream) => Some(stream),
+            Self::Unix(_) | Self::Tls(_) => None,
+        }
+    }
+}
+
 impl From<Plain> for Wire {
     fn from(plain: Plain) -> Self {
         match plain {

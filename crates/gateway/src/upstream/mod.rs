@@ -205,7 +205,8 @@ impl Upstreams<'_> {
         let asked = Asked::of(request.head.method(), self.saying.upgrade);
         let mut fields = Fields::default();
         let interim = |head: &ResponseHead| self.interim.iter().for_each(|tell| tell(head));
-        let answered = connection.exchange(&thread.buffers, &mut upload, &mut fields, asked, interim).await;
+        let answered =
+            connection.exchange((&thread.buffers, &thread.pipes), &mut upload, &mut fields, asked, interim).await;
         let head = match answered {
             Ok(head) => head,
             Err(failed) => {
