@@ -61,7 +61,8 @@ fn h2load_count(text: &str, bytes: usize, seconds: f64) -> Result<Count> {
         let number = pairs.find_map(|(number, after)| (after == word).then_some(number));
         number.and_then(|number| number.trim_matches(['(', ')']).parse().ok()).context("h2load printed other counts")
     };
-    let answered = before("status codes:", "2xx")?;
+    // A status is counted with the head, so the end may cut off the body after it; a redirect counts as a success.
+    let answered = before("requests:", "succeeded")?.min(before("status codes:", "2xx")?);
     // Streams that the end cut off are started and never done: no failures.
     let failed = before("requests:", "done")? - answered;
     lengths_right(answered, before("traffic:", "data")?, bytes, 0)?;
@@ -113,6 +114,20 @@ traffic: 277.60KB (284264) total, 187.50KB (192000) headers (space savings 51.02
     fn the_counts_of_h2load_are_read_and_what_is_not_2xx_has_failed() {
         let count = h2load_count(H2, 5, 2.0).expect("counts");
         assert_eq!(count, Count { answered: 4000.0, failed: 9.0, seconds: 2.0 });
+    }
+
+    #[test]
+    fn an_answer_that_the_end_cut_off_after_its_head_is_neither_counted_nor_failed() {
+        let cut = H2.replace("4009 done, 4000 succeeded, 9 failed", "4000 done, 4000 succeeded, 0 failed");
+        let count = h2load_count(&cut.replace("4000 2xx", "4001 2xx"), 5, 1.0).expect("counts");
+        assert_eq!(count, Count { answered: 4000.0, failed: 0.0, seconds: 1.0 });
+    }
+
+    #[test]
+    fn a_redirect_is_a_failure() {
+        let redirected = H2.replace("4000 2xx, 0 3xx", "3990 2xx, 10 3xx");
+        let count = h2load_count(&redirected, 5, 1.0).expect("counts");
+        assert_eq!(count, Count { answered: 3990.0, failed: 19.0, seconds: 1.0 });
     }
 
     #[test]

@@ -132,12 +132,10 @@ impl Bench<'_> {
             for (index, (name, balancer)) in arms.iter().enumerate() {
                 // Round 0 warms up connections and caches.
                 let seconds = if round == 0 { 1 } else { self.extent.seconds };
-                let before = balancer.process.cpu();
-                let count = self.load(balancer, part.way, seconds).with_context(|| format!("{} {name}", part.name))?;
-                let spent = balancer.process.cpu() - before;
+                let (count, micros) =
+                    self.measured(balancer, part.way, seconds).with_context(|| format!("{} {name}", part.name))?;
                 failed[index] += count.failed;
                 if round > 0 {
-                    let micros = spent.as_secs_f64() * 1e6 / count.answered;
                     let per_second = count.answered / count.seconds;
                     let bad = if count.failed > 0.0 { format!(", {} FAILED", count.failed) } else { String::new() };
                     println!("{} round {round} {name}: {micros:.2} us, {per_second:.0}/s{bad}", part.name);
@@ -152,6 +150,20 @@ impl Bench<'_> {
         let cost = row(&names, part.what.into(), "us", &cpu);
         let most = row(&names, part.what.replace("CPU per request", "most requests"), "1/s", &rate);
         Ok([Row { bounds: bounds(part, threads), failed, ..cost }, most])
+    }
+
+    /// One run and its processor time per request. A run that the machine stopped for long is made again.
+    fn measured(&self, balancer: &Balancer, way: Way, seconds: u64) -> Result<(Count, f64)> {
+        for _ in 0..3 {
+            let before = balancer.process.cpu();
+            let count = self.load(balancer, way, seconds)?;
+            let spent = balancer.process.cpu() - before;
+            if !stopped(count.seconds, seconds) {
+                return Ok((count, spent.as_secs_f64() * 1e6 / count.answered));
+            }
+            println!("a run of {seconds} s took {:.1} s; again", count.seconds);
+        }
+        bail!("no run of three took the {seconds} s that it was to take")
     }
 
     fn load(&self, balancer: &Balancer, way: Way, seconds: u64) -> Result<Count> {
@@ -175,6 +187,11 @@ impl Bench<'_> {
             row(&names, format!("p99 added at {half:.0}/s"), "ms", &p99),
         ])
     }
+}
+
+/// Whether a run took so much longer than asked for that the machine must have stood still.
+fn stopped(took: f64, seconds: u64) -> bool {
+    took > 1.5 * seconds as f64 + 1.0
 }
 
 /// The goals are for the row's own number of threads and no other.
@@ -204,4 +221,15 @@ fn answers_right(balancer: &Balancer, way: Way) -> Result<()> {
         bail!("{path} is answered with {status} and {body} bytes instead of {bytes}");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_took_far_longer_than_asked_for_is_told_from_one_that_ended_late() {
+        assert!(!stopped(2.2, 1) && !stopped(10.3, 10));
+        assert!(stopped(27.0, 1) && stopped(17.0, 10));
+    }
 }
