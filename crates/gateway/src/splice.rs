@@ -209,6 +209,11 @@ impl Pipes {
         Ok(pipe)
     }
 
+    /// Closes those that nobody uses: they are descriptors, and opening one costs little beside a body that needs it.
+    pub(crate) fn sweep(&self) {
+        self.idle.borrow_mut().clear();
+    }
+
     fn give_back(&self, empty: Option<Rc<Pipe>>) {
         self.in_use.set(self.in_use.get() - 1);
         let mut idle = self.idle.borrow_mut();

@@ -167,6 +167,7 @@ impl Thread {
         let picture = self.picture();
         let now = self.clock.now();
         self.pool.sweep(&picture.view, now);
+        self.pipes.sweep();
         self.tell_of_breakers(&picture.view);
         self.seats.borrow_mut().retain(|(id, _)| picture.view.pool(*id).is_some());
         self.reported.borrow_mut().retain(|_, at| now.since(*at) < REPORT_EVERY.times(10));
