@@ -14,6 +14,8 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::lenient::Lenient;
+
 /// Checked settings of one listener.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "RawListener")]
@@ -156,25 +158,6 @@ pub enum TlsVersion {
     /// TLS 1.3.
     #[serde(rename = "1.3")]
     V13,
-}
-
-/// A bad manner of HTTP/1 that a listener may bear. What is passed on is well formed in any case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Lenient {
-    /// Lines of a head that end with LF alone (RFC 9112, 2.2 allows it). Risk: a hop before us that sees no end of line
-    /// there takes two lines for one.
-    BareLineFeed,
-    /// `Transfer-Encoding: Chunked` in any case. Risk: a hop that compares bytes sees no body.
-    ChunkedInAnyCase,
-    /// Spaces after a chunk's size. Risk: hops differ on where the number ends.
-    SpaceAfterChunkSize,
-    /// `Content-Length` more than once, with one value (RFC 9110, 8.6 allows it). Risk: a hop that takes the first and
-    /// one that takes the last differ when values differ in form.
-    RepeatedEqualLength,
-    /// A client that ends its sending side waits for its answer. Without this it is taken to have left, and its worker is
-    /// freed. Risk: workers go on for clients that are gone.
-    HalfClose,
 }
 
 /// Permissions of a Unix socket, written in octal as `"0660"`.

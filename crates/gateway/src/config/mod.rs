@@ -3,6 +3,7 @@
 //! For: the binary, which reads them from the configuration file, and [`Gateway`](crate::Gateway), which runs them.
 
 mod access_log;
+mod lenient;
 mod listener;
 mod route;
 mod tracing;
@@ -11,9 +12,8 @@ mod upstream;
 use ambidex_core::worker::PoolId;
 
 pub use access_log::{AccessLog, LogFormat, LogPath};
-pub use listener::{
-    CertificateFiles, Lenient, ListenAddress, Listener, ListenerError, ServerTls, SocketMode, TlsVersion,
-};
+pub use lenient::Lenient;
+pub use listener::{CertificateFiles, ListenAddress, Listener, ListenerError, ServerTls, SocketMode, TlsVersion};
 pub(crate) use route::{HostPattern, PathPattern};
 pub use route::{Key, Route, RouteError};
 pub use tracing::{Tracing, TracingError};
