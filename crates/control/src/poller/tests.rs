@@ -1,3 +1,5 @@
+//! Polls of real sockets: what is read, what is refused, and within which bounds.
+
 use std::time::{Duration, Instant};
 
 use ambidex_core::time::Span;

@@ -17,8 +17,8 @@ impl Relayed {
         connection: Connection<'_>,
         write: impl FnOnce(&ResponsePlan<'_>) -> T,
     ) -> T {
-        let mut digits = [0; 20];
-        let tries = (self.tries > 1).then(|| Value::checked(decimal(self.tries as u64, &mut digits))).flatten();
+        let text = (self.tries > 1).then(|| self.tries.to_string());
+        let tries = text.as_ref().and_then(|text| Value::checked(text.as_bytes()));
         let attempts = tries.map(|tries| [(const { Name::literal("ambidex-attempts") }, tries)]);
         let add = attempts.as_ref().map_or(&[][..], |line| &line[..]);
         let framing = match (self.head.head().framing(), to) {
@@ -33,19 +33,6 @@ impl Relayed {
         let connection = Connection { close: connection.close || framing == Framing::UntilClose, ..connection };
         let edits = Edits { drop: OURS, remove: &[], add };
         write(&ResponsePlan { edits, connection, framing, asked, to })
-    }
-}
-
-/// A number as text.
-fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
-    let mut start = digits.len();
-    loop {
-        start -= 1;
-        digits[start] = b"0123456789"[(number % 10) as usize];
-        number /= 10;
-        if number == 0 {
-            return &digits[start..];
-        }
     }
 }
 

@@ -70,8 +70,8 @@ where
         .or_else(|| read(&LOAD_METRICS, &lines, orca::add))
 }
 
-/// Removes all report headers, for requests: what a client says of load is not believed, and not passed on.
-pub fn strip(headers: &mut HeaderMap) {
+/// Removes all report headers.
+fn strip(headers: &mut HeaderMap) {
     for name in [&SERVER_LOAD, &LOAD_METRICS, &LOAD_METRICS_BIN] {
         headers.remove(name);
     }
