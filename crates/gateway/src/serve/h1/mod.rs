@@ -24,12 +24,13 @@ use ambidex_http1::{Asked, Fields, Framing, HeadReader, Refusal, RequestHead, Re
 use ambidex_tower::Timer as _;
 
 use super::client_wire::ClientWire;
-use super::exchange::{Client, Reply};
+use super::exchange::{Client, Own, Reply};
 use super::pulse::{Dead, InService};
 use super::tunnel::Tunnel;
 use crate::body::RequestBody;
 use crate::pieces::Pieces;
 use crate::reason::Reason;
+use crate::record::Entry;
 use crate::request::Request;
 
 /// How a connection ended.
@@ -102,8 +103,14 @@ impl Connection1 {
         };
         if owes {
             let service = InService::begin(&self.client.pulse, None);
-            let reason = if dead == Dead::SlowHead { Reason::SlowHead } else { Reason::SlowBody };
-            let Reply::Own(own) = self.client.refuse(reason, &"cut", service) else { return };
+            let own = if dead == Dead::SlowHead {
+                let Reply::Own(own) = self.client.refuse(Reason::SlowHead, &"cut", service) else { return };
+                own
+            } else {
+                // The request under way is counted and recorded as what it is: one that got no answer of a worker's.
+                self.client.thread.stats.refused(Reason::SlowBody);
+                Own { reason: Reason::SlowBody, entry: Entry::default(), service }
+            };
             let mut pieces = self.own_pieces(&own, Terms::UNKNOWN, true);
             let mut cx = Context::from_waker(std::task::Waker::noop());
             // One look: a client that does not even take this is closed all the same.
