@@ -1,4 +1,5 @@
-//! Bodies on their way: a request's towards the worker, an answer's towards the client. Both stream; neither is held.
+//! Bodies on their way: a request's towards the worker, an answer's towards the client. Both stream; what is held of a
+//! request, for another try, is held before (held.rs).
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -10,16 +11,19 @@ use ambidex_http1::Refusal;
 use ambidex_tower::Flight;
 use ambidex_wire::report;
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::net::TcpStream;
 
 use crate::head::clean_trailers;
+use crate::held::Held;
 use crate::record::Entry;
 use crate::report::hear;
 use crate::serve::client_wire::ClientWire;
 use crate::serve::pulse::InService;
 use crate::splice::{LEAST_PUMPED, Moved, Pump, PumpError};
+use crate::tap::{Both, Tap};
 use crate::thread::Thread;
 use crate::upstream::{AnswerError, UpstreamBody};
 
@@ -38,6 +42,8 @@ struct Upload {
 enum Source {
     H1(Rc<ClientWire>),
     H2(Incoming),
+    /// Memory, and this is what is left behind what is put back.
+    Held(Option<HeaderMap>),
 }
 
 /// How far a request's body has come, for those who do not hold it.
@@ -87,6 +93,12 @@ impl RequestBody {
         if incoming.is_end_stream() { Self::default() } else { Self::of(Source::H2(incoming), Rc::default(), most) }
     }
 
+    /// A copy of one that was read whole; `progress` is that of the reading.
+    pub(crate) fn of_held(held: &Held, progress: Rc<Progress>) -> Self {
+        let (source, back) = (Source::Held(held.trailers.clone()), Some(held.data.clone()));
+        Self(Some(Upload { source, left: 0, progress, back: back.filter(|data| !data.is_empty()) }))
+    }
+
     fn of(source: Source, starved: Rc<Cell<bool>>, left: u64) -> Self {
         Self(Some(Upload { source, left, progress: Rc::new(Progress::new(starved)), back: None }))
     }
@@ -133,6 +145,7 @@ impl Upload {
         let polled = match &mut self.source {
             Source::H1(wire) => wire.poll_body(cx),
             Source::H2(incoming) => Pin::new(incoming).poll_frame(cx).map_err(RequestBodyError::from),
+            Source::Held(trailers) => return Poll::Ready(trailers.take().map(|left| Ok(Frame::trailers(left)))),
         };
         self.progress.starved.set(polled.is_pending());
         let Some(frame) = ready!(polled).transpose().inspect_err(|error| {
@@ -184,6 +197,7 @@ impl Body for RequestBody {
                 && match &upload.source {
                     Source::H1(wire) => wire.body_is_whole(),
                     Source::H2(incoming) => incoming.is_end_stream(),
+                    Source::Held(trailers) => trailers.is_none(),
                 }
         })
     }
@@ -192,6 +206,9 @@ impl Body for RequestBody {
         match &self.0 {
             None => SizeHint::with_exact(0),
             Some(Upload { source: Source::H2(incoming), .. }) => incoming.size_hint(),
+            Some(Upload { source: Source::Held(_), back, .. }) => {
+                SizeHint::with_exact(back.as_ref().map_or(0, |data| data.len() as u64))
+            }
             Some(Upload { source: Source::H1(_), .. }) => SizeHint::default(),
         }
     }
@@ -222,7 +239,9 @@ impl AnswerBody {
 /// A worker's body, and all that ends with it.
 pub(crate) struct Relay {
     pub(crate) body: UpstreamBody,
-    flight: Flight,
+    /// Of the try that brought it; none for what is kept here.
+    flight: Option<Flight>,
+    tap: Option<Box<dyn Tap>>,
     thread: Rc<Thread>,
     /// Whose reports in trailers are believed, if any.
     speaker: Option<WorkerId>,
@@ -237,7 +256,7 @@ pub(crate) struct Relay {
 impl Relay {
     pub(crate) fn new(
         body: UpstreamBody,
-        flight: Flight,
+        flight: Option<Flight>,
         speaker: Option<WorkerId>,
         thread: Rc<Thread>,
         entry: Entry,
@@ -245,7 +264,21 @@ impl Relay {
         service: InService,
     ) -> Self {
         service.stream.iter().for_each(|stream| stream.head_came());
-        Self { body, flight, thread, speaker, sent: 0, complete: false, entry, progress, service }
+        Self { body, flight, tap: None, thread, speaker, sent: 0, complete: false, entry, progress, service }
+    }
+
+    /// Lets `tap` read along.
+    #[allow(dead_code)]
+    pub(crate) fn tap(&mut self, tap: Box<dyn Tap>) {
+        self.tap = Some(match self.tap.take() {
+            Some(first) => Box::new(Both(first, tap)),
+            None => tap,
+        });
+    }
+
+    /// How many bytes of data follow that can be moved without being looked at, if that pays.
+    pub(crate) fn pumpable(&self) -> Option<u64> {
+        if self.tap.is_some() { None } else { self.body.pumpable() }
     }
 
     /// What comes next of the body.
@@ -265,6 +298,7 @@ impl Relay {
             }
         };
         if let Some(data) = frame.data_ref() {
+            self.tap.iter_mut().for_each(|tap| tap.data(data));
             self.passed_on(data.len() as u64);
             return Poll::Ready(Some(Ok(frame)));
         }
@@ -287,7 +321,7 @@ impl Relay {
 
     /// The worker broke the answer off.
     pub(crate) fn broke_off(&mut self, error: &AnswerError) {
-        self.flight.broke_off();
+        self.flight.iter_mut().for_each(Flight::broke_off);
         self.thread.stats.broken.add(1);
         self.entry.note(|record| {
             record.detail = format!("the answer broke off: {error}");
@@ -300,10 +334,12 @@ impl Relay {
             Ok(mut trailers) => {
                 if let Some(heard) = report::take(&mut trailers)
                     && let Some(worker) = self.speaker
+                    && let Some(flight) = &self.flight
                 {
-                    hear(&self.thread, worker, self.flight.cells(), heard);
+                    hear(&self.thread, worker, flight.cells(), heard);
                 }
                 clean_trailers(&mut trailers);
+                self.tap.iter_mut().for_each(|tap| tap.trailers(&trailers));
                 Frame::trailers(trailers)
             }
             Err(frame) => frame,
@@ -317,6 +353,9 @@ impl Drop for Relay {
         let bytes_in = self.progress.as_ref().map_or(0, |progress| progress.bytes.get());
         self.thread.stats.bytes_in.add(bytes_in);
         let (sent, complete) = (self.sent, self.complete || self.body.is_over());
+        if let Some(tap) = self.tap.take() {
+            tap.ended(complete);
+        }
         self.entry.note(|record| {
             (record.bytes, record.complete) = (sent, complete);
         });

@@ -9,11 +9,13 @@ mod buffers;
 mod by_worker;
 mod clock;
 pub mod config;
+mod extras;
 mod forms;
 mod front;
 mod gateway;
 mod gather;
 mod head;
+mod held;
 mod introduction;
 mod keeper;
 mod key;
@@ -31,6 +33,10 @@ mod serve;
 mod slots;
 mod splice;
 mod stats;
+#[allow(dead_code)]
+mod stored;
+#[allow(dead_code)]
+mod tap;
 mod thread;
 mod tls;
 mod trace;

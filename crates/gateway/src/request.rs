@@ -3,15 +3,16 @@
 //! One form serves both versions of HTTP on both sides: a head of the codec's. What changes is a plan, made when the
 //! request is written to a worker, so that another try is written as the first one was.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use ambidex_http1::write::{Connection, Edits, RequestPlan};
 use ambidex_http1::{Framing, Known, KnownSet, Name, Path, RequestHead, Value};
 use http::{Method, Version};
 
-use crate::body::{Progress, RequestBody};
+use crate::body::{Progress, RequestBody, RequestBodyError};
 use crate::head::{self, INTRODUCED, ORIGINS, OURS};
+use crate::held::Held;
 use crate::introduction::{Introduction, Joined};
 use crate::trace::context::Context;
 use crate::websocket;
@@ -22,8 +23,10 @@ pub(crate) struct Request {
     pub(crate) head: RequestHead,
     /// The version that its client speaks.
     pub(crate) version: Version,
-    /// Taken by the try that sends it.
-    pub(crate) body: RefCell<RequestBody>,
+    /// Taken by the try that sends it, unless it is held.
+    body: RefCell<RequestBody>,
+    /// All of the body, where it was read before it is sent.
+    held: OnceCell<Held>,
     /// How its body goes on, if it has one.
     pub(crate) progress: Option<Rc<Progress>>,
     /// The stream of HTTP/2 that is to become a WebSocket.
@@ -45,7 +48,49 @@ pub(crate) struct Saying<'a> {
 impl Request {
     pub(crate) fn new(head: RequestHead, version: Version, body: RequestBody) -> Self {
         let progress = body.progress();
-        Self { head, version, body: RefCell::new(body), progress, websocket: None }
+        let (body, held) = (RefCell::new(body), OnceCell::new());
+        Self { head, version, body, held, progress, websocket: None }
+    }
+
+    /// The body, for a try: a copy where it is held, else the only one.
+    pub(crate) fn take_body(&self) -> RequestBody {
+        match (self.held.get(), &self.progress) {
+            (Some(held), Some(progress)) => RequestBody::of_held(held, Rc::clone(progress)),
+            (None, _) | (_, None) => self.body.take(),
+        }
+    }
+
+    /// Takes a body back that was not sent.
+    pub(crate) fn give_back(&self, body: RequestBody) {
+        self.body.replace(body);
+    }
+
+    /// Reads the body to its end, if that comes within `most` bytes; says whether it did. Then it can be sent any number
+    /// of times.
+    ///
+    /// # Errors
+    /// Why it could not be read.
+    pub(crate) async fn hold(&self, most: usize) -> Result<bool, RequestBodyError> {
+        if self.is_held() {
+            return Ok(true);
+        }
+        let mut body = self.body.take();
+        match body.hold(most).await? {
+            Some(held) => _ = self.held.set(held),
+            None => self.give_back(body),
+        }
+        Ok(self.is_held())
+    }
+
+    /// Whether the body can be sent any number of times: it is held, or there is none.
+    pub(crate) fn is_held(&self) -> bool {
+        self.progress.is_none() || self.held.get().is_some()
+    }
+
+    /// The bytes of a held body; empty where there is none.
+    #[allow(dead_code)]
+    pub(crate) fn held(&self) -> &[u8] {
+        self.held.get().map_or(&[], |held| &held.data)
     }
 
     /// Whether it can be sent twice: it changes nothing at the worker (RFC 9110, 9.2.1), and it has no body.

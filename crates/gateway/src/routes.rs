@@ -12,6 +12,7 @@ use ambidex_http1::RequestHead;
 use http::{HeaderName, HeaderValue};
 
 use crate::config::{HostPattern, Key, PathPattern, Route};
+use crate::extras::Extras;
 use crate::head::path_of;
 
 /// The routes of a gateway.
@@ -23,6 +24,7 @@ struct Compiled {
     route: Route,
     target: Target,
     label: Arc<str>,
+    extras: Arc<Extras>,
 }
 
 /// Where a route leads.
@@ -48,7 +50,7 @@ impl Routes {
             let (pool, way) = find(&route.pool)?;
             let config = AttemptConfig { deadline: route.deadline, retries: route.retries, ..AttemptConfig::default() };
             let target = Target { route: number, pool, way, config };
-            Ok(Compiled { route: route.clone(), target, label: route.label().into() })
+            Ok(Compiled { route: route.clone(), target, label: route.label().into(), extras: Arc::default() })
         };
         Ok(Self(routes.iter().enumerate().map(compile).collect::<Result<_, _>>()?))
     }
@@ -56,6 +58,11 @@ impl Routes {
     /// What a route matches, for log and traces: the same for all its requests.
     pub(crate) fn label(&self, route: usize) -> Arc<str> {
         Arc::clone(&self.0[route].label)
+    }
+
+    /// What a route wants beside sending.
+    pub(crate) fn extras(&self, route: usize) -> &Arc<Extras> {
+        &self.0[route].extras
     }
 
     /// The first route that matches, and what its placement key is taken from. `host` without port.

@@ -1,5 +1,7 @@
 //! How answers are written, whichever HTTP their clients speak: what of them is ours to say, and where they end.
 
+use std::borrow::Cow;
+
 use ambidex_http1::write::{Connection, Edits, ResponsePlan};
 use ambidex_http1::{Asked, Framing, KnownSet, Name, Value, Version};
 use http::StatusCode;
@@ -7,6 +9,21 @@ use http::StatusCode;
 use super::exchange::{Own, Relayed};
 use crate::head::OURS;
 use crate::reason::Reason;
+
+/// Lines of ours on an answer, beside those that every answer of its kind has.
+#[derive(Default)]
+pub(crate) struct Notes(Vec<(Name<'static>, Cow<'static, str>)>);
+
+impl Notes {
+    /// Adds a line. One whose text is no header's value is left out when it is written.
+    pub(crate) fn add(&mut self, name: Name<'static>, text: impl Into<Cow<'static, str>>) {
+        self.0.push((name, text.into()));
+    }
+
+    fn lines(&self) -> impl Iterator<Item = (Name<'static>, Value<'_>)> {
+        self.0.iter().filter_map(|(name, text)| Some((*name, Value::checked(text.as_bytes())?)))
+    }
+}
 
 impl Relayed {
     /// Hands `write` the plan by which the answer is written to a client that asked for `asked`.
@@ -17,10 +34,7 @@ impl Relayed {
         connection: Connection<'_>,
         write: impl FnOnce(&ResponsePlan<'_>) -> T,
     ) -> T {
-        let text = (self.tries > 1).then(|| self.tries.to_string());
-        let tries = text.as_ref().and_then(|text| Value::checked(text.as_bytes()));
-        let attempts = tries.map(|tries| [(const { Name::literal("ambidex-attempts") }, tries)]);
-        let add = attempts.as_ref().map_or(&[][..], |line| &line[..]);
+        let add: Vec<_> = self.notes.lines().collect();
         let framing = match (self.head.head().framing(), to) {
             // A length without a body: HEAD, 304.
             (Framing::None, _) if self.head.status() != StatusCode::NO_CONTENT => {
@@ -31,7 +45,7 @@ impl Relayed {
             (framing, _) => framing,
         };
         let connection = Connection { close: connection.close || framing == Framing::UntilClose, ..connection };
-        let edits = Edits { drop: OURS, remove: &[], add };
+        let edits = Edits { drop: OURS, remove: &[], add: &add };
         write(&ResponsePlan { edits, connection, framing, asked, to })
     }
 }
@@ -52,8 +66,8 @@ impl Own {
             (const { Name::literal("allow") }, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
         ];
         let lines = &lines[..if self.reason == Reason::BadMethod { 4 } else { 3 }];
-        let add: Vec<_> =
-            lines.iter().filter_map(|(name, text)| Some((*name, Value::checked(text.as_bytes())?))).collect();
+        let own = lines.iter().filter_map(|(name, text)| Some((*name, Value::checked(text.as_bytes())?)));
+        let add: Vec<_> = own.chain(self.notes.lines()).collect();
         let framing = Framing::Length(self.reason.sentence().len() as u64);
         let edits = Edits { drop: KnownSet::default(), remove: &[], add: &add };
         write(&ResponsePlan { edits, connection, framing, asked, to })

@@ -1,54 +1,61 @@
 //! One request, from its head to the head of its answer, whichever HTTP it came by.
 //!
 //! ```text
-//! head ── host ── route ── pool ── id, trace ── Driver::drive ── report ── answer
-//!     \ 405 421      \ 404    \ 503                  \ 502 503 504
+//! head ── host ── route ── id, trace ──┬── what the route wants beside that (stages.rs) ──┬── send (sending.rs)
+//!     \ 405 421      \ 404             └── nothing: most routes ────────────────────────┘
 //! ```
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ambidex_core::attempt::{self, AttemptConfig};
-use ambidex_core::time::Mono;
+use ambidex_core::attempt::AttemptConfig;
+use ambidex_core::time::{Mono, Span};
 use ambidex_http1::{Framing, Head, Known, ResponseHead};
-use ambidex_tower::{Answer, Driver, Plan};
+use ambidex_tower::{Flight, Plan};
 use http::{Method, StatusCode};
 
+use super::answer::Notes;
 use super::pulse::{InService, Pulse};
 use super::tunnel::Tunnel;
 use crate::body::Relay;
-use crate::head::{self, REPORTS};
+use crate::extras::Extras;
+use crate::head;
 use crate::introduction::Introduction;
 use crate::key;
 use crate::listen::peer::Peer;
 use crate::reason::Reason;
 use crate::record::Entry;
-use crate::report::hear_head;
-use crate::request::{Request, Saying};
+use crate::request::Request;
 use crate::routes::Target;
 use crate::thread::{Picture, Thread};
 use crate::trace::context::Context;
 use crate::trace::sampled::Sampled;
-use crate::upstream::{self, Upstreams};
+use crate::upstream::Switched;
 
 /// What the requests of one connection share.
 pub(crate) struct Client {
     pub(crate) thread: Rc<Thread>,
     pub(crate) peer: Peer,
     pub(crate) pulse: Rc<Pulse>,
-    trusted: bool,
-    introduction: RefCell<Introduction>,
+    pub(super) trusted: bool,
+    pub(super) introduction: RefCell<Introduction>,
 }
 
 /// What is known of a request that is ready to be sent.
-struct Ready {
-    plan: Plan,
-    target: Target,
-    picture: Rc<Picture>,
-    id: Option<[u8; 32]>,
-    upgrade: bool,
-    sampled: Option<Rc<Sampled>>,
+pub(super) struct Ready {
+    pub(super) plan: Plan,
+    pub(super) target: Target,
+    pub(super) picture: Rc<Picture>,
+    pub(super) id: Option<[u8; 32]>,
+    pub(super) upgrade: bool,
+    pub(super) sampled: Option<Rc<Sampled>>,
+}
+
+/// What goes with a request until its answer is over: its record, and its place in the connection's service.
+pub(crate) struct Errand {
+    pub(super) entry: Entry,
+    pub(super) service: InService,
 }
 
 /// The answer to a request.
@@ -64,15 +71,42 @@ pub(crate) enum Reply {
 /// A worker's answer that goes on to the client.
 pub(crate) struct Relayed {
     pub(crate) head: ResponseHead,
-    pub(crate) tries: usize,
+    pub(crate) notes: Notes,
     pub(crate) relay: Box<Relay>,
 }
 
 /// An answer of our own, and what ends with it.
 pub(crate) struct Own {
     pub(crate) reason: Reason,
+    pub(crate) notes: Notes,
     pub(crate) entry: Entry,
     pub(crate) service: InService,
+}
+
+impl Ready {
+    /// What the request's route wants done beside sending it.
+    pub(super) fn extras(&self) -> &Arc<Extras> {
+        self.picture.front.routes.extras(self.target.route)
+    }
+}
+
+impl Errand {
+    /// Ends when the connection does that the worker changed the protocol of.
+    pub(super) fn switched(self, head: ResponseHead, worker: Switched, silence: Span, flight: Flight) -> Reply {
+        let Self { entry, service } = self;
+        Reply::Switched(head, Box::new(Tunnel { worker, entry, silence, flight }), service)
+    }
+
+    /// Of a request whose record is kept elsewhere.
+    pub(super) fn unrecorded(service: InService) -> Self {
+        Self { entry: Entry::default(), service }
+    }
+
+    /// Ends with an answer of our own.
+    pub(crate) fn own(self, reason: Reason) -> Own {
+        let Self { entry, service } = self;
+        Own { reason, notes: Notes::default(), entry, service }
+    }
 }
 
 impl Reply {
@@ -108,8 +142,15 @@ impl Client {
         let (arrived, mut entry) = self.begin(Some(request));
         let mut unanswered = Unanswered(Some(thread));
         let answered = match self.prepare(request, arrived, &mut entry) {
-            Ok(ready) => self.send(request, ready, entry, service, interim).await,
-            Err(reason) => Err(Own { reason, entry, service }),
+            Ok(ready) => {
+                let errand = Errand { entry, service };
+                if ready.extras().is_plain() {
+                    self.send(request, ready, errand, interim).await
+                } else {
+                    Box::pin(self.staged(request, ready, errand, interim)).await
+                }
+            }
+            Err(reason) => Err(Errand { entry, service }.own(reason)),
         };
         unanswered.0 = None;
         let reply = match answered {
@@ -124,7 +165,7 @@ impl Client {
     pub(crate) fn refuse(&self, reason: Reason, detail: &dyn std::fmt::Display, service: InService) -> Reply {
         let (_, mut entry) = self.begin(None);
         entry.note(|record| record.detail = detail.to_string());
-        let reply = Own { reason, entry, service }.told(&self.thread, false);
+        let reply = Errand { entry, service }.own(reason).told(&self.thread, false);
         self.thread.stats.answered(reply.status());
         reply
     }
@@ -190,83 +231,6 @@ impl Client {
         let context = Context { trace, span, sampled };
         Some(Sampled::new(context, came.map(|context| context.span), self.thread.clock))
     }
-
-    async fn send(
-        &self,
-        request: &Request,
-        ready: Ready,
-        mut entry: Entry,
-        service: InService,
-        interim: Option<&dyn Fn(&ResponseHead)>,
-    ) -> Result<Reply, Own> {
-        let Ready { plan, target, picture, id, upgrade, sampled } = ready;
-        let thread = &self.thread;
-        let Some(pool) = picture.view.pool(target.pool) else {
-            return Err(Own { reason: Reason::NoPool, entry, service });
-        };
-        let way = &picture.front.ways[target.way];
-        let seat = thread.seat_at(pool);
-        let saying = Saying { introduction: &self.introduction, trusted: self.trusted, id, upgrade };
-        let transport = Upstreams { thread, way, request, saying, interim, sampled };
-        let driver = Driver { transport: &transport, seats: &*seat, timer: &thread.alarms, clock: thread.clock };
-        let answer = match driver.drive(pool, plan, ()).await {
-            Ok(answer) => answer,
-            Err(refused) => {
-                let reason = why_refused(request, refused.why);
-                transport.sampled.iter().for_each(|sampled| sampled.refused(reason));
-                entry.note(|record| {
-                    record.tries = refused.tries;
-                    record.worker = refused.last.map(|pick| Arc::clone(&pool.picked(pick).name));
-                    record.detail = refused.detail;
-                });
-                return Err(Own { reason, entry, service });
-            }
-        };
-        let Answer { response, flight, pick, at, tries, .. } = answer;
-        let upstream::Answer { head, body } = *response;
-        entry.note(|record| {
-            record.tries = tries;
-            record.worker = Some(Arc::clone(&pool.picked(pick).name));
-            record.upstream = Some(at.since(plan.arrived));
-            record.status = Some(head.status());
-        });
-        let speaker = way.hears_reports.then_some(pick.worker);
-        if let Some(worker) = speaker.filter(|_| head.head().known().meets(REPORTS)) {
-            hear_head(thread, worker, flight.cells(), head.head());
-        }
-        if head.status() == StatusCode::SWITCHING_PROTOCOLS {
-            // RFC 9110, 7.8: only to what was asked for.
-            let asked = request.head.head().first(Known::Upgrade).map(|name| name.as_bytes());
-            let agreed = head.head().first(Known::Upgrade).map(|name| name.as_bytes());
-            let agree = asked.zip(agreed).is_some_and(|(asked, agreed)| asked.eq_ignore_ascii_case(agreed));
-            // HTTP/2 has no proof of its own that the worker has read the key.
-            let proved = request.websocket.as_ref().is_none_or(|asked| asked.is_proved_by(head.head()));
-            let Some(worker) = body.into_switched().filter(|_| agree && proved) else {
-                return Err(Own { reason: Reason::UpstreamGarbage, entry, service });
-            };
-            thread.stats.upgrades.add(1);
-            let silence = self.peer.settings.listener.tunnel_timeout;
-            return Ok(Reply::Switched(head, Box::new(Tunnel { worker, entry, silence, flight }), service));
-        }
-        if request.websocket.is_some() && head.status().is_success() {
-            // To a CONNECT, success means that the stream is the worker's from here on.
-            return Err(Own { reason: Reason::UpstreamGarbage, entry, service });
-        }
-        let relay = Relay::new(body, flight, speaker, Rc::clone(thread), entry, request.progress.clone(), service);
-        Ok(Reply::Relayed(Relayed { head, tries, relay: Box::new(relay) }))
-    }
-}
-
-fn why_refused(request: &Request, why: attempt::Refusal) -> Reason {
-    let Some(upload) = &request.progress else { return why.into() };
-    if upload.too_large.get() {
-        return Reason::BodyTooLarge;
-    }
-    if let Some(refusal) = upload.refused.get() {
-        let reason = Reason::of_message(refusal);
-        return if reason == Reason::BadRequest { Reason::BadBody } else { reason };
-    }
-    if why == attempt::Refusal::Deadline && upload.is_starved() { Reason::SlowBody } else { why.into() }
 }
 
 /// Counts a request whose client left before its answer.

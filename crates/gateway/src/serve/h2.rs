@@ -62,7 +62,8 @@ pub(super) async fn answer(client: Rc<Client>, asking: Asking) -> Result<Respons
     let asked = Asked { head: is_head, connect: false, upgrade: false };
     let (reply, websocket) = match head {
         Ok(head) => {
-            let request = Request { websocket, ..Request::new(head, http::Version::HTTP_2, body) };
+            let mut request = Request::new(head, http::Version::HTTP_2, body);
+            request.websocket = websocket;
             (client.answer(&request, service, None).await, request.websocket)
         }
         Err(reason) => (client.refuse(reason, &reason.sentence().trim_end(), service), None),

@@ -7,12 +7,16 @@
 //! The connection ends by itself, at the word of its listener (the next answer says `Connection: close`, GOAWAY), or
 //! when its pulse stops.
 
-mod answer;
+pub(crate) mod answer;
 pub(crate) mod client_wire;
 pub(crate) mod exchange;
 mod h1;
 mod h2;
+#[allow(dead_code)]
+mod kept;
 pub(crate) mod pulse;
+mod sending;
+mod stages;
 pub(crate) mod stream;
 pub(crate) mod tunnel;
 

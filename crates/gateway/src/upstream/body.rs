@@ -3,6 +3,7 @@
 //! An HTTP/1 connection goes back to the pool when the body has ended; dropped before that, it is closed, because the
 //! rest of an answer that nobody reads must never be taken for another one.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -31,12 +32,20 @@ enum From {
         incoming: Incoming,
         _stream: Stream,
     },
+    /// What was read ahead, or kept, before what is left.
+    Ahead(Box<Ahead>),
     /// The connection speaks another protocol now.
     Switched(Box<Switched>),
     /// It has ended, and the connection is where it belongs.
     Over,
     /// It broke off, and the connection is closed.
     Broken,
+}
+
+/// Data that has come, and the rest.
+struct Ahead {
+    data: VecDeque<Bytes>,
+    rest: UpstreamBody,
 }
 
 /// What is left of a connection, or of a stream of HTTP/2, that changed its protocol.
@@ -83,6 +92,16 @@ impl UpstreamBody {
         Self(From::H2 { incoming, _stream: stream })
     }
 
+    /// A body in memory.
+    pub(crate) fn kept(data: Bytes) -> Self {
+        if data.is_empty() { Self(From::Over) } else { Self(From::Over).behind(VecDeque::from([data])) }
+    }
+
+    /// This body with `data` before it, that was read from it.
+    pub(crate) fn behind(self, data: VecDeque<Bytes>) -> Self {
+        if data.is_empty() { self } else { Self(From::Ahead(Box::new(Ahead { data, rest: self }))) }
+    }
+
     pub(crate) fn switched(switched: Switched) -> Self {
         Self(From::Switched(Box::new(switched)))
     }
@@ -91,7 +110,7 @@ impl UpstreamBody {
     pub(crate) fn into_switched(self) -> Option<Switched> {
         match self.0 {
             From::Switched(switched) => Some(*switched),
-            From::H1(_) | From::H2 { .. } | From::Over | From::Broken => None,
+            From::H1(_) | From::H2 { .. } | From::Ahead(_) | From::Over | From::Broken => None,
         }
     }
 
@@ -100,6 +119,7 @@ impl UpstreamBody {
         let frame = match &mut self.0 {
             From::H1(answering) => answering.poll_next(cx),
             From::H2 { incoming, .. } => Pin::new(incoming).poll_frame(cx).map_err(AnswerError::from),
+            From::Ahead(ahead) => return ahead.poll_next(cx),
             From::Switched(_) | From::Over => return Poll::Ready(None),
             From::Broken => return Poll::Ready(Some(Err(std::io::Error::from(std::io::ErrorKind::BrokenPipe).into()))),
         };
@@ -117,7 +137,7 @@ impl UpstreamBody {
         let over = match &self.0 {
             From::H1(answering) => answering.is_done(),
             From::H2 { incoming, .. } => incoming.is_end_stream(),
-            From::Switched(_) | From::Over | From::Broken => false,
+            From::Ahead(_) | From::Switched(_) | From::Over | From::Broken => false,
         };
         if over {
             self.0 = self.ended();
@@ -156,6 +176,7 @@ impl UpstreamBody {
     pub(crate) fn is_over(&self) -> bool {
         match &self.0 {
             From::Over | From::Switched(_) => true,
+            From::Ahead(ahead) => ahead.data.is_empty() && ahead.rest.is_over(),
             From::Broken | From::H1(_) => false,
             From::H2 { incoming, .. } => incoming.is_end_stream(),
         }
@@ -164,8 +185,23 @@ impl UpstreamBody {
     pub(crate) fn size_hint(&self) -> SizeHint {
         match &self.0 {
             From::H2 { incoming, .. } => incoming.size_hint(),
+            From::Ahead(ahead) => ahead.size_hint(),
             From::Over => SizeHint::with_exact(0),
             From::H1(_) | From::Switched(_) | From::Broken => SizeHint::default(),
         }
+    }
+}
+
+impl Ahead {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+        match self.data.pop_front() {
+            Some(data) => Poll::Ready(Some(Ok(Frame::data(data)))),
+            None => self.rest.poll_next(cx),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let came: usize = self.data.iter().map(Bytes::len).sum();
+        self.rest.size_hint().exact().map_or_else(SizeHint::default, |left| SizeHint::with_exact(came as u64 + left))
     }
 }

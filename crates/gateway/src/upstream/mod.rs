@@ -31,6 +31,7 @@ pub(crate) use pool::Pool;
 pub use tls::{Tls as UpstreamTls, UpstreamTlsError};
 
 use body::Home;
+pub(crate) use h1::PROFILE;
 use h1::{Answering, H1};
 use h2::{H2, Stream};
 use pool::Ready;
@@ -201,7 +202,7 @@ impl Upstreams<'_> {
         if let Err(why) = written {
             return Err(SendError::sent(FailureKind::RequestBody, why));
         }
-        let mut upload = Upload::new(pieces, request.body.take(), request.framing());
+        let mut upload = Upload::new(pieces, request.take_body(), request.framing());
         let asked = Asked::of(request.head.method(), self.saying.upgrade);
         let mut fields = Fields::default();
         let interim = |head: &ResponseHead| self.interim.iter().for_each(|tell| tell(head));
@@ -212,7 +213,7 @@ impl Upstreams<'_> {
             Err(failed) => {
                 // What changes nothing may be asked twice (RFC 9110, 9.2.2).
                 if failed.unsent || (repeats && failed.unheard) {
-                    request.body.replace(upload.into_body());
+                    request.give_back(upload.into_body());
                     return Err(SendError::unsent(failed.kind, (), failed.detail));
                 }
                 return Err(SendError::sent(failed.kind, failed.detail));
@@ -242,7 +243,7 @@ impl Upstreams<'_> {
         let head = request
             .planned(&self.saying, &worker.url, trace, |plan| forms::request::request_out(&request.head, plan, https));
         let head = head.map_err(|why| SendError::sent(FailureKind::RequestBody, why))?;
-        let mut sent = head.map(|()| request.body.take());
+        let mut sent = head.map(|()| request.take_body());
         let key = if self.saying.upgrade && stream.takes_connect(thread).await {
             websocket::connect(&mut sent)
         } else {
@@ -255,7 +256,7 @@ impl Upstreams<'_> {
                 // As for HTTP/1. The second time nothing is cold.
                 let (kind, detail) = (failed.kind(), h2::chain(&failed.error));
                 let unsent = failed.unsent.is_some() || repeats;
-                request.body.replace(failed.unsent.map(http::Request::into_body).unwrap_or_default());
+                request.give_back(failed.unsent.map(http::Request::into_body).unwrap_or_default());
                 return Err(if unsent { SendError::unsent(kind, (), detail) } else { SendError::sent(kind, detail) });
             }
         };

@@ -24,13 +24,12 @@ use ambidex_http1::{Asked, Fields, Framing, HeadReader, Refusal, RequestHead, Re
 use ambidex_tower::Timer as _;
 
 use super::client_wire::ClientWire;
-use super::exchange::{Client, Own, Reply};
+use super::exchange::{Client, Errand, Reply};
 use super::pulse::{Dead, InService};
 use super::tunnel::Tunnel;
 use crate::body::RequestBody;
 use crate::pieces::Pieces;
 use crate::reason::Reason;
-use crate::record::Entry;
 use crate::request::Request;
 
 /// How a connection ended.
@@ -109,7 +108,7 @@ impl Connection1 {
             } else {
                 // The request under way is counted and recorded as what it is: one that got no answer of a worker's.
                 self.client.thread.stats.refused(Reason::SlowBody);
-                Own { reason: Reason::SlowBody, entry: Entry::default(), service }
+                Errand::unrecorded(service).own(Reason::SlowBody)
             };
             let mut pieces = self.own_pieces(&own, Terms::UNKNOWN, true);
             let mut cx = Context::from_waker(std::task::Waker::noop());

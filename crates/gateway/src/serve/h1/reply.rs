@@ -87,7 +87,7 @@ impl Connection1 {
                 return Poll::Ready(if writing.last { Written::Last } else { Written::Whole });
             }
             if self.wire.is_tcp()
-                && let Some(length) = relay.body.pumpable()
+                && let Some(length) = relay.pumpable()
             {
                 // Without a pipe it is copied.
                 writing.pump = Pump::new(&self.client.thread.pipes, length).ok();

@@ -1,0 +1,38 @@
+//! Answers with what is kept in memory: an entry of the cache, a stored answer, a snapshot, a fixed answer.
+
+use std::rc::Rc;
+
+use ambidex_http1::{Asked, Framing};
+use bytes::Bytes;
+
+use super::answer::Notes;
+use super::exchange::{Client, Errand, Own, Relayed, Reply};
+use crate::body::Relay;
+use crate::reason::Reason;
+use crate::request::Request;
+use crate::stored::Stored;
+use crate::upstream::UpstreamBody;
+
+impl Errand {
+    /// Ends with an answer that is kept, as if a worker had given it. What is left of the request's body is not read.
+    ///
+    /// # Errors
+    /// An answer of our own, where what was kept is none.
+    pub(super) fn kept(
+        mut self,
+        client: &Client,
+        request: &Request,
+        stored: &Stored,
+        notes: Notes,
+    ) -> Result<Reply, Own> {
+        let Some(head) = stored.read(Asked::of(request.head.method(), false)) else {
+            return Err(self.own(Reason::UpstreamGarbage));
+        };
+        self.entry.note(|record| record.status = Some(head.status()));
+        let silent = head.head().framing() == Framing::None;
+        let body = UpstreamBody::kept(if silent { Bytes::new() } else { stored.body().clone() });
+        let Self { entry, service } = self;
+        let relay = Relay::new(body, None, None, Rc::clone(&client.thread), entry, request.progress.clone(), service);
+        Ok(Reply::Relayed(Relayed { head, notes, relay: Box::new(relay) }))
+    }
+}

@@ -1,0 +1,110 @@
+//! Sends one request to workers, by the driver of core's machine, and makes a reply of the answer.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use ambidex_core::attempt;
+use ambidex_http1::{Known, Name, ResponseHead};
+use ambidex_tower::{Answer, Driver};
+use http::StatusCode;
+
+use super::answer::Notes;
+use super::exchange::{Client, Errand, Own, Ready, Relayed, Reply};
+use crate::body::Relay;
+use crate::head::REPORTS;
+use crate::reason::Reason;
+use crate::report::hear_head;
+use crate::request::{Request, Saying};
+use crate::upstream::{self, Upstreams};
+
+impl Client {
+    /// Sends a request that is ready, whatever its route wants beside that.
+    pub(super) async fn send(
+        &self,
+        request: &Request,
+        ready: Ready,
+        mut errand: Errand,
+        interim: Option<&dyn Fn(&ResponseHead)>,
+    ) -> Result<Reply, Own> {
+        let Ready { plan, target, picture, id, upgrade, sampled } = ready;
+        let thread = &self.thread;
+        let Some(pool) = picture.view.pool(target.pool) else {
+            return Err(errand.own(Reason::NoPool));
+        };
+        let way = &picture.front.ways[target.way];
+        let seat = thread.seat_at(pool);
+        let saying = Saying { introduction: &self.introduction, trusted: self.trusted, id, upgrade };
+        let transport = Upstreams { thread, way, request, saying, interim, sampled };
+        let driver = Driver { transport: &transport, seats: &*seat, timer: &thread.alarms, clock: thread.clock };
+        let answer = match driver.drive(pool, plan, ()).await {
+            Ok(answer) => answer,
+            Err(refused) => {
+                let reason = why_refused(request, refused.why);
+                transport.sampled.iter().for_each(|sampled| sampled.refused(reason));
+                errand.entry.note(|record| {
+                    record.tries = refused.tries;
+                    record.worker = refused.last.map(|pick| Arc::clone(&pool.picked(pick).name));
+                    record.detail = refused.detail;
+                });
+                return Err(errand.own(reason));
+            }
+        };
+        let Answer { response, flight, pick, at, tries, .. } = answer;
+        let upstream::Answer { head, body } = *response;
+        errand.entry.note(|record| {
+            record.tries = tries;
+            record.worker = Some(Arc::clone(&pool.picked(pick).name));
+            record.upstream = Some(at.since(plan.arrived));
+            record.status = Some(head.status());
+        });
+        let speaker = way.hears_reports.then_some(pick.worker);
+        if let Some(worker) = speaker.filter(|_| head.head().known().meets(REPORTS)) {
+            hear_head(thread, worker, flight.cells(), head.head());
+        }
+        if head.status() == StatusCode::SWITCHING_PROTOCOLS {
+            // RFC 9110, 7.8: only to what was asked for.
+            let asked = request.head.head().first(Known::Upgrade).map(|name| name.as_bytes());
+            let agreed = head.head().first(Known::Upgrade).map(|name| name.as_bytes());
+            let agree = asked.zip(agreed).is_some_and(|(asked, agreed)| asked.eq_ignore_ascii_case(agreed));
+            // HTTP/2 has no proof of its own that the worker has read the key.
+            let proved = request.websocket.as_ref().is_none_or(|asked| asked.is_proved_by(head.head()));
+            let Some(worker) = body.into_switched().filter(|_| agree && proved) else {
+                return Err(errand.own(Reason::UpstreamGarbage));
+            };
+            thread.stats.upgrades.add(1);
+            let silence = self.peer.settings.listener.tunnel_timeout;
+            return Ok(errand.switched(head, worker, silence, flight));
+        }
+        if request.websocket.is_some() && head.status().is_success() {
+            // To a CONNECT, success means that the stream is the worker's from here on.
+            return Err(errand.own(Reason::UpstreamGarbage));
+        }
+        let mut notes = Notes::default();
+        if tries > 1 {
+            notes.add(const { Name::literal("ambidex-attempts") }, tries.to_string());
+        }
+        let Errand { entry, service } = errand;
+        let relay =
+            Relay::new(body, Some(flight), speaker, Rc::clone(thread), entry, request.progress.clone(), service);
+        Ok(Reply::Relayed(Relayed { head, notes, relay: Box::new(relay) }))
+    }
+}
+
+fn why_refused(request: &Request, why: attempt::Refusal) -> Reason {
+    let starved = || request.progress.as_ref().is_some_and(|upload| upload.is_starved());
+    match why_unread(request) {
+        Some(reason) => reason,
+        None if why == attempt::Refusal::Deadline && starved() => Reason::SlowBody,
+        None => why.into(),
+    }
+}
+
+/// What is wrong with the request's body, if anything is.
+pub(super) fn why_unread(request: &Request) -> Option<Reason> {
+    let upload = request.progress.as_ref()?;
+    if upload.too_large.get() {
+        return Some(Reason::BodyTooLarge);
+    }
+    let reason = Reason::of_message(upload.refused.get()?);
+    Some(if reason == Reason::BadRequest { Reason::BadBody } else { reason })
+}

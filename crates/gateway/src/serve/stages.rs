@@ -1,0 +1,54 @@
+//! What a route wants done with a request beside sending it, in its order. Each stage may answer by itself.
+//!
+//! ```text
+//! body kept ── send (sending.rs)
+//!     \ 400 413
+//! ```
+//! Most routes want nothing of this, and their requests never come here.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
+use ambidex_http1::{Framing, ResponseHead};
+use ambidex_tower::Timer as _;
+
+use super::exchange::{Client, Errand, Own, Ready, Reply};
+use super::sending::why_unread;
+use crate::reason::Reason;
+use crate::request::Request;
+
+impl Client {
+    /// Answers a request of a route that wants more than sending.
+    pub(super) async fn staged(
+        &self,
+        request: &Request,
+        ready: Ready,
+        errand: Errand,
+        interim: Option<&dyn Fn(&ResponseHead)>,
+    ) -> Result<Reply, Own> {
+        if let Framing::Length(length) = request.framing()
+            && let Some(most) = ready.extras().keep_body
+            && usize::try_from(length).is_ok_and(|length| length <= most)
+            && let Err(reason) = self.hold(request, most, &ready).await
+        {
+            return Err(errand.own(reason));
+        }
+        self.send(request, ready, errand, interim).await
+    }
+
+    /// Reads the request's body whole, within the time that its answer may take.
+    pub(super) async fn hold(&self, request: &Request, most: usize, ready: &Ready) -> Result<bool, Reason> {
+        let mut holding = pin!(request.hold(most));
+        let mut late = pin!(self.thread.alarms.at(ready.plan.arrived + ready.plan.config.deadline));
+        let held = poll_fn(|cx| match holding.as_mut().poll(cx) {
+            Poll::Ready(held) => Poll::Ready(Some(held)),
+            Poll::Pending => late.as_mut().poll(cx).map(|()| None),
+        });
+        match held.await {
+            Some(Ok(held)) => Ok(held),
+            Some(Err(_)) => Err(why_unread(request).unwrap_or(Reason::BadBody)),
+            None => Err(Reason::SlowBody),
+        }
+    }
+}
