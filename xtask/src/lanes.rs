@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 
 use crate::run::{command, run, run_with};
-use crate::{arrows, install};
+use crate::{arrows, fuzz, install};
 
 /// Passed and failed tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,6 +48,7 @@ pub(crate) fn test() -> bool {
             run(&["cargo", "bench", "--quiet", "--package", "ambidex-core", "--bench", "pick"])?;
             run(&["cargo", "bench", "--quiet", "--package", "ambidex-http1", "--bench", "codec"])
         });
+        lane("fuzzers", &mut || fuzz::run_all(fuzz::Extent::Short));
         lane("tests", &mut || {
             counts = nextest()?;
             if counts.failed > 0 { Err(anyhow::anyhow!("{} tests failed", counts.failed)) } else { Ok(()) }

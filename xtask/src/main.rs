@@ -4,6 +4,7 @@
 //! test      installs what the tests need and is missing, then runs every check that CI runs
 //! arrows    checks that crates depend on each other only as docs/architecture.md says
 //! docs      writes the documents that are made from the code
+//! fuzz      runs the codec's fuzzers, for as many seconds each as are named, or as shortly as CI
 //! order     writes the order in which the linker lays functions out, by what a gateway runs
 //! bench     measures side by side with the balancers that people run: proxy, skew, reload, pick
 //! ```
@@ -12,6 +13,7 @@ mod arrows;
 mod bench;
 mod docs;
 mod env;
+mod fuzz;
 mod install;
 mod lanes;
 mod order;
@@ -26,10 +28,12 @@ fn main() -> ExitCode {
         ["test"] => return if lanes::test() { ExitCode::SUCCESS } else { ExitCode::FAILURE },
         ["arrows"] => arrows::check(),
         ["docs"] => docs::write(),
+        ["fuzz"] => fuzz::run_all(fuzz::Extent::Short),
+        ["fuzz", seconds] => fuzz::run_for(seconds),
         ["order"] => order::write(),
         ["bench", ref words @ ..] => bench::bench(words),
         _ => {
-            eprintln!("usage: cargo xtask test | arrows | docs | order | bench NAME");
+            eprintln!("usage: cargo xtask test | arrows | docs | fuzz [SECONDS] | order | bench NAME");
             return ExitCode::from(2);
         }
     };

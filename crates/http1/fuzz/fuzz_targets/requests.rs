@@ -1,5 +1,6 @@
 //! Streams of requests, for libFuzzer: what the tests of the codec promise, for any bytes.
 #![no_main]
+#![expect(dead_code, reason = "each target runs half of what the tests share")]
 
 #[path = "../../tests/codec/plans.rs"]
 mod plans;

@@ -1,6 +1,6 @@
 //! The fuzzers' corpus, and a short run of mutations of it: the same at every run.
 //!
-//! The long run: `cd crates/http1/fuzz && cargo +nightly fuzz run requests` (or `responses`).
+//! The fuzzers themselves: `cargo xtask fuzz SECONDS`; CI runs them shortly.
 
 use std::path::Path;
 
