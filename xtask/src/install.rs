@@ -8,13 +8,14 @@ use crate::env;
 use crate::run::{run, run_with};
 
 /// Commands that the tests start, and the Debian package of each.
-const DEBIAN: [(&str, &str); 9] = [
+const DEBIAN: [(&str, &str); 10] = [
     ("haproxy", "haproxy"),
     ("nginx", "nginx"),
     ("chromium", "chromium"),
     ("wrk", "wrk"),
     ("h2load", "nghttp2-client"),
     ("curl", "curl"),
+    ("redis-server", "redis-server"),
     ("valgrind", "valgrind"),
     ("python3", "python3"),
     ("pip3", "python3-pip"),

@@ -1,4 +1,5 @@
-//! What must outlive the process, on this machine: the journal of decisions, and a little state.
+//! What must outlive the process, on this machine: the journal of decisions, and a little state. And what several
+//! gateways share: a Redis or Valkey server ([`remote`]).
 //!
 //! For: the coordinator. Nothing that calls in here ever waits for the disk: what is to be kept is queued (bounded, in
 //! records and bytes) and written by one thread of its own. When the disk is full or fails, the [`Status`] says so,
@@ -13,9 +14,11 @@
 //! ```
 
 mod disk;
+mod env;
 mod journal;
 mod kept;
 mod queue;
+pub mod remote;
 mod state;
 mod writer;
 

@@ -1,4 +1,6 @@
-//! The store from outside: bounds, restarts, a process that is killed, a disk that is full.
+//! The store from outside: bounds, restarts, a process that is killed, a disk that is full; the shared server.
+
+mod remote;
 
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
