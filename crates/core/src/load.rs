@@ -27,6 +27,8 @@ use crate::time::{Mono, Span};
 pub struct Load {
     hot: Hot,
     outcomes: Ring,
+    /// Requests that it had no room for.
+    full: Ring,
     /// Requests waiting at the worker by its newest report, and when that came, as in [`ReportCells`].
     queue: AtomicU32,
     queue_at: AtomicU64,
@@ -135,6 +137,10 @@ impl Load {
         match outcome {
             Outcome::Good => self.ended(now, took, false),
             Outcome::Failed { price } => self.ended(now, took.max(price), true),
+            Outcome::Full { price } => {
+                self.full.count(now, true);
+                self.price(now, took.max(price), true);
+            }
             Outcome::Cancelled => self.at_least(now, took),
         }
     }
@@ -189,11 +195,12 @@ impl Load {
     }
 
     /// Share of good outcomes in the last 10 s, with one good outcome assumed so that a worker without traffic is not
-    /// condemned by its last failure for ever. In `(0, 1]`.
+    /// condemned by its last failure for ever. In `(0, 1]`. Being full is no good outcome.
     #[must_use]
     pub fn success(&self, now: Mono) -> f64 {
         let seen = self.outcomes.sums(now);
-        (seen.total - seen.marked + 1) as f64 / (seen.total + 1) as f64
+        let full = self.full.sums(now).total;
+        (seen.total - seen.marked + 1) as f64 / (seen.total + full + 1) as f64
     }
 
     /// Whether it fails at least every second request.
@@ -269,6 +276,10 @@ impl Load {
 
     fn ended(&self, now: Mono, took: Span, failed: bool) {
         self.outcomes.count(now, failed);
+        self.price(now, took, failed);
+    }
+
+    fn price(&self, now: Mono, took: Span, failed: bool) {
         #[expect(clippy::float_cmp, reason = "exactly 1 while nothing failed, and then one more success keeps it so")]
         if failed || self.penalty(now) != 1.0 {
             self.count_penalty(now);
@@ -317,6 +328,12 @@ pub enum Outcome {
     /// The worker failed; the failure costs at least `price`: the larger of its `Retry-After` and [`FAILURE_PRICE`].
     Failed {
         /// Least latency to record.
+        price: Span,
+    },
+    /// The worker said that it has enough. It is well, so no breaker opens by it, but whoever asks it next is likely to
+    /// hear the same: picks count it as a failure, at this price.
+    Full {
+        /// Least latency to record: its `Retry-After`.
         price: Span,
     },
     /// We gave up on it (client gone, another try won); it took at least this long.
@@ -383,6 +400,15 @@ mod tests {
         load.observe(at(0), Span::from_micros(50), Outcome::Failed { price: FAILURE_PRICE });
         assert_eq!(load.latency(at(0)), Some(FAILURE_PRICE));
         assert!(load.success(at(0)) < 0.51);
+    }
+
+    #[test]
+    fn a_worker_that_is_full_attracts_no_traffic_and_has_not_failed() {
+        let load = Load::default();
+        load.observe(at(0), Span::from_micros(50), Outcome::Full { price: Span::from_secs(1) });
+        assert_eq!(load.latency(at(0)), Some(Span::from_secs(1)));
+        assert!(load.success(at(0)) < 0.51);
+        assert_eq!(load.outcomes(at(0)).marked, 0);
     }
 
     #[test]

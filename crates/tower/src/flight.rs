@@ -42,7 +42,7 @@ impl Flight {
         self.cells.load.observe(now, took, outcome);
         match outcome {
             Outcome::Good => self.cells.tally(self.seat).answer(took),
-            Outcome::Failed { .. } => self.cells.tally(self.seat).fail(),
+            Outcome::Failed { .. } | Outcome::Full { .. } => self.cells.tally(self.seat).fail(),
             Outcome::Cancelled => {}
         }
     }

@@ -13,14 +13,14 @@ use http::{HeaderName, StatusCode};
 use crate::transport::AnswerHead;
 
 /// What a head says to whoever may ask another worker. A worker that is full says in [`SHED`] whether the others are:
-/// `here` or `everywhere`.
+/// `other` (another one is worth trying) or `none`.
 #[must_use]
 pub fn says(head: &impl AnswerHead) -> Head {
     if !is_failure(head) {
         return Head::Good;
     }
     match head.field(&SHED) {
-        Some(told) => Head::Shed { elsewhere: told != b"everywhere" },
+        Some(told) => Head::Shed { elsewhere: told != b"none" },
         None => Head::Failing,
     }
 }
@@ -33,6 +33,9 @@ pub fn of_head(head: &impl AnswerHead) -> Outcome {
     }
     let seconds = head.field(&RETRY_AFTER).and_then(|value| str::from_utf8(value).ok()?.trim().parse().ok());
     let asked = seconds.map_or(Span::ZERO, |seconds: u64| Span::from_secs(seconds.min(MOST_RETRY_AFTER)));
+    if head.field(&SHED).is_some() {
+        return Outcome::Full { price: asked.max(FULL_PRICE) };
+    }
     Outcome::Failed { price: asked.max(FAILURE_PRICE) }
 }
 
@@ -55,6 +58,8 @@ pub static SHED: HeaderName = HeaderName::from_static("ambidex-shed");
 /// Longest `Retry-After` believed, in seconds; source: balancing.md "Breaker" (`cool_down_most`, 60 s). A worker may
 /// lie about itself, but not for ever.
 const MOST_RETRY_AFTER: u64 = 60;
+/// What a worker that is full is priced at, at least. Source: ours; the least that `Retry-After` can say.
+const FULL_PRICE: Span = Span::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -93,10 +98,18 @@ mod tests {
 
     #[test]
     fn a_worker_that_is_full_says_whether_it_is_of_use_to_ask_another() {
-        assert_eq!(says(&head(503, "ambidex-shed", "here")), Head::Shed { elsewhere: true });
-        assert_eq!(says(&head(503, "ambidex-shed", "everywhere")), Head::Shed { elsewhere: false });
+        assert_eq!(says(&head(503, "ambidex-shed", "other")), Head::Shed { elsewhere: true });
+        assert_eq!(says(&head(503, "ambidex-shed", "none")), Head::Shed { elsewhere: false });
         assert_eq!(says(&head(503, "retry-after", "1")), Head::Failing);
-        assert_eq!(says(&head(200, "ambidex-shed", "here")), Head::Good);
+        assert_eq!(says(&head(200, "ambidex-shed", "other")), Head::Good);
+    }
+
+    #[test]
+    fn a_worker_that_is_full_has_not_failed() {
+        let full = Response::builder().status(503).header("ambidex-shed", "other").header("retry-after", "2");
+        let full = full.body(()).expect("valid");
+        assert_eq!(of_head(&full), Outcome::Full { price: Span::from_secs(2) });
+        assert_eq!(of_head(&head(503, "ambidex-shed", "none")), Outcome::Full { price: Span::from_secs(1) });
     }
 
     #[test]

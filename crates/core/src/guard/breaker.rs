@@ -262,7 +262,9 @@ impl Breaker {
                 let enough = good >= config.probes;
                 if enough { self.go(State::Ramping { since: now, failures: 0 }, Cause::Probed { good }) } else { None }
             }
-            (State::Probing { out, .. }, Outcome::Cancelled) if out.is_some_and(|out| probe == Some(out.serial)) => {
+            (State::Probing { out, .. }, Outcome::Cancelled | Outcome::Full { .. })
+                if out.is_some_and(|out| probe == Some(out.serial)) =>
+            {
                 *out = None;
                 None
             }

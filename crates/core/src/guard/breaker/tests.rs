@@ -54,6 +54,18 @@ fn ramping(now: Mono) -> Bench {
 }
 
 #[test]
+fn a_worker_that_is_full_is_no_reason_to_open_and_no_proof_that_it_is_well() {
+    let full = Outcome::Full { price: Span::from_secs(1) };
+    let mut bench = Bench::default();
+    assert!((0..100).all(|_| bench.on(at(0), None, full).is_none()));
+    let mut bench = open(at(0));
+    for _ in 0..4 {
+        let serial = bench.probe(at(10_000));
+        assert_eq!(bench.on(at(10_000), Some(serial), full), None);
+    }
+}
+
+#[test]
 fn closed_opens_on_the_fifth_failure_in_a_row_and_says_so() {
     let mut bench = Bench::default();
     for _ in 0..4 {

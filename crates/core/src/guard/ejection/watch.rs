@@ -84,7 +84,7 @@ impl Breakers {
         let counts = match ended.outcome {
             Outcome::Good => true,
             Outcome::Cancelled => self.usual.of(ended.group).is_some_and(|usual| took > usual),
-            Outcome::Failed { .. } => false,
+            Outcome::Failed { .. } | Outcome::Full { .. } => false,
         };
         if counts {
             let usual = self.usual.beside(ended.group, took);
