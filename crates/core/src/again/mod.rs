@@ -5,6 +5,7 @@ pub mod budget;
 pub mod counts;
 pub mod fallback;
 pub mod hedge;
+pub mod hybrid;
 pub mod memory;
 pub mod quorum;
 pub mod retry;
