@@ -12,19 +12,19 @@
 //!                                         (a hedge, a quorum: several of them in the same task)
 //! ```
 
+pub mod client;
 pub mod clock;
 pub mod drive;
 pub mod flight;
 pub mod outcome;
 pub mod seats;
-pub mod service;
 pub mod timer;
 pub mod transport;
 
+pub use client::{AnswerBody, AnsweredBy, Client, ClientConfig, KeptBody, Worker, WorkersError};
 pub use clock::Clock;
 pub use drive::{Answer, Driver, Plan, Refused};
 pub use flight::Flight;
 pub use seats::Seats;
-pub use service::{Attempts, Call};
 pub use timer::{Timer, TokioTimer};
 pub use transport::{AnswerHead, Awaits, Disagreement, Fallen, Marked, SendError, Transport};

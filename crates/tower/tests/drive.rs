@@ -1,5 +1,9 @@
 //! The driver against scripted workers: what it asks of them, and what their numbers say afterwards.
 
+#[path = "drive/client.rs"]
+mod client;
+#[path = "drive/examples.rs"]
+mod examples;
 #[path = "drive/several.rs"]
 mod several;
 
@@ -15,15 +19,10 @@ use ambidex_core::guard::breaker::BreakerConfig;
 use ambidex_core::load::Cells;
 use ambidex_core::share::Share;
 use ambidex_core::time::Span;
-use ambidex_core::view::{Address, PoolParts, PoolView, View, WorkerView};
+use ambidex_core::view::{Address, PoolParts, PoolView, WorkerView};
 use ambidex_core::worker::{PoolId, Standing, WorkerId};
-use ambidex_tower::{
-    Answer, Attempts, Awaits, Call, Clock, Driver, Plan, Refused, SendError, TokioTimer, Transport,
-    service::AttemptsError,
-};
-use arc_swap::ArcSwap;
+use ambidex_tower::{Answer, Awaits, Clock, Driver, Plan, Refused, SendError, TokioTimer, Transport};
 use http::{Request, Response};
-use tower::{Service as _, service_fn};
 
 /// What a worker does with each request, in turn; afterwards it answers 200. `Rc` makes it `!Send`.
 #[derive(Clone, Default)]
@@ -183,29 +182,4 @@ async fn a_client_that_leaves_ends_the_flight_and_says_how_long_the_worker_took_
     let now = Clock::starting_now().now();
     assert_eq!((in_flight(&pool), failed(&pool)), (0, 0));
     assert!(pool.workers[0].cells.load.latency(now).is_some());
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_service_for_clients_can_be_sent_to_another_thread() {
-    fn sendable<T: Send + 'static>(it: T) -> T {
-        it
-    }
-    let view = Arc::new(ArcSwap::from_pointee(View::new(1, vec![Arc::new(pool(2))])));
-    let calls = service_fn(|call: Call<&'static str>| async move {
-        Ok::<_, SendError<Box<Request<&'static str>>>>(Response::new(call.worker.name))
-    });
-    let seat = Seat::new(0, PickPolicy::RoundRobin, 1);
-    let mut service = sendable(Attempts::new(calls, view, PoolId(7), config(), seat, Clock::starting_now()));
-    let answer = tokio::spawn(service.call(Request::new("ask"))).await.expect("no panic").expect("answered");
-    assert!(answer.response.body().starts_with('w'));
-}
-
-#[tokio::test]
-async fn a_pool_that_left_the_view_is_an_error_with_its_id() {
-    let view = Arc::new(ArcSwap::from_pointee(View::default()));
-    let calls = service_fn(|_: Call<()>| async { Ok::<_, SendError<Box<Request<()>>>>(Response::new(())) });
-    let seat = Seat::new(0, PickPolicy::RoundRobin, 1);
-    let mut service = Attempts::new(calls, view, PoolId(7), config(), seat, Clock::starting_now());
-    let error = service.call(Request::new(())).await.expect_err("no pool");
-    assert!(matches!(error, AttemptsError::NoPool(PoolId(7))));
 }
