@@ -3,6 +3,7 @@
 
 pub mod budget;
 pub mod counts;
+pub mod dedup;
 pub mod fallback;
 pub mod hedge;
 pub mod hybrid;
