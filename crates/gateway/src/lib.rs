@@ -22,6 +22,7 @@ mod key;
 mod listen;
 mod local;
 mod pieces;
+mod places;
 mod proxy_protocol;
 mod reason;
 mod record;

@@ -17,10 +17,11 @@ use ambidex_wire::report::Arrived;
 use arc_swap::ArcSwap;
 
 use crate::alarms::Alarms;
-use crate::buffers::{Buffers, Texts};
+use crate::buffers::{self, Buffers, Lists, Texts};
 use crate::by_worker::ByWorker;
 use crate::front::Front;
 use crate::gateway::Shared;
+use crate::places::Places;
 use crate::report::Heard;
 use crate::splice::Pipes;
 use crate::stats::ThreadStats;
@@ -33,8 +34,14 @@ pub(crate) struct Thread {
     pub(crate) clock: Clock,
     pub(crate) alarms: Alarms,
     pub(crate) pool: Pool,
+    /// What answers and uploads are read into.
     pub(crate) buffers: Buffers,
+    /// What clients' heads are read into.
+    pub(crate) heads: Buffers,
     pub(crate) texts: Texts,
+    pub(crate) lists: Lists,
+    /// Of requests under way.
+    pub(crate) places: Rc<Places>,
     pub(crate) pipes: Rc<Pipes>,
     pub(crate) stats: Arc<ThreadStats>,
     pub(crate) observer: RefCell<Option<Rc<Observer>>>,
@@ -71,8 +78,11 @@ impl Thread {
             clock,
             alarms: Alarms::new(clock),
             pool: Pool::default(),
-            buffers: Buffers::default(),
+            buffers: Buffers::of(buffers::SIZE),
+            heads: Buffers::of(buffers::HEAD),
             texts: Texts::default(),
+            lists: Lists::default(),
+            places: Rc::default(),
             pipes: Rc::default(),
             stats,
             observer: RefCell::default(),

@@ -83,20 +83,20 @@ impl DoorTask {
                 () = &mut closing => break,
                 Some(ended) = self.inside.join_next() => report(ended),
                 accepted = listener.accept() => match accepted {
-                    Ok(socket) => self.admit(socket),
+                    Ok((socket, client)) => self.admit(socket, client),
                     Err(cause) => self.troubled(&cause).await,
                 },
             }
         }
         // Those whom the kernel has let in already would be reset with the socket.
-        while let Ok(socket) = listener.accept_now() {
-            self.admit(socket);
+        while let Ok((socket, client)) = listener.accept_now() {
+            self.admit(socket, client);
         }
         drop(listener);
         self.see_off().await;
     }
 
-    fn admit(&mut self, socket: Socket) {
+    fn admit(&mut self, socket: Socket, client: Option<SocketAddr>) {
         let settings = self.open.settings.load_full();
         let counters = &self.open.counters;
         if counters.open.fetch_add(1, Relaxed) >= u64::from(settings.listener.max_connections)
@@ -110,13 +110,9 @@ impl DoorTask {
         let guest = Guest(Arc::clone(&self.open));
         let leaving = self.leaving.ear();
         let hall = Rc::clone(&self.hall);
+        let peer = Peer { client, settings, tls: None, leaving };
         self.inside.spawn_local(async move {
-            let (client, local) = match &socket {
-                Socket::Tcp(tcp) => (tcp.peer_addr().ok(), tcp.local_addr().ok()),
-                Socket::Unix(_) => (None, None),
-            };
-            let peer = Peer { client, local, settings, tls: None, leaving };
-            match arrival::arrive(socket, peer, hall.clock, Arc::clone(&guest.0)).await {
+            match arrival::arrive(socket, peer, &hall, Arc::clone(&guest.0)).await {
                 Ok((io, peer)) => serve::connection(io, peer, Rc::clone(&hall.thread)).await,
                 Err(failed) => guest.0.turned_away(&failed, &hall, client),
             }
@@ -208,14 +204,15 @@ impl Listening {
         }
     }
 
-    async fn accept(&self) -> io::Result<Socket> {
+    /// A connection, and its client's address.
+    async fn accept(&self) -> io::Result<(Socket, Option<SocketAddr>)> {
         match self {
-            Self::Tcp(listener) => listener.accept().await.map(|(socket, _)| Socket::Tcp(socket)),
-            Self::Unix(listener) => listener.accept().await.map(|(socket, _)| Socket::Unix(socket)),
+            Self::Tcp(listener) => listener.accept().await.map(|(socket, client)| (Socket::Tcp(socket), Some(client))),
+            Self::Unix(listener) => listener.accept().await.map(|(socket, _)| (Socket::Unix(socket), None)),
         }
     }
 
-    fn accept_now(&self) -> io::Result<Socket> {
+    fn accept_now(&self) -> io::Result<(Socket, Option<SocketAddr>)> {
         use std::future::Future;
         use std::task::{Context, Poll, Waker};
 

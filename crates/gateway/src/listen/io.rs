@@ -132,11 +132,11 @@ impl AsyncWrite for Io {
 }
 
 impl Socket {
-    /// Ends when there is something to read, or the other side has closed.
-    pub(crate) async fn readable(&self) -> io::Result<()> {
+    /// Whether there is something to read, or the other side has closed.
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Tcp(socket) => socket.readable().await,
-            Self::Unix(socket) => socket.readable().await,
+            Self::Tcp(socket) => socket.poll_read_ready(cx),
+            Self::Unix(socket) => socket.poll_read_ready(cx),
         }
     }
 }

@@ -11,8 +11,6 @@ use super::bell::Ear;
 pub(crate) struct Peer {
     /// The client's address: the socket's, or what the PROXY protocol says. `None` for a Unix socket.
     pub(crate) client: Option<SocketAddr>,
-    /// The address that the client connected to. `None` for a Unix socket.
-    pub(crate) local: Option<SocketAddr>,
     /// The listener's settings as they were when the connection came.
     pub(crate) settings: Arc<Settings>,
     /// What was agreed by TLS, if it was spoken.

@@ -18,14 +18,20 @@ use tokio::net::TcpStream;
 
 use super::pulse::{Counted, Pulse};
 use crate::body::RequestBodyError;
+use crate::buffers::{self, Buffers};
 use crate::listen::io::Io;
 use crate::pieces::Pieces;
 use crate::splice::{Moved, Pump, PumpError};
+use crate::thread::Thread;
 
 /// One connection.
 pub(crate) struct ClientWire {
     io: RefCell<Counted>,
+    /// What was read and belongs to nobody yet; without room when there is none.
     input: RefCell<BytesMut>,
+    /// The room of `input` is as large as that for bodies.
+    wide: Cell<bool>,
+    thread: Rc<Thread>,
     body: RefCell<BodyDecoder>,
     profile: Profile,
     /// Bytes of `100 Continue` that the client waits for.
@@ -35,12 +41,12 @@ pub(crate) struct ClientWire {
 }
 
 impl ClientWire {
-    /// A connection of which `first` was read already.
-    pub(crate) fn new(io: Io, first: BytesMut, pulse: Rc<Pulse>, profile: Profile, half_closes: bool) -> Rc<Self> {
-        pulse.came(first.len() as u64);
+    pub(crate) fn new(io: Io, pulse: Rc<Pulse>, thread: Rc<Thread>, profile: Profile, half_closes: bool) -> Rc<Self> {
         Rc::new(Self {
             io: RefCell::new(Counted::new(io, pulse)),
-            input: RefCell::new(first),
+            input: RefCell::default(),
+            wide: Cell::new(false),
+            thread,
             body: RefCell::new(BodyDecoder::new(Framing::None, &profile)),
             profile,
             owed: Cell::new(b""),
@@ -48,13 +54,55 @@ impl ClientWire {
         })
     }
 
-    /// Reads what has come; room for so many bytes is made when there is less.
+    /// Reads what has come; a buffer is taken when there is less room than `room`.
     fn poll_read(&self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
         let (mut io, mut input) = (self.io.borrow_mut(), self.input.borrow_mut());
-        if input.capacity() - input.len() < room {
-            input.reserve(room);
+        // A head that comes in pieces has its room until that is full.
+        let least = if input.is_empty() || room > HEAD_ROOM { room } else { 1 };
+        if input.capacity() - input.len() < least {
+            if !input.is_empty() {
+                input.reserve(room);
+            } else {
+                self.give_back(&mut input);
+                self.wide.set(room > HEAD_ROOM);
+                *input = self.buffers().take();
+            }
         }
         pin!(io.read_buf(&mut *input)).poll(cx)
+    }
+
+    /// The same, and keeps no buffer while nothing has come.
+    fn poll_read_or_rest(&self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
+        let read = self.poll_read(cx, room);
+        let mut input = self.input.borrow_mut();
+        if read.is_pending() && input.is_empty() {
+            self.give_back(&mut input);
+        }
+        read
+    }
+
+    fn give_back(&self, input: &mut BytesMut) {
+        if input.capacity() > 0 {
+            self.buffers().give(std::mem::take(input));
+        }
+    }
+
+    fn buffers(&self) -> &Buffers {
+        if self.wide.get() { &self.thread.buffers } else { &self.thread.heads }
+    }
+
+    /// Whether HTTP/2 is spoken, by the first bytes: one read, unless they are the beginning of the preface. `None` when
+    /// the client has ended its side.
+    pub(crate) fn poll_kind(&self, cx: &mut Context<'_>) -> Poll<Option<bool>> {
+        loop {
+            if !matches!(ready!(self.poll_read_or_rest(cx, HEAD_ROOM)), Ok(1..)) {
+                return Poll::Ready(None);
+            }
+            let first = self.input.borrow();
+            if first.starts_with(PREFACE) || !PREFACE.starts_with(&first) {
+                return Poll::Ready(Some(first.starts_with(PREFACE)));
+            }
+        }
     }
 
     /// The next request's head; `None` when the client has ended its side, or nothing has come and `leave` says so.
@@ -75,7 +123,7 @@ impl ClientWire {
                     return Poll::Ready(Ok(None));
                 }
             }
-            if !matches!(ready!(self.poll_read(cx, HEAD_ROOM)), Ok(1..)) {
+            if !matches!(ready!(self.poll_read_or_rest(cx, HEAD_ROOM)), Ok(1..)) {
                 return Poll::Ready(reader.closed(&self.input.borrow()).map(|()| None));
             }
         }
@@ -103,7 +151,7 @@ impl ClientWire {
                 Decoded::More => {}
             }
             ready!(self.poll_continue(cx))?;
-            if ready!(self.poll_read(cx, crate::buffers::SIZE))? == 0 {
+            if ready!(self.poll_read_or_rest(cx, BODY_ROOM))? == 0 {
                 self.body.borrow_mut().closed()?;
             }
         }
@@ -233,14 +281,6 @@ impl ClientWire {
         self.input.borrow().len()
     }
 
-    /// Gives memory back while nothing is asked.
-    pub(crate) fn rest(&self) {
-        let mut input = self.input.borrow_mut();
-        if input.is_empty() {
-            *input = BytesMut::new();
-        }
-    }
-
     /// Makes the end of the connection a reset.
     pub(crate) fn abort(&self) {
         self.io.borrow().abort();
@@ -272,7 +312,11 @@ pub(crate) fn trailers_of(body: &BodyDecoder) -> HeaderMap {
 }
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
-/// Bytes of a read while a head is awaited: most heads fit. Source: reliability.md, a slow head costs 6 KiB at most.
-const HEAD_ROOM: usize = 2 << 10;
+/// What HTTP/2 begins with.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Room for a read while a head is awaited.
+const HEAD_ROOM: usize = buffers::HEAD;
+/// Room for a read while a body is awaited, at least. Source: below it a read costs more than the bytes that it brings.
+const BODY_ROOM: usize = 8 << 10;
 /// Bytes of later requests that are read while one is answered. Source: a few heads; the rest waits in the kernel.
 const MOST_AHEAD: usize = 4 << 10;

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::rc::Rc;
 
 use ambidex_http1::write::{Connection, Edits, ResponsePlan, Unwritable};
-use ambidex_http1::{Asked, Fields, Framing, RequestHead, ResponseHead, Version};
+use ambidex_http1::{Asked, Framing, RequestHead, ResponseHead, Version};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request as Stream, Response, StatusCode, header};
 use hyper::body::{Body as _, Incoming};
@@ -38,7 +38,7 @@ impl Asking {
         let websocket = websocket::Asked::take(&mut stream, &listener.upgrades, || client.thread.id());
         let (parts, incoming) = stream.into_parts();
         let ends = websocket.is_some() || incoming.is_end_stream();
-        let head = request_in(&parts, ends, &mut Fields::default(), &settings.profile);
+        let head = request_in(&parts, ends, &mut client.thread.lists.take(), &settings.profile);
         let head = match parts.method {
             // Neither has a form that could be read; what they are is all there is to say.
             Method::CONNECT | Method::TRACE => Err(Reason::BadMethod),

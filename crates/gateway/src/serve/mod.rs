@@ -23,22 +23,22 @@ pub(crate) mod tunnel;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use ambidex_tower::Timer as _;
-use bytes::BytesMut;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::AsyncReadExt as _;
 
 use self::client_wire::ClientWire;
 use self::exchange::Client;
 use self::h1::Connection1;
-use self::pulse::{Counted, Dead, Pulse, Watchdog};
+use self::pulse::{Dead, Pulse, Watchdog};
 use self::stream::{Patience, Streams};
+use self::tunnel::Tunnel;
 use crate::config::Lenient;
 use crate::listen::bell::Ear;
 use crate::listen::io::Io;
@@ -46,79 +46,78 @@ use crate::listen::peer::{Peer, Protocol};
 pub(crate) use crate::thread::Thread;
 
 /// Serves a connection until it ends.
-pub(crate) async fn connection(mut io: Io, mut peer: Peer, thread: Rc<Thread>) {
+pub(crate) fn connection(io: Io, peer: Peer, thread: Rc<Thread>) -> impl Future<Output = ()> {
     thread.stats.connections.add(1);
-    let agreed = peer.tls.as_ref().map(|tls| tls.protocol);
-    let (first, h2) = match agreed {
-        Some(protocol) => (BytesMut::new(), protocol == Protocol::Http2),
-        None => match first_bytes(&mut io, &mut peer, &thread).await {
-            Some(first) => {
-                let h2 = first.starts_with(PREFACE);
-                (first, h2)
-            }
-            None => return,
-        },
-    };
     let pulse = Rc::new(Pulse::default());
     let leaving = peer.leaving.again();
-    let client = Rc::new(Client::new(thread, peer, Rc::clone(&pulse)));
-    if h2 {
-        // Boxed, so that a connection of HTTP/1 is no larger for it.
-        Box::pin(serve_h2(TokioIo::new(Counted::after(first.freeze(), io, pulse)), client, leaving)).await;
-    } else {
-        serve_h1(io, first, client, leaving).await;
-    }
-}
-
-/// Reads until it is clear which HTTP is spoken: one read, unless the first bytes are the beginning of the preface.
-async fn first_bytes(io: &mut Io, peer: &mut Peer, thread: &Thread) -> Option<BytesMut> {
-    let mut first = BytesMut::with_capacity(FIRST_READ);
-    let limit = peer.settings.listener.header_timeout;
-    let mut late = pin!(thread.alarms.at(thread.clock.now() + limit));
-    loop {
-        let mut read = pin!(io.read_buf(&mut first));
-        let count = poll_fn(|cx| match read.as_mut().poll(cx) {
-            Poll::Ready(count) => Poll::Ready(count.unwrap_or(0)),
-            Poll::Pending => late.as_mut().poll(cx).map(|()| 0),
-        });
-        if count.await == 0 {
-            return None;
-        }
-        if first.len() >= PREFACE.len() || !PREFACE.starts_with(&first) {
-            return Some(first);
-        }
-    }
-}
-
-async fn serve_h1(io: Io, first: BytesMut, client: Rc<Client>, leaving: Ear) {
-    let settings = &client.peer.settings;
+    let settings = Arc::clone(&peer.settings);
     let half_closes = settings.listener.lenient.contains(&Lenient::HalfClose);
-    let wire = ClientWire::new(io, first, Rc::clone(&client.pulse), settings.profile, half_closes);
-    let connection = Connection1::new(Rc::clone(&client), Rc::clone(&wire));
+    let agreed = peer.tls.as_ref().map(|tls| tls.protocol == Protocol::Http2);
+    let wire = ClientWire::new(io, Rc::clone(&pulse), Rc::clone(&thread), settings.profile, half_closes);
+    let client = Rc::new(Client::new(thread, peer, pulse));
+    // All else was made before, so that what waits with an idle connection is small.
+    async move {
+        let kind = match agreed {
+            Some(h2) => Some(h2),
+            None => kind(&wire, &client).await,
+        };
+        match kind {
+            // Boxed, so that a connection of HTTP/1 is no larger for it.
+            Some(true) => Box::pin(serve_h2(wire, client, leaving)).await,
+            Some(false) => serve_h1(wire, client, leaving).await,
+            None => {}
+        }
+    }
+}
+
+/// Whether HTTP/2 is spoken; `None` when nothing comes that tells.
+async fn kind(wire: &ClientWire, client: &Client) -> Option<bool> {
+    let thread = &client.thread;
+    let limit = client.peer.settings.listener.header_timeout;
+    let mut late = pin!(thread.alarms.at(thread.clock.now() + limit));
+    poll_fn(|cx| match wire.poll_kind(cx) {
+        Poll::Ready(kind) => Poll::Ready(kind),
+        Poll::Pending => late.as_mut().poll(cx).map(|()| None),
+    })
+    .await
+}
+
+async fn serve_h1(wire: Rc<ClientWire>, client: Rc<Client>, leaving: Ear) {
+    let connection = Rc::new(Connection1::new(client, wire));
     let ended = {
         let mut serving = pin!(connection.serve());
-        attend(&client, leaving, &connection, |cx, leave| {
-            if leave {
-                connection.leave();
-            }
-            serving.as_mut().poll(cx)
-        })
+        attend(
+            &connection.client,
+            leaving,
+            |dead| connection.cut(dead),
+            |cx, leave| {
+                if leave {
+                    connection.leave();
+                }
+                serving.as_mut().poll(cx)
+            },
+        )
         .await
     };
     match ended {
-        Some(h1::Ended::Tunnel(tunnel)) => {
-            drop(connection);
-            if let Some(wire) = Rc::into_inner(wire) {
-                let (io, first) = wire.into_parts();
-                Box::pin(tunnel.join(io, first, &client.thread)).await;
-            }
-        }
-        Some(h1::Ended::Abort) => wire.abort(),
+        Some(h1::Ended::Tunnel(tunnel)) => Box::pin(join(connection, tunnel)).await,
+        Some(h1::Ended::Abort) => connection.wire.abort(),
         Some(h1::Ended::Closed) | None => {}
     }
 }
 
-async fn serve_h2(io: TokioIo<Counted>, client: Rc<Client>, leaving: Ear) {
+async fn join(connection: Rc<Connection1>, tunnel: Box<Tunnel>) {
+    if let Some(Connection1 { wire, client, .. }) = Rc::into_inner(connection)
+        && let Some(wire) = Rc::into_inner(wire)
+    {
+        let (io, first) = wire.into_parts();
+        tunnel.join(io, first, &client.thread).await;
+    }
+}
+
+async fn serve_h2(wire: Rc<ClientWire>, client: Rc<Client>, leaving: Ear) {
+    let Some((io, first)) = Rc::into_inner(wire).map(ClientWire::into_parts) else { return };
+    let io = TokioIo::new(io.again(first));
     let listener = &client.peer.settings.listener;
     let patience = Patience { idle: listener.idle_timeout, silence: listener.tunnel_timeout };
     let streams = Streams::new(Rc::clone(&client.thread), patience);
@@ -144,45 +143,26 @@ async fn serve_h2(io: TokioIo<Counted>, client: Rc<Client>, leaving: Ear) {
         h2::answer(Rc::clone(&serving), asked)
     });
     let mut connection = pin!(builder.serve_connection(io, service));
-    let ended = attend(&client, leaving, &(), |cx, leave| {
-        if leave {
-            connection.as_mut().graceful_shutdown();
-        }
-        connection.as_mut().poll(cx)
-    })
+    let ended = attend(
+        &client,
+        leaving,
+        |_| {},
+        |cx, leave| {
+            if leave {
+                connection.as_mut().graceful_shutdown();
+            }
+            connection.as_mut().poll(cx)
+        },
+    )
     .await;
     if let Some(Err(error)) = &ended {
         tracing::debug!(client = ?client.peer.client, %error, "a connection broke");
     }
 }
 
-/// What is done with a connection from outside of its serving.
-trait Attended {
-    /// It is idle.
-    fn rest(&self);
-    /// It is cut.
-    fn cut(&self, dead: Dead);
-}
-
-impl Attended for Connection1 {
-    fn rest(&self) {
-        self.rest();
-    }
-
-    fn cut(&self, dead: Dead) {
-        self.cut(dead);
-    }
-}
-
-/// HTTP/2 has its streams, with pulses of their own.
-impl Attended for () {
-    fn rest(&self) {}
-
-    fn cut(&self, _: Dead) {}
-}
-
-/// Serves a connection until it ends, is dead, or was told to leave and has left. `None` when it is dead.
-async fn attend<P, T>(client: &Client, mut leaving: Ear, connection: &impl Attended, mut run: P) -> Option<T>
+/// Serves a connection until it ends, is dead, or was told to leave and has left. `None` when it is dead: then it was
+/// `cut`.
+async fn attend<P, T>(client: &Client, mut leaving: Ear, cut: impl Fn(Dead), mut run: P) -> Option<T>
 where
     P: FnMut(&mut Context<'_>, bool) -> Poll<T>,
 {
@@ -205,11 +185,8 @@ where
         while alarm.as_mut().poll(cx).is_ready() {
             if let Some(dead) = dog.look(&client.pulse, thread.clock.now()) {
                 tracing::debug!(client = ?client.peer.client, ?dead, "a connection is closed");
-                connection.cut(dead);
+                cut(dead);
                 return Poll::Ready(None);
-            }
-            if !client.pulse.is_active() {
-                connection.rest();
             }
             alarm.set(thread.alarms.at(dog.due));
         }
@@ -218,10 +195,6 @@ where
     .await
 }
 
-/// What HTTP/2 begins with.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Bytes of the first read: most heads fit.
-const FIRST_READ: usize = 2 << 10;
 /// Streams at once. Source: nginx's `http2_max_concurrent_streams`, nghttp2's default.
 const MOST_STREAMS: u32 = 128;
 /// Streams reset by the client before we took them. Source: reliability.md row 8; hyper's default, fixed here.

@@ -61,11 +61,6 @@ impl Pulse {
         self.answering.set(true);
     }
 
-    /// Whether a request is in service.
-    pub(crate) fn is_active(&self) -> bool {
-        self.active.get() > 0
-    }
-
     /// Set while a request's body is waited for.
     pub(crate) fn starved(&self) -> Rc<Cell<bool>> {
         Rc::clone(&self.starved)
@@ -214,10 +209,9 @@ impl Counted {
         Self { io, first: Bytes::new(), pulse }
     }
 
-    /// The same, with bytes that come before those of the connection.
-    pub(crate) fn after(first: Bytes, io: Io, pulse: Rc<Pulse>) -> Self {
-        pulse.came(first.len() as u64);
-        Self { io, first, pulse }
+    /// The same, but that `first`, which was read from it and counted, is read again.
+    pub(crate) fn again(self, first: Bytes) -> Self {
+        Self { first, ..self }
     }
 
     /// Makes the end of the connection a reset.

@@ -126,7 +126,12 @@ impl H1 {
                 self.input.reserve(buffers::SIZE);
             }
         }
-        pin!(self.wire.read_buf(&mut self.input)).poll(cx)
+        let read = pin!(self.wire.read_buf(&mut self.input)).poll(cx);
+        if read.is_pending() && self.input.is_empty() {
+            // Others need it meanwhile.
+            self.rest(buffers);
+        }
+        read
     }
 
     /// Takes note of what the head says of the connection's future.
@@ -144,9 +149,11 @@ impl H1 {
         Switched { wire: Box::new(self.wire), first: self.input.freeze(), _stream: None }
     }
 
-    /// Gives its buffer back: nobody uses the connection.
+    /// Gives its buffer back: nothing is in it.
     pub(crate) fn rest(&mut self, buffers: &Buffers) {
-        buffers.give(std::mem::take(&mut self.input));
+        if self.input.capacity() > 0 {
+            buffers.give(std::mem::take(&mut self.input));
+        }
     }
 }
 

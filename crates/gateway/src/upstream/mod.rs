@@ -20,7 +20,7 @@ use std::sync::{Arc, OnceLock};
 use ambidex_core::attempt::FailureKind;
 use ambidex_core::balance::Pick;
 use ambidex_core::view::WorkerView;
-use ambidex_http1::{Asked, Fields, ResponseHead, write};
+use ambidex_http1::{Asked, ResponseHead, write};
 use ambidex_tower::{AnswerHead, Awaits, SendError, Transport};
 use http::{HeaderName, StatusCode, header};
 use http_body::Body as _;
@@ -204,7 +204,7 @@ impl Upstreams<'_> {
         }
         let mut upload = Upload::new(pieces, request.take_body(), request.framing());
         let asked = Asked::of(request.head.method(), self.saying.upgrade);
-        let mut fields = Fields::default();
+        let mut fields = thread.lists.take();
         let interim = |head: &ResponseHead| self.interim.iter().for_each(|tell| tell(head));
         let answered =
             connection.exchange((&thread.buffers, &thread.pipes), &mut upload, &mut fields, asked, interim).await;
@@ -267,7 +267,7 @@ impl Upstreams<'_> {
         }
         let asked = Asked::of(request.head.method(), switches);
         let (parts, incoming) = response.into_parts();
-        let mut fields = Fields::default();
+        let mut fields = thread.lists.take();
         let head = forms::response::response_in(&parts, asked, incoming.is_end_stream(), &mut fields, &h1::PROFILE);
         let head = head.map_err(|why| SendError::sent(FailureKind::Garbage, why))?;
         let Some(upgraded) = upgraded else {

@@ -20,7 +20,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use ambidex_core::time::Span;
-use ambidex_http1::{Asked, Fields, Framing, HeadReader, Refusal, RequestHead, ResponseHead, Version};
+use ambidex_http1::{Asked, Framing, HeadReader, Refusal, RequestHead, ResponseHead, Version};
 use ambidex_tower::Timer as _;
 
 use super::client_wire::ClientWire;
@@ -44,12 +44,10 @@ pub(crate) enum Ended {
 
 /// One connection.
 pub(crate) struct Connection1 {
-    client: Rc<Client>,
-    wire: Rc<ClientWire>,
+    pub(super) client: Rc<Client>,
+    pub(super) wire: Rc<ClientWire>,
     /// It was told to finish.
     leaving: Cell<bool>,
-    /// It is idle for a while.
-    resting: Cell<bool>,
     /// Interim answers that wait to be written.
     interim: RefCell<Pieces>,
     /// The answer to the present request has begun.
@@ -78,14 +76,7 @@ enum Written {
 
 impl Connection1 {
     pub(crate) fn new(client: Rc<Client>, wire: Rc<ClientWire>) -> Self {
-        Self {
-            client,
-            wire,
-            leaving: Cell::new(false),
-            resting: Cell::new(false),
-            interim: RefCell::default(),
-            answered: Cell::new(false),
-        }
+        Self { client, wire, leaving: Cell::new(false), interim: RefCell::default(), answered: Cell::new(false) }
     }
 
     /// Ends the connection after the request under way.
@@ -119,28 +110,11 @@ impl Connection1 {
         }
     }
 
-    /// Gives back what an idle connection does not need, now or when it is looked at next.
-    pub(crate) fn rest(&self) {
-        self.resting.set(true);
-        self.wire.rest();
-    }
-
     /// Serves until the connection ends.
-    pub(crate) async fn serve(&self) -> Ended {
-        let mut fields = Fields::default();
-        // The place of the request under way. Kept from one to the next, because it is of a size that the allocator gives
-        // back to the system (3 us of page faults a request), and given up when the connection rests.
-        let mut place = None;
+    pub(crate) async fn serve(self: &Rc<Self>) -> Ended {
         loop {
             let mut reader = HeadReader::default();
-            let head = poll_fn(|cx| {
-                if self.resting.take() {
-                    place = None;
-                }
-                self.wire.poll_head(cx, &mut reader, &mut fields, self.leaving.get())
-            })
-            .await;
-            let head = match head {
+            let head = match poll_fn(|cx| self.poll_head(cx, &mut reader)).await {
                 Ok(Some(head)) => head,
                 Ok(None) => return Ended::Closed,
                 Err(refusal) => {
@@ -150,16 +124,20 @@ impl Connection1 {
                     return Ended::Closed;
                 }
             };
-            let serving = place.get_or_insert_with(|| Box::pin(None));
-            serving.set(Some(self.request(head, std::mem::take(&mut fields))));
-            let Some(request) = serving.as_mut().as_pin_mut() else { unreachable!("it was set above") };
-            let (ended, returned) = request.await;
-            serving.set(None);
-            fields = returned;
-            if let Some(ended) = ended {
+            if let Some(ended) = self.client.thread.places.put(|| Rc::clone(self).exchange(head)).await {
                 return ended;
             }
         }
+    }
+
+    fn poll_head(&self, cx: &mut Context<'_>, reader: &mut HeadReader) -> Poll<Result<Option<RequestHead>, Refusal>> {
+        let lists = &self.client.thread.lists;
+        let mut fields = lists.take();
+        let polled = self.wire.poll_head(cx, reader, &mut fields, self.leaving.get());
+        if !matches!(polled, Poll::Ready(Ok(Some(_)))) {
+            lists.give(fields);
+        }
+        polled
     }
 
     /// Answers what could not be read as a request.
@@ -171,13 +149,8 @@ impl Connection1 {
         }
     }
 
-    /// Serves one request; says how the connection ended, if it did, and gives the list of fields back.
-    async fn request(&self, head: RequestHead, mut fields: Fields) -> (Option<Ended>, Fields) {
-        let ended = self.exchange(head, &mut fields).await;
-        (ended, fields)
-    }
-
-    async fn exchange(&self, head: RequestHead, fields: &mut Fields) -> Option<Ended> {
+    /// Serves one request; says how the connection ended, if it did.
+    async fn exchange(self: Rc<Self>, head: RequestHead) -> Option<Ended> {
         let client = &self.client;
         let terms = Terms::of(&head);
         self.answered.set(false);
@@ -193,7 +166,7 @@ impl Connection1 {
         let version = if terms.version == Version::Http11 { http::Version::HTTP_11 } else { http::Version::HTTP_10 };
         let request = Request::new(head, version, body);
         let reply = self.reply(&request, terms).await;
-        *fields = request.head.recycle();
+        client.thread.lists.give(request.head.recycle());
         let Some(reply) = reply else { return Some(Ended::Closed) };
         self.answered.set(true);
         let written = match reply {

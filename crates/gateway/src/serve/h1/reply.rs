@@ -60,7 +60,7 @@ impl Connection1 {
         let Relayed { head, mut relay, .. } = relayed;
         let silent = head.head().framing() == Framing::None;
         // Its bytes are the worker's buffer, which can be used again now.
-        drop(head);
+        self.client.thread.lists.give(head.recycle());
         let encoder = BodyEncoder::new(if silent { Framing::None } else { framing });
         let mut writing = Writing { pieces, encoder, ended: false, last, trailers: terms.trailers, pump: None };
         self.client.pulse.answer_begins();
