@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::env;
 
 /// The arrows that may exist: crate, and what of the workspace it may use.
-const MAY: [(&str, &[&str]); 10] = [
+const MAY: [(&str, &[&str]); 11] = [
     ("ambidex-core", &[]),
     ("ambidex-http1", &[]),
     ("ambidex-wire", &["ambidex-core"]),
@@ -18,6 +18,7 @@ const MAY: [(&str, &[&str]); 10] = [
     ("ambidex-tower", &["ambidex-core", "ambidex-wire"]),
     ("ambidex-gateway", &["ambidex-core", "ambidex-http1", "ambidex-wire", "ambidex-store", "ambidex-tower"]),
     ("ambidex-control", &["ambidex-core", "ambidex-wire", "ambidex-store"]),
+    ("ambidex-worker", &["ambidex-core", "ambidex-wire"]),
     ("ambidex-lab", &["ambidex-core", "ambidex-wire"]),
     (
         "ambidex",
@@ -29,6 +30,7 @@ const MAY: [(&str, &[&str]); 10] = [
             "ambidex-tower",
             "ambidex-gateway",
             "ambidex-control",
+            "ambidex-worker",
             "ambidex-lab",
         ],
     ),

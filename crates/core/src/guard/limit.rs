@@ -33,6 +33,17 @@ pub enum Ended {
     Ignored,
 }
 
+/// A request that was let in and has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// When it was let in.
+    pub began: Mono,
+    /// Until its answer began: what comes after is up to its client.
+    pub took: Span,
+    /// How it ended.
+    pub how: Ended,
+}
+
 /// How many requests a worker should have in flight.
 #[derive(Clone, Debug)]
 pub struct Limit {
@@ -109,17 +120,17 @@ impl Limit {
         self.window.peak = self.window.peak.max(in_flight);
     }
 
-    /// A request that began at `began` has ended; without it, `in_flight` still are.
-    pub fn end(&mut self, now: Mono, began: Mono, in_flight: u32, how: Ended) {
+    /// A request has ended; without it, `in_flight` still are.
+    pub fn end(&mut self, now: Mono, served: Served, in_flight: u32) {
         if self.config.is_fixed() {
             return;
         }
-        let took = libm::log2(now.since(began).as_nanos().max(1) as f64);
+        let took = libm::log2(served.took.as_nanos().max(1) as f64);
         if self.dip.is_some() {
-            self.end_in_dip(now, began, in_flight, how, took);
+            self.end_in_dip(now, served, in_flight, took);
             return;
         }
-        match how {
+        match served.how {
             Ended::Answered => {
                 self.window.sum += took;
                 self.window.answered += 1;
@@ -167,7 +178,7 @@ impl Limit {
         }
     }
 
-    fn end_in_dip(&mut self, now: Mono, began: Mono, in_flight: u32, how: Ended, took: f64) {
+    fn end_in_dip(&mut self, now: Mono, Served { began, how, .. }: Served, in_flight: u32, took: f64) {
         let half = self.half();
         let Some(dip) = &mut self.dip else { return };
         match dip.eased {

@@ -25,7 +25,7 @@ pub use config::{Basis, ShedConfig, ShedConfigError};
 use alloc::vec::Vec;
 
 use crate::again::Mode;
-use crate::guard::limit::{Ended, Limit};
+use crate::guard::limit::{Limit, Served};
 use crate::guard::shed::queue::{Queue, Waiting};
 use crate::time::{Mono, Span};
 
@@ -197,10 +197,10 @@ impl Shedder {
         Verdict::Wait { ticket, until }
     }
 
-    /// A request that was let in at `began` has ended. Who begins in its place goes to `turns`.
-    pub fn leave(&mut self, now: Mono, began: Mono, how: Ended, turns: &mut Vec<Turn>) {
+    /// A request that was let in has ended. Who begins in its place goes to `turns`.
+    pub fn leave(&mut self, now: Mono, served: Served, turns: &mut Vec<Turn>) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        self.limit.end(now, began, self.in_flight, how);
+        self.limit.end(now, served, self.in_flight);
         self.call(now, turns);
     }
 

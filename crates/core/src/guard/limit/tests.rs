@@ -38,7 +38,11 @@ impl Worker {
             while let Some(done) = self.running.iter().position(|(_, left)| *left <= 0.0) {
                 let (began, _) = self.running.swap_remove(done);
                 self.done += 1;
-                limit.end(at(self.now), at(began), u32::try_from(self.running.len()).expect("few"), Ended::Answered);
+                limit.end(
+                    at(self.now),
+                    served(began, self.now, Ended::Answered),
+                    u32::try_from(self.running.len()).expect("few"),
+                );
             }
         }
     }
@@ -46,6 +50,10 @@ impl Worker {
 
 fn at(millis: u64) -> Mono {
     Mono::default() + Span::from_millis(millis)
+}
+
+fn served(began: u64, ended: u64, how: Ended) -> Served {
+    Served { began: at(began), took: at(ended).since(at(began)), how }
 }
 
 const ALL: usize = 10_000;
@@ -105,7 +113,7 @@ fn what_is_dropped_counts_as_half_and_stops_growth() {
         limit.begin(at(begin), 20);
         for i in 0..20 {
             let how = if i < dropped { Ended::Dropped } else { Ended::Answered };
-            limit.end(at(begin + 100), at(begin + 90), 19, how);
+            limit.end(at(begin + 100), served(begin + 90, begin + 100, how), 19);
         }
         limit.limit
     };
@@ -147,7 +155,7 @@ proptest! {
             now += pause;
             limit.begin(at(now), in_flight + 1);
             let how = [Ended::Answered, Ended::Dropped, Ended::Ignored][how];
-            limit.end(at(now), at(now.saturating_sub(took)), in_flight, how);
+            limit.end(at(now), served(now.saturating_sub(took), now, how), in_flight);
             prop_assert!((2..=1_000).contains(&limit.capacity()) && limit.get() >= 1);
         }
     }

@@ -6,9 +6,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::draw::Draw;
+use crate::guard::limit::Ended;
 
 fn at(millis: u64) -> Mono {
     Mono::default() + Span::from_millis(millis)
+}
+
+fn served(now: Mono, began: Mono, how: Ended) -> Served {
+    Served { began, took: now.since(began), how }
 }
 
 fn config(text: &str) -> ShedConfig {
@@ -41,7 +46,7 @@ fn full(more: &str) -> Shedder {
 
 fn left(shedder: &mut Shedder, now: Mono) -> Vec<Turn> {
     let mut turns = Vec::new();
-    shedder.leave(now, at(1), Ended::Answered, &mut turns);
+    shedder.leave(now, served(now, at(1), Ended::Answered), &mut turns);
     turns
 }
 
@@ -189,7 +194,7 @@ fn under_twelve_times_the_load_nearly_all_important_requests_are_served() {
         running.iter_mut().for_each(|(_, left)| *left -= pace);
         while let Some(done) = running.iter().position(|(_, left)| *left <= 0.0) {
             let (began, _) = running.swap_remove(done);
-            shedder.leave(now, began, Ended::Answered, &mut turns);
+            shedder.leave(now, served(now, began, Ended::Answered), &mut turns);
         }
         for turn in turns.drain(..) {
             let (Turn::Start(ticket) | Turn::Shed(ticket, _)) = turn;
@@ -237,7 +242,7 @@ proptest! {
                 }
                 _ => if let Some(began) = running.pop() {
                     let how = if soon { Ended::Dropped } else { Ended::Answered };
-                    shedder.leave(now, began, how, &mut turns);
+                    shedder.leave(now, served(now, began, how), &mut turns);
                     let room = |ticket: &Ticket| shedder.in_flight() >= shedder.room(now, ticket.class);
                     let still: Vec<Ticket> = waiting.iter().filter(|ticket| turns.iter().all(|turn| {
                         let (Turn::Start(told) | Turn::Shed(told, _)) = turn;

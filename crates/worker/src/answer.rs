@@ -1,0 +1,99 @@
+//! What is said on answers: load on every one, and on a shed request's where to go and when to come back.
+
+use ambidex_core::guard::shed::Shed;
+use ambidex_core::signal::Report;
+use ambidex_core::time::Span;
+use ambidex_wire::report::{LOAD_METRICS, SERVER_LOAD, orca, server_load};
+use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
+
+use crate::config::ReportForm;
+
+/// Says that the worker did not begin: `other`, another one is worth trying; `none`, it is not.
+pub static SHED: HeaderName = HeaderName::from_static("ambidex-shed");
+
+/// The body of a shed request's answer.
+pub const SENTENCE: &str = "This worker has enough to do. Try again later.\n";
+
+/// The lines in which a report is written on an answer.
+pub fn reported(form: ReportForm, report: &Report) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
+    let plain = || (SERVER_LOAD.clone(), server_load::write(report));
+    let orca = || (LOAD_METRICS.clone(), orca::write_text(report));
+    let lines = match form {
+        ReportForm::None => [None, None],
+        ReportForm::ServerLoad => [Some(plain()), None],
+        ReportForm::Orca => [None, Some(orca())],
+        ReportForm::Both => [Some(plain()), Some(orca())],
+    };
+    lines.into_iter().flatten()
+}
+
+/// The lines of a shed request's answer, whose status is 503.
+#[must_use]
+pub fn shed(shed: &Shed) -> [(HeaderName, HeaderValue); 2] {
+    let second = Span::from_secs(1).as_nanos();
+    let seconds = shed.retry_after.as_nanos().div_ceil(second);
+    let elsewhere = HeaderValue::from_static(if shed.elsewhere { "other" } else { "none" });
+    [(RETRY_AFTER, HeaderValue::from(seconds)), (SHED.clone(), elsewhere)]
+}
+
+/// How much time a request says it has: `Ambidex-Deadline-Ms`, else `grpc-timeout`.
+pub fn time_left<'a>(field: impl Fn(&str) -> Option<&'a [u8]>) -> Option<Span> {
+    let text = |name| field(name).and_then(|value| str::from_utf8(value.trim_ascii()).ok());
+    let millis = text("ambidex-deadline-ms").and_then(|millis| Some(Span::from_millis(number(millis)?)));
+    millis.or_else(|| grpc_timeout(text("grpc-timeout")?))
+}
+
+/// gRPC's `Timeout`: up to eight digits and a unit.
+fn grpc_timeout(text: &str) -> Option<Span> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let nanos = match unit {
+        "H" => 3_600_000_000_000,
+        "M" => 60_000_000_000,
+        "S" => 1_000_000_000,
+        "m" => 1_000_000,
+        "u" => 1_000,
+        "n" => 1,
+        _ => return None,
+    };
+    Some(Span::from_nanos(number(digits)?.saturating_mul(nanos)))
+}
+
+/// At most ten digits: a hundred days in milliseconds.
+fn number(digits: &str) -> Option<u64> {
+    let plain = (1..=10).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| digits.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use ambidex_core::guard::shed::Why;
+
+    use super::*;
+
+    #[test]
+    fn seconds_are_rounded_up() {
+        let told = shed(&Shed { retry_after: Span::from_millis(1_200), elsewhere: false, why: Why::Full });
+        assert_eq!(told.map(|(_, value)| value), [HeaderValue::from(2_u64), HeaderValue::from_static("none")]);
+    }
+
+    #[test]
+    fn time_left_is_read_in_both_forms_and_nonsense_is_none() {
+        let left = |name: &'static str, value: &'static str| {
+            time_left(move |asked| (asked == name).then_some(value.as_bytes()))
+        };
+        assert_eq!(left("ambidex-deadline-ms", "250"), Some(Span::from_millis(250)));
+        assert_eq!(left("grpc-timeout", "2S"), Some(Span::from_secs(2)));
+        for nonsense in ["", "S", "-1S", "5x", "99999999999S", "\u{e4}"] {
+            assert_eq!(left("grpc-timeout", nonsense), None, "{nonsense}");
+        }
+        assert_eq!(left("ambidex-deadline-ms", "1e3"), None);
+    }
+
+    #[test]
+    fn a_report_is_written_in_the_forms_that_were_chosen() {
+        let report = Report { in_flight: Some(3), limit: Some(8), ..Report::default() };
+        let names = |form| reported(form, &report).map(|(name, _)| name.to_string()).collect::<Vec<_>>();
+        assert_eq!(names(ReportForm::Both), ["server-load", "endpoint-load-metrics"]);
+        assert!(names(ReportForm::None).is_empty());
+    }
+}

@@ -1,0 +1,181 @@
+//! The thread beside the requests: sums up once a second, and serves `/load` and `/metrics` on a port of its own.
+//!
+//! What `/load` says is made every five seconds, however often it is asked: a mean over the last half minute. A thread
+//! and a runtime of its own, so that a worker that has too much to do can still say so.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use ambidex_wire::report::endpoint;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::runtime::Builder;
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::gate::Gate;
+use crate::metrics;
+
+/// A running reporter; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Reporter {
+    address: Option<SocketAddr>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Why it cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its port cannot be had.
+    #[error("the load endpoint cannot listen on {address}: {source}; choose another `endpoint`")]
+    Listen {
+        /// The port.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system gives no thread.
+    #[error("the thread of the load endpoint cannot be started: {0}")]
+    Thread(#[source] io::Error),
+}
+
+/// What is served.
+struct Served {
+    gate: Arc<Gate>,
+    /// What `/load` says.
+    load: Mutex<Bytes>,
+}
+
+impl Reporter {
+    /// Begins to sum up, and to serve at `endpoint` if there is one.
+    ///
+    /// # Errors
+    /// A port or a thread that cannot be had.
+    pub fn start(gate: Arc<Gate>, endpoint: Option<SocketAddr>) -> Result<Self, StartError> {
+        let open = |address: SocketAddr| {
+            let listen = |source| StartError::Listen { address, source };
+            let socket = std::net::TcpListener::bind(address).map_err(listen)?;
+            socket.set_nonblocking(true).map_err(listen)?;
+            let bound = socket.local_addr().map_err(listen)?;
+            Ok::<_, StartError>((socket, bound))
+        };
+        let (socket, address) = endpoint.map(open).transpose()?.unzip();
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
+        let (stop, stopped) = oneshot::channel();
+        let run = move || {
+            runtime.block_on(async {
+                let listener = socket.map(TcpListener::from_std).transpose();
+                let listener = listener.inspect_err(|error| tracing::error!(%error, "the load endpoint is not served"));
+                let load = Mutex::new(Bytes::from(endpoint::write(&gate.sum_up())));
+                let served = Arc::new(Served { gate, load });
+                let serving = async {
+                    match listener.ok().flatten() {
+                        Some(listener) => serve(listener, Arc::clone(&served)).await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    () = serving => {}
+                    () = sum_up(&served) => {}
+                    _ = stopped => {}
+                }
+            });
+        };
+        let thread = std::thread::Builder::new().name("load-report".into()).spawn(run).map_err(StartError::Thread)?;
+        Ok(Self { address, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Where it listens, with the port that the system chose.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+}
+
+impl Drop for Reporter {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread of the load endpoint failed");
+        }
+    }
+}
+
+async fn sum_up(served: &Served) {
+    let mut ticks = tokio::time::interval(EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    for tick in 0_u64.. {
+        ticks.tick().await;
+        let report = served.gate.sum_up();
+        if tick % REFRESH == 0 {
+            *served.load.lock().unwrap_or_else(PoisonError::into_inner) = endpoint::write(&report).into();
+        }
+    }
+}
+
+async fn serve(listener: TcpListener, served: Arc<Served>) {
+    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Ok((stream, _)) = listener.accept().await else {
+            // The system is out of something; what it is short of comes back by itself.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let served = Arc::clone(&served);
+        tokio::spawn(async move {
+            let answer = service_fn(|request: Request<Incoming>| {
+                let response = served.answer(request.method(), request.uri().path());
+                async { Ok::<_, std::convert::Infallible>(response) }
+            });
+            let mut builder = http1::Builder::new();
+            builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+            // How a connection ends is up to whoever asked.
+            let _ = tokio::time::timeout(LONGEST, builder.serve_connection(TokioIo::new(stream), answer)).await;
+            drop(place);
+        });
+    }
+}
+
+impl Served {
+    fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+        let (status, kind, body) = match path {
+            _ if !matches!(*method, Method::GET | Method::HEAD) => {
+                (StatusCode::METHOD_NOT_ALLOWED, TEXT, Bytes::from_static(b"GET /load or /metrics\n"))
+            }
+            "/load" => {
+                let load = self.load.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                (StatusCode::OK, "application/json", load)
+            }
+            "/metrics" => (StatusCode::OK, PROMETHEUS, metrics::page(&self.gate, &self.gate.report()).into()),
+            _ => (StatusCode::NOT_FOUND, TEXT, Bytes::from_static(b"GET /load or /metrics\n")),
+        };
+        let mut response = Response::new(Full::new(body));
+        *response.status_mut() = status;
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        response
+    }
+}
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// How often it is summed up, and after how many of these `/load` says something new. Source: R-S2 (5 s).
+const EVERY: Duration = Duration::from_secs(1);
+const REFRESH: u64 = 5;
+/// Connections at once. Source: ours; a coordinator, a Prometheus, and people who look.
+const MOST_CONNECTIONS: usize = 64;
+/// How long a head may take, and a connection in all. Source: ours; who asks every 5 s may keep one for an hour.
+const PATIENCE: Duration = Duration::from_secs(30);
+const LONGEST: Duration = Duration::from_secs(3_600);
