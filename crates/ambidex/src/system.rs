@@ -159,6 +159,7 @@ fn pools(pools: &BTreeMap<String, Pool>) -> Vec<PoolConfig> {
         weights: pool.weights.clone(),
         reports: pool.reports.clone(),
         poll_tls: Some(poll_tls(pool.upstream.clone())),
+        health: pool.health.clone(),
         breaker: pool.breaker,
         ..PoolConfig::new(name, pool.workers.clone())
     };

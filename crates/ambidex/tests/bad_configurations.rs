@@ -523,6 +523,31 @@ const WHOLE_FILES: &[Case] = &[
         ],
     ),
     case(
+        "listeners: [{address: ':80'}]\npools: {api: {workers: [http://a:1], health: {every: 5s}}}\n",
+        &[
+            "gw.yaml:2:46: error: health names 0 checks (pools.api.health)",
+            " 2 | pools: {api: {workers: [http://a:1], health: {every: 5s}}}",
+            "   |                                              ^",
+            "   = write one of `http: {path: /healthz}`, `grpc: {}` and `tcp: {}`",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80'}]\npools: {api: {workers: [http://a:1], health: {http: {path: /h, status: 301}}}}\n",
+        &[
+            "gw.yaml:2:72: error: health.http.status 301 is a redirect: redirects are not followed and say nothing of the worker (pools.api.health.http.status)",
+            " 2 | pools: {api: {workers: [http://a:1], health: {http: {path: /h, status: 301}}}}",
+            "   |                                                                        ^^^",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80'}]\npools: {api: {workers: [http://a:1], health: {tcp: {}, every: 10s}}}\n",
+        &[
+            "gw.yaml:2:46: error: health.unhealthy can never be reached: 3 checks that fail, one every 10s, take 24s, more than the 15s within which they must come; check more often, or give them longer (pools.api.health)",
+            " 2 | pools: {api: {workers: [http://a:1], health: {tcp: {}, every: 10s}}}",
+            "   |                                              ^",
+        ],
+    ),
+    case(
         "listeners: [{address: ':80'}]\npools: {api: {workers: [http://a:1], upstream: {protocol: h3}}}\n",
         &[
             "gw.yaml:2:59: error: unknown value `h3` (pools.api.upstream.protocol)",

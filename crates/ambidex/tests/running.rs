@@ -365,3 +365,58 @@ fn decisions_are_followed_as_they_are_made() {
     following.wait().expect("ours");
     assert!(line.contains("api: a"), "{line}");
 }
+
+/// A worker of our own: what `/healthz` answers is the test's, all else is 200 with the worker's name.
+fn checked_worker(name: &'static str, health: std::sync::Arc<std::sync::Mutex<&'static str>>) -> std::net::SocketAddr {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let health = std::sync::Arc::clone(&health);
+            std::thread::spawn(move || {
+                let mut head = [0_u8; 4096];
+                while let Ok(read @ 1..) = stream.read(&mut head) {
+                    let asked = head[..read].starts_with(b"GET /healthz ");
+                    let status = if asked { *health.lock().expect("whole") } else { "200 OK" };
+                    let answer = format!("HTTP/1.1 {status}\r\nx-worker: {name}\r\ncontent-length: 0\r\n\r\n");
+                    if stream.write_all(answer.as_bytes()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn a_worker_whose_health_endpoint_fails_or_redirects_gets_nothing_until_it_is_well_again() {
+    use std::sync::{Arc, Mutex};
+    let health = Arc::new(Mutex::new("200 OK"));
+    let well = checked_worker("well", Arc::new(Mutex::new("200 OK")));
+    let odd = checked_worker("odd", Arc::clone(&health));
+    let running = Running::run(&format!(
+        "listeners: [{{address: \"127.0.0.1:0\"}}]\nadmin: {{address: \"127.0.0.1:0\"}}\nthreads: 1\npools: {{api: {{balance: \
+         round-robin, weights: static, workers: [{{url: \"http://{well}\", name: well}}, {{url: \"http://{odd}\", name: \
+         odd}}], health: {{http: {{path: /healthz}}, every: 100ms}}}}}}\n"
+    ));
+    let standing = || worker(&running.ask_json(&["workers"]), "odd")["standing"].as_str().map(str::to_owned);
+    let is = |wanted: &str| until(|| (standing()? == wanted).then_some(()));
+    let names = || (0..6).map(|_| get(&running.listener, "/")).collect::<String>();
+    for status in ["503 Unwell", "302 Found\r\nlocation: /"] {
+        *health.lock().expect("whole") = status;
+        is("unhealthy");
+        assert!(!names().contains("x-worker: odd"), "{status}");
+        assert_eq!(worker(&running.ask_json(&["workers"]), "odd")["share"], 0.0);
+        *health.lock().expect("whole") = "200 OK";
+        is("serving");
+        // With the next tick it has a weight again.
+        until(|| names().contains("x-worker: odd").then_some(()));
+    }
+    until(|| running.ask(&["decisions"]).contains("because its health checks fail").then_some(()));
+    let authority = running.admin.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let page = get(&authority, "/metrics");
+    assert!(page.contains(r#"ambidex_worker_unhealthy{pool="api",worker="odd"} 0"#), "{page}");
+}

@@ -3,6 +3,7 @@
 //! For: the binary, which reads them from the one YAML file. Each type is checked while it is read (`TryFrom` of a raw
 //! form is the only way in), so that an invalid one cannot exist.
 
+mod health;
 mod member;
 mod poll_tls;
 mod reports;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use ambidex_core::balance::Balance;
 pub use ambidex_core::plan::PlanConfig;
+pub use health::{Check, GrpcCheck, HealthChecks, HealthError, HttpCheck};
 pub use member::{Member, MemberError, PoolMembers, Source};
 pub use poll_tls::{PollTls, Spoken};
 pub use reports::{FieldMap, Poll, PollError, Reports};
@@ -43,8 +45,11 @@ pub struct PoolConfig {
     pub weights: PlanConfig,
     /// `reports:`
     pub reports: Reports,
-    /// TLS towards workers with `https:` URLs that are polled, by the pool's `upstream.tls`. Without it they are not.
+    /// TLS towards workers with `https:` URLs that are polled or checked, by the pool's `upstream.tls`. Without it they
+    /// are not.
     pub poll_tls: Option<PollTls>,
+    /// `health:`; without it nobody is checked.
+    pub health: Option<HealthChecks>,
     /// `breaker:`
     pub breaker: BreakerConfig,
     /// How long a worker that left may finish what it has. Default 30 s; source: ours, nginx's and Envoy's drains are
@@ -63,6 +68,7 @@ impl PoolConfig {
             weights: PlanConfig::default(),
             reports: Reports::default(),
             poll_tls: None,
+            health: None,
             breaker: BreakerConfig::default(),
             drain_grace: Span::from_secs(30),
         }

@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::config::{AdminConfig, PoolConfig};
 use crate::discovery::{Discovery, Names};
 use crate::facts::{ConfigHost, GatewayFacts};
+use crate::health::Checker;
 use crate::journal::Journal;
 use crate::poller::{Heard, Poller};
 use crate::room::{Diff, Room};
@@ -183,6 +184,9 @@ async fn run(shared: &Arc<Shared>, mut reports: mpsc::Receiver<Arrived>, name_se
             Heard::Fault(worker, why) => ours.room().poll_failed(worker, why),
         }),
     );
+    let ours = Arc::clone(shared);
+    let mut checker =
+        Checker::new(shared.clock, Arc::new(move |worker, at, ended| ours.room().checked(at, worker, ended)));
     shared.changed.notify_one();
     let mut batch = Vec::with_capacity(BATCH);
     let mut due = shared.clock.now();
@@ -191,9 +195,13 @@ async fn run(shared: &Arc<Shared>, mut reports: mpsc::Receiver<Arrived>, name_se
         tokio::select! {
             () = shared.stop.notified() => return,
             () = shared.changed.notified() => {
-                let (lookups, polls) = { let room = shared.room(); (room.lookups(), room.polls()) };
+                let (lookups, polls, checks) = {
+                    let room = shared.room();
+                    (room.lookups(), room.polls(), room.health_targets())
+                };
                 discovery.reconcile(lookups);
                 poller.reconcile(polls);
+                checker.reconcile(checks);
                 due = shared.clock.now();
             }
             count = reports.recv_many(&mut batch, BATCH), if open => {

@@ -17,14 +17,15 @@ use prometheus_client::registry::Registry;
 
 use crate::coordinator::Shared;
 use crate::facts::{Family, Kind};
+use crate::health::Checked;
 use crate::journal::JournalHealth;
 use crate::pool::Pool;
 
 /// What the page is.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Workers with series of their own, over all pools. Source: reliability.md row 11: 33 series each stay under 10,000.
-const MOST_LABELLED: usize = 290;
+/// Workers with series of their own, over all pools. Source: reliability.md row 11: 36 series each stay under 10,000.
+const MOST_LABELLED: usize = 270;
 /// Samples of one gateway family that are passed on. Source: as above.
 const MOST_SAMPLES: usize = 1_000;
 
@@ -70,6 +71,12 @@ struct Row {
     /// How many workers have their breaker in each of [`BREAKER_STATES`].
     breakers: [u64; BREAKER_STATES.len()],
     opened: u64,
+    /// Workers whose health is checked.
+    checked: u64,
+    /// Those of them that are unwell.
+    unwell: u64,
+    checks: u64,
+    checks_failed: u64,
 }
 
 #[derive(Debug)]
@@ -77,6 +84,8 @@ struct PoolRow {
     name: String,
     serving: usize,
     draining: usize,
+    unhealthy: usize,
+    checks_doubted: bool,
     frozen: bool,
     doubted: usize,
     revision: u64,
@@ -110,6 +119,7 @@ fn rows(pool: &Pool, now: ambidex_core::time::Mono, labelled: usize) -> Vec<(Lab
     let mut rows: Vec<(Labels, Row)> = Vec::new();
     for (index, worker) in pool.roster.workers().iter().enumerate() {
         let breakers = worker.cells.breakers();
+        let checked = pool.tracks.get(&worker.id).and_then(|track| track.checked.as_ref());
         let row = Row {
             totals: worker.cells.totals(),
             in_flight: u64::from(worker.cells.load.in_flight()),
@@ -119,6 +129,10 @@ fn rows(pool: &Pool, now: ambidex_core::time::Mono, labelled: usize) -> Vec<(Lab
             report_faults: worker.cells.report_faults.load(Relaxed),
             breakers: BREAKER_STATES.map(|(state, _)| u64::from(state == breakers.state)),
             opened: breakers.opened,
+            checked: u64::from(checked.is_some()),
+            unwell: u64::from(checked.is_some_and(Checked::is_unwell)),
+            checks: checked.map_or(0, |checked| checked.checks),
+            checks_failed: checked.map_or(0, |checked| checked.failures),
         };
         let name = if index < labelled { &*worker.found.name } else { OTHER };
         let labels = vec![("pool", pool.config.name.to_string()), ("worker", name.to_owned())];
@@ -142,6 +156,10 @@ impl Row {
         self.report_age = self.report_age.max(other.report_age);
         self.report_faults += other.report_faults;
         self.opened += other.opened;
+        self.checked += other.checked;
+        self.unwell += other.unwell;
+        self.checks += other.checks;
+        self.checks_failed += other.checks_failed;
         for (sum, more) in self.breakers.iter_mut().zip(other.breakers) {
             *sum += more;
         }
@@ -151,11 +169,13 @@ impl Row {
 impl PoolRow {
     fn of(pool: &Pool) -> Self {
         let workers = pool.roster.workers();
-        let serving = workers.iter().filter(|worker| worker.standing() == Standing::Serving).count();
+        let count = |standing| workers.iter().filter(|worker| worker.standing() == standing).count();
         Self {
             name: pool.config.name.to_string(),
-            serving,
-            draining: workers.len() - serving,
+            serving: count(Standing::Serving),
+            draining: count(Standing::Draining),
+            unhealthy: count(Standing::Unhealthy),
+            checks_doubted: pool.checks_doubted,
             frozen: pool.planner.is_frozen(),
             doubted: pool.roster.sources().iter().filter(|source| source.problem.is_some()).count(),
             revision: pool.pictured().map_or(0, |view| view.revision),
@@ -201,6 +221,16 @@ impl Snapshot {
         for (name, help, value) in counters {
             page.counters(name, help, rows().map(|(labels, row)| (labels.clone(), value(row))))?;
         }
+        let checked = || rows().filter(|(_, row)| row.checked > 0);
+        let checks: [Column<u64>; 2] = [
+            ("ambidex_worker_health_checks", "Health checks of a worker", |row| row.checks),
+            ("ambidex_worker_health_failures", "Health checks of a worker that failed", |row| row.checks_failed),
+        ];
+        for (name, help, value) in checks {
+            page.counters(name, help, checked().map(|(labels, row)| (labels.clone(), value(row))))?;
+        }
+        let unwell = checked().map(|(labels, row)| (labels.clone(), row.unwell as f64));
+        page.gauges("ambidex_worker_unhealthy", "1 while its health checks fail", unwell)?;
         let gauges: [Column<Option<f64>>; 4] = [
             ("ambidex_worker_in_flight", "Tries in flight", |row| Some(row.in_flight as f64)),
             ("ambidex_worker_weight_learned", "Weight that was learned, in fair shares", |row| Some(row.learned)),
@@ -229,7 +259,8 @@ impl Snapshot {
             labels
         };
         let workers = self.pools.iter().flat_map(|pool| {
-            [(standing(pool, "serving"), pool.serving as f64), (standing(pool, "draining"), pool.draining as f64)]
+            [("serving", pool.serving), ("draining", pool.draining), ("unhealthy", pool.unhealthy)]
+                .map(|(name, count)| (standing(pool, name), count as f64))
         });
         page.gauges("ambidex_pool_workers", "Workers of a pool", workers)?;
         let frozen = |pool: &PoolRow| f64::from(u8::from(pool.frozen));
@@ -239,6 +270,9 @@ impl Snapshot {
             "1 while an operator holds its weights",
             rows().map(|p| (of(p), frozen(p))),
         )?;
+        let doubted = rows().map(|pool| (of(pool), f64::from(u8::from(pool.checks_doubted))));
+        let help = "1 while so many health checks fail that nobody is taken out for them";
+        page.gauges("ambidex_pool_health_doubted", help, doubted)?;
         let doubted = rows().map(|pool| (of(pool), pool.doubted as f64));
         page.gauges("ambidex_pool_sources_doubted", "Sources whose newest answer is not believed", doubted)?;
         let revisions = rows().map(|pool| (of(pool), pool.revision as f64));

@@ -61,6 +61,11 @@ pub enum What {
         /// What it does now.
         to: BreakerState,
     },
+    /// A worker's health checks say something else than before.
+    Health {
+        /// Whether it is well.
+        well: bool,
+    },
     /// An operator ordered something.
     Order,
 }

@@ -30,11 +30,13 @@ pub(crate) struct Pool {
     pub(crate) next_tick: Mono,
     /// Whether it ever had a worker to serve: until then the process is not ready.
     pub(crate) ever_served: bool,
+    /// So many workers fail their health checks that nobody is taken out for them.
+    pub(crate) checks_doubted: bool,
     reporting: Reporting,
     budget: Arc<Budget>,
     view: Option<Arc<PoolView>>,
     /// Whether something changed that the request path must see.
-    stale: bool,
+    pub(crate) stale: bool,
 }
 
 /// What one input to the planner brought: to be recorded in this order.
@@ -65,6 +67,7 @@ impl Pool {
             tracks: HashMap::new(),
             next_tick: now,
             ever_served: false,
+            checks_doubted: false,
             reporting: Reporting::default(),
             budget: Arc::default(),
             view: None,
@@ -85,6 +88,10 @@ impl Pool {
             self.next_tick = self.next_tick.min(now + config.weights.tick);
             self.plan(PlanInput::Config { at: now, config: Box::new(config.weights.clone()) })
         });
+        if config.health != self.config.health {
+            // What other checks said of a worker is not what these say.
+            self.tracks.values_mut().for_each(|track| track.checked = None);
+        }
         self.config = config;
         self.stale = true;
         (out, planned)

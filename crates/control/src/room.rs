@@ -16,11 +16,13 @@ use serde::Serialize;
 use crate::clock::wall_millis;
 use crate::config::{PoolConfig, Source};
 use crate::discovery;
+use crate::health;
 use crate::journal::Journal;
 use crate::news::News;
 use crate::orders::Orders;
 use crate::poller::Target;
 use crate::pool::Pool;
+use crate::reach::Place;
 use crate::roster::{Event, Ids};
 use crate::series::MOST_SERIES;
 use crate::track::Held;
@@ -102,6 +104,7 @@ impl Room {
             }
             let (effects, planned) = self.pools[at].configure(now, config, &mut self.ids);
             self.record_effects(at, now, effects);
+            self.judge_health(at, now);
             if let Some(planned) = planned {
                 self.record(at, planned);
             }
@@ -146,6 +149,8 @@ impl Room {
                 self.record_effects(at, now, effects);
             }
             if self.pools[at].next_tick <= now {
+                // Who joined, left or was drained may have made the checks doubtful, or believable again.
+                self.judge_health(at, now);
                 let planned = self.pools[at].tick(now, &mut left);
                 self.record(at, planned);
                 self.record_breakers(at);
@@ -184,21 +189,26 @@ impl Room {
     }
 
     /// The workers whose endpoints are to be asked.
-    pub(crate) fn polls(&self) -> Vec<Target> {
+    pub(crate) fn polls(&self) -> Vec<(WorkerId, Target)> {
         let of = |pool: &Pool| {
-            let poll = pool.config.reports.poll.clone();
+            let Some(poll) = &pool.config.reports.poll else { return Vec::new() };
             let target = |worker: &crate::roster::Worker| {
-                Some(Target {
-                    worker: worker.id,
+                let place = Place {
                     address: worker.found.address.clone(),
                     url: Arc::clone(&worker.found.url),
-                    poll: poll.clone()?,
+                    port: poll.port,
                     tls: pool.config.poll_tls.clone(),
-                })
+                };
+                (worker.id, Target { place, poll: poll.clone() })
             };
-            pool.roster.workers().iter().filter(|worker| !worker.is_leaving()).filter_map(target).collect::<Vec<_>>()
+            pool.roster.workers().iter().filter(|worker| !worker.is_leaving()).map(target).collect::<Vec<_>>()
         };
         self.pools.iter().flat_map(of).collect()
+    }
+
+    /// The workers whose health is to be checked.
+    pub(crate) fn health_targets(&self) -> Vec<(WorkerId, health::Target)> {
+        self.pools.iter().flat_map(Pool::health_targets).collect()
     }
 
     /// The sources that must be looked at.
@@ -245,7 +255,7 @@ impl Room {
     }
 
     /// Hands the request path a new view, if any pool changed.
-    fn publish(&mut self) {
+    pub(crate) fn publish(&mut self) {
         let pools: Vec<_> = self.pools.iter_mut().map(Pool::view).collect();
         let current = self.published.load();
         let mut sorted: Vec<_> = pools.iter().collect();

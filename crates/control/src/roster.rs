@@ -72,6 +72,8 @@ pub struct Worker {
     pub cells: Arc<Cells>,
     /// Whether an operator took it out.
     pub drained: bool,
+    /// Whether its health checks took it out.
+    unwell: bool,
     leaving: Option<Mono>,
 }
 
@@ -79,7 +81,13 @@ impl Worker {
     /// Whether it takes new requests.
     #[must_use]
     pub fn standing(&self) -> Standing {
-        if self.drained || self.leaving.is_some() { Standing::Draining } else { Standing::Serving }
+        if self.drained || self.leaving.is_some() {
+            Standing::Draining
+        } else if self.unwell {
+            Standing::Unhealthy
+        } else {
+            Standing::Serving
+        }
     }
 
     /// Whether no source names it any more.
@@ -189,6 +197,16 @@ impl Roster {
         &self.sources
     }
 
+    /// Takes those out whose health checks fail, and the others back in; whether anything changed.
+    pub(crate) fn set_unwell(&mut self, unwell: impl Fn(WorkerId) -> bool) -> bool {
+        let mut changed = false;
+        for worker in &mut self.workers {
+            let is = unwell(worker.id);
+            changed |= std::mem::replace(&mut worker.unwell, is) != is;
+        }
+        changed
+    }
+
     /// Changes how long leaving workers may take, from the next one on.
     pub fn set_grace(&mut self, grace: Span) {
         self.grace = grace;
@@ -274,7 +292,14 @@ impl Roster {
         for found in order.iter().filter_map(|name| said.get(name)) {
             let id = ids.worker();
             let cells = Arc::new(Cells::new(self.seats));
-            self.workers.push(Worker { id, found: (*found).clone(), cells, drained: false, leaving: None });
+            self.workers.push(Worker {
+                id,
+                found: (*found).clone(),
+                cells,
+                drained: false,
+                unwell: false,
+                leaving: None,
+            });
             out.push(Effect::Joined(id));
         }
     }

@@ -13,6 +13,7 @@ use ambidex_core::worker::Standing;
 use serde::Serialize;
 
 use crate::config::Balance;
+use crate::health::Judged;
 use crate::journal::JournalHealth;
 use crate::pool::{Applied, Pool};
 use crate::room::Room;
@@ -68,6 +69,8 @@ pub struct PoolStatus {
     pub share: Share,
     /// Whether an operator holds them.
     pub frozen: bool,
+    /// Whether so many workers fail their health checks that nobody is taken out for them.
+    pub checks_doubted: bool,
     /// Where its workers come from.
     pub sources: Vec<SourceStatus>,
     /// Its workers.
@@ -131,6 +134,8 @@ pub struct WorkerStatus {
     pub report_faults: u64,
     /// Why its endpoint gave no report.
     pub poll_fault: Option<String>,
+    /// What its health checks say; `null` without checks.
+    pub health: Option<Judged>,
     /// Its breakers.
     pub breakers: BreakerSeats,
     /// Why its weight is what it is.
@@ -204,6 +209,7 @@ impl PoolStatus {
             mode: settings.mode,
             share: settings.share,
             frozen: pool.planner.is_frozen(),
+            checks_doubted: pool.checks_doubted,
             sources: pool.roster.sources().iter().map(SourceStatus::of).collect(),
             workers: workers.iter().map(status).collect(),
         }
@@ -247,6 +253,7 @@ impl WorkerStatus {
             report: held.map(|held| held.report),
             report_faults: worker.cells.report_faults.load(std::sync::atomic::Ordering::Relaxed),
             poll_fault: track.and_then(|track| track.poll_fault.clone()),
+            health: track.and_then(|track| track.checked.as_ref()).map(|checked| checked.judged(now)),
             breakers: worker.cells.breakers(),
             why: decided.map(|item| item.sentence.clone()),
             decision: decided.map(|item| item.seq),

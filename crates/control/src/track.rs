@@ -11,6 +11,7 @@ use ambidex_core::stats::histogram::TallyState;
 use ambidex_core::time::{Mono, Span};
 use serde::Serialize;
 
+use crate::health::Checked;
 use crate::news::Item;
 use crate::roster::Worker;
 use crate::series::{Point, Series};
@@ -54,6 +55,8 @@ pub(crate) struct Track {
     second: TallyState,
     pub(crate) series: Option<Series>,
     pub(crate) poll_fault: Option<String>,
+    /// What its health checks said.
+    pub(crate) checked: Option<Checked>,
     /// What its breaker did at the last tick.
     pub(crate) breaker: BreakerState,
     /// The newest decision about it.

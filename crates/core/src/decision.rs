@@ -69,6 +69,8 @@ pub enum Reason {
     Left,
     /// It is drained.
     Drained,
+    /// Its health checks fail.
+    Unhealthy,
     /// It says that it accepts nothing new.
     Refuses,
     /// An operator fixed its weight.
@@ -102,6 +104,7 @@ impl Reason {
     pub(crate) const fn is_state(self) -> bool {
         match self {
             Self::Drained
+            | Self::Unhealthy
             | Self::Refuses
             | Self::Pinned
             | Self::Frozen
@@ -143,6 +146,7 @@ impl fmt::Display for Reason {
             Self::Joined => "joined",
             Self::Left => "left",
             Self::Drained => "drained",
+            Self::Unhealthy => "unhealthy",
             Self::Refuses => "refuses",
             Self::Pinned => "pinned",
             Self::Frozen => "frozen",

@@ -135,7 +135,7 @@ pub enum Address {
 
 impl PoolView {
     /// A view of these parts, with the tables that its picks read: samplers, and the hash ring when the policy is
-    /// [`PickPolicy::Ring`]. A draining worker gets weight 0 in both arms. `previous` is the view that this one
+    /// [`PickPolicy::Ring`]. A draining or unhealthy worker gets weight 0 in both arms. `previous` is the view that this one
     /// replaces: a ring that would come out the same is taken over from it, so that a tick of the weights stays cheap.
     #[must_use]
     pub fn new(parts: PoolParts, previous: Option<&Self>) -> Self {
@@ -144,7 +144,7 @@ impl PoolView {
             let weights = weights.into_iter().chain(core::iter::repeat(0.0));
             let of = |(worker, weight): (&WorkerView, f64)| match worker.standing {
                 Standing::Serving => weight,
-                Standing::Draining => 0.0,
+                Standing::Draining | Standing::Unhealthy => 0.0,
             };
             Weights::new(workers.iter().zip(weights).map(of))
         };

@@ -20,4 +20,6 @@ pub enum Standing {
     Serving,
     /// Finishes what it has; gets nothing new (an operator said so, or it left the pool's membership).
     Draining,
+    /// Its health checks fail: it finishes what it has and gets nothing new until they succeed again.
+    Unhealthy,
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::num::NonZeroU16;
 use std::path::Path;
 
-use ambidex_control::config::{AdminConfig, JournalConfig, PoolMembers, Reports};
+use ambidex_control::config::{AdminConfig, HealthChecks, JournalConfig, PoolMembers, Reports};
 use ambidex_core::balance::Balance;
 use ambidex_core::guard::breaker::BreakerConfig;
 use ambidex_core::plan::PlanConfig;
@@ -94,6 +94,10 @@ pub(crate) struct Pool {
     /// How workers report their load.
     #[serde(default)]
     pub(crate) reports: Reports,
+    /// How workers are asked whether they are well. Default: they are not asked; source: R-L5, whose endpoint nobody but
+    /// the user knows.
+    #[serde(default)]
+    pub(crate) health: Option<HealthChecks>,
     /// When a worker is kept from traffic for a while.
     #[serde(default)]
     pub(crate) breaker: BreakerConfig,

@@ -124,6 +124,10 @@ fn worker_row(pool: &Pool, worker: &Worker, applied: Applied, rates: f64, now: M
         zone: worker.found.zone.to_string(),
         standing: worker.standing(),
         breaker: worker.cells.breaker(),
+        unwell: track.and_then(|track| track.checked.as_ref()).filter(|checked| checked.is_unwell()).map(|checked| {
+            let fault = checked.judged(now).fault;
+            fault.unwrap_or_else(|| "they succeed again, not yet often enough".into())
+        }),
         refuses: report.accepting == Some(false),
         weight: applied.learned,
         pinned: pool.planner.pinned(worker.id),
@@ -146,6 +150,7 @@ fn line(item: &Arc<Item>) -> Line {
     let (alert, decision) = match &item.what {
         What::Decision { decision } => (false, Some(decision.clone())),
         What::Pool { alert, .. } => (*alert, None),
+        What::Health { well } => (!well, None),
         What::Breaker { .. } | What::Member | What::Order => (false, None),
     };
     Line {

@@ -197,7 +197,7 @@ fn workers_beyond_the_cap_share_one_label() {
     process.view.load().pools()[0].workers[310].cells.tally(1).start();
     let (_, page) = ask(process.coordinator.admin_address().expect("listens"), "GET", "/metrics", "", "");
     assert!(page.contains(r#"ambidex_worker_requests_total{pool="big",worker="other"} 2"#));
-    assert_eq!(page.matches("ambidex_worker_requests_total{").count(), 291);
+    assert_eq!(page.matches("ambidex_worker_requests_total{").count(), 271);
 }
 
 #[test]

@@ -3,11 +3,13 @@
 use std::time::{Duration, Instant};
 
 use ambidex_core::time::Span;
+use ambidex_core::view::Address;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::config::PollTls;
 
 mod secure;
 
@@ -51,14 +53,11 @@ async fn heard_at(
     let tell: Tell = Arc::new(move |what| drop(send.send(what)));
     let poll = format!(r#"{{"path":"/load?x=1","interval":"500ms","timeout":"400ms","fields":{fields}}}"#);
     let target = Target {
-        worker: WorkerId(7),
-        address: Address::Ip(address),
-        url: url.into(),
+        place: Place { address: Address::Ip(address), url: url.into(), port: None, tls },
         poll: serde_json::from_str(&poll).expect("a poll"),
-        tls,
     };
     let mut poller = Poller::new(Clock::starting_at(Instant::now()), tell);
-    poller.reconcile(vec![target]);
+    poller.reconcile(vec![(WorkerId(7), target)]);
     let first = tokio::time::timeout(Duration::from_secs(10), heard.recv()).await.expect("in time").expect("running");
     match first {
         Heard::Report(arrived, period) => {

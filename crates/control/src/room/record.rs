@@ -21,13 +21,7 @@ impl Room {
         let name = Arc::clone(&self.pools[at].config.name);
         let before = self.news.newest();
         for event in events {
-            let sentence = self.event_sentence(at, &event);
-            if event.alerts() {
-                tracing::warn!(pool = %name, "{sentence}");
-            } else {
-                tracing::info!(pool = %name, "{sentence}");
-            }
-            self.news.happened(wall, &name, &event, sentence);
+            self.tell_event(at, &event);
         }
         self.journal.append(
             wall,
@@ -112,11 +106,18 @@ impl Room {
         );
     }
 
-    fn event_sentence(&self, at: usize, event: &PoolEvent) -> String {
-        event.sentence(|id| self.name_of(at, id).to_string())
+    pub(crate) fn tell_event(&mut self, at: usize, event: &PoolEvent) {
+        let sentence = event.sentence(|id| self.name_of(at, id).to_string());
+        let pool = Arc::clone(&self.pools[at].config.name);
+        if event.alerts() {
+            tracing::warn!(%pool, "{sentence}");
+        } else {
+            tracing::info!(%pool, "{sentence}");
+        }
+        self.news.happened(wall_millis(), &pool, event, sentence);
     }
 
-    pub(super) fn name_of(&self, at: usize, id: WorkerId) -> Arc<str> {
+    pub(crate) fn name_of(&self, at: usize, id: WorkerId) -> Arc<str> {
         let worker = self.pools[at].roster.worker(id);
         worker.map_or_else(|| format!("worker {}", id.0).into(), |worker| Arc::clone(&worker.found.name))
     }

@@ -149,7 +149,7 @@ fn answer(pool: &PoolPanel, worker: &WorkerRow) -> String {
 /// What is to be said of a worker, worst first.
 pub(super) fn facts(peers: &Peers, worker: &WorkerRow) -> Vec<Fact> {
     let mut facts: Vec<Fact> =
-        [breaker(worker), silence(worker), failures(worker), fullness(worker), slowness(peers, worker)]
+        [breaker(worker), health(worker), silence(worker), failures(worker), fullness(worker), slowness(peers, worker)]
             .into_iter()
             .flatten()
             .collect();
@@ -171,6 +171,15 @@ fn breaker(worker: &WorkerRow) -> Option<Fact> {
             Some(Fact { level: Level::Note, word: "ramping", clause: "gets its share back after its breaker".into() })
         }
     }
+}
+
+fn health(worker: &WorkerRow) -> Option<Fact> {
+    let why = worker.unwell.as_ref()?;
+    let clause = match worker.standing {
+        Standing::Unhealthy => format!("is kept out, because its health checks fail: {why}"),
+        Standing::Serving | Standing::Draining => format!("fails its health checks: {why}"),
+    };
+    Some(Fact { level: Level::Bad, word: "unhealthy", clause })
 }
 
 fn silence(worker: &WorkerRow) -> Option<Fact> {

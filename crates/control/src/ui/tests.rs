@@ -79,6 +79,12 @@ fn silence_failures_and_breakers_are_told_and_orders_are_only_notes() {
         (WorkerRow { breaker: BreakerState::Open, ..worker("x", 40) }, "is kept out by its breaker", 1),
         (WorkerRow { breaker: BreakerState::Probing, ..worker("x", 40) }, "is being probed by its breaker", 1),
         (WorkerRow { breaker: BreakerState::Ramping, ..worker("x", 40) }, "gets its share back after its breaker", 0),
+        (WorkerRow { unwell: Some("status 503".into()), ..worker("x", 40) }, "fails its health checks: status 503", 1),
+        (
+            WorkerRow { unwell: Some("late".into()), standing: Standing::Unhealthy, ..worker("x", 40) },
+            "is kept out, because its health checks fail: late",
+            1,
+        ),
         (WorkerRow { standing: Standing::Draining, ..worker("x", 40) }, "is draining", 0),
         (WorkerRow { pinned: Some(2.0), ..worker("x", 40) }, "is pinned to 2.00 of a fair share by an operator", 0),
     ];

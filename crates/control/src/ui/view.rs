@@ -76,6 +76,8 @@ pub struct WorkerRow {
     pub standing: Standing,
     /// Whether its breaker keeps requests from it.
     pub breaker: BreakerState,
+    /// Why its health checks fail, while they do.
+    pub unwell: Option<String>,
     /// Whether it asks for nothing new itself.
     pub refuses: bool,
     /// Its weight in fair shares: as learned, also where that is only observed.

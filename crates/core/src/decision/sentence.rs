@@ -23,6 +23,7 @@ impl fmt::Display for Sentence<'_> {
             Reason::Started => write!(f, "{worker} starts with {new:.2} of a fair share, because the pool starts")?,
             Reason::Joined => write!(f, "{worker} joins with {new:.2} of a fair share")?,
             Reason::Drained
+            | Reason::Unhealthy
             | Reason::Refuses
             | Reason::Pinned
             | Reason::Frozen
@@ -54,6 +55,7 @@ impl Sentence<'_> {
         let Decision { reason, new, seen, terms, was, .. } = self.decision;
         match reason {
             Reason::Drained => f.write_str("it is being drained"),
+            Reason::Unhealthy => f.write_str("its health checks fail"),
             Reason::Refuses => f.write_str("it says that it accepts nothing new"),
             Reason::Pinned => f.write_str("an operator pinned it"),
             Reason::Frozen => f.write_str("all weights of the pool are frozen"),
@@ -68,7 +70,7 @@ impl Sentence<'_> {
                     " and no good answers come from it"
                 })
             }
-            Reason::Returning if *new > 0.0 => f.write_str("it was silent, is heard again and is being brought back"),
+            Reason::Returning if *new > 0.0 => f.write_str("it was away, is there again and is being brought back"),
             Reason::Returning => f.write_str("it fell silent more than once: it must be heard for a while first"),
             Reason::Errors => {
                 let less = terms.errors < was.errors;
@@ -148,13 +150,20 @@ impl Sentence<'_> {
             Guard::Return => *reason == Reason::Returning,
             Guard::Refusal => *reason == Reason::Refuses,
             Guard::Drain => *reason == Reason::Drained,
+            Guard::Health => *reason == Reason::Unhealthy,
             Guard::Pin => *reason == Reason::Pinned,
             Guard::Freeze => *reason == Reason::Frozen,
             Guard::Smoothing | Guard::Hysteresis | Guard::Deadband | Guard::Slew | Guard::Floor | Guard::Cap => false,
         };
         let overruled = matches!(
             reason,
-            Reason::Refuses | Reason::Drained | Reason::Pinned | Reason::Frozen | Reason::Silent | Reason::Peers
+            Reason::Refuses
+                | Reason::Drained
+                | Reason::Unhealthy
+                | Reason::Pinned
+                | Reason::Frozen
+                | Reason::Silent
+                | Reason::Peers
         );
         let mut acts = guards.iter().filter(|act| !overruled && !told(act.guard)).peekable();
         if acts.peek().is_none() {

@@ -1,7 +1,8 @@
-//! May I: what keeps a request from a worker that should not get it, and from one that has enough.
+//! May I: what keeps a request from a worker that should not get it.
 
 pub mod breaker;
 pub mod ejection;
+pub mod health;
 pub mod limit;
 pub mod pace;
 pub mod shed;

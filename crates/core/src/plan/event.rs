@@ -102,6 +102,15 @@ pub enum Happening {
     },
     /// Enough workers are heard again; weights move again.
     HeardAgain,
+    /// The health checks of too much of the pool fail at once: nobody is taken out for them. To be alerted on.
+    MostUnhealthy {
+        /// Workers whose checks fail.
+        unhealthy: u32,
+        /// Workers that would serve.
+        of: u32,
+    },
+    /// Few enough workers fail their checks that these are believed again.
+    ChecksBelieved,
     /// Weights swing; time constant and deadband were doubled.
     OscillationFound {
         /// The worker that swings most.
@@ -149,10 +158,12 @@ impl PoolEvent {
     pub fn alerts(&self) -> bool {
         match self.what {
             Happening::MostSilent { .. }
+            | Happening::MostUnhealthy { .. }
             | Happening::OscillationFound { .. }
             | Happening::NothingLeft
             | Happening::Overcommitted { .. } => true,
             Happening::HeardAgain
+            | Happening::ChecksBelieved
             | Happening::OscillationRelaxed { .. }
             | Happening::NoHeadroom
             | Happening::Relieved
@@ -171,6 +182,12 @@ impl PoolEvent {
                 "{silent} of {of} reporting workers are silent at once: that is a fault between them and us, \
                  so all weights stand still"
             ),
+            Happening::MostUnhealthy { unhealthy, of } => alloc::format!(
+                "the health checks of {unhealthy} of {of} workers fail at once: nobody is taken out for them"
+            ),
+            Happening::ChecksBelieved => {
+                "few enough workers fail their health checks that these are believed again".into()
+            }
             Happening::HeardAgain => "enough workers are heard again: weights move again".into(),
             Happening::OscillationFound { worker, workers, period, doublings } => alloc::format!(
                 "the weights of {workers} {} swing with a period of {:.0} s, {} most: time constant and deadband are \

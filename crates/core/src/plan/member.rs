@@ -104,7 +104,7 @@ impl Member {
     pub(super) fn serves(&self) -> bool {
         match self.seen.standing {
             Standing::Serving => true,
-            Standing::Draining => false,
+            Standing::Draining | Standing::Unhealthy => false,
         }
     }
 

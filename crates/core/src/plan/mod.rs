@@ -108,6 +108,8 @@ pub enum Guard {
     Refusal,
     /// Draining: an operator said so, or the worker left the pool.
     Drain,
+    /// Its health checks fail.
+    Health,
     /// Never below this share of a fair share.
     Floor,
     /// Never above the cap on estimated capacity or on the share of the pool.
@@ -131,6 +133,7 @@ impl fmt::Display for Guard {
             Self::Return => "the return ramp",
             Self::Refusal => "its refusal",
             Self::Drain => "draining",
+            Self::Health => "its health checks",
             Self::Floor => "the floor",
             Self::Cap => "the cap",
             Self::Pin => "the pin",

@@ -26,7 +26,7 @@ use super::terms::Terms;
 use super::{Rule, Slew};
 use crate::decision::{Decision, Reason};
 use crate::time::{Mono, Span};
-use crate::worker::{PoolId, WorkerId};
+use crate::worker::{PoolId, Standing, WorkerId};
 
 /// The planner of one pool's weights. Its serialized form is a checkpoint: read back, it goes on as if never stopped.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -177,6 +177,12 @@ impl Planner {
         })
     }
 
+    /// How many ticks it has made.
+    #[must_use]
+    pub fn ticks(&self) -> u64 {
+        self.ticks
+    }
+
     /// The settings in force.
     #[must_use]
     pub fn config(&self) -> &PlanConfig {
@@ -243,7 +249,13 @@ impl Planner {
         self.members = there
             .into_iter()
             .map(|(id, seen)| match known.next_if(|member| member.id == id) {
-                Some(member) => Member { seen, ..member },
+                Some(mut member) => {
+                    if member.seen.standing == Standing::Unhealthy && seen.standing == Standing::Serving {
+                        // Well again, and likely cold: it is tried with a little first.
+                        member.silence.ease_in();
+                    }
+                    Member { seen, ..member }
+                }
                 None => Member::new(id, seen, slow_start),
             })
             .collect();

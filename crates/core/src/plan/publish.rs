@@ -10,6 +10,7 @@ use super::planner::Planner;
 use super::{Guard, Rule};
 use crate::decision::{Decision, Guarded, Reason};
 use crate::time::Mono;
+use crate::worker::Standing;
 
 /// One worker's weight in the making.
 struct Draft {
@@ -80,8 +81,10 @@ impl Planner {
             if member.refuses {
                 draft.stop(Guard::Refusal);
             }
-            if !member.serves() {
-                draft.stop(Guard::Drain);
+            match member.seen.standing {
+                Standing::Serving => {}
+                Standing::Draining => draft.stop(Guard::Drain),
+                Standing::Unhealthy => draft.stop(Guard::Health),
             }
             drafts.push(draft);
         }
@@ -228,6 +231,7 @@ impl Planner {
                     | Reason::Joined
                     | Reason::Left
                     | Reason::Drained
+                    | Reason::Unhealthy
                     | Reason::Refuses
                     | Reason::Pinned
                     | Reason::Frozen
@@ -247,7 +251,9 @@ impl Planner {
         let acts = |guard: Guard| draft.guards.iter().any(|act| act.guard == guard);
         let old = member.published.unwrap_or(0.0);
         let configured = member.told.map_or(0.0, |told| told.configured);
-        if !member.serves() {
+        if member.seen.standing == Standing::Unhealthy {
+            Reason::Unhealthy
+        } else if !member.serves() {
             Reason::Drained
         } else if member.refuses {
             Reason::Refuses

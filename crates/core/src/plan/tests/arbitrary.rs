@@ -81,7 +81,8 @@ fn passive() -> impl Strategy<Value = Passive> {
 /// What could be seen of a worker.
 pub(super) fn seen() -> impl Strategy<Value = Seen> {
     let option = prop::option::of::<BoxedStrategy<Span>>;
-    let standing = prop_oneof![5 => Just(Standing::Serving), 1 => Just(Standing::Draining)];
+    let standing =
+        prop_oneof![5 => Just(Standing::Serving), 1 => Just(Standing::Draining), 1 => Just(Standing::Unhealthy)];
     let weight = prop_oneof![4 => Just(1.0), 1 => number()];
     (
         prop::option::of(passive()),

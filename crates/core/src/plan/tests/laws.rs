@@ -31,7 +31,7 @@ proptest! {
             let serving = standing.iter().filter(|standing| **standing == Standing::Serving).count() as f64;
             let sum: f64 = weights.iter().sum();
             prop_assert!(serving == 0.0 || sum > 0.0, "all zero");
-            let drained = weights.iter().zip(&standing).filter(|(_, standing)| **standing == Standing::Draining);
+            let drained = weights.iter().zip(&standing).filter(|(_, standing)| **standing != Standing::Serving);
             prop_assert!(drained.map(|(weight, _)| *weight).sum::<f64>() == 0.0);
         }
     }

@@ -278,3 +278,21 @@ fn headroom_that_is_nowhere_keeps_the_old_weights_and_says_so_once() {
     }
     assert!(events(&mut bench).contains(&Happening::NoHeadroom));
 }
+
+#[test]
+fn an_unhealthy_worker_gets_nothing_and_comes_back_by_a_ramp() {
+    let mut bench = pool(3);
+    let mut seen = [busy(100.0, 0.5); 3];
+    seen[1].standing = Standing::Unhealthy;
+    assert!(close(&bench.tick(&seen), &[1.0, 0.0, 1.0]));
+    assert_eq!(
+        bench.decisions.iter().find(|told| told.worker == WorkerId(1)).map(|told| told.reason),
+        Some(Reason::Unhealthy)
+    );
+    let back = bench.tick(&[busy(100.0, 0.5); 3])[1];
+    assert!(back > 0.0 && back < 0.5, "{back}");
+    for _ in 0..40 {
+        bench.tick(&[busy(100.0, 0.5); 3]);
+    }
+    assert!(close(&bench.weights(), &[1.0, 1.0, 1.0]), "{:?}", bench.weights());
+}
