@@ -2,7 +2,7 @@
 
 use ambidex_core::share::Share;
 use ambidex_core::time::Span;
-use ambidex_lab::load::{self, LoadOptions, Outcome};
+use ambidex_lab::load::{self, LoadOptions, Outcome, RateStep};
 use ambidex_lab::worker::{self, Change, ReportStyle, Worker, WorkerOptions};
 
 fn worker(options: WorkerOptions) -> Worker {
@@ -81,4 +81,32 @@ fn load_off_loopback_is_refused_unless_it_was_allowed() {
     let target = "192.0.2.1:80".parse().expect("an address");
     let refused = load::start(LoadOptions { target, ..LoadOptions::default() });
     assert!(matches!(refused, Err(load::LoadError::Remote(_))));
+}
+
+#[test]
+fn a_request_that_is_given_up_came_and_was_not_served() {
+    let worker = worker(WorkerOptions { slowdown: 1_000.0, ..WorkerOptions::default() });
+    let outcome =
+        load(LoadOptions { timeout: Span::from_millis(50), slow_over: Span::from_millis(40), ..options(&worker) });
+    assert_eq!((outcome.ok, outcome.failures.timeout), (0, outcome.offered), "{outcome}");
+    assert!(worker.came() >= outcome.offered && worker.served() == 0, "{} came", worker.came());
+    assert_eq!(outcome.moments.iter().map(|moment| moment.slow).sum::<u64>(), outcome.offered);
+}
+
+#[test]
+fn the_rate_changes_when_it_was_told_to() {
+    let worker = worker(WorkerOptions { slots: 1_000, ..WorkerOptions::default() });
+    let rates = vec![RateStep { at: Span::from_millis(250), rate: 2_000.0 }];
+    let outcome = load(LoadOptions { rate: 20.0, rates, ..options(&worker) });
+    // 5 and 500 on average.
+    assert!((300..800).contains(&outcome.offered), "{outcome}");
+    let early: u64 = outcome.moments.iter().take(2).map(|moment| moment.ok + moment.failed).sum();
+    assert!(early < 40, "{early}");
+}
+
+#[test]
+fn a_field_that_would_be_two_is_refused() {
+    let fields = vec![("priority".to_owned(), "u=1\r\nhost: elsewhere".to_owned())];
+    let refused = load::start(LoadOptions { fields, ..LoadOptions::default() });
+    assert!(matches!(refused, Err(load::LoadError::Path(_))));
 }

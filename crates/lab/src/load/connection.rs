@@ -29,9 +29,11 @@ impl Line {
     pub(super) fn new(options: &LoadOptions) -> Self {
         let host = if options.host.is_empty() { options.target.to_string() } else { options.host.clone() };
         let last = if options.requests_per_connection == 1 { "connection: close\r\n" } else { "" };
+        let fields: String = options.fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let path = &options.path;
         Self {
             target: options.target,
-            request: format!("GET {} HTTP/1.1\r\nhost: {host}\r\nuser-agent: ambidex-lab\r\n{last}\r\n", options.path)
+            request: format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: ambidex-lab\r\n{fields}{last}\r\n")
                 .into(),
             requests_per_connection: options.requests_per_connection,
             stream: None,
@@ -233,6 +235,14 @@ mod tests {
         assert_eq!(parse("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 1"), Some((Length::Known(1), true)));
         assert_eq!(parse("HTTP/1.1 200 OK"), Some((Length::UntilClosed, true)));
         assert_eq!(parse("HTTP/1.1 204 No Content"), Some((Length::Known(0), false)));
+    }
+
+    #[test]
+    fn a_request_carries_the_fields_that_it_was_told() {
+        let fields = vec![("priority".to_owned(), "u=1".to_owned())];
+        let line = Line::new(&LoadOptions { fields, ..LoadOptions::default() });
+        let request = String::from_utf8(line.request).expect("text");
+        assert!(request.ends_with("\r\npriority: u=1\r\n\r\n"), "{request}");
     }
 
     #[test]

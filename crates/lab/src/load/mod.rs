@@ -45,8 +45,12 @@ pub struct LoadOptions {
     pub host: String,
     /// The path of every request. Default `/`.
     pub path: String,
+    /// Header fields of every request, beside those that it needs.
+    pub fields: Vec<(String, String)>,
     /// Requests a second on average. Default 100.
     pub rate: f64,
+    /// Other rates from some time on, counted from the end of the warm-up. Default none.
+    pub rates: Vec<RateStep>,
     /// How many connections there are at most; requests beyond wait for one. Default 256.
     pub connections: usize,
     /// Requests on a connection before it is closed and made anew; 0 is no limit. Default 0.
@@ -59,8 +63,20 @@ pub struct LoadOptions {
     pub requests: u64,
     /// After this long an answer counts as failed. Default 10 s.
     pub timeout: Span,
+    /// A request that takes longer is slow. Default 500 ms.
+    pub slow_over: Span,
     /// Seed of the arrivals. Default 1.
     pub seed: u64,
+}
+
+/// A rate from some time on.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateStep {
+    /// From when on.
+    pub at: Span,
+    /// Requests a second on average.
+    pub rate: f64,
 }
 
 impl Default for LoadOptions {
@@ -70,13 +86,16 @@ impl Default for LoadOptions {
             remote: false,
             host: String::new(),
             path: "/".into(),
+            fields: Vec::new(),
             rate: 100.0,
+            rates: Vec::new(),
             connections: 256,
             requests_per_connection: 0,
             warm_up: Span::from_secs(1),
             duration: Span::from_secs(10),
             requests: 0,
             timeout: Span::from_secs(10),
+            slow_over: Span::from_millis(500),
             seed: 1,
         }
     }
@@ -91,7 +110,7 @@ pub enum LoadError {
     /// Nothing could be sent.
     #[error("connections must be from 1 to 20000, not {0}")]
     Connections(usize),
-    /// The request would not be one.
+    /// The request would not be one: a path, a host or a field.
     #[error("`{0}` cannot stand in a request: it holds a space, a control character or is empty")]
     Path(String),
     /// Load on somebody else.
@@ -122,7 +141,7 @@ pub fn start(options: LoadOptions) -> Result<Load, LoadError> {
     let clock = Clock::starting_now();
     let begin = clock.now() + Span::from_millis(1);
     let measured_from = begin + options.warm_up;
-    let record = Arc::new(Mutex::new(Record::new(measured_from)));
+    let record = Arc::new(Mutex::new(Record::new(measured_from, options.slow_over)));
     let stopping = Arc::new(AtomicBool::new(false));
     let run =
         Run { clock, begin, options: options.clone(), record: Arc::clone(&record), stopping: Arc::clone(&stopping) };
@@ -200,9 +219,26 @@ impl Drop for Load {
     }
 }
 
+impl LoadOptions {
+    /// The rate so long after the beginning of the warm-up.
+    fn rate_at(&self, elapsed: Span) -> f64 {
+        let began = |step: &&RateStep| step.at + self.warm_up <= elapsed;
+        self.rates.iter().take_while(began).last().map_or(self.rate, |step| step.rate)
+    }
+
+    /// How many requests are due in so long a time after the warm-up, on average.
+    fn expected(&self, elapsed: Span) -> f64 {
+        let begins = std::iter::once((Span::ZERO, self.rate)).chain(self.rates.iter().map(|step| (step.at, step.rate)));
+        let ends = self.rates.iter().map(|step| step.at).chain([elapsed]);
+        let part = |((begin, rate), end): ((Span, f64), Span)| (end.min(elapsed) - begin).as_secs_f64() * rate;
+        begins.zip(ends).map(part).sum()
+    }
+}
+
 fn check(options: &LoadOptions) -> Result<(), LoadError> {
-    if !(0.01..=1e6).contains(&options.rate) {
-        return Err(LoadError::Rate(options.rate));
+    let mut rates = options.rates.iter().map(|step| step.rate).chain([options.rate]);
+    if let Some(rate) = rates.find(|rate| !(0.01..=1e6).contains(rate)) {
+        return Err(LoadError::Rate(rate));
     }
     if !(1..=20_000).contains(&options.connections) {
         return Err(LoadError::Connections(options.connections));
@@ -210,6 +246,11 @@ fn check(options: &LoadOptions) -> Result<(), LoadError> {
     let odd = |text: &str| text.bytes().any(|byte| byte <= b' ' || byte == 0x7f);
     if let Some(text) = [&options.path, &options.host].into_iter().find(|text| odd(text)) {
         return Err(LoadError::Path(text.clone()));
+    }
+    let breaks = |text: &str| text.bytes().any(|byte| byte < b' ' || byte == 0x7f);
+    let mut fields = options.fields.iter();
+    if let Some((name, value)) = fields.find(|(name, value)| name.is_empty() || odd(name) || breaks(value)) {
+        return Err(LoadError::Path(format!("{name}: {value}")));
     }
     if options.path.is_empty() {
         return Err(LoadError::Path(options.path.clone()));
@@ -270,7 +311,7 @@ impl Run {
         let mut due = self.begin;
         let mut sent = 0;
         loop {
-            due = due + Span::from_secs_f64(exponential(&mut draw) / self.options.rate);
+            due = due + Span::from_secs_f64(exponential(&mut draw) / self.options.rate_at(due.since(self.begin)));
             if due >= end || (self.options.requests > 0 && sent >= self.options.requests) {
                 return Ok(());
             }

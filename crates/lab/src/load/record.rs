@@ -51,6 +51,8 @@ pub struct Moment {
     pub ok: u64,
     /// Requests that failed.
     pub failed: u64,
+    /// Requests that took longer than [`LoadOptions::slow_over`].
+    pub slow: u64,
     /// The slowest of them, in milliseconds.
     pub worst_ms: f64,
     /// Requests by worker, in the order of [`Outcome::workers`].
@@ -60,6 +62,7 @@ pub struct Moment {
 #[derive(Debug)]
 pub(super) struct Record {
     measured_from: Mono,
+    slow_over: Span,
     total: Count,
     lately: Count,
     lately_from: Mono,
@@ -87,9 +90,10 @@ struct WorkerCount {
 }
 
 impl Record {
-    pub(super) fn new(measured_from: Mono) -> Self {
+    pub(super) fn new(measured_from: Mono, slow_over: Span) -> Self {
         Self {
             measured_from,
+            slow_over,
             total: Count::new(),
             lately: Count::new(),
             lately_from: Mono::default(),
@@ -129,6 +133,7 @@ impl Record {
         }
         let moment = &mut self.moments[moment];
         *(if answer.is_ok() { &mut moment.ok } else { &mut moment.failed }) += 1;
+        moment.slow += u64::from(latency > self.slow_over);
         moment.worst_ms = moment.worst_ms.max(latency.as_secs_f64() * 1e3);
         if let Some(worker) = worker {
             if moment.by_worker.len() <= worker {
@@ -150,7 +155,7 @@ impl Record {
         outcome.closed_idle = self.closed_idle;
         outcome.most_waiting = self.most_waiting;
         outcome.lag_p99_ms = self.lag.value_at_quantile(0.99) as f64 / 1e3;
-        let expected = options.rate * elapsed.as_secs_f64();
+        let expected = options.expected(elapsed);
         let bounded = options.requests > 0;
         // Three standard deviations of a Poisson count, and 1 %, are chance; the rest is a generator that is too slow.
         let short = expected - 3.0 * expected.sqrt() - 0.01 * expected;

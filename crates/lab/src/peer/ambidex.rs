@@ -8,21 +8,22 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::process::folder_with;
-use super::{Doors, PeerError, Upstream};
+use super::{Doors, PeerError, Setup, Upstream};
 
 /// Our configuration file before `upstreams`: the full loop, and the access log off.
 #[must_use]
 pub fn configuration(address: SocketAddr, admin: SocketAddr, balance: &str, upstreams: &[Upstream]) -> String {
-    with_doors(address, None, admin, balance, upstreams)
+    with(address, None, admin, balance, upstreams, &Setup::default())
 }
 
-/// The same with more listeners.
-pub(super) fn with_doors(
+/// The same with more listeners, and more said of the route.
+pub(super) fn with(
     address: SocketAddr,
     doors: Option<&Doors>,
     admin: SocketAddr,
     balance: &str,
     upstreams: &[Upstream],
+    setup: &Setup,
 ) -> String {
     let doors = doors.map_or_else(String::new, |doors| {
         let Doors { http2, tls, certificate } = doors;
@@ -40,6 +41,7 @@ pub(super) fn with_doors(
         // Writing to a String cannot fail.
         let _ = writeln!(workers, "      - {{url: \"http://{address}\", name: {name}, weight: {weight}}}");
     }
+    let route: String = setup.route.iter().map(|line| format!("    {line}\n")).collect();
     format!(
         "listeners:
   - address: {address}
@@ -50,7 +52,7 @@ pub(super) fn with_doors(
     workers:
 {workers}routes:
   - pool: workers
-admin: {{address: {admin}}}
+{route}admin: {{address: {admin}}}
 "
     )
 }

@@ -5,6 +5,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use ambidex_core::time::Span;
+
 use super::Failing;
 
 /// How a balancer is set up beyond its way of choosing.
@@ -16,12 +18,25 @@ pub struct Setup {
     pub threads: u32,
     /// A chain in PEM, with its key beside it as `CHAIN.key`: opens the [`Doors`], too.
     pub certificate: Option<PathBuf>,
+    /// Lines of our route's configuration, such as `hedge: {after: p95}`. The others have no such words.
+    pub route: Vec<String>,
+    /// Plain retries, without a budget. HAProxy's alone.
+    pub retries: Option<Retries>,
+}
+
+/// Retries as most configurations have them: so many, on another worker, for what fails or takes too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retries {
+    /// How many more tries.
+    pub times: u32,
+    /// How long each may take.
+    pub patience: Span,
 }
 
 impl Default for Setup {
     /// One thread, as shipped, plain HTTP/1 only.
     fn default() -> Self {
-        Self { failing: Failing::AsShipped, threads: 1, certificate: None }
+        Self { failing: Failing::AsShipped, threads: 1, certificate: None, route: Vec::new(), retries: None }
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::process::folder_with;
-use super::{Doors, Failing, PeerError, Setup, Upstream};
+use super::{Doors, Failing, PeerError, Retries, Setup, Upstream};
 
 pub(super) fn command(
     address: SocketAddr,
@@ -40,6 +40,14 @@ backend workers
     balance {balance}
 "
     );
+    if let Some(Retries { times, patience }) = setup.retries {
+        let (millis, on) = (patience.as_millis(), "conn-failure empty-response response-timeout 500 502 503 504");
+        // Writing to a String cannot fail.
+        let _ = write!(
+            text,
+            "    retries {times}\n    option redispatch 1\n    retry-on {on}\n    timeout server {millis}ms\n"
+        );
+    }
     let check = match setup.failing {
         Failing::AsShipped => "",
         Failing::LeftOut => " check inter 2s observe layer7 error-limit 10 on-error mark-down",

@@ -6,6 +6,7 @@
 mod ambidex;
 mod doors;
 mod envoy;
+mod hands;
 mod haproxy;
 mod nginx;
 mod process;
@@ -17,7 +18,8 @@ use std::path::PathBuf;
 use ambidex_core::time::Span;
 
 pub use self::ambidex::configuration;
-pub use self::doors::{Doors, Setup};
+pub use self::doors::{Doors, Retries, Setup};
+pub use self::hands::WorkerProcess;
 pub use self::nginx::{Origin, OriginOptions};
 pub use self::process::{Process, exchange, free_port, get, post};
 
@@ -160,7 +162,7 @@ impl Peer {
         let (mut admin, more) = (None, doors.as_ref());
         let (command, dir) = match self {
             Self::Ambidex { balance, threads, binary } => {
-                let configuration = ambidex::with_doors(address, more, *admin.insert(free()?), balance, upstreams);
+                let configuration = ambidex::with(address, more, *admin.insert(free()?), balance, upstreams, setup);
                 ambidex::command(binary, *threads, &configuration)?
             }
             Self::Haproxy { balance } => haproxy::command(address, balance, upstreams, setup, more)?,

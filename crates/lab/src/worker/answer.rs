@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use ambidex_core::draw::Draw;
 use ambidex_core::time::Mono;
@@ -18,6 +18,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, oneshot};
 
+use super::Counts;
 use super::options::{Change, WorkerOptions};
 use super::processor::{Processor, Ticket};
 use super::report::{Numbers, Window};
@@ -30,7 +31,7 @@ pub(super) struct Bench {
     clock: Clock,
     state: Rc<RefCell<State>>,
     changed: Rc<Notify>,
-    served: Arc<AtomicU64>,
+    counts: Arc<Counts>,
     name: HeaderValue,
 }
 
@@ -46,7 +47,7 @@ struct State {
 }
 
 impl Bench {
-    pub(super) fn new(options: WorkerOptions, clock: Clock, served: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(options: WorkerOptions, clock: Clock, counts: Arc<Counts>) -> Self {
         let start = clock.now();
         let name = HeaderValue::from_str(&options.name).unwrap_or(HeaderValue::from_static("worker"));
         let state = State {
@@ -59,7 +60,7 @@ impl Bench {
             body: Bytes::from(vec![b'x'; options.answer_bytes]),
             options,
         };
-        Self { clock, state: Rc::new(RefCell::new(state)), changed: Rc::new(Notify::new()), served, name }
+        Self { clock, state: Rc::new(RefCell::new(state)), changed: Rc::new(Notify::new()), counts, name }
     }
 
     /// Changes the running worker; `change` has been checked.
@@ -98,14 +99,15 @@ impl Bench {
     }
 
     fn describe(&self) -> serde_json::Value {
-        let served = self.served.load(Ordering::Relaxed);
+        let (came, served) = (self.counts.came.load(Ordering::Relaxed), self.counts.served.load(Ordering::Relaxed));
         let state = self.state.borrow();
         let in_flight = state.processor.serving() + state.processor.waiting();
-        serde_json::json!({ "served": served, "in_flight": in_flight, "options": state.options })
+        serde_json::json!({ "came": came, "served": served, "in_flight": in_flight, "options": state.options })
     }
 
     async fn work(&self) -> Response<Full<Bytes>> {
         let came = self.clock.now();
+        self.counts.came.fetch_add(1, Ordering::Relaxed);
         let entered = self.state.borrow_mut().enter(came);
         let failed = entered.is_none();
         if let Some((ticket, done)) = entered {
@@ -115,7 +117,7 @@ impl Bench {
             drop(done.await);
             drop(stay);
         }
-        self.served.fetch_add(1, Ordering::Relaxed);
+        self.counts.served.fetch_add(1, Ordering::Relaxed);
         let now = self.clock.now();
         let mut state = self.state.borrow_mut();
         state.window.record(now, now.since(came), failed);

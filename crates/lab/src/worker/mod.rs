@@ -73,7 +73,7 @@ pub struct Worker {
     pub name: String,
     /// Where it listens.
     pub address: SocketAddr,
-    served: Arc<AtomicU64>,
+    counts: Arc<Counts>,
     changes: Option<mpsc::Sender<Change>>,
     stopped: blocking::Receiver<()>,
 }
@@ -82,7 +82,13 @@ impl Worker {
     /// Requests served since the start, failures included.
     #[must_use]
     pub fn served(&self) -> u64 {
-        self.served.load(Ordering::Relaxed)
+        self.counts.served.load(Ordering::Relaxed)
+    }
+
+    /// Requests that came since the start, those that were given up among them.
+    #[must_use]
+    pub fn came(&self) -> u64 {
+        self.counts.came.load(Ordering::Relaxed)
     }
 
     /// Changes the running worker; the change holds within a millisecond.
@@ -152,11 +158,18 @@ pub async fn run(options: WorkerOptions) -> Result<(), WorkerError> {
     Ok(())
 }
 
+/// What a worker counts for others to read.
+#[derive(Debug, Default)]
+struct Counts {
+    came: AtomicU64,
+    served: AtomicU64,
+}
+
 /// What a worker takes with it into its thread.
 struct Seat {
     options: WorkerOptions,
     listener: std::net::TcpListener,
-    served: Arc<AtomicU64>,
+    counts: Arc<Counts>,
     changes: mpsc::Receiver<Change>,
     stopped: blocking::SyncSender<()>,
 }
@@ -172,11 +185,11 @@ fn bind(options: WorkerOptions) -> Result<(Worker, Seat), WorkerError> {
     let listener = std::net::TcpListener::bind(listen).map_err(refused)?;
     listener.set_nonblocking(true).map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
-    let served = Arc::new(AtomicU64::new(0));
+    let counts = Arc::<Counts>::default();
     let (changes, arriving) = mpsc::channel(64);
     let (stopped, is_stopped) = blocking::sync_channel(1);
-    let worker = Worker { name, address, served: Arc::clone(&served), changes: Some(changes), stopped: is_stopped };
-    Ok((worker, Seat { options, listener, served, changes: arriving, stopped }))
+    let worker = Worker { name, address, counts: Arc::clone(&counts), changes: Some(changes), stopped: is_stopped };
+    Ok((worker, Seat { options, listener, counts, changes: arriving, stopped }))
 }
 
 async fn serve_all(seats: Vec<Seat>) {
@@ -190,7 +203,7 @@ async fn serve_all(seats: Vec<Seat>) {
 
 /// Serves until the handle is dropped, then breaks all connections.
 async fn serve(mut seat: Seat, clock: Clock) {
-    let bench = answer::Bench::new(seat.options, clock, seat.served);
+    let bench = answer::Bench::new(seat.options, clock, seat.counts);
     let mut connections = JoinSet::new();
     if let (Ok(listener), Ok(alarm)) = (TcpListener::from_std(seat.listener), crate::clock::Alarm::new(clock)) {
         connections.spawn_local(answer::keep_time(bench.clone(), alarm));
