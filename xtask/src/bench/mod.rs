@@ -7,6 +7,7 @@
 mod pick;
 mod proxy;
 mod reload;
+mod resilience;
 mod rows;
 mod skew;
 
@@ -52,6 +53,7 @@ pub(crate) fn bench(words: &[&str]) -> Result<()> {
         "proxy" => proxy::run(&extent),
         "skew" => skew::run(&extent),
         "reload" => reload::run(&extent),
+        "resilience" => resilience::run(&extent),
         "pick" => pick::run(&extent),
         other => bail!("there is no bench `{other}`\n{USAGE}"),
     }
@@ -106,8 +108,10 @@ fn envoy(policy: &'static str) -> Result<Peer> {
 /// The profile of what is shipped.
 const SHIPPED: &str = "dist";
 
-const USAGE: &str = "usage: cargo xtask bench proxy|skew|reload|pick [--repeats N] [--seconds S] [--only PART]
+const USAGE: &str =
+    "usage: cargo xtask bench proxy|skew|resilience|reload|pick [--repeats N] [--seconds S] [--only PART]
   --profile dist|release  how our binary is built (dist)
+  resilience: --only pauses, sinkhole, overload, quorum, priority, killed, frozen or cost
   proxy only:
     --only ROW,ROW          200B, 16K, 1M, connection, h2, tls, tls-new, latency, memory, 200B-2
     --peers PEER,PEER       all, none, or some of haproxy, nginx, envoy

@@ -54,13 +54,13 @@ impl Samples {
         Self(self.0.iter().zip(&peer.0).map(|(ours, theirs)| ours / theirs).collect())
     }
 
-    fn range(&self) -> (f64, f64) {
+    pub(super) fn range(&self) -> (f64, f64) {
         (self.0.iter().copied().fold(f64::INFINITY, f64::min), self.0.iter().copied().fold(f64::NEG_INFINITY, f64::max))
     }
 }
 
 impl Row {
-    fn met(&self) -> Option<bool> {
+    pub(super) fn met(&self) -> Option<bool> {
         let compared = self.peers.iter().filter_map(|(name, samples)| {
             let bound = self.bound_to(name)?;
             Some(self.ours.over(samples).median() <= bound.most)

@@ -14,16 +14,16 @@ use crate::env;
 
 /// What a generator did in one run.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Count {
+pub(in crate::bench) struct Count {
     /// Requests answered rightly.
-    pub(super) answered: f64,
+    pub(in crate::bench) answered: f64,
     /// Requests not answered, or wrongly.
-    pub(super) failed: f64,
-    pub(super) seconds: f64,
+    pub(in crate::bench) failed: f64,
+    pub(in crate::bench) seconds: f64,
 }
 
 /// Loads with wrk over plain HTTP/1.
-pub(super) fn wrk(address: SocketAddr, path: &str, bytes: usize, each: bool, seconds: u64) -> Result<Count> {
+pub(in crate::bench) fn wrk(address: SocketAddr, path: &str, bytes: usize, each: bool, seconds: u64) -> Result<Count> {
     let script = env::workspace().join("target/bench/counts.lua");
     fs::create_dir_all(env::workspace().join("target/bench")).context("cannot make target/bench")?;
     fs::write(&script, COUNTS).with_context(|| format!("cannot write {}", script.display()))?;

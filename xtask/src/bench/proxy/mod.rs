@@ -10,7 +10,7 @@
 //! The processor time is the process's own accounting (`/proc`, user and system) over the generator's count of right
 //! answers, so the generator and the workers may share the cores.
 
-mod generators;
+pub(super) mod generators;
 mod latency;
 mod memory;
 mod parts;

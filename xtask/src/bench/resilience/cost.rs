@@ -1,0 +1,55 @@
+//! What second chances cost while nothing happens: CPU per request with all of them configured, beside the plain gateway.
+
+use ambidex_lab::peer::{Origin, OriginOptions, Upstream};
+use anyhow::{Result, bail};
+
+use super::super::proxy::generators::wrk;
+use super::super::rows::{Bound, Row, Samples};
+use super::Bench;
+
+/// Everything that a route can be told, so that none of it has a reason to act on a good answer of a quick worker.
+const IDLE: [&str; 5] = [
+    "keep_body: 32KiB",
+    "retry: {sent: on, answers: on}",
+    "first_try: {after: 10s}",
+    "hedge: {after: 2s, budget: 5%}",
+    "fallback: [{static: {status: 503, body: busy, type: text/plain}}]",
+];
+
+pub(super) fn rows(bench: &Bench<'_>) -> Result<Vec<Row>> {
+    let origin = Origin::start(&["a", "b", "c"], OriginOptions { reports: true, ..OriginOptions::default() })?;
+    let named = origin.addresses.iter().zip(["a", "b", "c"]);
+    let upstreams: Vec<Upstream> =
+        named.map(|(address, name)| Upstream { name: name.into(), address: *address, weight: 1 }).collect();
+    let (full, plain) = (bench.ours(&IDLE).before(&upstreams)?, bench.ours(&[]).before(&upstreams)?);
+    let mut cpu = [Samples::default(), Samples::default()];
+    for round in 0..=bench.extent.repeats {
+        for (balancer, cpu) in [&full, &plain].into_iter().zip(&mut cpu) {
+            // Round 0 warms up connections and caches.
+            let seconds = if round == 0 { 1 } else { bench.extent.seconds };
+            let before = balancer.process.cpu();
+            let count = wrk(balancer.address, "/", 200, false, seconds)?;
+            let micros = (balancer.process.cpu() - before).as_secs_f64() * 1e6 / count.answered;
+            if count.failed > 0.0 {
+                bail!("{} requests failed", count.failed);
+            }
+            if round > 0 {
+                println!("cost round {round}: {micros:.2} us, {:.0}/s", count.answered / count.seconds);
+                cpu.0.push(micros);
+            }
+        }
+    }
+    let [ours, plain] = cpu;
+    let ratio = Samples(ours.0.iter().zip(&plain.0).map(|(ours, plain)| ours / plain).collect());
+    let peers = vec![("the plain gateway".to_owned(), plain)];
+    let bounds = vec![Bound { peer: "the plain gateway", most: 1.05, stretch: None }];
+    Ok(vec![
+        Row {
+            metric: "cost: CPU per request, everything configured and idle, of the plain gateway's".into(),
+            goal: Some(1.05),
+            ours: ratio,
+            ..Row::default()
+        },
+        Row { metric: "cost: CPU per request, 200 B".into(), unit: "us", ours, peers, bounds, ..Row::default() },
+    ])
+}

@@ -1,0 +1,58 @@
+//! X9: two of twenty workers fail everything at once; beside nginx's round robin, which meets every tenth failure.
+
+use ambidex_lab::load::LoadOptions;
+use ambidex_lab::peer::{Peer, Setup};
+use ambidex_lab::worker::{ReportStyle, WorkerOptions};
+use ambidex_lab::{Service, Share, Span};
+use anyhow::Result;
+
+use super::super::rows::{Row, Samples};
+use super::{Arm, Bench};
+
+pub(super) fn rows(bench: &Bench<'_>) -> Result<Vec<Row>> {
+    let round_robin = Arm { peer: Peer::Nginx { balance: "" }, setup: Setup::default() };
+    let arms = [
+        ("second chances", bench.ours(&["retry: {sent: on, answers: on}"])),
+        ("no second chance", bench.ours(&[])),
+        ("round robin", round_robin),
+    ];
+    let all = bench.rounds(&arms, |arm, round| {
+        let fleet: Vec<WorkerOptions> = (0..20).map(|at| worker(at, round)).collect();
+        let load = LoadOptions {
+            rate: 0.3 * fleet.iter().map(WorkerOptions::capacity).sum::<f64>(),
+            connections: 1_000,
+            duration: Span::from_secs(bench.extent.seconds),
+            seed: round as u64 + 1,
+            ..LoadOptions::default()
+        };
+        let seen = arm.run(fleet, load)?;
+        let failed = seen.outcome.failed_share() * 100.0;
+        println!("sinkhole round {round} {} {:?}: {failed:.3} % failed", arm.peer.name(), arm.setup.route);
+        Ok(failed)
+    })?;
+    let [ours, plain, round_robin] = &all[..] else { unreachable!("three arms") };
+    let left = |ours: &[f64]| Samples(ours.iter().zip(round_robin).map(|(ours, met)| ours / met * 100.0).collect());
+    let row = |metric: &str, ours| Row { metric: metric.into(), unit: "%", ours, ..Row::default() };
+    Ok(vec![
+        Row { goal: Some(5.0), ..row("X9 sinkhole: failures left of those that round robin meets", left(ours)) },
+        row("X9 sinkhole: the same without retries", left(plain)),
+        Row {
+            peers: vec![
+                ("no second chance".into(), Samples(plain.clone())),
+                ("nginx round robin".into(), Samples(round_robin.clone())),
+            ],
+            ..row("X9 sinkhole: failed", Samples(ours.clone()))
+        },
+    ])
+}
+
+fn worker(at: u64, round: usize) -> WorkerOptions {
+    WorkerOptions {
+        name: format!("w{at}"),
+        service: Service::exponential(Span::from_millis(10)),
+        error_share: if at < 18 { Share::NONE } else { Share::ALL },
+        report: ReportStyle::ServerLoad,
+        seed: round as u64 * 100 + at,
+        ..WorkerOptions::default()
+    }
+}
