@@ -95,12 +95,23 @@ struct Seen {
 impl Arm {
     /// Starts workers and the balancer before them, and loads it.
     fn run(&self, fleet: Vec<WorkerOptions>, load: LoadOptions) -> Result<Seen> {
+        self.run_and(fleet, load, |_| Ok(()))
+    }
+
+    /// The same; `then` is called when counting begins.
+    fn run_and(
+        &self,
+        fleet: Vec<WorkerOptions>,
+        load: LoadOptions,
+        then: impl FnOnce(&[Worker]) -> Result<()>,
+    ) -> Result<Seen> {
         let workers = worker::start_all(fleet)?;
         let balancer = self.before(&workers.iter().map(upstream).collect::<Vec<_>>())?;
         let load = load::start(LoadOptions { target: balancer.address, ..load })?;
         counting(&load)?;
         let came = || workers.iter().map(Worker::came).sum::<u64>();
         let before = came();
+        then(&workers)?;
         let outcome = load.finish();
         if !outcome.held {
             println!("the generator fell behind: lag p99 {:.1} ms", outcome.lag_p99_ms);

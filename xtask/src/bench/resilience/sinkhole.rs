@@ -1,8 +1,9 @@
-//! X9: two of twenty workers fail everything at once; beside nginx's round robin, which meets every tenth failure.
+//! X9: two of twenty workers begin to fail everything, at once, when counting begins; beside nginx's round robin, which
+//! meets every failure.
 
 use ambidex_lab::load::LoadOptions;
 use ambidex_lab::peer::{Peer, Setup};
-use ambidex_lab::worker::{ReportStyle, WorkerOptions};
+use ambidex_lab::worker::{Change, ReportStyle, WorkerOptions};
 use ambidex_lab::{Service, Share, Span};
 use anyhow::Result;
 
@@ -25,7 +26,10 @@ pub(super) fn rows(bench: &Bench<'_>) -> Result<Vec<Row>> {
             seed: round as u64 + 1,
             ..LoadOptions::default()
         };
-        let seen = arm.run(fleet, load)?;
+        let fail = Change { error_share: Some(Share::ALL), ..Change::default() };
+        let seen = arm.run_and(fleet, load, |workers| {
+            workers.iter().take(2).try_for_each(|worker| worker.change(fail.clone())).map_err(Into::into)
+        })?;
         let failed = seen.outcome.failed_share() * 100.0;
         println!("sinkhole round {round} {} {:?}: {failed:.3} % failed", arm.peer.name(), arm.setup.route);
         Ok(failed)
@@ -50,7 +54,6 @@ fn worker(at: u64, round: usize) -> WorkerOptions {
     WorkerOptions {
         name: format!("w{at}"),
         service: Service::exponential(Span::from_millis(10)),
-        error_share: if at < 18 { Share::NONE } else { Share::ALL },
         report: ReportStyle::ServerLoad,
         seed: round as u64 * 100 + at,
         ..WorkerOptions::default()
