@@ -42,6 +42,7 @@ pub(super) fn with(
         let _ = writeln!(workers, "      - {{url: \"http://{address}\", name: {name}, weight: {weight}}}");
     }
     let route: String = setup.route.iter().map(|line| format!("    {line}\n")).collect();
+    let more: String = setup.file.iter().map(|line| format!("{line}\n")).collect();
     format!(
         "listeners:
   - address: {address}
@@ -53,7 +54,7 @@ pub(super) fn with(
 {workers}routes:
   - pool: workers
 {route}admin: {{address: {admin}}}
-"
+{more}"
     )
 }
 

@@ -20,6 +20,8 @@ pub struct Setup {
     pub certificate: Option<PathBuf>,
     /// Lines of our route's configuration, such as `hedge: {after: p95}`. The others have no such words.
     pub route: Vec<String>,
+    /// Lines of our configuration's top level, such as `agent: {priority: urgency}`.
+    pub file: Vec<String>,
     /// Plain retries, without a budget. HAProxy's alone.
     pub retries: Option<Retries>,
 }
@@ -36,7 +38,14 @@ pub struct Retries {
 impl Default for Setup {
     /// One thread, as shipped, plain HTTP/1 only.
     fn default() -> Self {
-        Self { failing: Failing::AsShipped, threads: 1, certificate: None, route: Vec::new(), retries: None }
+        Self {
+            failing: Failing::AsShipped,
+            threads: 1,
+            certificate: None,
+            route: Vec::new(),
+            file: Vec::new(),
+            retries: None,
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod cost;
 mod lost;
 mod overload;
 mod pauses;
+mod priority;
 mod quorum;
 mod sinkhole;
 
@@ -43,11 +44,12 @@ pub(super) fn run(extent: &Extent) -> Result<()> {
 
 type Part = fn(&Bench<'_>) -> Result<Vec<Row>>;
 
-const PARTS: [(&str, Part); 7] = [
+const PARTS: [(&str, Part); 8] = [
     ("pauses", pauses::rows),
     ("sinkhole", sinkhole::rows),
     ("overload", overload::rows),
     ("quorum", quorum::rows),
+    ("priority", priority::rows),
     ("killed", lost::killed),
     ("frozen", lost::frozen),
     ("cost", cost::rows),
