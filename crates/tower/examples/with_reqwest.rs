@@ -17,7 +17,7 @@ pub async fn hello(workers: &[String]) -> Result<String, Failed> {
     let hedge = HedgeConfig { mode: Mode::On, ..HedgeConfig::default() };
     let chances = Chances { resend: Mode::On, answers: Mode::On, hedge, ..Chances::default() };
     let config = ClientConfig { attempt: AttemptConfig { chances, ..AttemptConfig::default() }, ..Default::default() };
-    let http = reqwest::Client::builder().connect_timeout(Duration::from_secs(1)).build()?;
+    let http = reqwest::Client::builder().no_proxy().connect_timeout(Duration::from_secs(1)).build()?;
     let ask = service_fn(move |request: Request<KeptBody<Body>>| {
         let http = http.clone();
         async move { http.execute(request.map(Body::wrap).try_into()?).await.map(Response::from) }

@@ -9,7 +9,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 #[expect(dead_code, unreachable_pub, reason = "an example is a program of its own")]
 #[path = "../../examples/with_hyper.rs"]
@@ -66,21 +66,24 @@ async fn answer(
     Ok(response)
 }
 
-/// Where somebody listened, and nobody does now.
-async fn gone() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
-    listener.local_addr().expect("bound")
+/// A port that is taken, and on which nobody listens.
+fn gone() -> TcpSocket {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a free port");
+    socket
 }
 
-/// The one that serves among two that are gone.
-async fn workers(speaks: Speaks) -> Vec<String> {
-    let all = [gone().await, worker(speaks).await, gone().await];
-    all.map(|address| format!("http://{address}")).into()
+/// The one that serves among two that are gone, and what keeps those two ports.
+async fn workers(speaks: Speaks) -> (Vec<String>, [TcpSocket; 2]) {
+    let gone = [gone(), gone()];
+    let [first, last] = gone.each_ref().map(|socket| socket.local_addr().expect("bound"));
+    let all = [first, worker(speaks).await, last];
+    (all.map(|address| format!("http://{address}")).into(), gone)
 }
 
 #[tokio::test]
 async fn hyper_is_answered_though_two_of_three_workers_are_gone() {
-    let workers = workers(Speaks::Http1).await;
+    let (workers, _gone) = workers(Speaks::Http1).await;
     for _ in 0..8 {
         assert_eq!(with_hyper::hello(&workers).await.expect("answered"), "hello");
     }
@@ -88,7 +91,7 @@ async fn hyper_is_answered_though_two_of_three_workers_are_gone() {
 
 #[tokio::test]
 async fn reqwest_is_answered_though_two_of_three_workers_are_gone() {
-    let workers = workers(Speaks::Http1).await;
+    let (workers, _gone) = workers(Speaks::Http1).await;
     for _ in 0..8 {
         assert_eq!(with_reqwest::hello(&workers).await.expect("answered"), "hello");
     }
@@ -96,7 +99,7 @@ async fn reqwest_is_answered_though_two_of_three_workers_are_gone() {
 
 #[tokio::test]
 async fn tonic_is_answered_though_two_of_three_workers_are_gone() {
-    let workers = workers(Speaks::Grpc).await;
+    let (workers, _gone) = workers(Speaks::Grpc).await;
     for _ in 0..8 {
         assert_eq!(with_tonic::greet(&workers).await.expect("answered"), "hello");
     }
