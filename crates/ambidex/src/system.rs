@@ -101,7 +101,7 @@ impl System {
             },
         )?;
         let clock = ambidex_tower::Clock::starting_at(origin);
-        let shared = Shared { view: Arc::clone(&view), reports: sender, clock };
+        let shared = Shared { view: Arc::clone(&view), reports: sender, clock, admission: None };
         let gateway = Gateway::start(gateway_config(file, &view.load()), shared)?;
         let admin = coordinator.admin_address();
         Ok(Self { gateway, coordinator: Mutex::new(Some(coordinator)), view, admin })

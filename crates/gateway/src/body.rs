@@ -16,6 +16,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::net::TcpStream;
 
+use crate::admission::Permit;
 use crate::head::clean_trailers;
 use crate::held::Held;
 use crate::record::Entry;
@@ -265,6 +266,11 @@ impl Relay {
     ) -> Self {
         service.stream.iter().for_each(|stream| stream.head_came());
         Self { body, flight, tap: None, thread, speaker, sent: 0, complete: false, entry, progress, service }
+    }
+
+    /// Keeps `permit` until the answer has ended.
+    pub(crate) fn hold(&mut self, permit: Box<dyn Permit>) {
+        self.service.permit = Some(permit);
     }
 
     /// Lets `tap` read along.

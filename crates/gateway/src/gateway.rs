@@ -15,6 +15,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 
 use crate::access_log::LogStats;
+use crate::admission::Admission;
 use crate::config::{GatewayConfig, ListenAddress};
 use crate::front::{Front, FrontError};
 use crate::keeper;
@@ -39,6 +40,8 @@ pub struct Shared {
     pub reports: mpsc::Sender<Arrived>,
     /// The process's clock.
     pub clock: Clock,
+    /// What is asked whether a request is to be served, if anything is: in an agent.
+    pub admission: Option<Arc<dyn Admission>>,
 }
 
 /// A running gateway.

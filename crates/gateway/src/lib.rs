@@ -3,6 +3,7 @@
 //! For: the binary, which hands it a checked configuration and the [`View`](ambidex_core::view::View) of the pools.
 
 mod access_log;
+pub mod admission;
 mod alarms;
 mod body;
 mod buffers;

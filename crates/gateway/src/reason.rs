@@ -48,11 +48,13 @@ pub enum Reason {
     OtherVersion,
     /// An expectation that is not `100-continue`.
     Expectation,
+    /// The worker that this agent stands before has enough to do.
+    Shed,
 }
 
 impl Reason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::BadHost,
         Self::BadRequest,
         Self::BadBody,
@@ -74,6 +76,7 @@ impl Reason {
         Self::NotImplemented,
         Self::OtherVersion,
         Self::Expectation,
+        Self::Shed,
     ];
 
     /// The word for it: value of `Ambidex-Error`, of the log's `reason` and of the metric's label.
@@ -101,6 +104,7 @@ impl Reason {
             Self::NotImplemented => "not-implemented",
             Self::OtherVersion => "other-version",
             Self::Expectation => "expectation",
+            Self::Shed => "shed",
         }
     }
 
@@ -112,7 +116,7 @@ impl Reason {
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::BadMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::NoPool | Self::NobodyReady => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoPool | Self::NobodyReady | Self::Shed => StatusCode::SERVICE_UNAVAILABLE,
             Self::Connect | Self::UpstreamTls | Self::UpstreamReset | Self::UpstreamGarbage => StatusCode::BAD_GATEWAY,
             Self::Deadline => StatusCode::GATEWAY_TIMEOUT,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
@@ -146,6 +150,7 @@ impl Reason {
             Self::NotImplemented => "This method or coding is not implemented here.\n",
             Self::OtherVersion => "Only HTTP/1.0, 1.1 and 2 are spoken here.\n",
             Self::Expectation => "The only expectation that can be met is 100-continue.\n",
+            Self::Shed => "This worker has enough to do. Try again later.\n",
             Self::Misdirected => "This connection is not for that host. Ask on another one.\n",
         }
     }
@@ -173,7 +178,8 @@ impl Reason {
             | Self::UpstreamReset
             | Self::UpstreamGarbage
             | Self::Deadline
-            | Self::Misdirected => false,
+            | Self::Misdirected
+            | Self::Shed => false,
         }
     }
 }

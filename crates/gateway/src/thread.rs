@@ -16,6 +16,7 @@ use ambidex_tower::{Clock, Timer as _};
 use ambidex_wire::report::Arrived;
 use arc_swap::ArcSwap;
 
+use crate::admission::Admission;
 use crate::alarms::Alarms;
 use crate::buffers::{self, Buffers, Lists, Texts};
 use crate::by_worker::ByWorker;
@@ -144,6 +145,11 @@ impl Thread {
     /// 64 even bits, for the id of a span.
     pub(crate) fn span_id(&self) -> [u8; 8] {
         self.draw.borrow_mut().bits().to_be_bytes()
+    }
+
+    /// What is asked whether a request is to be served, if anything is.
+    pub(crate) fn admission(&self) -> Option<&dyn Admission> {
+        self.shared.admission.as_deref()
     }
 
     /// An even draw from `[0, 1)`.

@@ -1,6 +1,7 @@
 //! One request, from its head to the head of its answer, whichever HTTP it came by.
 //!
 //! ```text
+//! admission (gated.rs), where there is one
 //! head ── host ── route ── id, trace ──┬── what the route wants beside that (stages.rs) ──┬── send (sending.rs)
 //!     \ 405 421      \ 404             └── nothing: most routes ────────────────────────┘
 //! ```
@@ -138,6 +139,19 @@ impl Client {
         service: InService,
         interim: Option<&dyn Fn(&ResponseHead)>,
     ) -> Reply {
+        match self.thread.admission() {
+            None => self.admitted(request, service, interim).await,
+            Some(admission) => Box::pin(self.gated(admission, request, service, interim)).await,
+        }
+    }
+
+    /// Answers one request that is to be served.
+    pub(super) async fn admitted(
+        &self,
+        request: &Request,
+        service: InService,
+        interim: Option<&dyn Fn(&ResponseHead)>,
+    ) -> Reply {
         let thread = &self.thread;
         let (arrived, mut entry) = self.begin(Some(request));
         let mut unanswered = Unanswered(Some(thread));
@@ -170,7 +184,7 @@ impl Client {
         reply
     }
 
-    fn begin(&self, request: Option<&Request>) -> (Mono, Entry) {
+    pub(super) fn begin(&self, request: Option<&Request>) -> (Mono, Entry) {
         let thread = &self.thread;
         thread.stats.requests.add(1);
         let arrived = thread.clock.now();
@@ -246,7 +260,7 @@ impl Drop for Unanswered<'_> {
 
 impl Own {
     /// The answer, counted and recorded.
-    fn told(mut self, thread: &Thread, is_head: bool) -> Reply {
+    pub(super) fn told(mut self, thread: &Thread, is_head: bool) -> Reply {
         let reason = self.reason;
         thread.stats.refused(reason);
         self.entry.note(|record| {

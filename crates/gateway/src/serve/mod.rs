@@ -10,6 +10,7 @@
 pub(crate) mod answer;
 pub(crate) mod client_wire;
 pub(crate) mod exchange;
+mod gated;
 mod h1;
 mod h2;
 #[allow(dead_code)]

@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::stream::StreamPulse;
+use crate::admission::Permit;
 use crate::listen::io::Io;
 
 /// What a connection has done.
@@ -72,13 +73,15 @@ pub(crate) struct InService {
     pulse: Rc<Pulse>,
     /// Its stream's pulse, in HTTP/2.
     pub(crate) stream: Option<Rc<StreamPulse>>,
+    /// What lets it be served, where that is asked for.
+    pub(crate) permit: Option<Box<dyn Permit>>,
 }
 
 impl InService {
     pub(crate) fn begin(pulse: &Rc<Pulse>, stream: Option<Rc<StreamPulse>>) -> Self {
         pulse.active.set(pulse.active.get() + 1);
         pulse.begun.set(pulse.begun.get() + 1);
-        Self { pulse: Rc::clone(pulse), stream }
+        Self { pulse: Rc::clone(pulse), stream, permit: None }
     }
 }
 

@@ -36,7 +36,12 @@ pub(crate) fn start(config: GatewayConfig) -> Gateway {
 /// What a gateway shares with its process: here nothing but an empty view.
 pub(crate) fn shared() -> Shared {
     let (reports, _) = mpsc::channel(1);
-    Shared { view: Arc::new(ArcSwap::from_pointee(View::default())), reports, clock: Clock::starting_now() }
+    Shared {
+        view: Arc::new(ArcSwap::from_pointee(View::default())),
+        reports,
+        clock: Clock::starting_now(),
+        admission: None,
+    }
 }
 
 /// The TCP address of a gateway's `n`th listener.

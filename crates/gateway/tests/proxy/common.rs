@@ -13,6 +13,7 @@ use ambidex_core::load::Cells;
 use ambidex_core::share::Share;
 use ambidex_core::view::{Address, PoolParts, PoolView, View, WorkerView};
 use ambidex_core::worker::{PoolId, Standing, WorkerId};
+use ambidex_gateway::admission::Admission;
 use ambidex_gateway::config::{GatewayConfig, ListenAddress, Listener, PoolTransport, Route, UpstreamTransport};
 use ambidex_gateway::{Gateway, Shared};
 use ambidex_tower::Clock;
@@ -36,6 +37,7 @@ pub(crate) struct Wanted {
     pub(crate) route: serde_json::Value,
     pub(crate) upstream: serde_json::Value,
     pub(crate) tracing: serde_json::Value,
+    pub(crate) admission: Option<Arc<dyn Admission>>,
     hears_reports: bool,
 }
 
@@ -47,6 +49,7 @@ impl Wanted {
             route: json!({}),
             upstream: json!({}),
             tracing: json!(null),
+            admission: None,
             hears_reports: true,
         }
     }
@@ -80,7 +83,8 @@ impl Wanted {
         let view = Arc::new(ArcSwap::from_pointee(View::new(1, vec![Arc::new(pool(&self.urls, Standing::Serving))])));
         let (sender, reports) = mpsc::channel(64);
         let hears_reports = self.hears_reports;
-        let shared = Shared { view: Arc::clone(&view), reports: sender, clock: Clock::starting_now() };
+        let (view_of_it, clock, admission) = (Arc::clone(&view), Clock::starting_now(), self.admission);
+        let shared = Shared { view: view_of_it, reports: sender, clock, admission };
         let config = GatewayConfig {
             threads: 1,
             listeners: vec![listener],

@@ -1,5 +1,6 @@
 //! The request path over real sockets: raw clients before the gateway, scripted workers behind it.
 
+mod admission;
 mod agreed;
 mod bodies;
 mod common;
