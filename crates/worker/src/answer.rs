@@ -3,21 +3,21 @@
 use ambidex_core::guard::shed::Shed;
 use ambidex_core::signal::Report;
 use ambidex_core::time::Span;
-use ambidex_wire::report::{LOAD_METRICS, SERVER_LOAD, orca, server_load};
-use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
+use ambidex_wire::report::{orca, server_load};
+use http::{HeaderValue, StatusCode};
 
 use crate::config::ReportForm;
 
 /// Says that the worker did not begin: `other`, another one is worth trying; `none`, it is not.
-pub static SHED: HeaderName = HeaderName::from_static("ambidex-shed");
+pub const SHED: &str = "ambidex-shed";
 
 /// The body of a shed request's answer.
 pub const SENTENCE: &str = "This worker has enough to do. Try again later.\n";
 
 /// The lines in which a report is written on an answer.
-pub fn reported(form: ReportForm, report: &Report) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
-    let plain = || (SERVER_LOAD.clone(), server_load::write(report));
-    let orca = || (LOAD_METRICS.clone(), orca::write_text(report));
+pub fn reported(form: ReportForm, report: &Report) -> impl Iterator<Item = (&'static str, HeaderValue)> + use<> {
+    let plain = || ("server-load", server_load::write(report));
+    let orca = || ("endpoint-load-metrics", orca::write_text(report));
     let lines = match form {
         ReportForm::None => [None, None],
         ReportForm::ServerLoad => [Some(plain()), None],
@@ -29,11 +29,24 @@ pub fn reported(form: ReportForm, report: &Report) -> impl Iterator<Item = (Head
 
 /// The lines of a shed request's answer, whose status is 503.
 #[must_use]
-pub fn shed(shed: &Shed) -> [(HeaderName, HeaderValue); 2] {
+pub fn shed(shed: &Shed) -> [(&'static str, HeaderValue); 2] {
     let second = Span::from_secs(1).as_nanos();
     let seconds = shed.retry_after.as_nanos().div_ceil(second);
     let elsewhere = HeaderValue::from_static(if shed.elsewhere { "other" } else { "none" });
-    [(RETRY_AFTER, HeaderValue::from(seconds)), (SHED.clone(), elsewhere)]
+    [("retry-after", HeaderValue::from(seconds)), (SHED, elsewhere)]
+}
+
+/// Whether an answer says that its worker, or what it needs, has too much to do.
+#[must_use]
+pub fn is_drop(status: StatusCode) -> bool {
+    matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
+}
+
+/// Whether an answer goes on for as long as its client likes: then it does not hold a place.
+#[must_use]
+pub fn is_endless(status: StatusCode, content_type: Option<&[u8]>) -> bool {
+    let events = |kind: &[u8]| kind.starts_with(b"text/event-stream");
+    status == StatusCode::SWITCHING_PROTOCOLS || content_type.is_some_and(events)
 }
 
 /// How much time a request says it has: `Ambidex-Deadline-Ms`, else `grpc-timeout`.
@@ -92,7 +105,7 @@ mod tests {
     #[test]
     fn a_report_is_written_in_the_forms_that_were_chosen() {
         let report = Report { in_flight: Some(3), limit: Some(8), ..Report::default() };
-        let names = |form| reported(form, &report).map(|(name, _)| name.to_string()).collect::<Vec<_>>();
+        let names = |form| reported(form, &report).map(|(name, _)| name).collect::<Vec<_>>();
         assert_eq!(names(ReportForm::Both), ["server-load", "endpoint-load-metrics"]);
         assert!(names(ReportForm::None).is_empty());
     }

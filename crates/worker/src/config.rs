@@ -1,10 +1,13 @@
 //! Settings of a worker's side: the same for the layer and for the agent.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use ambidex_core::guard::shed::{CLASSES, Class, ShedConfig};
 use http::{HeaderMap, HeaderName};
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// What stands before a worker: when it sheds, whom first, and how it reports.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -20,6 +23,7 @@ pub struct WorkerConfig {
     pub reports: ReportForm,
     /// Where the JSON endpoint `/load`, and `/metrics`, listen. Default none; source: R-S2, a port of its own is the
     /// operator's to choose.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub endpoint: Option<SocketAddr>,
 }
 
@@ -40,10 +44,10 @@ pub enum ReportForm {
 }
 
 /// Where a request says how important it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(with = "RawPriority"))]
-#[serde(try_from = "RawPriority", into = "RawPriority")]
+#[serde(into = "RawPriority")]
 pub enum Priority {
     /// Nowhere: all are alike.
     #[default]
@@ -61,7 +65,7 @@ pub struct ByHeader {
     classes: Vec<String>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 enum RawPriority {
@@ -69,11 +73,14 @@ enum RawPriority {
     Header(RawByHeader),
 }
 
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+/// A word for where a request says how important it is.
+#[derive(Clone, Copy, Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 enum PriorityWord {
+    /// Nowhere.
     None,
+    /// In `Priority: u=` (RFC 9218).
     Urgency,
 }
 
@@ -136,15 +143,10 @@ fn urgency(value: &[u8]) -> Option<u8> {
 /// Source: RFC 9218, 4.1.
 const USUAL_URGENCY: u8 = 3;
 
-impl TryFrom<RawPriority> for Priority {
+impl TryFrom<RawByHeader> for Priority {
     type Error = PriorityError;
 
-    fn try_from(raw: RawPriority) -> Result<Self, PriorityError> {
-        let RawByHeader { header, classes } = match raw {
-            RawPriority::Word(PriorityWord::None) => return Ok(Self::None),
-            RawPriority::Word(PriorityWord::Urgency) => return Ok(Self::Urgency),
-            RawPriority::Header(raw) => raw,
-        };
+    fn try_from(RawByHeader { header, classes }: RawByHeader) -> Result<Self, PriorityError> {
         let Ok(name) = HeaderName::try_from(&header) else { return Err(PriorityError::Name(header)) };
         if !(2..=CLASSES).contains(&classes.len()) {
             return Err(PriorityError::Classes(classes.len()));
@@ -154,6 +156,33 @@ impl TryFrom<RawPriority> for Priority {
             return Err(PriorityError::Twice(class.clone()));
         }
         Ok(Self::Header(ByHeader { name, classes }))
+    }
+}
+
+impl<'de> Deserialize<'de> for Priority {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct WordOrHeader;
+        impl<'de> Visitor<'de> for WordOrHeader {
+            type Value = Priority;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`none`, `urgency`, or a header and its values, the most important first")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Priority, E> {
+                match text {
+                    "none" => Ok(Priority::None),
+                    "urgency" => Ok(Priority::Urgency),
+                    other => Err(E::invalid_value(de::Unexpected::Str(other), &self)),
+                }
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Priority, A::Error> {
+                let raw = RawByHeader::deserialize(MapAccessDeserializer::new(map))?;
+                Priority::try_from(raw).map_err(de::Error::custom)
+            }
+        }
+        deserializer.deserialize_any(WordOrHeader)
     }
 }
 

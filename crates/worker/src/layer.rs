@@ -118,9 +118,10 @@ fn asked(gate: &Gate, headers: &HeaderMap) -> Asked {
 
 fn guarded<B>(gate: &Gate, mut permit: Permit, mut response: Response<B>) -> Response<Guarded<B>> {
     let status = response.status();
-    permit.answered(status.is_server_error(), is_drop(status));
+    permit.answered(status.is_server_error(), answer::is_drop(status));
     report(gate, response.headers_mut());
-    let permit = (!is_endless(status, response.headers())).then_some(permit);
+    let kind = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let permit = (!answer::is_endless(status, kind)).then_some(permit);
     response.map(|body| Guarded { body: Some(body), text: None, permit })
 }
 
@@ -130,7 +131,9 @@ fn refused<B>(gate: &Gate, shed: &Shed) -> Response<Guarded<B>> {
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    headers.extend(answer::shed(shed));
+    for (name, value) in answer::shed(shed) {
+        headers.insert(name, value);
+    }
     report(gate, headers);
     response
 }
@@ -139,19 +142,6 @@ fn report(gate: &Gate, headers: &mut HeaderMap) {
     for (name, value) in answer::reported(gate.reports(), &gate.report()) {
         headers.insert(name, value);
     }
-}
-
-/// Whether an answer says that its worker, or what it needs, has too much to do.
-#[must_use]
-pub fn is_drop(status: StatusCode) -> bool {
-    matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
-}
-
-/// Whether an answer goes on for as long as its client likes: then it does not hold a place.
-#[must_use]
-pub fn is_endless(status: StatusCode, headers: &HeaderMap) -> bool {
-    let events = |kind: &HeaderValue| kind.as_bytes().starts_with(b"text/event-stream");
-    status == StatusCode::SWITCHING_PROTOCOLS || headers.get(CONTENT_TYPE).is_some_and(events)
 }
 
 /// A body whose end gives its request's place back.
