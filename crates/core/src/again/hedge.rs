@@ -11,6 +11,10 @@
 //! The loser is cancelled, is no failure, and is remembered as having taken at least that long: else hedging would
 //! hide the slow worker from picks and breakers, and pull the p95 down to where everything is hedged.
 
+use alloc::string::String;
+
+use serde::{Deserialize, Serialize};
+
 use crate::again::Mode;
 use crate::again::budget::Budget;
 use crate::again::memory::Memory;
@@ -18,24 +22,35 @@ use crate::share::Share;
 use crate::time::{Mono, Span};
 
 /// When a request is sent to a second worker while the first one works on it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Hedge"))]
+#[serde(default, deny_unknown_fields)]
 pub struct HedgeConfig {
-    /// Whether it is. Default off; source: R-O5 (each feature is switched on alone).
+    /// Whether it is. Default on where the section is written, else off; source: R-O5 (each feature is switched on
+    /// alone).
+    #[serde(default = "Mode::written")]
     pub mode: Mode,
-    /// After how long.
+    /// After how long: a quantile of the route's own latency over 30 s, such as `p95`, at least 1ms; or a fixed time,
+    /// such as `100ms`. Default p95; source: balancing.md "Hedge".
     pub after: HedgeAfter,
-    /// Whether requests of a class remembered as dear are hedged at once. Default false; source: R-Q6 (selectable).
+    /// Whether requests of a class (a path) remembered as dear are hedged at once. Default false; source: R-Q6
+    /// (selectable).
     pub dear_at_once: bool,
-    /// Most hedges as a share of requests, a hard bound. Default 5 %; source: balancing.md "Hedge".
+    /// Most hedges as a share of requests, a hard bound. Default 5%; source: balancing.md "Hedge".
+    #[serde(rename = "budget")]
     pub extra: Share,
-    /// Utilization of the pool over which nothing is hedged. Default 80 %; source: balancing.md "Hedge".
+    /// Utilization of the pool over which nothing is hedged. Default 80%; source: balancing.md "Hedge".
     pub busy_over: Share,
-    /// Share of hedges that must win, or hedging pauses. Default 5 %; source: balancing.md "Hedge".
+    /// Share of hedges that must win, or hedging pauses. Default 5%; source: balancing.md "Hedge".
     pub wins_least: Share,
 }
 
 /// How long a try may take before it is hedged.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(with = "String"))]
+#[serde(try_from = "String", into = "String")]
 pub enum HedgeAfter {
     /// As long as this share of the route's requests takes at most, but at least this long; not at all before enough
     /// of them were seen. Default p95 and 1 ms; source: balancing.md "Hedge".
@@ -48,7 +63,7 @@ impl Default for HedgeConfig {
     fn default() -> Self {
         Self {
             mode: Mode::Off,
-            after: HedgeAfter::Quantile(Share::percent(95), Span::from_millis(1)),
+            after: HedgeAfter::Quantile(Share::percent(95), LEAST),
             dear_at_once: false,
             extra: Share::percent(5),
             busy_over: Share::percent(80),
@@ -56,6 +71,40 @@ impl Default for HedgeConfig {
         }
     }
 }
+
+/// Why a text is no time to hedge after.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("hedge.after: `{0}` is neither a quantile from p50 to p99.9, such as `p95`, nor a time from 1ms, such as `100ms`")]
+pub struct HedgeAfterError(String);
+
+impl TryFrom<String> for HedgeAfter {
+    type Error = HedgeAfterError;
+
+    fn try_from(text: String) -> Result<Self, HedgeAfterError> {
+        let quantile = text.strip_prefix('p').and_then(|percent| percent.parse::<f64>().ok());
+        let fixed = text.parse().ok().filter(|delay| *delay >= LEAST);
+        match (quantile.filter(|percent| (50.0..=99.9).contains(percent)), fixed) {
+            (Some(percent), _) => {
+                let share = Share::new(percent / 100.0).map_err(|_| HedgeAfterError(text))?;
+                Ok(Self::Quantile(share, LEAST))
+            }
+            (None, Some(delay)) => Ok(Self::Fixed(delay)),
+            (None, None) => Err(HedgeAfterError(text)),
+        }
+    }
+}
+
+impl From<HedgeAfter> for String {
+    fn from(after: HedgeAfter) -> Self {
+        match after {
+            HedgeAfter::Quantile(share, _) => alloc::format!("p{}", libm::round(share.get() * 1e6) / 1e4),
+            HedgeAfter::Fixed(delay) => alloc::format!("{delay}"),
+        }
+    }
+}
+
+/// Nothing is hedged sooner. Source: balancing.md "Hedge".
+const LEAST: Span = Span::from_millis(1);
 
 /// Why there was no hedge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,5 +149,35 @@ impl HedgeConfig {
             return Err(NoHedge::Spent);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Result<HedgeConfig, String> {
+        serde_json::from_str(json).map_err(|error| alloc::format!("{error}"))
+    }
+
+    #[test]
+    fn a_written_section_is_on_with_every_default() {
+        assert_eq!(read("{}"), Ok(HedgeConfig { mode: Mode::On, ..HedgeConfig::default() }));
+    }
+
+    #[test]
+    fn settings_read_back_as_they_were_written() {
+        for json in [r#"{"after": "p99.9", "budget": "1%"}"#, r#"{"after": "100ms", "mode": "observe"}"#] {
+            let config = read(json).expect("right");
+            assert_eq!(read(&serde_json::to_string(&config).expect("json")), Ok(config));
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused_with_what_would_be_right() {
+        for after in ["p5", "p100", "p", "0ms", "soon"] {
+            let error = read(&alloc::format!(r#"{{"after": "{after}"}}"#)).expect_err(after);
+            assert!(error.contains("such as `p95`"), "{after}: {error}");
+        }
     }
 }

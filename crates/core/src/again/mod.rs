@@ -28,6 +28,12 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// What a feature is whose section is written without saying more.
+    #[must_use]
+    pub const fn written() -> Self {
+        Self::On
+    }
+
     /// Whether it is there at all.
     #[must_use]
     pub const fn watches(self) -> bool {

@@ -8,6 +8,8 @@
 //! The answers are compared by a mark each (a version header, or a digest of the body), which the shell works out. That
 //! they differ is told as data; the rule decides what the client gets.
 
+use serde::{Deserialize, Serialize};
+
 use crate::again::Mode;
 use crate::share::Share;
 
@@ -16,13 +18,16 @@ use crate::share::Share;
 pub struct Mark(pub u64);
 
 /// Whose answer wins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
 pub enum QuorumRule {
     /// Who came first; nothing is compared.
     First,
     /// The highest mark; an answer without one is older than all others.
     Newest,
     /// The mark that most have; with as many for each, who came first.
+    #[default]
     Majority,
 }
 
@@ -102,6 +107,12 @@ impl QuorumConfig {
     #[must_use]
     pub const fn share(&self) -> Share {
         self.share
+    }
+
+    /// Whose answer wins.
+    #[must_use]
+    pub const fn rule(&self) -> QuorumRule {
+        self.rule
     }
 
     /// Whether answers have to be compared.

@@ -5,6 +5,8 @@
 //! after it, is there another worker, is it of any use, does the budget grant it. The budget comes last because taking
 //! from it is the only step that changes something.
 
+use serde::{Deserialize, Serialize};
+
 use crate::again::Mode;
 use crate::share::Share;
 use crate::time::Span;
@@ -40,12 +42,98 @@ pub enum Copies {
 }
 
 /// Gives a slow first try up early [R-L4].
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "RawFirstTry", into = "RawFirstTry")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(with = "RawFirstTry"))]
 pub struct FirstTry {
     /// Whether it does. Default off; source: R-L4 (opt-in).
     pub mode: Mode,
     /// How long the first try has.
     pub patience: Patience,
+}
+
+/// Gives a slow first try up early.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "FirstTry"))]
+#[serde(default, deny_unknown_fields)]
+struct RawFirstTry {
+    /// Whether it does. Default on where the section is written, else off; source: R-L4 (opt-in).
+    mode: Mode,
+    /// How long the first try has, from 1ms. Default 500ms; source: R-L4.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<Span>,
+    /// Instead: so many times the p99 of the route, from 1 to 100. Default none; source: R-L4 (adaptive timeouts).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    times_p99: Option<f64>,
+    /// With `times_p99`: at least. Default 50ms; source: ours, two backoffs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    least: Option<Span>,
+    /// With `times_p99`: at most, and while too little is known. Default 500ms; source: R-L4.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    most: Option<Span>,
+}
+
+impl Default for RawFirstTry {
+    fn default() -> Self {
+        Self { mode: Mode::written(), after: None, times_p99: None, least: None, most: None }
+    }
+}
+
+/// Why settings of a first try cannot be used.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum FirstTryError {
+    /// Two ways to say it.
+    #[error("first_try: `after` and `times_p99` exclude each other, and `least` and `most` go with `times_p99`")]
+    TwoWays,
+    /// No patience at all.
+    #[error("first_try: {0} is no time for a try; use at least 1ms, and `least` up to `most`")]
+    Time(Span),
+    /// A factor that makes no sense.
+    #[error("first_try.times_p99: {0} is outside 1 to 100")]
+    Factor(f64),
+}
+
+impl TryFrom<RawFirstTry> for FirstTry {
+    type Error = FirstTryError;
+
+    fn try_from(raw: RawFirstTry) -> Result<Self, FirstTryError> {
+        let RawFirstTry { mode, after, times_p99, least, most } = raw;
+        let patience = match (after, times_p99) {
+            (Some(_), Some(_)) => return Err(FirstTryError::TwoWays),
+            (_, None) if least.is_some() || most.is_some() => return Err(FirstTryError::TwoWays),
+            (None, None) => Patience::default(),
+            (Some(after), None) => Patience::Fixed(after),
+            (None, Some(factor)) => {
+                if !(1.0..=100.0).contains(&factor) {
+                    return Err(FirstTryError::Factor(factor));
+                }
+                let (least, most) = (least.unwrap_or(Span::from_millis(50)), most.unwrap_or(Span::from_millis(500)));
+                Patience::Follows { factor, least, most }
+            }
+        };
+        let (least, most) = match patience {
+            Patience::Fixed(after) => (after, after),
+            Patience::Follows { least, most, .. } => (least, most),
+        };
+        if least < Span::from_millis(1) || least > most {
+            return Err(FirstTryError::Time(least));
+        }
+        Ok(Self { mode, patience })
+    }
+}
+
+impl From<FirstTry> for RawFirstTry {
+    fn from(first: FirstTry) -> Self {
+        let base = Self { mode: first.mode, ..Self::default() };
+        match first.patience {
+            Patience::Fixed(after) => Self { after: Some(after), ..base },
+            Patience::Follows { factor, least, most } => {
+                Self { times_p99: Some(factor), least: Some(least), most: Some(most), ..base }
+            }
+        }
+    }
 }
 
 /// How long a first try has.
@@ -115,5 +203,28 @@ mod tests {
         let patience = Patience::Follows { factor: 3.0, least: Span::from_millis(50), most: Span::from_millis(400) };
         let lasts = |millis: Option<u64>| patience.lasts(|_| millis.map(Span::from_millis)).as_millis();
         assert_eq!([None, Some(1), Some(40), Some(900)].map(lasts), [400, 50, 120, 400]);
+    }
+
+    #[test]
+    fn a_first_try_reads_back_as_it_was_written() {
+        for json in ["{}", r#"{"after": "20ms", "mode": "observe"}"#, r#"{"times_p99": 3.0, "most": "2s"}"#] {
+            let first: FirstTry = serde_json::from_str(json).expect(json);
+            let text = serde_json::to_string(&first).expect("json");
+            assert_eq!(serde_json::from_str::<FirstTry>(&text).expect("reads back"), first);
+        }
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        for (json, told) in [
+            (r#"{"after": "1s", "times_p99": 2}"#, "exclude each other"),
+            (r#"{"least": "1s"}"#, "go with `times_p99`"),
+            (r#"{"after": "0s"}"#, "at least 1ms"),
+            (r#"{"times_p99": 2, "least": "2s"}"#, "`least` up to `most`"),
+            (r#"{"times_p99": 0.5}"#, "outside 1 to 100"),
+        ] {
+            let error = serde_json::from_str::<FirstTry>(json).expect_err(json);
+            assert!(alloc::format!("{error}").contains(told), "{json}: {error}");
+        }
     }
 }
