@@ -577,6 +577,67 @@ const WHOLE_FILES: &[Case] = &[
 
 const AFTER_A_GOOD_START: &[Case] = &[
     case(
+        "routes:\n  - {pool: api, fallback: [{pool: apy}]}\n",
+        &[
+            "gw.yaml:7:35: error: unknown pool `apy` (routes[0].fallback[0].pool)",
+            " 7 |   - {pool: api, fallback: [{pool: apy}]}",
+            "   |                                   ^^^",
+            "   = did you mean `api`?",
+        ],
+    ),
+    case(
+        "routes:\n  - {pool: api, fallback: [{pool: api}]}\n",
+        &[
+            "gw.yaml:7:35: error: fallback: tier 1 asks pool `api` again, which was asked before (routes[0].fallback[0].pool)",
+            " 7 |   - {pool: api, fallback: [{pool: api}]}",
+            "   |                                   ^^^",
+            "   = name each pool once",
+        ],
+    ),
+    case(
+        "routes:\n  - {pool: api, hedge: {}, match: {methods: [POST]}}\n",
+        &[
+            "gw.yaml:7:24: error: hedge: none of the methods POST may run twice; leave it out, or write `repeat: idempotent` for PUT and DELETE (routes[0].hedge)",
+            " 7 |   - {pool: api, hedge: {}, match: {methods: [POST]}}",
+            "   |                        ^",
+        ],
+    ),
+    case(
+        "routes:\n  - {pool: api, hedge: {after: soon}}\n",
+        &[
+            "gw.yaml:7:32: error: hedge.after: `soon` is neither a quantile from p50 to p99.9, such as `p95`, nor a time from 1ms, such as `100ms` (routes[0].hedge.after)",
+            " 7 |   - {pool: api, hedge: {after: soon}}",
+            "   |                                ^^^^",
+        ],
+    ),
+    case(
+        "routes:\n  - {pool: api, quorum: {ask: 2, need: 3}}\n",
+        &[
+            "gw.yaml:7:25: error: quorum: 3 answers of 2 that are asked (routes[0].quorum)",
+            " 7 |   - {pool: api, quorum: {ask: 2, need: 3}}",
+            "   |                         ^",
+            "   = write 1 <= need <= ask",
+        ],
+    ),
+    case(
+        "routes:\n  - {pool: api, quorum: {ask: 2}}\n",
+        &[
+            "gw.yaml:7:31: error: a read asks 2 workers, and pool `api` has 1 (routes[0].quorum.ask)",
+            " 7 |   - {pool: api, quorum: {ask: 2}}",
+            "   |                               ^",
+            "   = lower `ask` and `of`, or add workers to pool `api`",
+        ],
+    ),
+    case(
+        "routes:\n  - {pool: api, fallback: [{statics: {}}]}\n",
+        &[
+            "gw.yaml:7:29: error: unknown value `statics` (routes[0].fallback[0].statics)",
+            " 7 |   - {pool: api, fallback: [{statics: {}}]}",
+            "   |                             ^^^^^^^",
+            "   = did you mean `static`?",
+        ],
+    ),
+    case(
         "drain: {grace: 2h}\n",
         &[
             "gw.yaml:6:16: error: drain.grace 2h is not between 0s and 1h (drain.grace)",

@@ -6,6 +6,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use ambidex_core::again::counts::{Came, Chance};
 use ambidex_core::guard::breaker::BreakerState;
 use ambidex_core::stats::histogram::{Histogram, TallyState};
 use ambidex_core::time::Span;
@@ -89,6 +90,8 @@ struct PoolRow {
     frozen: bool,
     doubted: usize,
     revision: u64,
+    /// What came of second chances, by [`Chance::ALL`] and [`Came::ALL`].
+    chances: [[u64; Came::ALL.len()]; Chance::ALL.len()],
 }
 
 impl Snapshot {
@@ -179,6 +182,7 @@ impl PoolRow {
             frozen: pool.planner.is_frozen(),
             doubted: pool.roster.sources().iter().filter(|source| source.problem.is_some()).count(),
             revision: pool.pictured().map_or(0, |view| view.revision),
+            chances: Chance::ALL.map(|chance| Came::ALL.map(|came| pool.chances().get(chance, came))),
         }
     }
 }
@@ -276,7 +280,18 @@ impl Snapshot {
         let doubted = rows().map(|pool| (of(pool), pool.doubted as f64));
         page.gauges("ambidex_pool_sources_doubted", "Sources whose newest answer is not believed", doubted)?;
         let revisions = rows().map(|pool| (of(pool), pool.revision as f64));
-        page.gauges("ambidex_pool_revision", "Revision of a pool's picture", revisions)
+        page.gauges("ambidex_pool_revision", "Revision of a pool's picture", revisions)?;
+        let chances = rows().flat_map(|pool| {
+            Chance::ALL.iter().zip(&pool.chances).flat_map(move |(chance, row)| {
+                Came::ALL.iter().zip(row).map(move |(came, count)| {
+                    let mut labels = of(pool);
+                    labels.extend([("chance", chance.word().to_owned()), ("came", came.word().to_owned())]);
+                    (labels, *count)
+                })
+            })
+        });
+        let help = "Second chances of requests: taken, only watched, refused by a bound, and those that mattered";
+        page.counters("ambidex_pool_second_chances", help, chances)
     }
 }
 

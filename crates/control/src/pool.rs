@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ambidex_core::again::budget::Budget;
+use ambidex_core::again::counts::Counts;
 use ambidex_core::decision::Decision;
 use ambidex_core::plan::{Mode, PlanInput, Planner, PoolEvent, Source};
 use ambidex_core::share::Share;
@@ -143,7 +144,16 @@ impl Pool {
         let tick = self.config.weights.tick;
         // From where it was due, not from now, so that ticks keep their pace; unless whole ticks were lost.
         self.next_tick = if now.since(self.next_tick) > tick { now + tick } else { self.next_tick + tick };
-        self.plan(PlanInput::Tick { at: now, workers })
+        let planned = self.plan(PlanInput::Tick { at: now, workers });
+        // A pool that is full has nobody to spare for hedges and for reads from several workers.
+        let known = self.planner.utilization().and_then(|share| Share::new(share.clamp(0.0, 1.0)).ok());
+        known.into_iter().for_each(|utilization| self.budget.hear_utilization(now, utilization));
+        planned
+    }
+
+    /// How often second chances were taken, watched and refused.
+    pub(crate) fn chances(&self) -> &Counts {
+        self.budget.counts()
     }
 
     /// Hands the planner one input.

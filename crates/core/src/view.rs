@@ -158,6 +158,30 @@ impl PoolView {
         Self { id, name, revision, workers, pick, learned, fixed, learned_share, ring, breaker, budget, cells }
     }
 
+    /// This pool with requests for the workers of one zone only: the slots stay, so that a seat can be used for both.
+    /// `None` when nobody there takes requests.
+    #[must_use]
+    pub fn within(&self, zone: &str) -> Option<Self> {
+        let here = |weights: &Weights| {
+            let of = |(worker, weight): (&WorkerView, &f64)| if *worker.zone == *zone { *weight } else { 0.0 };
+            self.workers.iter().zip(weights.as_slice()).map(of).collect::<Vec<_>>()
+        };
+        let parts = PoolParts {
+            id: self.id,
+            name: Arc::clone(&self.name),
+            revision: self.revision,
+            workers: self.workers.clone(),
+            pick: self.pick,
+            learned: here(&self.learned),
+            fixed: here(&self.fixed),
+            learned_share: self.learned_share,
+            breaker: self.breaker,
+            budget: Arc::clone(&self.budget),
+        };
+        let view = Self::new(parts, None);
+        (view.learned.total() > 0.0 || view.fixed.total() > 0.0).then_some(view)
+    }
+
     /// The live load of the worker in a slot.
     #[must_use]
     pub fn load(&self, slot: usize) -> &Load {

@@ -274,7 +274,6 @@ impl Relay {
     }
 
     /// Lets `tap` read along.
-    #[allow(dead_code)]
     pub(crate) fn tap(&mut self, tap: Box<dyn Tap>) {
         self.tap = Some(match self.tap.take() {
             Some(first) => Box::new(Both(first, tap)),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::config::{GatewayConfig, PoolTransport};
 use crate::routes::Routes;
+use crate::tiers::TierError;
 use crate::upstream::{UpstreamTlsError, Way};
 
 /// Routes and pools of one configuration.
@@ -30,6 +31,9 @@ pub enum FrontError {
         /// What it could name.
         known: String,
     },
+    /// A tier of a fallback chain cannot be had.
+    #[error(transparent)]
+    Tier(#[from] TierError),
     /// TLS towards a pool's workers cannot be set up.
     #[error("pool {pool}: {why}")]
     Tls {
@@ -42,22 +46,23 @@ pub enum FrontError {
 
 impl Front {
     /// Makes the snapshot, with all that can fail: reading files, looking names up.
-    pub(crate) fn new(revision: u64, config: &GatewayConfig) -> Result<Self, FrontError> {
+    /// `previous` is the one that it replaces.
+    pub(crate) fn new(config: &GatewayConfig, previous: Option<&Self>) -> Result<Self, FrontError> {
+        let revision = previous.map_or(0, |previous| previous.revision + 1);
         let load = |pool: &PoolTransport| {
             let way = Way::load(pool);
             way.map(Arc::new).map_err(|why| FrontError::Tls { pool: pool.name.clone(), why })
         };
         let ways = config.pools.iter().map(load).collect::<Result<_, _>>()?;
-        let mut number = 0;
-        let routes = Routes::compile(&config.routes, |name| {
-            number += 1;
+        let find = |route: usize, name: &str| {
             let way = config.pools.iter().position(|pool| pool.name == name).ok_or_else(|| FrontError::NoPool {
-                route: number,
+                route: route + 1,
                 pool: name.to_owned(),
                 known: config.pools.iter().map(|pool| pool.name.as_str()).collect::<Vec<_>>().join(", "),
             })?;
-            Ok((config.pools[way].id, way))
-        })?;
+            Ok::<_, FrontError>((config.pools[way].id, way))
+        };
+        let routes = Routes::compile(&config.routes, find, previous.map(|previous| &previous.routes))?;
         Ok(Self { revision, routes, ways })
     }
 }

@@ -114,7 +114,7 @@ impl Gateway {
     /// A listener that cannot be opened, or a thread that cannot be started; then nothing is left behind.
     pub fn start(config: GatewayConfig, shared: Shared) -> Result<Self, GatewayError> {
         let threads = config.threads.max(1);
-        let front = Arc::new(ArcSwap::from_pointee(Front::new(0, &config)?));
+        let front = Arc::new(ArcSwap::from_pointee(Front::new(&config, None)?));
         let ground = Ground { threads, crowd: Arc::new(Crowd::measured()) };
         warn_of_too_many(&config, &ground.crowd);
         let mut state = State::default();
@@ -151,7 +151,7 @@ impl Gateway {
         if was != wanted {
             return Err(GatewayError::Threads { was, wanted });
         }
-        let front = Front::new(self.front.load().revision + 1, &config)?;
+        let front = Front::new(&config, Some(&**self.front.load()))?;
         let mut ends = Ends::default();
         let watch = state.watch.changed(&config, &mut ends)?;
         let known = self.listeners();

@@ -50,6 +50,8 @@ pub(crate) struct Record {
     pub(crate) worker: Option<Arc<str>>,
     /// How many workers were tried.
     pub(crate) tries: usize,
+    /// The tier of the fallback chain that answered.
+    pub(crate) tier: String,
     /// From the arrival to the head of the worker's answer.
     pub(crate) upstream: Option<Span>,
     /// Bytes of the answer's body.
@@ -97,6 +99,7 @@ impl Entry {
             pool: None,
             worker: None,
             tries: 0,
+            tier: String::new(),
             upstream: None,
             bytes: 0,
         };
@@ -151,7 +154,7 @@ impl Record {
             upstream: self.upstream,
             reason: self.reason.map_or("", Reason::word),
             detail: &self.detail,
-            tier: "",
+            tier: &self.tier,
             complete: self.complete,
             referer: &self.referer,
             user_agent: &self.user_agent,

@@ -15,6 +15,7 @@ use crate::head::{self, INTRODUCED, ORIGINS, OURS};
 use crate::held::Held;
 use crate::introduction::{Introduction, Joined};
 use crate::trace::context::Context;
+use crate::turn::Turn;
 use crate::websocket;
 
 /// A request that is answered by some worker, or by ourselves.
@@ -43,6 +44,8 @@ pub(crate) struct Saying<'a> {
     pub(crate) id: Option<[u8; 32]>,
     /// Whether its change of protocol goes through.
     pub(crate) upgrade: bool,
+    /// Where its route's second chances take it.
+    pub(crate) turn: Option<&'a Turn<'a>>,
 }
 
 impl Request {
@@ -127,10 +130,11 @@ impl Request {
         for (made, name) in [(trace.is_some(), Known::Traceparent), (hops.is_some(), Known::MaxForwards)] {
             drop = if made { drop.and(KnownSet::of(&[name])) } else { drop };
         }
+        let path = saying.turn.and_then(Turn::path);
         let upgrade = saying.upgrade.then(|| head.first(Known::Upgrade)).flatten();
         write(&RequestPlan {
             host: own.as_ref().and_then(|own| Value::checked(own.as_bytes())),
-            path: None::<Path<'_>>,
+            path: path.as_ref().and_then(|path| Path::checked(path.as_bytes())),
             edits: Edits { drop, remove: &[], add: &add },
             connection: Connection {
                 upgrade: upgrade.and_then(|name| Name::checked(name.as_bytes())),

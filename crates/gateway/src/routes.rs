@@ -13,6 +13,7 @@ use http::{HeaderName, HeaderValue};
 
 use crate::config::{HostPattern, Key, PathPattern, Route};
 use crate::extras::Extras;
+use crate::front::FrontError;
 use crate::head::path_of;
 
 /// The routes of a gateway.
@@ -41,18 +42,31 @@ pub(crate) struct Target {
 }
 
 impl Routes {
-    /// Compiles `routes`; `find` tells pool and way of a pool's name, or fails.
-    pub(crate) fn compile<E>(
+    /// Compiles `routes`; `find` tells pool and way of a pool's name that the route of a number wants, or fails. What of
+    /// `previous` can outlive a reload stays.
+    pub(crate) fn compile(
         routes: &[Route],
-        mut find: impl FnMut(&str) -> Result<(PoolId, usize), E>,
-    ) -> Result<Self, E> {
+        find: impl Fn(usize, &str) -> Result<(PoolId, usize), FrontError>,
+        previous: Option<&Self>,
+    ) -> Result<Self, FrontError> {
         let compile = |(number, route): (usize, &Route)| {
-            let (pool, way) = find(&route.pool)?;
-            let config = AttemptConfig { deadline: route.deadline, retries: route.retries, ..AttemptConfig::default() };
-            let target = Target { route: number, pool, way, config };
-            Ok(Compiled { route: route.clone(), target, label: route.label().into(), extras: Arc::default() })
+            let (pool, way) = find(number, &route.pool)?;
+            let target = Target { route: number, pool, way, config: route.attempt(number) };
+            let label = route.label();
+            let before = previous.and_then(|before| before.like(&label, &route.pool)).map(|same| &*same.extras);
+            let extras = Extras::compile(route, |name| find(number, name), before)?;
+            Ok::<_, FrontError>(Compiled {
+                route: route.clone(),
+                target,
+                label: label.into(),
+                extras: Arc::new(extras),
+            })
         };
         Ok(Self(routes.iter().enumerate().map(compile).collect::<Result<_, _>>()?))
+    }
+
+    fn like(&self, label: &str, pool: &str) -> Option<&Compiled> {
+        self.0.iter().find(|compiled| *compiled.label == *label && compiled.route.pool == pool)
     }
 
     /// What a route matches, for log and traces: the same for all its requests.
@@ -134,8 +148,8 @@ mod tests {
 
     fn routes(json: &str) -> Routes {
         let routes: Vec<Route> = serde_json::from_str(json).expect("routes");
-        let find = |name: &str| Ok::<_, ()>((PoolId(name.parse().expect("a number")), 0));
-        Routes::compile(&routes, find).expect("found")
+        let find = |_, name: &str| Ok((PoolId(name.parse().expect("a number")), 0));
+        Routes::compile(&routes, find, None).expect("found")
     }
 
     fn pool(routes: &Routes, host: &str, method: &str, target: &str, header: Option<(&str, &str)>) -> Option<u32> {

@@ -50,6 +50,10 @@ pub struct ThreadStats {
     pub upgrades: Count,
     /// Reports of workers that could not be used.
     pub report_faults: Count,
+    /// Disagreements of quorums that a repair hook was told of.
+    pub repairs: Count,
+    /// Those that it could not be told of.
+    pub repairs_lost: Count,
 }
 
 impl ThreadStats {
@@ -79,6 +83,8 @@ pub struct Totals {
     pub bytes_out: u64,
     pub upgrades: u64,
     pub report_faults: u64,
+    pub repairs: u64,
+    pub repairs_lost: u64,
 }
 
 impl Totals {
@@ -101,6 +107,8 @@ impl Totals {
             (&mut self.bytes_out, &thread.bytes_out),
             (&mut self.upgrades, &thread.upgrades),
             (&mut self.report_faults, &thread.report_faults),
+            (&mut self.repairs, &thread.repairs),
+            (&mut self.repairs_lost, &thread.repairs_lost),
         ] {
             *sum += count.get();
         }

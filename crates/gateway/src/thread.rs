@@ -23,6 +23,7 @@ use crate::by_worker::ByWorker;
 use crate::front::Front;
 use crate::gateway::Shared;
 use crate::places::Places;
+use crate::repair::Repairs;
 use crate::report::Heard;
 use crate::splice::Pipes;
 use crate::stats::ThreadStats;
@@ -44,6 +45,7 @@ pub(crate) struct Thread {
     /// Of requests under way.
     pub(crate) places: Rc<Places>,
     pub(crate) pipes: Rc<Pipes>,
+    pub(crate) repairs: Repairs,
     pub(crate) stats: Arc<ThreadStats>,
     pub(crate) observer: RefCell<Option<Rc<Observer>>>,
     shared: Shared,
@@ -85,6 +87,7 @@ impl Thread {
             lists: Lists::default(),
             places: Rc::default(),
             pipes: Rc::default(),
+            repairs: Repairs::default(),
             stats,
             observer: RefCell::default(),
             shared,

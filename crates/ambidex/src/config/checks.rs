@@ -1,8 +1,11 @@
 //! Checks that look at several sections at once, each pointing at the value that has to change.
 
+mod chances;
+
 use std::collections::BTreeMap;
 
 use ambidex_core::balance::{Balance, PickPolicy};
+use ambidex_gateway::config::Tier;
 
 use super::fault::unknown;
 use super::file::File;
@@ -17,6 +20,7 @@ pub(crate) fn across(file: &File, tree: &Node) -> Vec<Problem> {
     checks.routes_name_pools();
     checks.addresses_differ();
     checks.rings_have_keys();
+    chances::check(&mut checks);
     checks.pools_are_used();
     checks.routes_are_reached();
     checks.admin_stays_inside();
@@ -73,6 +77,15 @@ impl Checks<'_> {
                 let (message, help) = unknown("pool", route.pool(), self.file.pools.keys().map(String::as_str));
                 self.error(&under(&item("routes", at), "pool"), message, help);
             }
+            for (place, tier) in route.fallback().iter().enumerate() {
+                if let Tier::Pool(pool) = tier
+                    && !self.file.pools.contains_key(pool)
+                {
+                    let (message, help) = unknown("pool", pool, self.file.pools.keys().map(String::as_str));
+                    let path = item(&under(&item("routes", at), "fallback"), place);
+                    self.error(&under(&path, "pool"), message, help);
+                }
+            }
         }
     }
 
@@ -100,7 +113,7 @@ impl Checks<'_> {
             return;
         }
         for name in self.file.pools.keys() {
-            if !self.file.routes.iter().any(|route| route.pool() == name) {
+            if !self.file.routes.iter().any(|route| route.pools().any(|pool| pool == name)) {
                 let path = under("pools", name);
                 let help = Some(format!("add a route with `pool: {name}`, or remove the pool"));
                 self.warning(&path, format!("no route leads to pool `{name}`"), help);

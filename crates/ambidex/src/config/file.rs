@@ -57,6 +57,7 @@ impl File {
     /// wherever the process was started.
     pub(crate) fn beside(&mut self, folder: &Path) {
         self.listeners.iter_mut().for_each(|listener| listener.beside(folder));
+        self.routes.iter_mut().for_each(|route| route.beside(folder));
         for pool in self.pools.values_mut() {
             pool.workers.beside(folder);
             pool.upstream.beside(folder);

@@ -60,6 +60,8 @@ fn traffic(totals: &Totals) -> Vec<Family> {
         counter("gateway_upstream_connects", "Connections opened to workers", totals.connects),
         counter("gateway_upstream_connect_failures", "Connections to workers that failed", totals.connect_failures),
         counter("gateway_upstream_reuses", "Requests sent on a connection that had served before", totals.reuses),
+        counter("gateway_repairs_told", "Disagreements of quorums that a repair hook was told of", totals.repairs),
+        counter("gateway_repairs_lost", "Disagreements that no repair hook could be told of", totals.repairs_lost),
     ]
 }
 

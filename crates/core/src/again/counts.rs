@@ -36,11 +36,35 @@ impl Chance {
     /// All of them.
     pub const ALL: [Self; 6] =
         [Self::Retry, Self::RetryAnswer, Self::FirstTry, Self::Hedge, Self::Quorum, Self::Fallback];
+
+    /// The word for it: a metric's label.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::RetryAnswer => "retry_answer",
+            Self::FirstTry => "first_try",
+            Self::Hedge => "hedge",
+            Self::Quorum => "quorum",
+            Self::Fallback => "fallback",
+        }
+    }
 }
 
 impl Came {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Taken, Self::Watched, Self::Refused, Self::Mattered];
+
+    /// The word for it: a metric's label.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Watched => "watched",
+            Self::Refused => "refused",
+            Self::Mattered => "mattered",
+        }
+    }
 }
 
 /// How often, for each chance and each end; of one pool, by all threads.

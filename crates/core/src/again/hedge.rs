@@ -74,7 +74,9 @@ impl Default for HedgeConfig {
 
 /// Why a text is no time to hedge after.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("hedge.after: `{0}` is neither a quantile from p50 to p99.9, such as `p95`, nor a time from 1ms, such as `100ms`")]
+#[error(
+    "hedge.after: `{0}` is neither a quantile from p50 to p99.9, such as `p95`, nor a time from 1ms, such as `100ms`"
+)]
 pub struct HedgeAfterError(String);
 
 impl TryFrom<String> for HedgeAfter {

@@ -340,13 +340,18 @@ impl Planner {
         }
     }
 
+    /// The mean utilization of the members that serve, as far as it is known of any.
+    #[must_use]
+    pub fn utilization(&self) -> Option<f64> {
+        let gauged = || self.members.iter().filter(|member| member.serves()).filter_map(|one| one.terms.utilization);
+        let count = gauged().count();
+        (count > 0).then(|| gauged().sum::<f64>() / count as f64)
+    }
+
     /// How the slow guards are set now; `None` for fixed weights, which nothing smooths.
     fn tuning(&self, step: Span) -> Option<Tuning> {
         let Settings { policy, deadband, slew, hysteresis, floor, .. } = *self.config;
-        let gauged = || self.members.iter().filter(|member| member.serves()).filter_map(|one| one.terms.utilization);
-        let count = gauged().count();
-        let utilization = (count > 0).then(|| gauged().sum::<f64>() / count as f64);
-        let alpha = smoothing::alpha(&self.config, utilization, step.as_secs_f64(), self.damping.stretch());
+        let alpha = smoothing::alpha(&self.config, self.utilization(), step.as_secs_f64(), self.damping.stretch());
         let slew: Slew = slew;
         (policy != Rule::Static).then(|| Tuning {
             alpha: policy.fed_by_latency().then_some(alpha),

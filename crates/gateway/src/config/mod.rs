@@ -14,8 +14,8 @@ use ambidex_core::worker::PoolId;
 pub use access_log::{AccessLog, LogFormat, LogPath};
 pub use lenient::Lenient;
 pub use listener::{CertificateFiles, ListenAddress, Listener, ListenerError, ServerTls, SocketMode, TlsVersion};
-pub(crate) use route::{HostPattern, PathPattern};
-pub use route::{Key, Route, RouteError};
+pub use route::{ChainError, Key, Quorum, Repeat, Retry, Route, RouteError, RouteQuorumError, Snapshot, Static, Tier};
+pub(crate) use route::{Compare, Hook, HostPattern, PathPattern};
 pub use tracing::{Tracing, TracingError};
 pub use upstream::{UpstreamError, UpstreamProtocol, UpstreamTls, UpstreamTransport};
 

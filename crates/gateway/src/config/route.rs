@@ -2,16 +2,31 @@
 //!
 //! For: the configuration file. [`Route`] is checked; the request path reads its compiled form (`routes.rs`).
 
-use std::collections::BTreeMap;
+mod again;
+mod fallback;
+mod quorum;
 
-use ambidex_core::attempt::AttemptConfig;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use ambidex_core::again::Mode;
+use ambidex_core::again::fallback::Fallback;
+use ambidex_core::again::hedge::HedgeConfig;
+use ambidex_core::again::retry::FirstTry;
+use ambidex_core::attempt::{AttemptConfig, Chances, RouteId};
+use ambidex_core::size::Size;
 use ambidex_core::time::Span;
 use http::{HeaderName, HeaderValue, Method};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use again::{Repeat, Retry};
+pub use fallback::{ChainError, Snapshot, Static, Tier};
+pub(crate) use quorum::{Compare, Hook};
+pub use quorum::{Quorum, RouteQuorumError};
+
 /// Checked settings of one route. The first route that matches a request serves it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "RawRoute", into = "RawRoute")]
 pub struct Route {
     pub(crate) host: Option<HostPattern>,
@@ -22,6 +37,15 @@ pub struct Route {
     pub(crate) deadline: Span,
     pub(crate) retries: u8,
     pub(crate) key: Option<Key>,
+    pub(crate) keep_body: Size,
+    pub(crate) repeat: Repeat,
+    retry: Retry,
+    first_try: Option<FirstTry>,
+    hedge: Option<HedgeConfig>,
+    pub(crate) quorum: Option<Quorum>,
+    pub(crate) fallback: Vec<Tier>,
+    fallback_after: Option<Span>,
+    fallback_mode: Mode,
 }
 
 impl Route {
@@ -31,7 +55,71 @@ impl Route {
         let AttemptConfig { deadline, retries, .. } = AttemptConfig::default();
         let path = PathPattern::Prefix("/".into());
         let (methods, headers) = (Vec::new(), Vec::new());
-        Self { host: None, path, methods, headers, pool: pool.into(), deadline, retries, key: None }
+        Self {
+            host: None,
+            path,
+            methods,
+            headers,
+            pool: pool.into(),
+            deadline,
+            retries,
+            key: None,
+            keep_body: KEEP_BODY,
+            repeat: Repeat::default(),
+            retry: Retry::NONE,
+            first_try: None,
+            hedge: None,
+            quorum: None,
+            fallback: Vec::new(),
+            fallback_after: None,
+            fallback_mode: Mode::written(),
+        }
+    }
+
+    /// The bounds and second chances of its requests. `number` is the route's, as configured.
+    pub(crate) fn attempt(&self, number: usize) -> AttemptConfig {
+        let tiers: Vec<_> = self.fallback.iter().map(Tier::kind).collect();
+        let mode = if tiers.is_empty() { Mode::Off } else { self.fallback_mode };
+        let chances = Chances {
+            route: RouteId(u32::try_from(number).unwrap_or(u32::MAX)),
+            resend: self.retry.sent,
+            answers: self.retry.answers,
+            first_try: self.first_try.unwrap_or_default(),
+            hedge: self.hedge.unwrap_or_default(),
+            quorum: self.quorum.as_ref().map(|quorum| quorum.config),
+            fallback: Fallback { mode, ..Fallback::on(&tiers, self.fallback_after) },
+        };
+        AttemptConfig { deadline: self.deadline, retries: self.retries, chances, ..AttemptConfig::default() }
+    }
+
+    /// Names of all pools that its requests may come to.
+    pub fn pools(&self) -> impl Iterator<Item = &str> {
+        let tiers =
+            self.fallback.iter().filter_map(|tier| if let Tier::Pool(name) = tier { Some(&**name) } else { None });
+        std::iter::once(&*self.pool).chain(tiers)
+    }
+
+    /// The tiers of its fallback chain.
+    #[must_use]
+    pub fn fallback(&self) -> &[Tier] {
+        &self.fallback
+    }
+
+    /// How many workers a read asks, at once and in all, if it asks several.
+    #[must_use]
+    pub fn quorum(&self) -> Option<(u8, u8)> {
+        self.quorum.as_ref().map(|quorum| (quorum.config.ask(), quorum.config.most()))
+    }
+
+    /// How long an answer's head may take.
+    #[must_use]
+    pub const fn deadline(&self) -> Span {
+        self.deadline
+    }
+
+    /// Takes relative paths as beside `folder`.
+    pub fn beside(&mut self, folder: &Path) {
+        self.fallback.iter_mut().for_each(|tier| tier.beside(folder));
     }
 
     /// The name of the pool whose workers serve it.
@@ -96,6 +184,37 @@ struct RawRoute {
     /// What names the worker that a request belongs to, for pools that pick by `ring`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key: Option<Key>,
+    /// Bytes of a request's body that are kept for another try, where the route has second chances: a body of announced
+    /// length up to this is read before it is sent, at most 1MiB. Default 32KiB; source: reliability.md row 7.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    keep_body: Option<Size>,
+    /// Which methods may run twice: `safe` or `idempotent`. Default safe; source: reliability.md row 5.
+    #[serde(default)]
+    repeat: Repeat,
+    /// Tries again what a worker got, or answered with a failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retry: Option<Retry>,
+    /// Gives a slow first try up early, and asks another worker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    first_try: Option<FirstTry>,
+    /// Sends a request that takes long to a second worker as well; the first answer wins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hedge: Option<HedgeConfig>,
+    /// Reads from several workers at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    quorum: Option<Quorum>,
+    /// What answers when no worker of the pool does, in this order, at most 6. Default: an error of our own; source:
+    /// R-B3.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    fallback: Vec<Tier>,
+    /// After how long the next tier has its turn though nothing failed, from 1ms. Default: at the deadline; source:
+    /// R-B3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    fallback_after: Option<Span>,
+    /// Whether the chain acts. Default on where it is written; source: R-O5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fallback_mode: Option<Mode>,
 }
 
 /// Which requests a route serves: those that fit everything given.
@@ -152,6 +271,25 @@ pub enum RouteError {
     /// The key names a header that cannot exist.
     #[error("key: `{0}` is no header's name")]
     Key(String),
+    /// More of a body than one request may cost.
+    #[error("keep_body: {0} is more than 1MiB")]
+    KeepBody(Size),
+    /// Nothing that comes here may run twice.
+    #[error(
+        "{section}: none of the methods {methods} may run twice; leave it out, or write `repeat: idempotent` for PUT and DELETE"
+    )]
+    RunsTwice {
+        /// What would send it twice.
+        section: &'static str,
+        /// All that the route takes.
+        methods: String,
+    },
+    /// The fallback chain cannot be used.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The next tier would have its turn at once.
+    #[error("fallback_after: {0} is outside 1ms to the deadline")]
+    FallbackAfter(Span),
 }
 
 impl TryFrom<RawRoute> for Route {
@@ -187,7 +325,15 @@ impl TryFrom<RawRoute> for Route {
         {
             return Err(RouteError::Key(name.clone()));
         }
-        Ok(Self {
+        let keep_body = raw.keep_body.unwrap_or(KEEP_BODY);
+        if keep_body > Size::mib(1) {
+            return Err(RouteError::KeepBody(keep_body));
+        }
+        if let Some(after) = raw.fallback_after.filter(|after| *after < Span::from_millis(1) || *after >= deadline) {
+            return Err(RouteError::FallbackAfter(after));
+        }
+        fallback::check(&raw.pool, &raw.fallback)?;
+        let checked = Self {
             host: matches.host.map(checked_host).transpose()?,
             path,
             methods: matches.methods.into_iter().map(method).collect::<Result<_, _>>()?,
@@ -196,7 +342,37 @@ impl TryFrom<RawRoute> for Route {
             deadline,
             retries,
             key: raw.key,
-        })
+            keep_body,
+            repeat: raw.repeat,
+            retry: raw.retry.unwrap_or(Retry::NONE),
+            first_try: raw.first_try,
+            hedge: raw.hedge,
+            quorum: raw.quorum,
+            fallback: raw.fallback,
+            fallback_after: raw.fallback_after,
+            fallback_mode: raw.fallback_mode.unwrap_or(Mode::written()),
+        };
+        checked.something_may_run_twice()?;
+        Ok(checked)
+    }
+}
+
+impl Route {
+    /// What sends requests twice is of no use to a route whose requests never may run twice.
+    fn something_may_run_twice(&self) -> Result<(), RouteError> {
+        let some = self.methods.is_empty() || self.methods.iter().any(|method| self.repeat.allows(method));
+        let sections = [
+            ("hedge", self.hedge.is_some()),
+            ("quorum", self.quorum.is_some()),
+            ("first_try", self.first_try.is_some()),
+        ];
+        match sections.into_iter().find(|(_, there)| *there && !some) {
+            Some((section, _)) => {
+                let methods = self.methods.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                Err(RouteError::RunsTwice { section, methods })
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -226,6 +402,15 @@ impl From<Route> for RawRoute {
             deadline: Some(route.deadline),
             retries: Some(route.retries),
             key: route.key,
+            keep_body: Some(route.keep_body),
+            repeat: route.repeat,
+            retry: (route.retry != Retry::NONE).then_some(route.retry),
+            first_try: route.first_try,
+            hedge: route.hedge,
+            quorum: route.quorum,
+            fallback_mode: (!route.fallback.is_empty()).then_some(route.fallback_mode),
+            fallback: route.fallback,
+            fallback_after: route.fallback_after,
         }
     }
 }
@@ -260,6 +445,8 @@ fn checked_host(host: String) -> Result<HostPattern, RouteError> {
 
 /// Core's machine remembers four tries.
 const MOST_RETRIES: u8 = 3;
+/// Of a body. Source: reliability.md row 7.
+const KEEP_BODY: Size = Size::kib(32);
 
 #[cfg(test)]
 mod tests {
@@ -280,6 +467,9 @@ mod tests {
             r#"{"pool": "api", "key": {"header": "x-user"}, "deadline": "2s", "retries": 0}"#,
             r#"{"pool": "api", "key": "client-ip", "match": {"host": "*.example.org", "path": "/a"}}"#,
             r#"{"pool": "api", "match": {"path_prefix": "/a", "methods": ["GET"], "headers": {"x-a": "b"}}}"#,
+            r#"{"pool": "api", "hedge": {}, "quorum": {"ask": 2}, "first_try": {}, "retry": {}, "repeat": "idempotent"}"#,
+            r#"{"pool": "api", "fallback": [{"zone": "b"}, {"pool": "c"}, {"path": "/d"}, {"snapshot": {}},
+                {"static": {"status": 200, "body": "e"}}], "fallback_after": "1s", "fallback_mode": "observe"}"#,
         ] {
             let route = read(json).expect("right");
             assert_eq!(read(&serde_json::to_string(&route).expect("json")), Ok(route));
@@ -298,6 +488,17 @@ mod tests {
             (r#"{"pool": "a", "deadline": "0s"}"#, "outside 1ms to 24h"),
             (r#"{"pool": "a", "retries": 9}"#, "more than 3"),
             (r#"{"pool": "a", "matches": {}}"#, "unknown field `matches`"),
+            (r#"{"pool": "a", "keep_body": "2MiB"}"#, "more than 1MiB"),
+            (r#"{"pool": "a", "hedge": {}, "match": {"methods": ["POST"]}}"#, "none of the methods POST may run twice"),
+            (r#"{"pool": "a", "fallback": [{"pool": "a"}]}"#, "asks pool `a` again"),
+            (r#"{"pool": "a", "fallback": [{"pool": "b"}, {"pool": "b"}]}"#, "tier 2 asks pool `b` again"),
+            (r#"{"pool": "a", "fallback": [{"static": {}}, {"zone": "b"}]}"#, "put `static` last"),
+            (r#"{"pool": "a", "fallback": [{"zone": "b"}, {"zone": "b"}]}"#, "tier 2 is the same as one before it"),
+            (r#"{"pool": "a", "fallback": [{"path": "b"}]}"#, "must begin with `/`"),
+            (r#"{"pool": "a", "fallback": [{"static": {"status": 204}}]}"#, "outside 200 to 599"),
+            (r#"{"pool": "a", "fallback": [{"static": {"body": "a", "file": "b"}}]}"#, "exclude each other"),
+            (r#"{"pool": "a", "fallback": [{"snapshot": {"max_age": "0s"}}]}"#, "at least 1s"),
+            (r#"{"pool": "a", "deadline": "1s", "fallback_after": "1s"}"#, "1ms to the deadline"),
         ] {
             let error = read(json).expect_err(json);
             assert!(error.contains(told), "{json}: {error}");

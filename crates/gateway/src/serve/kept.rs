@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use ambidex_http1::{Asked, Framing};
+use ambidex_core::time::Mono;
+use ambidex_http1::{Asked, Framing, Name};
 use bytes::Bytes;
 
 use super::answer::Notes;
@@ -14,6 +15,27 @@ use crate::stored::Stored;
 use crate::upstream::UpstreamBody;
 
 impl Errand {
+    /// Ends with what a tier of the fallback chain keeps.
+    ///
+    /// # Errors
+    /// As of [`kept`](Self::kept).
+    pub(super) fn fallen(
+        mut self,
+        client: &Client,
+        request: &Request,
+        stored: &Stored,
+        tier: String,
+    ) -> Result<Reply, Own> {
+        let mut notes = Notes::default();
+        if stored.at > Mono::default() {
+            let age = client.thread.clock.now().since(stored.at).as_millis() / 1_000;
+            notes.add(const { Name::literal("age") }, age.to_string());
+        }
+        notes.add(const { Name::literal("ambidex-tier") }, tier.clone());
+        self.entry.note(|record| record.tier = tier);
+        self.kept(client, request, stored, notes)
+    }
+
     /// Ends with an answer that is kept, as if a worker had given it. What is left of the request's body is not read.
     ///
     /// # Errors

@@ -13,7 +13,6 @@ pub(crate) mod exchange;
 mod gated;
 mod h1;
 mod h2;
-#[allow(dead_code)]
 mod kept;
 pub(crate) mod pulse;
 mod sending;

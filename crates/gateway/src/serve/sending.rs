@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ambidex_core::attempt;
 use ambidex_http1::{Known, Name, ResponseHead};
-use ambidex_tower::{Answer, Driver};
+use ambidex_tower::{Answer, Driver, Flight};
 use http::StatusCode;
 
 use super::answer::Notes;
@@ -15,7 +15,8 @@ use crate::head::REPORTS;
 use crate::reason::Reason;
 use crate::report::hear_head;
 use crate::request::{Request, Saying};
-use crate::upstream::{self, Upstreams};
+use crate::turn::{Sitting, Turn};
+use crate::upstream::{self, UpstreamBody, Upstreams};
 
 impl Client {
     /// Sends a request that is ready, whatever its route wants beside that.
@@ -31,11 +32,15 @@ impl Client {
         let Some(pool) = picture.view.pool(target.pool) else {
             return Err(errand.own(Reason::NoPool));
         };
-        let way = &picture.front.ways[target.way];
+        let home = &picture.front.ways[target.way];
+        let extras = picture.front.routes.extras(target.route);
+        let turn = (!extras.is_plain()).then(|| Box::new(Turn::new(extras, &picture, pool, home)));
+        let turn = turn.as_deref();
         let seat = thread.seat_at(pool);
-        let saying = Saying { introduction: &self.introduction, trusted: self.trusted, id, upgrade };
-        let transport = Upstreams { thread, way, request, saying, interim, sampled };
-        let driver = Driver { transport: &transport, seats: &*seat, timer: &thread.alarms, clock: thread.clock };
+        let saying = Saying { introduction: &self.introduction, trusted: self.trusted, id, upgrade, turn };
+        let transport = Upstreams { thread, home, request, saying, interim, sampled };
+        let seats = Sitting { home: &seat, turn };
+        let driver = Driver { transport: &transport, seats: &seats, timer: &thread.alarms, clock: thread.clock };
         let answer = match driver.drive(pool, plan, ()).await {
             Ok(answer) => answer,
             Err(refused) => {
@@ -46,34 +51,31 @@ impl Client {
                     record.worker = refused.last.map(|pick| Arc::clone(&pool.picked(pick).name));
                     record.detail = refused.detail;
                 });
-                return Err(errand.own(reason));
+                let served =
+                    turn.filter(|_| refused.tier.is_some()).and_then(|turn| turn.take_served().zip(turn.says()));
+                return match served {
+                    Some((stored, tier)) => errand.fallen(self, request, &stored, tier.into_owned()),
+                    None => Err(errand.own(reason)),
+                };
             }
         };
-        let Answer { response, flight, pick, at, tries, .. } = answer;
+        let Answer { response, flight, pick, at, tries, pool: fallen } = answer;
+        let pool = fallen.as_ref().unwrap_or(pool);
+        let tier = fallen.as_ref().and(turn).and_then(Turn::says);
         let upstream::Answer { head, body } = *response;
         errand.entry.note(|record| {
             record.tries = tries;
             record.worker = Some(Arc::clone(&pool.picked(pick).name));
             record.upstream = Some(at.since(plan.arrived));
             record.status = Some(head.status());
+            record.tier = tier.as_deref().unwrap_or("").to_owned();
         });
-        let speaker = way.hears_reports.then_some(pick.worker);
+        let speaker = transport.way().hears_reports.then_some(pick.worker);
         if let Some(worker) = speaker.filter(|_| head.head().known().meets(REPORTS)) {
             hear_head(thread, worker, flight.cells(), head.head());
         }
         if head.status() == StatusCode::SWITCHING_PROTOCOLS {
-            // RFC 9110, 7.8: only to what was asked for.
-            let asked = request.head.head().first(Known::Upgrade).map(|name| name.as_bytes());
-            let agreed = head.head().first(Known::Upgrade).map(|name| name.as_bytes());
-            let agree = asked.zip(agreed).is_some_and(|(asked, agreed)| asked.eq_ignore_ascii_case(agreed));
-            // HTTP/2 has no proof of its own that the worker has read the key.
-            let proved = request.websocket.as_ref().is_none_or(|asked| asked.is_proved_by(head.head()));
-            let Some(worker) = body.into_switched().filter(|_| agree && proved) else {
-                return Err(errand.own(Reason::UpstreamGarbage));
-            };
-            thread.stats.upgrades.add(1);
-            let silence = self.peer.settings.listener.tunnel_timeout;
-            return Ok(errand.switched(head, worker, silence, flight));
+            return self.switched(request, errand, head, body, flight);
         }
         if request.websocket.is_some() && head.status().is_success() {
             // To a CONNECT, success means that the stream is the worker's from here on.
@@ -83,10 +85,39 @@ impl Client {
         if tries > 1 {
             notes.add(const { Name::literal("ambidex-attempts") }, tries.to_string());
         }
+        if let Some(tier) = &tier {
+            notes.add(const { Name::literal("ambidex-tier") }, tier.clone().into_owned());
+        }
         let Errand { entry, service } = errand;
         let relay =
             Relay::new(body, Some(flight), speaker, Rc::clone(thread), entry, request.progress.clone(), service);
-        Ok(Reply::Relayed(Relayed { head, notes, relay: Box::new(relay) }))
+        let mut relay = Box::new(relay);
+        if let Some(snapshots) = extras.snapshots().filter(|_| tier.is_none()) {
+            snapshots.read_along(request, &head, at, &mut relay);
+        }
+        Ok(Reply::Relayed(Relayed { head, notes, relay }))
+    }
+
+    /// A worker changes the protocol.
+    fn switched(
+        &self,
+        request: &Request,
+        errand: Errand,
+        head: ResponseHead,
+        body: UpstreamBody,
+        flight: Flight,
+    ) -> Result<Reply, Own> {
+        // RFC 9110, 7.8: only to what was asked for.
+        let asked = request.head.head().first(Known::Upgrade).map(|name| name.as_bytes());
+        let agreed = head.head().first(Known::Upgrade).map(|name| name.as_bytes());
+        let agree = asked.zip(agreed).is_some_and(|(asked, agreed)| asked.eq_ignore_ascii_case(agreed));
+        // HTTP/2 has no proof of its own that the worker has read the key.
+        let proved = request.websocket.as_ref().is_none_or(|asked| asked.is_proved_by(head.head()));
+        let Some(worker) = body.into_switched().filter(|_| agree && proved) else {
+            return Err(errand.own(Reason::UpstreamGarbage));
+        };
+        self.thread.stats.upgrades.add(1);
+        Ok(errand.switched(head, worker, self.peer.settings.listener.tunnel_timeout, flight))
     }
 }
 

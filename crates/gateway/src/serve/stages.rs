@@ -23,10 +23,13 @@ impl Client {
     pub(super) async fn staged(
         &self,
         request: &Request,
-        ready: Ready,
+        mut ready: Ready,
         errand: Errand,
         interim: Option<&dyn Fn(&ResponseHead)>,
     ) -> Result<Reply, Own> {
+        if ready.extras().quorum.as_ref().is_some_and(|quorum| urgency(request) > quorum.urgency) {
+            ready.plan.config.chances.quorum = None;
+        }
         if let Framing::Length(length) = request.framing()
             && let Some(most) = ready.extras().keep_body
             && usize::try_from(length).is_ok_and(|length| length <= most)
@@ -52,3 +55,18 @@ impl Client {
         }
     }
 }
+
+/// How little a request is in a hurry: 0 to 7, 3 where it says nothing (RFC 9218, 4.1).
+fn urgency(request: &Request) -> u8 {
+    let said = request.head.head().get(b"priority").and_then(|line| {
+        let mut parameters = line.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+        parameters.find_map(|parameter| match parameter.strip_prefix(b"u=")? {
+            [digit @ b'0'..=b'7'] => Some(digit - b'0'),
+            _ => None,
+        })
+    });
+    said.unwrap_or(USUAL_URGENCY)
+}
+
+/// Source: RFC 9218, 4.1.
+const USUAL_URGENCY: u8 = 3;

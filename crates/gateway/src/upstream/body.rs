@@ -42,9 +42,9 @@ enum From {
     Broken,
 }
 
-/// Data that has come, and the rest.
+/// What has come, and the rest.
 struct Ahead {
-    data: VecDeque<Bytes>,
+    came: VecDeque<Frame<Bytes>>,
     rest: UpstreamBody,
 }
 
@@ -94,12 +94,13 @@ impl UpstreamBody {
 
     /// A body in memory.
     pub(crate) fn kept(data: Bytes) -> Self {
-        if data.is_empty() { Self(From::Over) } else { Self(From::Over).behind(VecDeque::from([data])) }
+        let came = if data.is_empty() { VecDeque::new() } else { VecDeque::from([Frame::data(data)]) };
+        Self(From::Over).behind(came)
     }
 
-    /// This body with `data` before it, that was read from it.
-    pub(crate) fn behind(self, data: VecDeque<Bytes>) -> Self {
-        if data.is_empty() { self } else { Self(From::Ahead(Box::new(Ahead { data, rest: self }))) }
+    /// This body with what came of it before it.
+    pub(crate) fn behind(self, came: VecDeque<Frame<Bytes>>) -> Self {
+        if came.is_empty() { self } else { Self(From::Ahead(Box::new(Ahead { came, rest: self }))) }
     }
 
     pub(crate) fn switched(switched: Switched) -> Self {
@@ -176,7 +177,7 @@ impl UpstreamBody {
     pub(crate) fn is_over(&self) -> bool {
         match &self.0 {
             From::Over | From::Switched(_) => true,
-            From::Ahead(ahead) => ahead.data.is_empty() && ahead.rest.is_over(),
+            From::Ahead(ahead) => ahead.came.is_empty() && ahead.rest.is_over(),
             From::Broken | From::H1(_) => false,
             From::H2 { incoming, .. } => incoming.is_end_stream(),
         }
@@ -194,14 +195,14 @@ impl UpstreamBody {
 
 impl Ahead {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
-        match self.data.pop_front() {
-            Some(data) => Poll::Ready(Some(Ok(Frame::data(data)))),
+        match self.came.pop_front() {
+            Some(frame) => Poll::Ready(Some(Ok(frame))),
             None => self.rest.poll_next(cx),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        let came: usize = self.data.iter().map(Bytes::len).sum();
+        let came: usize = self.came.iter().filter_map(Frame::data_ref).map(Bytes::len).sum();
         self.rest.size_hint().exact().map_or_else(SizeHint::default, |left| SizeHint::with_exact(came as u64 + left))
     }
 }

@@ -6,6 +6,7 @@
 //! ```
 
 mod body;
+mod compare;
 mod connect;
 mod h1;
 mod h2;
@@ -17,14 +18,16 @@ mod upload;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
-use ambidex_core::attempt::FailureKind;
+use ambidex_core::again::fallback::Tier;
+use ambidex_core::attempt::{Copies, FailureKind, Refusal};
 use ambidex_core::balance::Pick;
 use ambidex_core::view::WorkerView;
 use ambidex_http1::{Asked, ResponseHead, write};
-use ambidex_tower::{AnswerHead, Awaits, SendError, Transport};
+use ambidex_tower::{AnswerHead, Awaits, Disagreement, Fallen, Marked, SendError, Transport};
 use http::{HeaderName, StatusCode, header};
 use http_body::Body as _;
 use hyper_util::rt::TokioIo;
+use xxhash_rust::xxh3::xxh3_64;
 
 pub(crate) use body::{AnswerError, Switched, UpstreamBody};
 pub(crate) use pool::Pool;
@@ -39,11 +42,13 @@ use tls::Tls;
 use upload::Upload;
 
 use crate::config::{PoolTransport, UpstreamTransport};
+use crate::head::path_of;
 use crate::pieces::Pieces;
 use crate::request::{Request, Saying};
 use crate::thread::Thread;
 use crate::trace::context::Context;
 use crate::trace::sampled::Sampled;
+use crate::turn::Turn;
 use crate::{forms, websocket};
 
 /// How one pool's workers are reached: the settings, with their files read.
@@ -85,7 +90,8 @@ impl Way {
 /// The transport of one request.
 pub(crate) struct Upstreams<'a> {
     pub(crate) thread: &'a Rc<Thread>,
-    pub(crate) way: &'a Arc<Way>,
+    /// How its own pool's workers are reached.
+    pub(crate) home: &'a Arc<Way>,
     pub(crate) request: &'a Request,
     pub(crate) saying: Saying<'a>,
     /// Where interim answers go, if the client takes any.
@@ -131,9 +137,49 @@ impl Transport for Upstreams<'_> {
         }
         ended
     }
+
+    fn copies(&self, (): &()) -> Copies {
+        let may_run_twice = self.saying.turn.is_some_and(|turn| turn.extras.repeat.allows(self.request.head.method()));
+        match (self.request.is_held() && !self.saying.upgrade, may_run_twice) {
+            (false, _) => Copies::One,
+            (true, false) => Copies::IfUnbegun,
+            (true, true) => Copies::Any,
+        }
+    }
+
+    fn again(&self, (): &()) -> Option<()> {
+        self.request.is_held().then_some(())
+    }
+
+    /// Its path: what a request costs depends on that first.
+    fn class(&self, (): &()) -> Option<u64> {
+        Some(xxh3_64(path_of(&self.request.head).as_bytes()))
+    }
+
+    async fn mark(&self, answer: Box<Answer>) -> Marked<Box<Answer>, ()> {
+        match self.saying.turn.and_then(|turn| turn.extras.quorum.as_ref()) {
+            Some(quorum) => compare::mark(answer, &quorum.compare).await,
+            None => Ok((answer, None)),
+        }
+    }
+
+    fn disagree(&self, disagreement: &Disagreement) {
+        if let Some(turn) = self.saying.turn {
+            turn.disagree(disagreement, self.thread, self.request, self.saying.id.as_ref());
+        }
+    }
+
+    async fn fall(&self, place: u8, _: Tier, _: Refusal) -> Fallen {
+        self.saying.turn.map_or(Fallen::Missing, |turn| turn.fall(place, self.thread, self.request))
+    }
 }
 
-impl Upstreams<'_> {
+impl<'a> Upstreams<'a> {
+    /// How the workers are reached that are asked now.
+    pub(crate) fn way(&self) -> &'a Arc<Way> {
+        self.saying.turn.map_or(self.home, Turn::way)
+    }
+
     async fn ask(&self, worker: &WorkerView, trace: Option<&Context>) -> Result<Box<Answer>, SendError<()>> {
         let thread = self.thread;
         // A kept connection may turn out to be dead before anything came on it, because the worker closed it as idle or
@@ -141,7 +187,7 @@ impl Upstreams<'_> {
         let mut repeats = false;
         while !repeats {
             let now = thread.clock.now();
-            let Some(ready) = thread.pool.take(worker, self.way, now) else { break };
+            let Some(ready) = thread.pool.take(worker, self.way(), now) else { break };
             thread.stats.reuses.add(1);
             let sent = match ready {
                 Ready::H1(connection) => {
@@ -165,7 +211,7 @@ impl Upstreams<'_> {
     /// On a new connection.
     async fn by_new(&self, worker: &WorkerView, trace: Option<&Context>) -> Result<Box<Answer>, SendError<()>> {
         let thread = self.thread;
-        let opened = match connect::open(thread, self.way, worker).await {
+        let opened = match connect::open(thread, self.way(), worker).await {
             Ok(opened) => opened,
             Err(error) => return Err(SendError::unsent(error.kind, (), error.detail)),
         };
@@ -177,7 +223,7 @@ impl Upstreams<'_> {
         match H2::handshake(opened.wire, worker.address.clone(), now).await {
             Ok(connection) => {
                 let stream = connection.stream(now);
-                thread.pool.share(worker.id, connection, self.way);
+                thread.pool.share(worker.id, connection, self.way());
                 self.by_h2(stream, worker, trace, false).await
             }
             Err(error) => {
@@ -226,7 +272,7 @@ impl Upstreams<'_> {
         if head.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Ok(Box::new(Answer { head, body: UpstreamBody::switched(connection.switched()) }));
         }
-        let home = Home { thread: Rc::clone(thread), way: Arc::clone(self.way), worker: worker.id };
+        let home = Home { thread: Rc::clone(thread), way: Arc::clone(self.way()), worker: worker.id };
         let body = UpstreamBody::h1(Box::new(Answering::new(connection, &head, upload, home)));
         Ok(Box::new(Answer { head, body }))
     }

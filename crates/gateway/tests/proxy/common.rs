@@ -39,6 +39,10 @@ pub(crate) struct Wanted {
     pub(crate) tracing: serde_json::Value,
     pub(crate) admission: Option<Arc<dyn Admission>>,
     hears_reports: bool,
+    /// Of the workers, in their order.
+    zones: Vec<&'static str>,
+    /// A second pool, for those who fall back.
+    spare: Vec<String>,
 }
 
 impl Wanted {
@@ -51,7 +55,20 @@ impl Wanted {
             tracing: json!(null),
             admission: None,
             hears_reports: true,
+            zones: Vec::new(),
+            spare: Vec::new(),
         }
+    }
+
+    pub(crate) fn zones(mut self, zones: &[&'static str]) -> Self {
+        self.zones = zones.to_vec();
+        self
+    }
+
+    /// With a second pool, `spare`.
+    pub(crate) fn spare(mut self, addresses: &[SocketAddr]) -> Self {
+        self.spare = addresses.iter().map(|address| format!("http://{address}")).collect();
+        self
     }
 
     pub(crate) fn deaf_to_reports(mut self) -> Self {
@@ -80,7 +97,9 @@ impl Wanted {
         let listener: Listener = serde_json::from_value(self.listener).expect("a listener");
         let route: Route = serde_json::from_value(self.route).expect("a route");
         let transport: UpstreamTransport = serde_json::from_value(self.upstream).expect("a transport");
-        let view = Arc::new(ArcSwap::from_pointee(View::new(1, vec![Arc::new(pool(&self.urls, Standing::Serving))])));
+        let home = zoned(0, "api", &self.urls, &self.zones, Standing::Serving);
+        let spare = zoned(1, "spare", &self.spare, &[], Standing::Serving);
+        let view = Arc::new(ArcSwap::from_pointee(View::new(1, vec![Arc::new(home), Arc::new(spare)])));
         let (sender, reports) = mpsc::channel(64);
         let hears_reports = self.hears_reports;
         let (view_of_it, clock, admission) = (Arc::clone(&view), Clock::starting_now(), self.admission);
@@ -89,7 +108,10 @@ impl Wanted {
             threads: 1,
             listeners: vec![listener],
             routes: vec![route],
-            pools: vec![PoolTransport { name: "api".into(), id: PoolId(0), hears_reports, transport }],
+            pools: vec![
+                PoolTransport { name: "api".into(), id: PoolId(0), hears_reports, transport: transport.clone() },
+                PoolTransport { name: "spare".into(), id: PoolId(1), hears_reports, transport },
+            ],
             access_log: None,
             tracing: serde_json::from_value(self.tracing).expect("a collector"),
         };
@@ -129,8 +151,12 @@ impl Setup {
 }
 
 fn pool(urls: &[String], standing: Standing) -> PoolView {
+    zoned(0, "api", urls, &[], standing)
+}
+
+fn zoned(pool: u32, name: &str, urls: &[String], zones: &[&str], standing: Standing) -> PoolView {
     let worker = |(id, url): (usize, &String)| WorkerView {
-        id: WorkerId(u32::try_from(id).expect("few")),
+        id: WorkerId(100 * pool + u32::try_from(id).expect("few")),
         name: url.as_str().into(),
         url: url.as_str().into(),
         address: match url.strip_prefix("unix:") {
@@ -141,13 +167,13 @@ fn pool(urls: &[String], standing: Standing) -> PoolView {
                 Address::Ip(SocketAddr::from(([127, 0, 0, 1], port)))
             }
         },
-        zone: "".into(),
+        zone: zones.get(id).copied().unwrap_or("").into(),
         standing,
         cells: Arc::new(Cells::new(1)),
     };
     let parts = PoolParts {
-        id: PoolId(0),
-        name: "api".into(),
+        id: PoolId(pool),
+        name: name.into(),
         revision: 1,
         workers: urls.iter().enumerate().map(worker).collect(),
         pick: PickPolicy::RoundRobin,

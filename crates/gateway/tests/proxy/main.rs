@@ -1,11 +1,13 @@
 //! The request path over real sockets: raw clients before the gateway, scripted workers behind it.
 
 mod admission;
+mod again;
 mod agreed;
 mod bodies;
 mod common;
 mod early;
 mod exchanges;
+mod fallback;
 mod hostile;
 mod http2;
 mod hygiene;
