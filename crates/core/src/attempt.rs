@@ -23,7 +23,8 @@
 //!
 //! 1. **Quorum**: several at once, from the start. Then [`again::quorum`](crate::again::quorum) decides, not the first.
 //! 2. **First-try timeout**: comes before the hedge, if both are due: it frees a worker where a hedge takes one more.
-//! 3. **Hedge**: one more beside the running one; the first good answer wins.
+//! 3. **Hedge**: one more beside the running one; the first good answer wins. While its bound is spent, it is asked for
+//!    again each time the wait has doubled.
 //! 4. **A failing answer** is kept while another try runs or may be sent: the worst answer is better than none.
 //! 5. **Retry**: only when no try is left that could answer. While one is, it costs nothing to wait for it.
 //! 6. **Fallback**: only when there is no retry. A tier is a second best answer.
@@ -42,6 +43,7 @@ use arrayvec::ArrayVec;
 use crate::again::Mode;
 use crate::again::counts::{Came, Chance};
 use crate::again::fallback::{MOST_TIERS, Tier};
+use crate::again::hedge::NoHedge;
 use crate::again::quorum::QuorumConfig;
 use crate::again::retry::NoRetry;
 use crate::share::Share;
@@ -307,7 +309,13 @@ impl<'c> Attempt<'c> {
         if !chances.hedge.mode.watches() || self.tries.open() != 1 {
             return;
         }
-        if !another || chances.hedge.admit(now, budget, chances.hedge.mode.acts()).is_err() {
+        let admitted =
+            if another { chances.hedge.admit(now, budget, chances.hedge.mode.acts()) } else { Err(NoHedge::Useless) };
+        if let Err(why) = admitted {
+            // At the p95 of a route its bound is just spent: who still waits at twice the time needs it more.
+            if why == NoHedge::Spent {
+                self.alarms.hedge = Some(now + self.tries.took(TryId(0), now).max(LEAST_WAIT));
+            }
             return counts.add(Chance::Hedge, Came::Refused);
         }
         counts.add(Chance::Hedge, came(chances.hedge.mode));
@@ -552,6 +560,8 @@ const fn came(mode: Mode) -> Came {
 
 /// Utilization of a pool over which a read asks one worker. Source: balancing.md "Hedge".
 const BUSY: Share = Share::percent(80);
+/// A hedge that was refused is not asked for again sooner than this. Source: ours; the least delay of a hedge.
+const LEAST_WAIT: Span = Span::from_millis(1);
 
 #[cfg(test)]
 mod tests;

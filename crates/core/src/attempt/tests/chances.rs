@@ -92,6 +92,21 @@ fn hedges_stay_under_their_share_of_requests_whatever_happens() {
 }
 
 #[test]
+fn a_hedge_that_the_bound_refused_is_asked_for_again_after_twice_as_long() {
+    let mut config = hedging(Mode::On);
+    config.chances.hedge.extra = Share::percent(5);
+    let mut bench = bench(&[1.0, 1.0]);
+    let (mut attempt, _) = bench.start(&config, SAFE);
+    assert!(bench.on(&mut attempt, at(100), Event::Due).is_empty());
+    assert_eq!(attempt.deadline(), Some(at(200)));
+    for _ in 0..19 {
+        drop(bench.start(&config, SAFE));
+    }
+    assert_eq!(sends(&bench.on(&mut attempt, at(200), Event::Due)), [1]);
+    assert_eq!(attempt.deadline(), Some(at(60_000)));
+}
+
+#[test]
 fn a_busy_pool_and_hedges_that_never_win_are_not_hedged() {
     let config = hedging(Mode::On);
     let mut busy = bench(&[1.0, 1.0]);
