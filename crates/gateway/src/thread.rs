@@ -4,11 +4,13 @@
 //! others read. So a request takes no lock.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use ambidex_core::attempt::Seat;
 use ambidex_core::draw::Draw;
+use ambidex_core::stats::frequent::Frequent;
 use ambidex_core::time::{Mono, Span};
 use ambidex_core::view::{PoolView, View};
 use ambidex_core::worker::PoolId;
@@ -53,6 +55,8 @@ pub(crate) struct Thread {
     now: RefCell<Rc<Picture>>,
     seats: RefCell<Vec<(PoolId, Rc<RefCell<Seat>>)>>,
     draw: RefCell<Draw>,
+    /// Of routes, by number, that want to know which keys come most often.
+    keys: RefCell<BTreeMap<usize, Box<Frequent>>>,
     reported: RefCell<ByWorker<Mono>>,
     pub(crate) heard: RefCell<ByWorker<Heard>>,
 }
@@ -95,6 +99,7 @@ impl Thread {
             now: RefCell::new(Rc::new(picture)),
             seats: RefCell::default(),
             draw: RefCell::new(Draw::seeded(seed)),
+            keys: RefCell::default(),
             reported: RefCell::default(),
             heard: RefCell::default(),
         });
@@ -153,6 +158,12 @@ impl Thread {
     /// What is asked whether a request is to be served, if anything is.
     pub(crate) fn admission(&self) -> Option<&dyn Admission> {
         self.shared.admission.as_deref()
+    }
+
+    /// Lends the sketch of a route's keys. Its seed is one that nobody outside can aim at.
+    pub(crate) fn keys_of<R>(&self, route: usize, use_it: impl FnOnce(&mut Frequent) -> R) -> R {
+        let mut keys = self.keys.borrow_mut();
+        use_it(keys.entry(route).or_insert_with(|| Box::new(Frequent::new(self.draw.borrow_mut().bits()))))
     }
 
     /// An even draw from `[0, 1)`.

@@ -1,8 +1,8 @@
 //! What a route wants done with a request beside sending it, in its order. Each stage may answer by itself.
 //!
 //! ```text
-//! body kept ── send (sending.rs)
-//!     \ 400 413
+//! quorum? ── body kept ── send (sending.rs)
+//!                \ 400 408 413
 //! ```
 //! Most routes want nothing of this, and their requests never come here.
 
@@ -10,11 +10,13 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
+use ambidex_core::again::hybrid::Way;
 use ambidex_http1::{Framing, ResponseHead};
 use ambidex_tower::Timer as _;
 
 use super::exchange::{Client, Errand, Own, Ready, Reply};
 use super::sending::why_unread;
+use crate::head::host_of;
 use crate::reason::Reason;
 use crate::request::Request;
 
@@ -27,7 +29,7 @@ impl Client {
         errand: Errand,
         interim: Option<&dyn Fn(&ResponseHead)>,
     ) -> Result<Reply, Own> {
-        if ready.extras().quorum.as_ref().is_some_and(|quorum| urgency(request) > quorum.urgency) {
+        if !self.reads_many(request, &ready) {
             ready.plan.config.chances.quorum = None;
         }
         if let Framing::Length(length) = request.framing()
@@ -38,6 +40,21 @@ impl Client {
             return Err(errand.own(reason));
         }
         self.send(request, ready, errand, interim).await
+    }
+
+    /// Whether the request is one that is read from several workers: urgent enough, and of a key that comes often. Then no
+    /// cache is to answer it.
+    fn reads_many(&self, request: &Request, ready: &Ready) -> bool {
+        let Some(quorum) = &ready.extras().quorum else { return false };
+        let hot = quorum.hot_keys.is_none_or(|hybrid| {
+            let now = ready.plan.arrived;
+            let key = [host_of(&request.head).as_bytes(), request.head.path()].join(&0);
+            self.thread.keys_of(ready.target.route, |frequent| {
+                frequent.see(now, &key);
+                hybrid.way(now, &key, frequent, || false) == Way::Quorum
+            })
+        });
+        hot && urgency(request) <= quorum.urgency
     }
 
     /// Reads the request's body whole, within the time that its answer may take.

@@ -235,3 +235,16 @@ fn what_is_not_urgent_asks_one_replica() {
     setup.ask("GET /a HTTP/1.1\r\nhost: a\r\nconnection: close\r\npriority: u=5, i\r\n\r\n");
     assert_eq!(heads.lock().expect("unpoisoned").len(), 3);
 }
+
+#[test]
+fn only_what_is_asked_often_is_read_from_several_replicas() {
+    let (replicas, heads) = replicas(&[("a", 1), ("a", 1)]);
+    let setup = Wanted::before(&replicas).route(json!({"quorum": {"ask": 2, "hot_keys": "10%"}})).start();
+    let get = |path: &str| setup.ask(&format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"));
+    (0..40).for_each(|number| _ = get(&format!("/cold/{number}")));
+    (0..20).for_each(|_| _ = get("/hot"));
+    let before = heads.lock().expect("unpoisoned").len();
+    get("/hot");
+    get("/cold/100");
+    assert_eq!(heads.lock().expect("unpoisoned").len() - before, 3);
+}

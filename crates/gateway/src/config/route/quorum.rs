@@ -1,6 +1,7 @@
 //! Reads of a route from several workers at once: how many, and how their answers are compared.
 
 use ambidex_core::again::Mode;
+use ambidex_core::again::hybrid::HybridConfig;
 use ambidex_core::again::quorum::{QuorumConfig, QuorumError, QuorumRule};
 use ambidex_core::share::Share;
 use http::HeaderName;
@@ -15,6 +16,7 @@ pub struct Quorum {
     pub(crate) compare: Compare,
     pub(crate) repair: Option<Hook>,
     pub(crate) urgency: u8,
+    pub(crate) hot_keys: Option<HybridConfig>,
 }
 
 /// What answers are compared by.
@@ -65,6 +67,10 @@ struct RawQuorum {
     /// worker. Default 7: all are read so; source: R-Q3.
     #[serde(default = "every_urgency")]
     urgency: u8,
+    /// Only reads of the most frequent keys (host, path and query) ask several workers: those that come most often, up to
+    /// this share of all keys. Default none: all are read so; source: R-Q4 (20%).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hot_keys: Option<Share>,
     /// URL that each disagreement is posted to as JSON: `http://HOST:PORT/PATH`. Default none; source: R-Q2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     repair: Option<String>,
@@ -97,6 +103,9 @@ pub enum RouteQuorumError {
     /// No hook.
     #[error("quorum.repair: `{0}` is not `http://HOST:PORT/PATH`")]
     Repair(String),
+    /// No share at all.
+    #[error("quorum.hot_keys: 0% is no key at all; leave `quorum` out instead")]
+    HotKeys,
     /// No urgency.
     #[error("quorum.urgency: {0} is outside 0 to 7")]
     Urgency(u8),
@@ -121,8 +130,12 @@ impl TryFrom<RawQuorum> for Quorum {
         if raw.urgency > every_urgency() {
             return Err(RouteQuorumError::Urgency(raw.urgency));
         }
+        if raw.hot_keys == Some(Share::NONE) {
+            return Err(RouteQuorumError::HotKeys);
+        }
+        let hot_keys = raw.hot_keys.map(|hot_keys| HybridConfig { hot_keys });
         let repair = raw.repair.map(Hook::try_from).transpose()?;
-        Ok(Self { config, compare, repair, urgency: raw.urgency })
+        Ok(Self { config, compare, repair, urgency: raw.urgency, hot_keys })
     }
 }
 
@@ -142,7 +155,7 @@ impl TryFrom<String> for Hook {
 
 impl From<Quorum> for RawQuorum {
     fn from(quorum: Quorum) -> Self {
-        let Quorum { config, compare, repair, urgency } = quorum;
+        let Quorum { config, compare, repair, urgency, hot_keys } = quorum;
         Self {
             mode: config.mode(),
             ask: config.ask(),
@@ -155,6 +168,7 @@ impl From<Quorum> for RawQuorum {
             },
             share: config.share(),
             urgency,
+            hot_keys: hot_keys.map(|hybrid| hybrid.hot_keys),
             repair: repair.map(|hook| format!("http://{}{}", hook.authority, hook.path)),
         }
     }
@@ -182,7 +196,7 @@ mod tests {
     fn settings_read_back_as_they_were_written() {
         for json in [
             r#"{"ask": 2}"#,
-            r#"{"ask": 2, "of": 3, "need": 1, "rule": "first", "share": "5%", "mode": "observe"}"#,
+            r#"{"ask": 2, "of": 3, "need": 1, "rule": "first", "share": "5%", "mode": "observe", "hot_keys": "20%"}"#,
             r#"{"ask": 3, "rule": "newest", "compare": "header:x-version", "repair": "http://127.0.0.1:80/fix"}"#,
         ] {
             let quorum = read(json).expect(json);
@@ -199,6 +213,7 @@ mod tests {
             (r#"{"ask": 2, "compare": "body"}"#, "neither `digest` nor `header:NAME`"),
             (r#"{"ask": 2, "repair": "https://a/"}"#, "http://HOST:PORT/PATH"),
             (r#"{"ask": 2, "urgency": 8}"#, "outside 0 to 7"),
+            (r#"{"ask": 2, "hot_keys": "0%"}"#, "no key at all"),
         ] {
             let error = read(json).expect_err(json);
             assert!(error.contains(told), "{json}: {error}");
