@@ -14,3 +14,4 @@ mod process;
 mod rogue;
 mod scene;
 mod secrets;
+mod twice;
