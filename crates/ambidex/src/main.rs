@@ -1,5 +1,6 @@
 //! The binary: subcommands, the configuration file, and the wiring of gateway and coordinator into one process.
 
+mod agent;
 mod api;
 mod cli;
 mod clock;

@@ -25,6 +25,7 @@ use ambidex_gateway::config::{GatewayConfig, ListenAddress, PoolTransport, Route
 use ambidex_gateway::{Gateway, GatewayError, GatewayStats, Shared, UpstreamTls};
 use arc_swap::ArcSwap;
 
+use crate::agent::Agent;
 use crate::clock;
 use crate::config::{File, Pool};
 
@@ -50,6 +51,9 @@ pub(crate) enum SystemError {
     /// The gateway.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
+    /// The agent's endpoint.
+    #[error(transparent)]
+    Agent(#[from] ambidex_worker::StartError),
 }
 
 /// Why a new configuration was not taken; nothing has changed then.
@@ -71,6 +75,7 @@ pub(crate) struct System {
     coordinator: Mutex<Option<Coordinator>>,
     view: Arc<ArcSwap<View>>,
     admin: Option<SocketAddr>,
+    agent: Option<Agent>,
 }
 
 impl System {
@@ -101,10 +106,12 @@ impl System {
             },
         )?;
         let clock = ambidex_tower::Clock::starting_at(origin);
-        let shared = Shared { view: Arc::clone(&view), reports: sender, clock, admission: None };
+        let agent = file.agent.as_ref().map(|config| Agent::start(config, origin)).transpose()?;
+        let admission = agent.as_ref().map(Agent::admission);
+        let shared = Shared { view: Arc::clone(&view), reports: sender, clock, admission };
         let gateway = Gateway::start(gateway_config(file, &view.load()), shared)?;
         let admin = coordinator.admin_address();
-        Ok(Self { gateway, coordinator: Mutex::new(Some(coordinator)), view, admin })
+        Ok(Self { gateway, coordinator: Mutex::new(Some(coordinator)), view, admin, agent })
     }
 
     /// Goes from one configuration to another, in full or not at all.
@@ -132,6 +139,11 @@ impl System {
         self.admin
     }
 
+    /// What stands before a worker, in an agent.
+    pub(crate) fn agent(&self) -> Option<&Agent> {
+        self.agent.as_ref()
+    }
+
     /// The gateway's numbers.
     pub(crate) fn stats(&self) -> GatewayStats {
         self.gateway.stats()
@@ -139,6 +151,7 @@ impl System {
 
     /// Takes nothing new, lets what runs finish for `grace`; returns how many connections were cut.
     pub(crate) fn drain(&self, grace: Span) -> u64 {
+        self.agent.iter().for_each(Agent::leave);
         self.gateway.drain(grace)
     }
 

@@ -183,7 +183,7 @@ const WHOLE_FILES: &[Case] = &[
             "gw.yaml:1:1: error: unknown key `a` (a)",
             " 1 | a: &a [b, b]",
             "   | ^",
-            "   = known: listeners, pools, routes, admin, log, access_log, tracing, journal, drain, threads",
+            "   = known: listeners, pools, routes, admin, log, access_log, tracing, agent, journal, drain, threads",
         ],
     ),
     case(
@@ -815,6 +815,42 @@ const AFTER_A_GOOD_START: &[Case] = &[
         ],
     ),
     case(
+        "agent: {priority: {header: x-p, classes: [high]}}\n",
+        &[
+            "gw.yaml:6:42: error: priority.classes has 1 values (agent.priority.classes)",
+            " 6 | agent: {priority: {header: x-p, classes: [high]}}",
+            "   |                                          ^",
+            "   = write 2 to 8, the most important first",
+        ],
+    ),
+    case(
+        "agent: {priority: most}\n",
+        &[
+            "gw.yaml:6:19: error: `most` does not fit here (agent.priority)",
+            " 6 | agent: {priority: most}",
+            "   |                   ^^^^",
+            "   = expected `none`, `urgency`, or a header and its values, the most important first",
+        ],
+    ),
+    case(
+        "agent: {shed: {limit: {least: 0}}}\n",
+        &[
+            "gw.yaml:6:31: error: limit.least is 0, initial 20, most 1000 (agent.shed.limit.least)",
+            " 6 | agent: {shed: {limit: {least: 0}}}",
+            "   |                               ^",
+            "   = write 1 <= least <= initial <= most <= 1000000",
+        ],
+    ),
+    case(
+        "agent: {endpoint: \"127.0.0.1:8080\"}\n",
+        &[
+            "gw.yaml:6:19: error: `127.0.0.1:8080` is the address of `listeners[0].address` already (agent.endpoint)",
+            " 6 | agent: {endpoint: \"127.0.0.1:8080\"}",
+            "   |                   ^^^^^^^^^^^^^^^^",
+            "   = give the endpoint a port of its own",
+        ],
+    ),
+    case(
         "access_log: {format: json}\n",
         &[
             "gw.yaml:6:13: error: `path` is missing (access_log)",
@@ -927,7 +963,7 @@ const AFTER_A_GOOD_START: &[Case] = &[
             "gw.yaml:6:1: error: unknown key `quorum` (quorum)",
             " 6 | quorum: {ask: 2}",
             "   | ^^^^^^",
-            "   = known: listeners, pools, routes, admin, log, access_log, tracing, journal, drain, threads",
+            "   = known: listeners, pools, routes, admin, log, access_log, tracing, agent, journal, drain, threads",
         ],
     ),
 ];

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 it worked; 1 it did not; 2 the command or the configuration is wrong.
 
+mod agent;
 mod ask;
 mod change;
 mod check;
@@ -52,6 +53,8 @@ enum Command {
     },
     /// Run a gateway in front of workers, without a file.
     Proxy(serve::ProxyArguments),
+    /// Stand before one worker, in any language: shed what it has no room for, report its load on every answer.
+    Agent(agent::AgentArguments),
     /// Show it: unlike workers, load, gateway and dashboard, all in this process.
     Demo {
         /// End by itself after this long.
@@ -140,6 +143,7 @@ pub(crate) fn main() -> ExitCode {
     let asked = match command {
         Command::Run { file } => Ok(serve::run(&file, output)),
         Command::Proxy(arguments) => Ok(serve::proxy(&arguments, output)),
+        Command::Agent(arguments) => Ok(agent::run(&arguments, output)),
         Command::Demo { length, admin } => Ok(demo::run(length, admin)),
         Command::Check { file } => Ok(check::run(&file, output)),
         Command::Config(command) => config::run(&command, output),

@@ -62,12 +62,11 @@ impl ProxyArguments {
         if let Some(admin) = &self.admin {
             file["admin"] = if admin == "off" { json!("off") } else { json!({"address": admin}) };
         }
-        match config::check_command_line(format!("{file:#}")) {
-            Ok(config) => Some(config),
-            Err(findings) => {
-                complain(&findings.render(colored()));
-                None
-            }
-        }
+        checked(&file)
     }
+}
+
+/// The configuration that was made of a command line's arguments, or what is wrong with it on standard error.
+pub(super) fn checked(file: &serde_json::Value) -> Option<Config> {
+    config::check_command_line(format!("{file:#}")).inspect_err(|findings| complain(&findings.render(colored()))).ok()
 }

@@ -4,6 +4,7 @@ mod chances;
 
 use std::collections::BTreeMap;
 
+use ambidex_control::config::Source;
 use ambidex_core::balance::{Balance, PickPolicy};
 use ambidex_gateway::config::Tier;
 
@@ -24,6 +25,7 @@ pub(crate) fn across(file: &File, tree: &Node) -> Vec<Problem> {
     checks.pools_are_used();
     checks.routes_are_reached();
     checks.admin_stays_inside();
+    checks.agents_have_one_worker();
     checks.found.sort_by_key(|problem| (problem.mark.line, problem.mark.column));
     checks.found
 }
@@ -158,6 +160,25 @@ impl Checks<'_> {
         if all + 1 < self.file.routes.len() {
             let message = format!("no request comes here: `routes[{all}]` has no match and takes all");
             self.warning(&item("routes", all + 1), message, Some("put the route without a match last".to_owned()));
+        }
+    }
+
+    /// What the agent learns of one worker would be wrong of two.
+    fn agents_have_one_worker(&mut self) {
+        let Some(agent) = &self.file.agent else { return };
+        let endpoint = agent.endpoint.filter(|endpoint| endpoint.port() != 0).map(|endpoint| endpoint.to_string());
+        let taken = self.file.listeners.iter().position(|one| Some(one.address().to_string()) == endpoint);
+        if let Some(at) = taken {
+            let path = under(&item("listeners", at), "address");
+            let message = format!("`{}` is the address of `{path}` already", endpoint.unwrap_or_default());
+            self.error("agent.endpoint", message, Some("give the endpoint a port of its own".to_owned()));
+        }
+        let one = self.file.pools.len() == 1
+            && self.file.pools.values().all(|pool| matches!(pool.workers.sources(), [Source::Worker(_)]));
+        if !one && !self.file.pools.is_empty() {
+            let message = "an agent stands before one worker, and there are more".to_owned();
+            let help = "name one pool with one worker by its URL; run an agent beside each worker".to_owned();
+            self.error("pools", message, Some(help));
         }
     }
 

@@ -11,6 +11,7 @@ use ambidex_core::guard::breaker::BreakerConfig;
 use ambidex_core::plan::PlanConfig;
 use ambidex_core::time::Span;
 use ambidex_gateway::config::{AccessLog, Listener, Route, Tracing, UpstreamTransport};
+use ambidex_worker::WorkerConfig;
 use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
@@ -41,6 +42,10 @@ pub(crate) struct File {
     /// Export of spans. Default: none, trace context is passed through; source: R-O2.
     #[serde(default)]
     pub(crate) tracing: Option<Tracing>,
+    /// Before one worker as its sidecar: sheds what the worker has no room for, and reports its load on every answer.
+    /// Default: none; source: R-S5, a gateway is none unless it is asked to be.
+    #[serde(default)]
+    pub(crate) agent: Option<WorkerConfig>,
     /// How long decisions are kept.
     #[serde(default)]
     pub(crate) journal: JournalConfig,

@@ -4,6 +4,7 @@ use ambidex_control::facts::{Family, GatewayFacts, Kind};
 use ambidex_gateway::{ListenerStats, Reason, Totals};
 
 use super::host::Host;
+use crate::agent::Agent;
 
 impl GatewayFacts for Host {
     fn families(&self) -> Vec<Family> {
@@ -24,6 +25,7 @@ impl GatewayFacts for Host {
                 f64::from(u8::from(self.refused())),
             )])
             .chain(traffic(&stats.traffic))
+            .chain(system.agent().map(Agent::families).unwrap_or_default())
             .collect()
     }
 }

@@ -75,7 +75,9 @@ impl Process {
     /// What could not be had; nothing is left behind then.
     pub(crate) fn start(config: Config, file: Option<&Path>) -> Result<Self, RunError> {
         let data = env::data_folder(config.file.journal.path.as_ref());
-        let stored = open_store(&config, &data, file.is_some())?;
+        // An agent of the command line decides nothing that would be asked for later, and several may share a folder.
+        let keeps = !(config.from_command_line && config.file.agent.is_some());
+        let stored = if keeps { open_store(&config, &data, file.is_some())? } else { None };
         let journal: Arc<dyn Journal> = match &stored {
             Some(stored) => Arc::clone(stored) as _,
             None => Arc::new(NoJournal),
@@ -106,6 +108,11 @@ impl Process {
         self.system().admin().map(|address| format!("http://{address}/"))
     }
 
+    /// Where the agent's endpoint is.
+    fn endpoint(&self) -> Option<std::net::SocketAddr> {
+        self.system().agent()?.endpoint()
+    }
+
     /// Takes nothing new, lets what runs finish for `grace`, then ends the rest, in the order of the start backwards.
     pub(crate) fn end(self, grace: Span) {
         self.system().drain(grace);
@@ -128,7 +135,10 @@ impl Process {
         let (addresses, dashboard) = (self.addresses(), self.dashboard());
         if output == Output::Json {
             let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-            let said = json!({"schema_version": 1, "listeners": addresses, "dashboard": dashboard});
+            let mut said = json!({"schema_version": 1, "listeners": addresses, "dashboard": dashboard});
+            if let Some(endpoint) = self.endpoint() {
+                said["load"] = json!(format!("http://{endpoint}/load"));
+            }
             return answer(&format!("{said}\n"));
         }
         let mut text = format!("ambidex {}: {}\n", env!("CARGO_PKG_VERSION"), self.summary);
@@ -139,6 +149,9 @@ impl Process {
             Some(dashboard) => writeln!(text, "  dashboard    {dashboard}"),
             None => writeln!(text, "  no dashboard (admin: off)"),
         };
+        if let Some(endpoint) = self.endpoint() {
+            let _ = writeln!(text, "  load         http://{endpoint}/load");
+        }
         answer(&text);
     }
 
