@@ -8,7 +8,7 @@ use crate::env;
 use crate::run::{run, run_with};
 
 /// Commands that the tests start, and the Debian package of each.
-const DEBIAN: [(&str, &str); 10] = [
+const DEBIAN: [(&str, &str); 11] = [
     ("haproxy", "haproxy"),
     ("nginx", "nginx"),
     ("chromium", "chromium"),
@@ -19,6 +19,7 @@ const DEBIAN: [(&str, &str); 10] = [
     ("valgrind", "valgrind"),
     ("python3", "python3"),
     ("pip3", "python3-pip"),
+    ("node", "nodejs"),
 ];
 
 /// Programs that no Debian release packages and that come as Python wheels: the file, and the package that holds it.

@@ -1,7 +1,8 @@
 //! The real binary before real workers, driven by the clients that people use.
 //!
-//! Needs nginx, curl, wrk, h2load, and packages for Python: `cargo xtask test` installs them.
+//! Needs nginx, curl, wrk, h2load, node, and packages for Python: `cargo xtask test` installs them.
 
+mod agents;
 mod faults;
 mod gateway;
 mod life;
