@@ -341,7 +341,8 @@ impl Relay {
                     && let Some(worker) = self.speaker
                     && let Some(flight) = &self.flight
                 {
-                    hear(&self.thread, worker, flight.cells(), heard);
+                    let now = self.thread.clock.now();
+                    hear(&self.thread, worker, flight.cells(), heard, now);
                 }
                 clean_trailers(&mut trailers);
                 self.tap.iter_mut().for_each(|tap| tap.trailers(&trailers));
@@ -374,7 +375,7 @@ impl Body for AnswerBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
         match &mut *self {
             Self::Own(own) => Poll::Ready(own.text.take().map(|text| Ok(Frame::data(text)))),
-            Self::Relayed(relay) => relay.poll_next(cx),
+            Self::Relayed(relay) => relay.poll_next(cx).map_ok(|frame| frame.map_data(own_if_small)),
         }
     }
 
@@ -392,3 +393,11 @@ impl Body for AnswerBody {
         }
     }
 }
+
+/// A copy of a few bytes: they are part of a large buffer, and may wait for long until their client takes them.
+fn own_if_small(data: Bytes) -> Bytes {
+    if data.len() <= SMALL { Bytes::copy_from_slice(&data) } else { data }
+}
+
+/// Data up to this size is copied. Source: a page.
+const SMALL: usize = 4 << 10;

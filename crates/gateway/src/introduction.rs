@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
+use ambidex_http1::write::Lines;
 use ambidex_http1::{Head, Known, Name, Value};
 
 /// A client as workers hear of it.
@@ -13,8 +14,14 @@ pub(crate) struct Introduction {
     address: String,
     node: String,
     proto: &'static str,
-    /// The host of the last request, and what `Forwarded` says with it.
-    last: Option<(Vec<u8>, String)>,
+    /// A client whose word counts: what it says is joined with what we say, anew for each request.
+    trusted: bool,
+    /// The host of the last request.
+    host: Option<Vec<u8>>,
+    /// What `Forwarded` says with that host of a trusted client.
+    forwarded: String,
+    /// All that is said with that host of any other client.
+    lines: Lines,
 }
 
 /// Room for lines that are made for one request only.
@@ -25,7 +32,7 @@ pub(crate) struct Joined {
 }
 
 impl Introduction {
-    pub(crate) fn new(client: Option<SocketAddr>, tls: bool) -> Self {
+    pub(crate) fn new(client: Option<SocketAddr>, tls: bool, trusted: bool) -> Self {
         let ip = client.map(|client| client.ip().to_canonical());
         let node = match ip {
             Some(IpAddr::V4(ip)) => ip.to_string(),
@@ -33,12 +40,13 @@ impl Introduction {
             None => "unknown".into(),
         };
         let address = ip.map(|ip| ip.to_string()).unwrap_or_default();
-        Self { address, node, proto: if tls { "https" } else { "http" }, last: None }
+        let proto = if tls { "https" } else { "http" };
+        Self { address, node, proto, trusted, host: None, forwarded: String::new(), lines: Lines::default() }
     }
 
     /// Prepares for a request for `host`.
     pub(crate) fn meet(&mut self, host: &[u8]) {
-        if self.last.as_ref().is_some_and(|(last, _)| last == host) {
+        if self.host.as_ref().is_some_and(|last| last == host) {
             return;
         }
         let mut text = format!("for={}", self.node);
@@ -47,40 +55,65 @@ impl Introduction {
             let _ = write!(text, ";host=\"{host}\"");
         }
         let _ = write!(text, ";proto={}", self.proto);
-        self.last = Some((host.to_vec(), text));
+        self.host = Some(host.to_vec());
+        if self.trusted {
+            self.forwarded = text;
+            return;
+        }
+        self.lines.clear();
+        let said =
+            Said { proto: self.proto.as_bytes(), host, forwarded: text.as_bytes(), address: self.address.as_bytes() };
+        said.each(|name, value| self.lines.add(name, value));
     }
 
-    /// Adds what is to be said with a request, for whose host [`meet`](Self::meet) prepared. `trusted` is the head of a
-    /// peer whose word counts.
+    /// What is to be said with a request, for whose host [`meet`](Self::meet) prepared; `None` when the client is
+    /// trusted: then [`tell`](Self::tell) tells.
+    pub(crate) fn lines(&self) -> Option<&Lines> {
+        (!self.trusted).then_some(&self.lines)
+    }
+
+    /// Adds what is to be said with a request whose client is trusted.
     pub(crate) fn tell<'a>(
         &'a self,
-        trusted: Option<&'a Head>,
+        head: &'a Head,
         joined: &'a mut Joined,
-        lines: &mut Vec<(Name<'static>, Value<'a>)>,
+        lines: &mut impl Extend<(Name<'static>, Value<'a>)>,
     ) {
-        let Some((host, forwarded)) = &self.last else { return };
-        let mut add = |name, value| lines.extend(Value::checked(value).map(|value| (name, value)));
-        let said = |name| trusted.and_then(|head| head.first(name));
-        let host = said(Known::XForwardedHost).map_or(&**host, |said| said.as_bytes());
-        add(
-            const { Name::literal("x-forwarded-proto") },
-            match said(Known::XForwardedProto) {
-                Some(said) => said.as_bytes(),
-                None => self.proto.as_bytes(),
-            },
-        );
-        if !host.is_empty() {
-            add(const { Name::literal("x-forwarded-host") }, host);
-        }
-        let (mut forwarded, mut address) = (forwarded.as_bytes(), self.address.as_bytes());
-        if let Some(head) = trusted {
-            join(head, Known::Forwarded, forwarded, &mut joined.forwarded);
-            join(head, Known::XForwardedFor, address, &mut joined.address);
-            (forwarded, address) = (&joined.forwarded, &joined.address);
-        }
-        add(const { Name::literal("forwarded") }, forwarded);
-        if !address.is_empty() {
-            add(const { Name::literal("x-forwarded-for") }, address);
+        join(head, Known::Forwarded, self.forwarded.as_bytes(), &mut joined.forwarded);
+        join(head, Known::XForwardedFor, self.address.as_bytes(), &mut joined.address);
+        let given = |name, own: &'a [u8]| head.first(name).map_or(own, |said| said.as_bytes());
+        let said = Said {
+            proto: given(Known::XForwardedProto, self.proto.as_bytes()),
+            host: given(Known::XForwardedHost, self.host.as_deref().unwrap_or_default()),
+            forwarded: &joined.forwarded,
+            address: &joined.address,
+        };
+        said.each(|name, value| lines.extend([(name, value)]));
+    }
+}
+
+/// The values of the lines.
+struct Said<'a> {
+    proto: &'a [u8],
+    host: &'a [u8],
+    forwarded: &'a [u8],
+    address: &'a [u8],
+}
+
+impl<'a> Said<'a> {
+    /// Names what there is to say.
+    fn each(&self, mut tell: impl FnMut(Name<'static>, Value<'a>)) {
+        let lines = [
+            (const { Name::literal("x-forwarded-proto") }, self.proto),
+            (const { Name::literal("x-forwarded-host") }, self.host),
+            (const { Name::literal("forwarded") }, self.forwarded),
+            (const { Name::literal("x-forwarded-for") }, self.address),
+        ];
+        for (name, value) in lines {
+            let may_be_empty = name.as_bytes() == b"x-forwarded-proto" || name.as_bytes() == b"forwarded";
+            if let Some(value) = Value::checked(value).filter(|value| may_be_empty || !value.as_bytes().is_empty()) {
+                tell(name, value);
+            }
         }
     }
 }

@@ -61,5 +61,5 @@ impl<F: Future + 'static> Drop for Placed<F> {
     }
 }
 
-/// Places that are kept. Source: 256 KiB a thread.
+/// Places of each kind that are kept. Source: 256 KiB a thread.
 const MOST: usize = 64;

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ambidex_http1::write::{self, Connection, Edits, RequestPlan};
-use ambidex_http1::{Framing, KnownSet, Name, Path, Value};
+use ambidex_http1::{Framing, Name, Path, Value};
 use http::Method;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -61,7 +61,7 @@ async fn post(hook: &Hook, json: &str) -> std::io::Result<()> {
     let plan = RequestPlan {
         host: Value::checked(hook.authority.as_bytes()),
         path: Path::checked(hook.path.as_bytes()),
-        edits: Edits { drop: KnownSet::default(), remove: &[], add: &add },
+        edits: Edits { add: &add, ..Edits::default() },
         connection: Connection { close: true, ..Connection::default() },
         framing: Framing::Length(json.len() as u64),
     };

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use ambidex_core::load::Cells;
 use ambidex_core::plan::Source;
 use ambidex_core::signal::{Report, ReportFault};
+use ambidex_core::time::Mono;
 use ambidex_core::worker::WorkerId;
 use ambidex_http1::{Head, Known};
 use ambidex_wire::report::{self, Arrived};
@@ -21,21 +22,21 @@ pub(crate) struct Heard {
     report: Report,
 }
 
-/// Takes in what an answer's head reports.
-pub(crate) fn hear_head(thread: &Thread, worker: WorkerId, cells: &Cells, head: &Head) {
+/// Takes in what an answer's head reports, which came at `at`.
+pub(crate) fn hear_head(thread: &Thread, worker: WorkerId, cells: &Cells, head: &Head, at: Mono) {
     let mut lines = head.all(Known::ServerLoad);
     let (Some(text), None) = (lines.next(), lines.next()) else {
-        return read(head).into_iter().for_each(|heard| hear(thread, worker, cells, heard));
+        return read(head).into_iter().for_each(|heard| hear(thread, worker, cells, heard, at));
     };
     let mut all = thread.heard.borrow_mut();
     if let Some(last) = all.get(&worker).filter(|last| last.text == text.as_bytes()) {
-        return hear(thread, worker, cells, Ok(last.report));
+        return hear(thread, worker, cells, Ok(last.report), at);
     }
     let Some(heard) = read(head) else { return };
     if let Ok(report) = heard {
         all.insert(worker, Heard { text: text.as_bytes().to_vec(), report });
     }
-    hear(thread, worker, cells, heard);
+    hear(thread, worker, cells, heard, at);
 }
 
 fn read(head: &Head) -> Option<Result<Report, ReportFault>> {
@@ -50,10 +51,9 @@ fn read(head: &Head) -> Option<Result<Report, ReportFault>> {
 }
 
 /// Takes in a report, or counts that it was none.
-pub(crate) fn hear(thread: &Thread, worker: WorkerId, cells: &Cells, heard: Result<Report, ReportFault>) {
+pub(crate) fn hear(thread: &Thread, worker: WorkerId, cells: &Cells, heard: Result<Report, ReportFault>, at: Mono) {
     match heard {
         Ok(report) => {
-            let at = thread.clock.now();
             cells.load.hear(at, report.in_flight, report.p50.or(report.mean));
             if let Some(queue) = report.queue {
                 cells.load.hear_queue(at, queue);

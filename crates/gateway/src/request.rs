@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use ambidex_http1::write::{Connection, Edits, RequestPlan};
 use ambidex_http1::{Framing, Known, KnownSet, Name, Path, RequestHead, Value};
+use arrayvec::ArrayVec;
 use http::{Method, Version};
 
 use crate::body::{Progress, RequestBody, RequestBodyError};
@@ -118,9 +119,12 @@ impl Request {
         let introduction = &*introduction;
         let mut joined = Joined::default();
         let (trace, hops) = (trace.map(Context::text), self.hops_left());
-        let mut add = Vec::with_capacity(MOST_LINES);
-        introduction.tell(saying.trusted.then_some(head), &mut joined, &mut add);
-        let more = [
+        let mut add = ArrayVec::<_, { INTRODUCING + MORE }>::new();
+        let lines = introduction.lines();
+        if lines.is_none() {
+            introduction.tell(head, &mut joined, &mut add);
+        }
+        let more: [(_, Option<&[u8]>); MORE] = [
             (const { Name::literal("x-request-id") }, saying.id.as_ref().map(|id| &id[..])),
             (const { Name::literal("traceparent") }, trace.as_ref().map(|text| &text[..])),
             (const { Name::literal("max-forwards") }, hops.as_deref().map(str::as_bytes)),
@@ -135,7 +139,7 @@ impl Request {
         write(&RequestPlan {
             host: own.as_ref().and_then(|own| Value::checked(own.as_bytes())),
             path: path.as_ref().and_then(|path| Path::checked(path.as_bytes())),
-            edits: Edits { drop, remove: &[], add: &add },
+            edits: Edits { drop, remove: &[], add: &add, lines },
             connection: Connection {
                 upgrade: upgrade.and_then(|name| Name::checked(name.as_bytes())),
                 te_trailers: self.head.takes_trailers(),
@@ -166,5 +170,7 @@ impl Request {
     }
 }
 
-/// Lines that are added at most: four that introduce, id, trace, hops.
-const MOST_LINES: usize = 7;
+/// Lines that introduce a client, at most.
+const INTRODUCING: usize = 4;
+/// Lines that are added to them: id, trace, hops.
+const MORE: usize = 3;

@@ -44,8 +44,10 @@ pub(crate) struct Thread {
     pub(crate) heads: Buffers,
     pub(crate) texts: Texts,
     pub(crate) lists: Lists,
-    /// Of requests under way.
+    /// Of requests of HTTP/1 under way.
     pub(crate) places: Rc<Places>,
+    /// Of those of HTTP/2.
+    pub(crate) streams: Rc<Places>,
     pub(crate) pipes: Rc<Pipes>,
     pub(crate) repairs: Repairs,
     pub(crate) stats: Arc<ThreadStats>,
@@ -90,6 +92,7 @@ impl Thread {
             texts: Texts::default(),
             lists: Lists::default(),
             places: Rc::default(),
+            streams: Rc::default(),
             pipes: Rc::default(),
             repairs: Repairs::default(),
             stats,

@@ -99,8 +99,12 @@ impl Head {
     /// The first value of any name, in any case.
     #[must_use]
     pub fn get(&self, name: &[u8]) -> Option<Value<'_>> {
-        let field = self.fields.0.iter().find(|field| self.name(field).eq_ignore_ascii_case(name))?;
-        Some(self.value(field))
+        let known = Known::of(name);
+        if !self.has(known) {
+            return None;
+        }
+        let is = |field: &&Field| field.known() == known && self.name(field).eq_ignore_ascii_case(name);
+        self.fields.0.iter().find(is).map(|field| self.value(field))
     }
 
     /// Names and values of what goes on, as [`write`](crate::write) would write it; for a writer of another version of

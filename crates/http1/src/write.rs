@@ -28,6 +28,34 @@ pub struct Edits<'a> {
     pub remove: &'a [Name<'a>],
     /// Lines to add after those that are kept. To set a field: drop it and add it.
     pub add: &'a [(Name<'a>, Value<'a>)],
+    /// Lines to add before those of `add`, which are the same for many heads.
+    pub lines: Option<&'a Lines>,
+}
+
+/// Field lines that were checked when made, as they are written.
+#[derive(Clone, Debug, Default)]
+pub struct Lines(Vec<u8>);
+
+impl Lines {
+    /// Takes all lines out.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Adds a line.
+    pub fn add(&mut self, name: Name<'_>, value: Value<'_>) {
+        line(&mut self.0, name.as_bytes(), value.as_bytes());
+    }
+
+    /// Names and values.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], Value<'_>)> {
+        // No line end is in a value, and no colon in a name.
+        let lines = self.0.split_inclusive(|&byte| byte == b'\n').filter_map(|line| line.strip_suffix(b"\r\n"));
+        lines.filter_map(|line| {
+            let colon = line.iter().position(|&byte| byte == b':')?;
+            Some((&line[..colon], Value::read(line.get(colon + 2..)?)))
+        })
+    }
 }
 
 impl Edits<'_> {
@@ -222,7 +250,8 @@ fn status_line(out: &mut Vec<u8>, status: StatusCode, reason: &[u8]) {
 /// One growth for the whole head.
 fn reserve(out: &mut Vec<u8>, head: &Head, edits: &Edits<'_>, more: usize) {
     let lines: usize = edits.add.iter().map(|(name, value)| name.as_bytes().len() + value.as_bytes().len() + 4).sum();
-    out.reserve(head.bytes.len() + lines + more + MADE_BYTES);
+    let ready = edits.lines.map_or(0, |lines| lines.0.len());
+    out.reserve(head.bytes.len() + lines + ready + more + MADE_BYTES);
 }
 
 /// Copies what is kept. `run` is what is copied next: neighbours in the head that need no change.
@@ -246,6 +275,9 @@ fn keep(out: &mut Vec<u8>, head: &Head, edits: &Edits<'_>) {
 }
 
 fn add(out: &mut Vec<u8>, edits: &Edits<'_>) {
+    if let Some(lines) = edits.lines {
+        out.extend_from_slice(&lines.0);
+    }
     for (name, value) in edits.add {
         line(out, name.as_bytes(), value.as_bytes());
     }

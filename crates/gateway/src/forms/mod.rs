@@ -5,15 +5,14 @@
 //!  client <--http::Response-- response_out <------- ResponseHead <-- response_in <-- http::response::Parts-- worker
 //! ```
 //! What comes in is written as HTTP/1.1 says it and read by the codec, so that every check and every index is made by the
-//! code that makes it for HTTP/1. What goes out keeps the fields that the codec's writer would keep; their values are parts
-//! of the head's bytes, not copies.
+//! code that makes it for HTTP/1. What goes out keeps the fields that the codec's writer would keep.
 
 pub(crate) mod request;
 pub(crate) mod response;
 
-use ambidex_http1::write::Edits;
+use ambidex_http1::write::{Edits, Lines};
 use ambidex_http1::{Head, Profile};
-use bytes::{BufMut as _, BytesMut};
+use bytes::{BufMut as _, Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// Room for a head's text: its fields and `more` bytes.
@@ -39,11 +38,15 @@ fn with_room(profile: &Profile) -> Profile {
     profile
 }
 
-/// The fields that go on, and those that are added. None of them belongs to a connection.
+/// The fields that go on, and those that are added. None of them belongs to a connection. Their values are one copy of
+/// the head, because the bytes of a head are a small part of a large buffer, and fields may wait for long.
 fn carried(head: &Head, edits: &Edits<'_>) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(head.fields().len() + edits.add.len() + 2);
+    let bytes = head.bytes();
+    let copy = Bytes::copy_from_slice(bytes);
     for (name, value) in head.kept(edits) {
-        let value = HeaderValue::from_maybe_shared(head.bytes().slice_ref(value.as_bytes()));
+        let start = value.as_bytes().as_ptr() as usize - bytes.as_ptr() as usize;
+        let value = HeaderValue::from_maybe_shared(copy.slice(start..start + value.as_bytes().len()));
         headers.append(field_name(name), value.expect(SAME_BYTES));
     }
     add(&mut headers, edits);
@@ -51,9 +54,10 @@ fn carried(head: &Head, edits: &Edits<'_>) -> HeaderMap {
 }
 
 fn add(headers: &mut HeaderMap, edits: &Edits<'_>) {
-    for (name, value) in edits.add {
+    let lines = edits.lines.into_iter().flat_map(Lines::iter);
+    for (name, value) in lines.chain(edits.add.iter().map(|(name, value)| (name.as_bytes(), *value))) {
         let value = HeaderValue::from_bytes(value.as_bytes()).expect(SAME_BYTES);
-        headers.append(field_name(name.as_bytes()), value);
+        headers.append(field_name(name), value);
     }
 }
 

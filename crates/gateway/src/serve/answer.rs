@@ -45,7 +45,7 @@ impl Relayed {
             (framing, _) => framing,
         };
         let connection = Connection { close: connection.close || framing == Framing::UntilClose, ..connection };
-        let edits = Edits { drop: OURS, remove: &[], add: &add };
+        let edits = Edits { drop: OURS, remove: &[], add: &add, lines: None };
         write(&ResponsePlan { edits, connection, framing, asked, to })
     }
 }
@@ -69,7 +69,7 @@ impl Own {
         let own = lines.iter().filter_map(|(name, text)| Some((*name, Value::checked(text.as_bytes())?)));
         let add: Vec<_> = own.chain(self.notes.lines()).collect();
         let framing = Framing::Length(self.reason.sentence().len() as u64);
-        let edits = Edits { drop: KnownSet::default(), remove: &[], add: &add };
+        let edits = Edits { drop: KnownSet::default(), remove: &[], add: &add, lines: None };
         write(&ResponsePlan { edits, connection, framing, asked, to })
     }
 }

@@ -128,7 +128,7 @@ impl Client {
             peer.settings.listener.trusted.iter().any(|network| network.contains(&ip))
         };
         let trusted = peer.client.is_some_and(trusted);
-        let introduction = RefCell::new(Introduction::new(peer.client, peer.tls.is_some()));
+        let introduction = RefCell::new(Introduction::new(peer.client, peer.tls.is_some(), trusted));
         Self { thread, peer, pulse, trusted, introduction }
     }
 

@@ -140,7 +140,8 @@ async fn serve_h2(wire: Rc<ClientWire>, client: Rc<Client>, leaving: Ear) {
     let service = service_fn(move |request: http::Request<Incoming>| {
         let asked = h2::Asking::new(&serving, request);
         streams.next_is(&asked.pulse);
-        h2::answer(Rc::clone(&serving), asked)
+        // hyper and the runtime move a stream's future some ten times before it runs.
+        serving.thread.streams.put(|| h2::answer(Rc::clone(&serving), asked))
     });
     let mut connection = pin!(builder.serve_connection(io, service));
     let ended = attend(

@@ -72,7 +72,7 @@ impl Client {
         });
         let speaker = transport.way().hears_reports.then_some(pick.worker);
         if let Some(worker) = speaker.filter(|_| head.head().known().meets(REPORTS)) {
-            hear_head(thread, worker, flight.cells(), head.head());
+            hear_head(thread, worker, flight.cells(), head.head(), at);
         }
         if head.status() == StatusCode::SWITCHING_PROTOCOLS {
             return self.switched(request, errand, head, body, flight);

@@ -96,7 +96,7 @@ fn write_request(head: &'static [u8]) -> Operation {
             Known::LoadMetrics,
             Known::Ambidex,
         ]);
-        let edits = Edits { drop, remove: &[], add: &add };
+        let edits = Edits { drop, remove: &[], add: &add, lines: None };
         let connection = Connection::default();
         let plan = RequestPlan { host: None, path: None, edits, connection, framing: Framing::None };
         write::request(&mut out, &head, &plan).expect("valid");

@@ -8,7 +8,7 @@ use crate::reading::GET;
 pub(crate) const PLAN: RequestPlan<'static> = RequestPlan {
     host: None,
     path: None,
-    edits: Edits { drop: KnownSet::of(&[]), remove: &[], add: &[] },
+    edits: Edits { drop: KnownSet::of(&[]), remove: &[], add: &[], lines: None },
     connection: Connection {
         close: false,
         keep_alive: false,

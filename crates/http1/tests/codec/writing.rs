@@ -1,6 +1,6 @@
 //! Heads on their way out: what is kept, what is left, what cannot be said.
 
-use ambidex_http1::write::{self, Connection, Edits, RequestPlan, ResponsePlan, Unwritable};
+use ambidex_http1::write::{self, Connection, Edits, Lines, RequestPlan, ResponsePlan, Unwritable};
 use ambidex_http1::{Asked, Framing, Known, KnownSet, Name, Path, Value, Version};
 use http::{Method, StatusCode};
 
@@ -49,17 +49,24 @@ fn edits_leave_out_and_add() {
         drop: KnownSet::of(&[Known::XForwardedFor, Known::Cookie]),
         remove: &[Name::literal("x-gone")],
         add: &add,
+        lines: None,
     };
     let head = "GET / HTTP/1.1\r\nHost: a\r\nCookie: c\r\nX-GONE: 1\r\nX-Forwarded-For: 1.1.1.1\r\nX: 1\r\n\r\n";
     let out = "GET / HTTP/1.1\r\nhost: a\r\nX: 1\r\nx-forwarded-for: 9.9.9.9\r\nvia: 1.1 us\r\n\r\n";
     assert_eq!(request(head, &RequestPlan { edits, ..PLAN }).expect("valid"), out);
+    let mut lines = Lines::default();
+    add.iter().for_each(|(name, value)| lines.add(*name, *value));
+    assert!(lines.iter().eq(add.iter().map(|(name, value)| (name.as_bytes(), *value))));
+    let edits = Edits { add: &[], lines: Some(&lines), ..edits };
+    assert_eq!(request(head, &RequestPlan { edits, ..PLAN }).expect("valid"), out, "the same, made before");
 }
 
 #[test]
 fn a_writer_of_another_version_is_given_what_would_be_written() {
     let head = "GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\nConnection: x-hop\r\nX-Hop: 1\r\nCookie: c\r\nTE: trailers\r\n\
                 X-GONE: 1\r\nY:  2 \r\nX: 3\r\n\r\n";
-    let edits = Edits { drop: KnownSet::of(&[Known::Cookie]), remove: &[Name::literal("x-gone")], add: &[] };
+    let edits =
+        Edits { drop: KnownSet::of(&[Known::Cookie]), remove: &[Name::literal("x-gone")], add: &[], lines: None };
     let read = request_head(head.as_bytes()).expect("valid");
     let kept: String = read
         .head()

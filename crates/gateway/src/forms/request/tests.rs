@@ -25,7 +25,7 @@ fn text(head: &RequestHead) -> String {
 const PLAN: RequestPlan<'static> = RequestPlan {
     host: None,
     path: None,
-    edits: Edits { drop: KnownSet::of(&[]), remove: &[], add: &[] },
+    edits: Edits { drop: KnownSet::of(&[]), remove: &[], add: &[], lines: None },
     connection: Connection {
         close: false,
         keep_alive: false,
@@ -134,7 +134,8 @@ fn a_worker_of_http_2_gets_authority_and_path_and_nothing_of_a_connection() {
          Transfer-Encoding: chunked\r\nX-A: 1\r\nCookie: c\r\nX-Gone: 1\r\nX-A:  2\r\n\r\n",
     );
     let add = [(Name::literal("x-forwarded-for"), Value::checked(b"9.9.9.9").expect("a value"))];
-    let edits = Edits { drop: KnownSet::of(&[Known::Cookie]), remove: &[Name::literal("x-gone")], add: &add };
+    let edits =
+        Edits { drop: KnownSet::of(&[Known::Cookie]), remove: &[Name::literal("x-gone")], add: &add, lines: None };
     let connection = Connection { te_trailers: true, ..PLAN.connection };
     let plan = RequestPlan { edits, connection, framing: Framing::Chunked, ..PLAN };
     let out = request_out(&head, &plan, false).expect("valid");

@@ -91,7 +91,7 @@ fn a_client_of_http_2_gets_nothing_of_a_connection() {
         GET,
     );
     let add = [(Name::literal("ambidex-attempts"), Value::checked(b"2").expect("a value"))];
-    let edits = Edits { drop: KnownSet::default(), remove: &[Name::literal("x-gone")], add: &add };
+    let edits = Edits { drop: KnownSet::default(), remove: &[Name::literal("x-gone")], add: &add, lines: None };
     let connection = Connection { close: true, ..Connection::default() };
     let out = response_out(&head, &ResponsePlan { edits, connection, ..plan(GET, Framing::Chunked) }).expect("valid");
     assert_eq!((out.status().as_u16(), out.version()), (200, Version::HTTP_2));
