@@ -10,6 +10,7 @@ mod buffers;
 mod by_worker;
 mod clock;
 pub mod config;
+mod differ;
 mod extras;
 mod forms;
 mod front;

@@ -3,7 +3,7 @@
 //! Nothing here is shared with another thread but the view and the front, which are read, and the counters, which
 //! others read. So a request takes no lock.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -50,6 +50,8 @@ pub(crate) struct Thread {
     pub(crate) streams: Rc<Places>,
     pub(crate) pipes: Rc<Pipes>,
     pub(crate) repairs: Repairs,
+    /// Long answers that are read to their ends for a comparison alone.
+    pub(crate) drains: Rc<Cell<usize>>,
     pub(crate) stats: Arc<ThreadStats>,
     pub(crate) observer: RefCell<Option<Rc<Observer>>>,
     shared: Shared,
@@ -95,6 +97,7 @@ impl Thread {
             streams: Rc::default(),
             pipes: Rc::default(),
             repairs: Repairs::default(),
+            drains: Rc::default(),
             stats,
             observer: RefCell::default(),
             shared,

@@ -15,12 +15,11 @@ use std::sync::Arc;
 
 use ambidex_core::attempt::Seat;
 use ambidex_core::view::PoolView;
-use ambidex_core::worker::WorkerId;
-use ambidex_tower::{Disagreement, Fallen, Seats};
-use serde_json::json;
+use ambidex_tower::{Fallen, Seats};
 
+use crate::differ::{Comparison, Question};
 use crate::extras::Extras;
-use crate::head::{host_of, path_of, query_of};
+use crate::head::query_of;
 use crate::request::Request;
 use crate::stored::Stored;
 use crate::thread::{Picture, Thread};
@@ -38,6 +37,7 @@ pub(crate) struct Turn<'a> {
     path: RefCell<Option<String>>,
     tier: Cell<Option<&'a TierWay>>,
     served: RefCell<Option<Arc<Stored>>>,
+    comparison: RefCell<Option<Rc<Comparison>>>,
 }
 
 impl<'a> Turn<'a> {
@@ -53,6 +53,7 @@ impl<'a> Turn<'a> {
             path: RefCell::default(),
             tier: Cell::default(),
             served: RefCell::default(),
+            comparison: RefCell::default(),
         }
     }
 
@@ -76,43 +77,15 @@ impl<'a> Turn<'a> {
         self.served.take()
     }
 
-    /// Tells of a quorum whose answers differ.
-    pub(crate) fn disagree(&self, told: &Disagreement, thread: &Thread, request: &Request, id: Option<&[u8; 32]>) {
-        let id = id.map_or_else(String::new, |id| String::from_utf8_lossy(id).into_owned());
-        let name = |worker: &WorkerId| {
-            let mut workers = self.home.workers.iter();
-            workers.find(|known| known.id == *worker).map_or("?", |known| &*known.name)
-        };
-        let said: Vec<_> = told.said.iter().map(|(worker, mark)| (name(worker), mark.map(|mark| mark.0))).collect();
-        let winner = told.winner.as_ref().map(name);
-        tracing::warn!(
-            request = id,
-            path = path_of(&request.head),
-            agreeing = told.agreeing,
-            of = told.of,
-            winner,
-            ?said,
-            "the answers of a quorum differ"
-        );
-        if let Some(hook) = self.extras.quorum.as_ref().and_then(|quorum| quorum.repair.as_ref()) {
-            let marks: Vec<_> = said
-                .iter()
-                .map(|(worker, mark)| json!({"worker": worker, "mark": mark.map(|mark| format!("{mark:016x}"))}))
-                .collect();
-            let body = json!({
-                "schema_version": 1,
-                "request_id": id,
-                "method": request.head.method().as_str(),
-                "host": host_of(&request.head),
-                "path": path_of(&request.head),
-                "pool": &*self.home.name,
-                "winner": winner,
-                "agreeing": told.agreeing,
-                "of": told.of,
-                "answers": marks,
-            });
-            thread.repairs.post(thread, hook, body.to_string());
-        }
+    /// What is asked, for those who compare its answers.
+    pub(crate) fn question(&self, thread: &Rc<Thread>, request: &Request, id: Option<&[u8; 32]>) -> Question {
+        let hook = self.extras.quorum.as_ref().and_then(|quorum| quorum.repair.as_ref());
+        Question::new(thread, self.home, hook, request, id)
+    }
+
+    /// The comparison of long answers, made when the first of them comes.
+    pub(crate) fn comparison(&self, question: impl FnOnce() -> Question) -> Rc<Comparison> {
+        Rc::clone(self.comparison.borrow_mut().get_or_insert_with(|| Comparison::new(question())))
     }
 
     /// Gives the tier at `place` its turn.

@@ -4,8 +4,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ambidex_core::attempt;
+use ambidex_core::view::PoolView;
 use ambidex_http1::{Known, Name, ResponseHead};
-use ambidex_tower::{Answer, Driver, Flight};
+use ambidex_tower::{Answer, Driver, Flight, Refused};
 use http::StatusCode;
 
 use super::answer::Notes;
@@ -44,25 +45,14 @@ impl Client {
         let answer = match driver.drive(pool, plan, ()).await {
             Ok(answer) => answer,
             Err(refused) => {
-                let reason = why_refused(request, refused.why);
-                transport.sampled.iter().for_each(|sampled| sampled.refused(reason));
-                errand.entry.note(|record| {
-                    record.tries = refused.tries;
-                    record.worker = refused.last.map(|pick| Arc::clone(&pool.picked(pick).name));
-                    record.detail = refused.detail;
-                });
-                let served =
-                    turn.filter(|_| refused.tier.is_some()).and_then(|turn| turn.take_served().zip(turn.says()));
-                return match served {
-                    Some((stored, tier)) => errand.fallen(self, request, &stored, tier.into_owned()),
-                    None => Err(errand.own(reason)),
-                };
+                transport.sampled.iter().for_each(|sampled| sampled.refused(why_refused(request, refused.why)));
+                return self.unanswered(request, errand, refused, pool, turn);
             }
         };
         let Answer { response, flight, pick, at, tries, pool: fallen } = answer;
         let pool = fallen.as_ref().unwrap_or(pool);
         let tier = fallen.as_ref().and(turn).and_then(Turn::says);
-        let upstream::Answer { head, body } = *response;
+        let upstream::Answer { head, mut body, .. } = *response;
         errand.entry.note(|record| {
             record.tries = tries;
             record.worker = Some(Arc::clone(&pool.picked(pick).name));
@@ -70,7 +60,8 @@ impl Client {
             record.status = Some(head.status());
             record.tier = tier.as_deref().unwrap_or("").to_owned();
         });
-        let speaker = transport.way().hears_reports.then_some(pick.worker);
+        let way = if fallen.is_some() { transport.way() } else { home };
+        let speaker = way.hears_reports.then_some(pick.worker);
         if let Some(worker) = speaker.filter(|_| head.head().known().meets(REPORTS)) {
             hear_head(thread, worker, flight.cells(), head.head(), at);
         }
@@ -88,14 +79,37 @@ impl Client {
         if let Some(tier) = &tier {
             notes.add(const { Name::literal("ambidex-tier") }, tier.clone().into_owned());
         }
+        let watch = body.take_watch();
         let Errand { entry, service } = errand;
         let relay =
             Relay::new(body, Some(flight), speaker, Rc::clone(thread), entry, request.progress.clone(), service);
         let mut relay = Box::new(relay);
+        watch.into_iter().for_each(|watch| relay.tap(watch.wins()));
         if let Some(snapshots) = extras.snapshots().filter(|_| tier.is_none()) {
             snapshots.read_along(request, &head, at, &mut relay);
         }
         Ok(Reply::Relayed(Relayed { head, notes, relay }))
+    }
+
+    /// No worker answers: a tier does, that keeps its answers here, or we do.
+    fn unanswered(
+        &self,
+        request: &Request,
+        mut errand: Errand,
+        refused: Refused,
+        pool: &PoolView,
+        turn: Option<&Turn<'_>>,
+    ) -> Result<Reply, Own> {
+        errand.entry.note(|record| {
+            record.tries = refused.tries;
+            record.worker = refused.last.map(|pick| Arc::clone(&pool.picked(pick).name));
+            record.detail = refused.detail;
+        });
+        let served = turn.filter(|_| refused.tier.is_some()).and_then(|turn| turn.take_served().zip(turn.says()));
+        match served {
+            Some((stored, tier)) => errand.fallen(self, request, &stored, tier.into_owned()),
+            None => Err(errand.own(why_refused(request, refused.why))),
+        }
     }
 
     /// A worker changes the protocol.

@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 use super::Way;
 use super::h1::Answering;
 use super::h2::Stream;
+use crate::differ::Watch;
 use crate::splice::{LEAST_PUMPED, PumpError};
 use crate::thread::Thread;
 
@@ -46,6 +47,8 @@ enum From {
 struct Ahead {
     came: VecDeque<Frame<Bytes>>,
     rest: UpstreamBody,
+    /// Compares it to its end with other answers.
+    watch: Option<Watch>,
 }
 
 /// What is left of a connection, or of a stream of HTTP/2, that changed its protocol.
@@ -100,7 +103,20 @@ impl UpstreamBody {
 
     /// This body with what came of it before it.
     pub(crate) fn behind(self, came: VecDeque<Frame<Bytes>>) -> Self {
-        if came.is_empty() { self } else { Self(From::Ahead(Box::new(Ahead { came, rest: self }))) }
+        if came.is_empty() { self } else { Self(From::Ahead(Box::new(Ahead { came, rest: self, watch: None }))) }
+    }
+
+    /// Has a body of which something was read ahead compared to its end: as the client reads it, or when it is dropped.
+    pub(crate) fn watched(mut self, watch: Watch) -> Self {
+        if let From::Ahead(ahead) = &mut self.0 {
+            ahead.watch = Some(watch);
+        }
+        self
+    }
+
+    /// The watch of a body that goes to the client.
+    pub(crate) fn take_watch(&mut self) -> Option<Watch> {
+        if let From::Ahead(ahead) = &mut self.0 { ahead.watch.take() } else { None }
     }
 
     pub(crate) fn switched(switched: Switched) -> Self {
@@ -204,5 +220,13 @@ impl Ahead {
     fn size_hint(&self) -> SizeHint {
         let came: usize = self.came.iter().filter_map(Frame::data_ref).map(Bytes::len).sum();
         self.rest.size_hint().exact().map_or_else(SizeHint::default, |left| SizeHint::with_exact(came as u64 + left))
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        if let Some(watch) = self.watch.take() {
+            watch.drain(std::mem::take(&mut self.came), std::mem::replace(&mut self.rest, UpstreamBody(From::Over)));
+        }
     }
 }

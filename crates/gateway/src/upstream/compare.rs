@@ -1,21 +1,27 @@
 //! What answers of several workers are compared by: a version in the head, or a digest of the body.
 //!
 //! A digest needs the body: up to [`MOST_HELD`] bytes of it are held until they are compared. Of a longer one these bytes,
-//! its status, and its length where that is announced, decide.
+//! its status, and its length where that is announced, decide; the rest is compared while it passes (differ.rs).
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
 
 use ambidex_core::again::quorum::Mark;
 use ambidex_core::attempt::FailureKind;
+use ambidex_core::worker::WorkerId;
 use ambidex_tower::{Marked, SendError};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::Answer;
 use crate::config::Compare;
+use crate::differ::Watch;
 
-/// Works out what `answer` is compared by.
-pub(super) async fn mark(mut answer: Box<Answer>, by: &Compare) -> Marked<Box<Answer>, ()> {
+/// Works out what `answer` is compared by; `long` has one that is not all there compared to its end.
+pub(super) async fn mark(
+    mut answer: Box<Answer>,
+    by: &Compare,
+    long: impl FnOnce(WorkerId) -> Option<Watch>,
+) -> Marked<Box<Answer>, ()> {
     if let Compare::Header(name) = by {
         let said = answer.head.head().get(name.as_str().as_bytes()).map(|value| version(value.as_bytes()));
         return Ok((answer, said));
@@ -34,9 +40,15 @@ pub(super) async fn mark(mut answer: Box<Answer>, by: &Compare) -> Marked<Box<An
         }
         came.push_back(frame);
     }
-    let Answer { head, body } = *answer;
-    let mark = Mark(digest.digest());
-    Ok((Box::new(Answer { head, body: body.behind(came) }), Some(mark)))
+    let Answer { head, body, worker } = *answer;
+    let is_long = !body.is_over();
+    let body = body.behind(came);
+    let watch = is_long.then(|| long(worker)).flatten();
+    let body = match watch {
+        Some(watch) => body.watched(watch),
+        None => body,
+    };
+    Ok((Box::new(Answer { head, body, worker }), Some(Mark(digest.digest()))))
 }
 
 /// A number as it is, a date by its seconds, anything else by its hash: equal texts are equal, whatever they mean.

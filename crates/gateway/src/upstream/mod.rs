@@ -22,6 +22,7 @@ use ambidex_core::again::fallback::Tier;
 use ambidex_core::attempt::{Copies, FailureKind, Refusal};
 use ambidex_core::balance::Pick;
 use ambidex_core::view::WorkerView;
+use ambidex_core::worker::WorkerId;
 use ambidex_http1::{Asked, ResponseHead, write};
 use ambidex_tower::{AnswerHead, Awaits, Disagreement, Fallen, Marked, SendError, Transport};
 use http::{HeaderName, StatusCode, header};
@@ -42,6 +43,7 @@ use tls::Tls;
 use upload::Upload;
 
 use crate::config::{PoolTransport, UpstreamTransport};
+use crate::differ::Watch;
 use crate::head::path_of;
 use crate::pieces::Pieces;
 use crate::request::{Request, Saying};
@@ -104,6 +106,8 @@ pub(crate) struct Upstreams<'a> {
 pub(crate) struct Answer {
     pub(crate) head: ResponseHead,
     pub(crate) body: UpstreamBody,
+    /// Whose it is.
+    pub(crate) worker: WorkerId,
 }
 
 impl AnswerHead for Box<Answer> {
@@ -158,15 +162,16 @@ impl Transport for Upstreams<'_> {
 
     async fn mark(&self, answer: Box<Answer>) -> Marked<Box<Answer>, ()> {
         match self.saying.turn.and_then(|turn| turn.extras.quorum.as_ref()) {
-            Some(quorum) => compare::mark(answer, &quorum.compare).await,
+            Some(quorum) => compare::mark(answer, &quorum.compare, |worker| self.watch(worker)).await,
             None => Ok((answer, None)),
         }
     }
 
     fn disagree(&self, disagreement: &Disagreement) {
-        if let Some(turn) = self.saying.turn {
-            turn.disagree(disagreement, self.thread, self.request, self.saying.id.as_ref());
-        }
+        let Some(turn) = self.saying.turn else { return };
+        let Disagreement { winner, agreeing, of, said } = disagreement;
+        let question = turn.question(self.thread, self.request, self.saying.id.as_ref());
+        question.tell(*winner, (usize::from(*agreeing), usize::from(*of)), said);
     }
 
     async fn fall(&self, place: u8, _: Tier, _: Refusal) -> Fallen {
@@ -175,6 +180,13 @@ impl Transport for Upstreams<'_> {
 }
 
 impl<'a> Upstreams<'a> {
+    /// Has a long answer of a quorum compared to its end.
+    fn watch(&self, worker: WorkerId) -> Option<Watch> {
+        let turn = self.saying.turn?;
+        let question = || turn.question(self.thread, self.request, self.saying.id.as_ref());
+        Some(turn.comparison(question).watch(worker))
+    }
+
     /// How the workers are reached that are asked now.
     pub(crate) fn way(&self) -> &'a Arc<Way> {
         self.saying.turn.map_or(self.home, Turn::way)
@@ -270,11 +282,15 @@ impl<'a> Upstreams<'a> {
         }
         connection.heed(&head, thread.clock.now());
         if head.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return Ok(Box::new(Answer { head, body: UpstreamBody::switched(connection.switched()) }));
+            return Ok(Box::new(Answer {
+                head,
+                body: UpstreamBody::switched(connection.switched()),
+                worker: worker.id,
+            }));
         }
         let home = Home { thread: Rc::clone(thread), way: Arc::clone(self.way()), worker: worker.id };
         let body = UpstreamBody::h1(Box::new(Answering::new(connection, &head, upload, home)));
-        Ok(Box::new(Answer { head, body }))
+        Ok(Box::new(Answer { head, body, worker: worker.id }))
     }
 
     async fn by_h2(
@@ -317,11 +333,11 @@ impl<'a> Upstreams<'a> {
         let head = forms::response::response_in(&parts, asked, incoming.is_end_stream(), &mut fields, &h1::PROFILE);
         let head = head.map_err(|why| SendError::sent(FailureKind::Garbage, why))?;
         let Some(upgraded) = upgraded else {
-            return Ok(Box::new(Answer { head, body: UpstreamBody::h2(incoming, stream) }));
+            return Ok(Box::new(Answer { head, body: UpstreamBody::h2(incoming, stream), worker: worker.id }));
         };
         let upgraded = upgraded.await.map_err(|error| SendError::sent(FailureKind::Reset, h2::chain(&error)))?;
         let wire = Box::new(TokioIo::new(upgraded));
         let body = UpstreamBody::switched(Switched { wire, first: bytes::Bytes::new(), _stream: Some(stream) });
-        Ok(Box::new(Answer { head, body }))
+        Ok(Box::new(Answer { head, body, worker: worker.id }))
     }
 }

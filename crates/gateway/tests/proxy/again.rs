@@ -205,7 +205,29 @@ fn a_long_answer_of_a_quorum_comes_whole() {
 }
 
 #[test]
-fn a_repair_hook_hears_who_said_what() {
+fn long_answers_that_differ_at_their_ends_are_told_after_the_client_has_one() {
+    let long = |last: u8| {
+        worker(move |_, mut stream| {
+            while !head(&mut stream).is_empty() {
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 700000\r\n\r\n");
+                let _ = stream.write_all(&[b'x'; 699_999]);
+                let _ = stream.write_all(&[last]);
+            }
+        })
+    };
+    let (hook, posts) = hook();
+    let quorum = json!({"ask": 3, "repair": format!("http://{hook}/fix")});
+    let setup = Wanted::before(&[long(b'a'), long(b'b'), long(b'a')]).route(json!({"quorum": quorum})).start();
+    assert_eq!(setup.ask(GET).split_once("\r\n\r\n").expect("a head").1.len(), 700_000);
+    let (_, body) = posts.recv_timeout(Duration::from_secs(10)).expect("the hook hears");
+    let body: serde_json::Value = serde_json::from_str(&body).expect("json");
+    assert_eq!(body["of"], json!(3), "{body}");
+    assert_eq!(count(&setup, Chance::Quorum, Came::Mattered), 1);
+    eventually("nothing is in flight", || setup.in_flight() == 0);
+}
+
+/// A repair hook that tells head and body of each post.
+fn hook() -> (SocketAddr, Receiver<(String, String)>) {
     let (told, posts) = channel();
     let told = Mutex::new(told);
     let hook = worker(move |_, mut stream| {
@@ -215,6 +237,12 @@ fn a_repair_hook_hears_who_said_what() {
         let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n");
         let _ = told.lock().expect("unpoisoned").send((head, body));
     });
+    (hook, posts)
+}
+
+#[test]
+fn a_repair_hook_hears_who_said_what() {
+    let (hook, posts) = hook();
     let (replicas, _) = replicas(&[("a", 1), ("b", 2)]);
     let quorum = json!({"ask": 2, "repair": format!("http://{hook}/fix")});
     let setup = Wanted::before(&replicas).route(json!({"quorum": quorum})).start();
