@@ -13,6 +13,8 @@ use ambidex_core::balance::{Ask, Barred, PickPolicy, Picker, ring};
 use ambidex_core::draw::Draw;
 use ambidex_core::guard::breaker::BreakerConfig;
 use ambidex_core::guard::ejection::Breakers;
+use ambidex_core::guard::limit::{Ended, LimitConfig, Served};
+use ambidex_core::guard::shed::{Asked as Request, ShedConfig, Shedder, Verdict};
 use ambidex_core::load::{Cells, FAILURE_PRICE, Outcome};
 use ambidex_core::share::Share;
 use ambidex_core::time::{Mono, Span};
@@ -55,7 +57,33 @@ pub(crate) fn all() -> Vec<Case> {
         Case::new("attempt of a plain request, prequal of 16".to_owned(), || attempt(AttemptConfig::default())),
         Case::new("attempt that might be hedged, prequal of 16".to_owned(), || attempt(hedged())),
     ];
-    picks.chain(others).collect()
+    let sheds = [
+        Case::new("shedder: a request in and out".to_owned(), || shed(false)),
+        Case::new("shedder: one that waits and is shed, 8 in flight".to_owned(), || shed(true)),
+    ];
+    picks.chain(others).chain(sheds).collect()
+}
+
+/// A request through a worker's gate, or one that finds no room there and waits in vain.
+fn shed(full: bool) -> Operation {
+    let limit = LimitConfig::fixed(8).expect("a limit");
+    let mut shedder = Shedder::new(if full { ShedConfig::default().with_limit(limit) } else { ShedConfig::default() });
+    let (mut now, mut turns) = (START, Vec::with_capacity(8));
+    if full {
+        (0..8).for_each(|_| _ = black_box(shedder.arrive(now, Request::default(), &mut turns)));
+    }
+    Box::new(move || {
+        now = now + Span::from_micros(50);
+        match shedder.arrive(now, Request::default(), &mut turns) {
+            Verdict::Admit => {
+                let served = Served { began: now, took: Span::from_millis(5), how: Ended::Answered };
+                shedder.leave(now, served, &mut turns);
+            }
+            Verdict::Wait { ticket, .. } => _ = black_box(shedder.give_up(now, ticket)),
+            Verdict::Shed(shed) => _ = black_box(shed),
+        }
+        turns.clear();
+    })
 }
 
 /// Workers in the middle of their work: some requests in flight, measured, reporting, unlike in weight.
