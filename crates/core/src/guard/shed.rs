@@ -12,8 +12,9 @@
 //! has waited too long already. A request with a deadline may wait a share of it instead.
 //!
 //! Each class has its own view of this: the queue of a class is that of its own and all more important requests, so a
-//! flood of unimportant ones does not make the important ones impatient. And while more important requests are about,
-//! a less important one leaves part of the limit free for them.
+//! flood of unimportant ones does not make the important ones impatient. While less important requests are about, no
+//! queue counts as standing: it will empty at their cost. And while more important ones are about, a less important one
+//! leaves part of the limit free for them.
 //!
 //! Pure: the shell owns the timers and the waiting tasks, and hands tickets back.
 
@@ -283,8 +284,7 @@ impl Shedder {
     /// classes that are about.
     fn room(&self, now: Mono, class: Class) -> u32 {
         let limit = self.limit.get();
-        let about = |seen: &&Option<Mono>| seen.is_some_and(|seen| now.since(seen) < ABOUT);
-        let above = self.seen[..class.at()].iter().filter(about).count();
+        let above = about(now, &self.seen[..class.at()]);
         if above == 0 {
             return limit.max(1);
         }
@@ -294,10 +294,14 @@ impl Shedder {
         (limit - kept).max(1)
     }
 
-    /// Whether the queue of this class, and all more important ones, has not been empty for a while.
+    /// Whether the queue of this class, and all more important ones, has not been empty for a while, though nobody less
+    /// important was served instead.
     fn is_standing(&self, now: Mono, class: Class) -> bool {
         match self.config.by {
-            Basis::Delay => self.queue.since(class).is_some_and(|since| now.since(since) >= self.config.interval),
+            Basis::Delay => {
+                let long = self.queue.since(class).is_some_and(|since| now.since(since) >= self.config.interval);
+                long && about(now, &self.seen[class.at() + 1..]) == 0
+            }
             Basis::Depth => false,
         }
     }
@@ -353,6 +357,11 @@ impl Shedder {
         self.begin(now, class);
         Verdict::Admit
     }
+}
+
+/// How many of these classes are about.
+fn about(now: Mono, seen: &[Option<Mono>]) -> usize {
+    seen.iter().filter(|seen| seen.is_some_and(|seen| now.since(seen) < ABOUT)).count()
 }
 
 /// How long a class is about after its last request. Source: ours; the ten seconds over which outcomes are counted.

@@ -87,6 +87,19 @@ fn a_flood_of_unimportant_requests_does_not_make_important_ones_impatient() {
 }
 
 #[test]
+fn important_requests_keep_their_patience_and_their_order_while_unimportant_ones_are_about() {
+    let mut shedder = full("");
+    let (first, _) = waits(&mut shedder, at(10), HIGH);
+    let (_, until) = waits(&mut shedder, at(110), HIGH);
+    assert_eq!(until, at(210));
+    assert_eq!(left(&mut shedder, at(110)), [Turn::Start(first)]);
+    // The last unimportant one came ten seconds ago.
+    waits(&mut shedder, at(10_000), HIGH);
+    let (_, until) = waits(&mut shedder, at(10_110), HIGH);
+    assert_eq!(until, at(10_130));
+}
+
+#[test]
 fn a_full_queue_sheds_the_least_important() {
     let mut shedder = full(r#", "queue_most": 1"#);
     let (low, _) = waits(&mut shedder, at(10), LOW);
