@@ -248,6 +248,7 @@ fn status_line(out: &mut Vec<u8>, status: StatusCode, reason: &[u8]) {
 }
 
 /// One growth for the whole head.
+#[inline]
 fn reserve(out: &mut Vec<u8>, head: &Head, edits: &Edits<'_>, more: usize) {
     let lines: usize = edits.add.iter().map(|(name, value)| name.as_bytes().len() + value.as_bytes().len() + 4).sum();
     let ready = edits.lines.map_or(0, |lines| lines.0.len());
@@ -274,6 +275,7 @@ fn keep(out: &mut Vec<u8>, head: &Head, edits: &Edits<'_>) {
     out.extend_from_slice(&head.bytes[run]);
 }
 
+#[inline]
 fn add(out: &mut Vec<u8>, edits: &Edits<'_>) {
     if let Some(lines) = edits.lines {
         out.extend_from_slice(&lines.0);

@@ -41,7 +41,9 @@ fn with_room(profile: &Profile) -> Profile {
 /// The fields that go on, and those that are added. None of them belongs to a connection. Their values are one copy of
 /// the head, because the bytes of a head are a small part of a large buffer, and fields may wait for long.
 fn carried(head: &Head, edits: &Edits<'_>) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(head.fields().len() + edits.add.len() + 2);
+    let lines = edits.lines.map_or(0, |lines| lines.iter().count());
+    // A map of more than six takes so much at once that the allocator's fast way does not serve it.
+    let mut headers = HeaderMap::with_capacity(head.kept(edits).count() + lines + edits.add.len() + 1);
     let bytes = head.bytes();
     let copy = Bytes::copy_from_slice(bytes);
     for (name, value) in head.kept(edits) {
