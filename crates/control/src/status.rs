@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ambidex_core::again::counts::{Came, Chance};
 use ambidex_core::balance::PickPolicy;
 use ambidex_core::load::BreakerSeats;
 use ambidex_core::plan::{Mode, Rule};
@@ -71,10 +72,40 @@ pub struct PoolStatus {
     pub frozen: bool,
     /// Whether so many workers fail their health checks that nobody is taken out for them.
     pub checks_doubted: bool,
+    /// What came of its requests' second chances since the start; what never happened is left out.
+    pub second_chances: Vec<ChanceStatus>,
     /// Where its workers come from.
     pub sources: Vec<SourceStatus>,
     /// Its workers.
     pub workers: Vec<WorkerStatus>,
+}
+
+/// How often one kind of second chance came to what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ChanceStatus {
+    /// Which: `hedge`, `retry`, `fallback` and so on.
+    pub chance: &'static str,
+    /// It was taken.
+    pub taken: u64,
+    /// It would have been, if it did more than watch.
+    pub watched: u64,
+    /// A bound refused it.
+    pub refused: u64,
+    /// It made the difference: the hedge won, the answers of a quorum differed.
+    pub mattered: u64,
+}
+
+impl ChanceStatus {
+    /// Those of a pool.
+    pub(crate) fn of(pool: &Pool) -> Vec<Self> {
+        let counts = pool.chances();
+        let of = |chance: Chance| {
+            let [taken, watched, refused, mattered] = Came::ALL.map(|came| counts.get(chance, came));
+            let status = Self { chance: chance.word(), taken, watched, refused, mattered };
+            (taken + watched + refused + mattered > 0).then_some(status)
+        };
+        Chance::ALL.into_iter().filter_map(of).collect()
+    }
 }
 
 /// One source of workers.
@@ -210,6 +241,7 @@ impl PoolStatus {
             share: settings.share,
             frozen: pool.planner.is_frozen(),
             checks_doubted: pool.checks_doubted,
+            second_chances: ChanceStatus::of(pool),
             sources: pool.roster.sources().iter().map(SourceStatus::of).collect(),
             workers: workers.iter().map(status).collect(),
         }

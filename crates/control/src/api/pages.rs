@@ -11,6 +11,7 @@ use crate::news::{Item, What};
 use crate::pool::{Applied, Pool};
 use crate::room::Room;
 use crate::roster::Worker;
+use crate::status::ChanceStatus;
 use crate::ui::{ChartPool, Charts, Line, Page, PageSource, PoolPanel, SignalAge, WorkerRow};
 
 /// Fills the dashboard's page.
@@ -103,6 +104,7 @@ fn panel(pool: &Pool, now: Mono) -> PoolPanel {
         rule: pool.config.weights.policy.to_string(),
         learned_share: view.map_or(Share::NONE, |view| view.learned_share),
         frozen: pool.planner.is_frozen(),
+        chances: ChanceStatus::of(pool),
         workers: workers.iter().map(row).collect(),
         more_workers: 0,
     }

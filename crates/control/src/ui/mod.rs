@@ -98,6 +98,7 @@ fn pool_section(pool: &PoolPanel, id: &str) -> Markup {
         section .pool id=(id) {
             (workers::heading(pool))
             (workers::table(pool))
+            (workers::chances(pool))
             div .charts data-pool=(pool.name) data-keep hidden {
                 div .chart-keys {}
                 figure { figcaption { "Weight, in fair shares" } div .weights {} }

@@ -6,6 +6,7 @@ use ambidex_core::time::Span;
 use ambidex_core::worker::Standing;
 
 use super::*;
+use crate::status::ChanceStatus;
 
 fn ms(millis: u64) -> Option<Span> {
     Some(Span::from_millis(millis))
@@ -164,4 +165,15 @@ fn a_large_pool_shows_those_that_need_attention() {
 fn two_names_never_share_an_anchor() {
     assert_ne!(text::anchor("worker", "a_62_"), text::anchor("worker", "ab"));
     assert_ne!(text::anchor("worker", "a b"), text::anchor("worker", "a-b"));
+}
+
+#[test]
+fn what_second_chances_did_stands_below_the_pool() {
+    let mut page = pool(vec![worker("a", 10), worker("b", 10)]);
+    let whole = |page: &Page| live(page).into_string();
+    assert!(!whole(&page).contains("hedge"));
+    let hedge = ChanceStatus { chance: "hedge", taken: 12, watched: 0, refused: 3, mattered: 8 };
+    page.pools[0].chances = vec![hedge];
+    let said = whole(&page);
+    assert!(said.contains("<b>hedge</b> 12 taken, 8 mattered, 3 refused by a bound"), "{said}");
 }

@@ -8,6 +8,7 @@ use ambidex_core::time::Span;
 use ambidex_core::worker::Standing;
 
 use super::attention::{Peers, facts};
+use crate::status::ChanceStatus;
 
 /// Everything on the page.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +38,8 @@ pub struct PoolPanel {
     pub learned_share: Share,
     /// Whether all weights are held.
     pub frozen: bool,
+    /// What came of its requests' second chances.
+    pub chances: Vec<ChanceStatus>,
     /// Its workers, in their order.
     pub workers: Vec<WorkerRow>,
     /// How many more workers there are than shown.

@@ -8,6 +8,7 @@ use maud::{Markup, html};
 use super::attention::{self, Level, Peers};
 use super::text;
 use super::view::{PoolPanel, SignalAge, WorkerRow};
+use crate::status::ChanceStatus;
 
 /// The pool in one line.
 pub(super) fn heading(pool: &PoolPanel) -> Markup {
@@ -35,6 +36,31 @@ fn applied(share: Share) -> String {
     } else {
         format!("applied to {} of the requests", text::percent(share.get()))
     }
+}
+
+/// What second chances did since the start, one sentence each.
+pub(super) fn chances(pool: &PoolPanel) -> Markup {
+    html! {
+        @if !pool.chances.is_empty() {
+            p .facts.chances {
+                @for status in &pool.chances {
+                    span { b { (status.chance.replace('_', " ")) } " " (came(status)) }
+                }
+            }
+        }
+    }
+}
+
+fn came(status: &ChanceStatus) -> String {
+    let counts = [
+        (status.taken, "taken"),
+        (status.mattered, "mattered"),
+        (status.watched, "only watched"),
+        (status.refused, "refused by a bound"),
+    ];
+    let said: Vec<_> =
+        counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    said.join(", ")
 }
 
 /// The table.

@@ -27,11 +27,13 @@ impl Errand {
         tier: String,
     ) -> Result<Reply, Own> {
         let mut notes = Notes::default();
+        let mut says = tier.clone();
         if stored.at > Mono::default() {
             let age = client.thread.clock.now().since(stored.at).as_millis() / 1_000;
             notes.add(const { Name::literal("age") }, age.to_string());
+            says.push_str(&format!("; age={age}"));
         }
-        notes.add(const { Name::literal("ambidex-tier") }, tier.clone());
+        notes.add(const { Name::literal("ambidex-tier") }, says);
         self.entry.note(|record| record.tier = tier);
         self.kept(client, request, stored, notes)
     }

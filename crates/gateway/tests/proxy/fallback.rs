@@ -107,7 +107,7 @@ fn the_last_good_answer_is_shown_with_its_age() {
     assert!(!setup.ask(GET).contains("ambidex-tier"));
     up.store(false, Relaxed);
     let answer = setup.ask(GET);
-    for line in ["HTTP/1.1 200 OK", "etag: \"a\"", "age: 0", "ambidex-tier: snapshot", "\r\n\r\ngood"] {
+    for line in ["HTTP/1.1 200 OK", "etag: \"a\"", "age: 0", "ambidex-tier: snapshot; age=0", "\r\n\r\ngood"] {
         assert!(answer.contains(line), "{line}: {answer}");
     }
     let other = setup.ask("GET /b HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
