@@ -43,8 +43,9 @@ struct RawShed {
     /// How much of its time a request with a deadline may wait, instead of that. Default 10%; source: balancing.md
     /// "Worker shedding".
     deadline_share: Share,
-    /// A queue that was empty within this time is a burst, and may be waited in for so long. Default 100ms; source:
-    /// CoDel (RFC 8289, 4.3), Maurer "Fail at Scale" (ACM Queue 13(8), 2015).
+    /// A queue that was empty within this time is a burst, and may be waited in for so long; five times as long while less
+    /// important requests are about. Default 100ms; source: CoDel (RFC 8289, 4.3), Maurer "Fail at Scale" (ACM Queue
+    /// 13(8), 2015).
     interval: Span,
     /// Requests that may wait at once; with `by: depth` the only bound. Default 1000; source: ours, a tenth of a second
     /// of the fastest worker that we know.

@@ -83,7 +83,7 @@ fn a_flood_of_unimportant_requests_does_not_make_important_ones_impatient() {
     let mut shedder = full("");
     waits(&mut shedder, at(10), LOW);
     let (_, until) = waits(&mut shedder, at(500), HIGH);
-    assert_eq!(until, at(600));
+    assert_eq!(until, at(1_000));
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn important_requests_keep_their_patience_and_their_order_while_unimportant_ones
     let mut shedder = full("");
     let (first, _) = waits(&mut shedder, at(10), HIGH);
     let (_, until) = waits(&mut shedder, at(110), HIGH);
-    assert_eq!(until, at(210));
+    assert_eq!(until, at(610));
     assert_eq!(left(&mut shedder, at(110)), [Turn::Start(first)]);
     // The last unimportant one came ten seconds ago.
     waits(&mut shedder, at(10_000), HIGH);
