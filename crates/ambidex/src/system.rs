@@ -208,6 +208,7 @@ fn gateway_config(file: &File, view: &View) -> GatewayConfig {
         listeners: file.listeners.clone(),
         routes,
         pools: view.pools().iter().filter_map(|pool| transport(pool)).collect(),
+        cache: file.cache.clone(),
         access_log: file.access_log.clone(),
         tracing: file.tracing.clone(),
     }

@@ -183,7 +183,7 @@ const WHOLE_FILES: &[Case] = &[
             "gw.yaml:1:1: error: unknown key `a` (a)",
             " 1 | a: &a [b, b]",
             "   | ^",
-            "   = known: listeners, pools, routes, admin, log, access_log, tracing, agent, journal, drain, threads",
+            "   = known: listeners, pools, routes, admin, cache, log, access_log, tracing, agent, journal, drain, threads",
         ],
     ),
     case(
@@ -735,6 +735,22 @@ const AFTER_A_GOOD_START: &[Case] = &[
         ],
     ),
     case(
+        "routes:\n  - {pool: api, cache: {max_body: 1GiB}}\n",
+        &[
+            "gw.yaml:7:35: error: max_body: 1GiB is outside 1 byte to 64MiB (routes[0].cache.max_body)",
+            " 7 |   - {pool: api, cache: {max_body: 1GiB}}",
+            "   |                                   ^^^^",
+        ],
+    ),
+    case(
+        "cache: {max_bytes: 10KiB}\n",
+        &[
+            "gw.yaml:6:20: error: max_bytes: 10KiB is outside 1MiB to 1TiB (cache.max_bytes)",
+            " 6 | cache: {max_bytes: 10KiB}",
+            "   |                    ^^^^^",
+        ],
+    ),
+    case(
         "routes:\n  - {pool: api, retries: 300}\n",
         &[
             "gw.yaml:7:26: error: `300` does not fit here (routes[0].retries)",
@@ -963,7 +979,7 @@ const AFTER_A_GOOD_START: &[Case] = &[
             "gw.yaml:6:1: error: unknown key `quorum` (quorum)",
             " 6 | quorum: {ask: 2}",
             "   | ^^^^^^",
-            "   = known: listeners, pools, routes, admin, log, access_log, tracing, agent, journal, drain, threads",
+            "   = known: listeners, pools, routes, admin, cache, log, access_log, tracing, agent, journal, drain, threads",
         ],
     ),
 ];

@@ -11,7 +11,7 @@ use ambidex_http1::Refusal;
 use ambidex_tower::Flight;
 use ambidex_wire::report;
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::net::TcpStream;
@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use crate::admission::Permit;
 use crate::head::clean_trailers;
 use crate::held::Held;
-use crate::record::Entry;
+use crate::record::{Entry, Record};
 use crate::report::hear;
 use crate::serve::client_wire::ClientWire;
 use crate::serve::pulse::InService;
@@ -281,6 +281,17 @@ impl Relay {
         });
     }
 
+    /// Goes on with this body in the place of the worker's, which is given up.
+    pub(crate) fn instead(&mut self, body: UpstreamBody, status: StatusCode) {
+        (self.body, self.flight) = (body, None);
+        self.entry.note(|record| record.status = Some(status));
+    }
+
+    /// Writes into the request's record, if there is one.
+    pub(crate) fn note(&mut self, write: impl FnOnce(&mut Record)) {
+        self.entry.note(write);
+    }
+
     /// How many bytes of data follow that can be moved without being looked at, if that pays.
     pub(crate) fn pumpable(&self) -> Option<u64> {
         if self.tap.is_some() { None } else { self.body.pumpable() }
@@ -299,15 +310,26 @@ impl Relay {
             }
             None => {
                 self.complete = true;
+                self.tell_of_the_end();
                 return Poll::Ready(None);
             }
         };
         if let Some(data) = frame.data_ref() {
             self.tap.iter_mut().for_each(|tap| tap.data(data));
             self.passed_on(data.len() as u64);
+            self.tell_of_the_end();
             return Poll::Ready(Some(Ok(frame)));
         }
         Poll::Ready(Some(Ok(self.hear_trailers(frame))))
+    }
+
+    /// Tells who reads along that all has come, before the client has it: who asks next must find it.
+    fn tell_of_the_end(&mut self) {
+        if (self.complete || self.body.is_over())
+            && let Some(tap) = self.tap.take()
+        {
+            tap.ended(true);
+        }
     }
 
     /// So many bytes went to the client.

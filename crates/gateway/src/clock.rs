@@ -1,6 +1,7 @@
-//! The wall clock, for display only: log lines and spans. No decision reads it [R-S8].
+//! The wall clock, for display and for dates in heads: log lines, spans, `Date` of an answer that came without one and from
+//! which `Expires` counts then. No other decision reads it [R-S8].
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A point of wall time, in nanoseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +13,11 @@ impl Wall {
     pub(crate) fn now() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    /// The same as the system's type, for dates in heads.
+    pub(crate) fn point(self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_nanos(self.0)
     }
 
     /// Its day and time in UTC.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::cache::Cache;
 use crate::config::{GatewayConfig, PoolTransport};
 use crate::routes::Routes;
 use crate::tiers::TierError;
@@ -16,6 +17,8 @@ pub(crate) struct Front {
     pub(crate) routes: Routes,
     /// How pools are reached; routes know them by their place.
     pub(crate) ways: Vec<Arc<Way>>,
+    /// The response cache, if a route wants one.
+    pub(crate) cache: Option<Arc<Cache>>,
 }
 
 /// Why routes and pools of a configuration do not work together.
@@ -63,6 +66,8 @@ impl Front {
             Ok::<_, FrontError>((config.pools[way].id, way))
         };
         let routes = Routes::compile(&config.routes, find, previous.map(|previous| &previous.routes))?;
-        Ok(Self { revision, routes, ways })
+        let cache =
+            Cache::carried(previous.and_then(|previous| previous.cache.as_ref()), &config.cache, &config.routes);
+        Ok(Self { revision, routes, ways, cache })
     }
 }

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::access_log::LogStats;
 use crate::admission::Admission;
+use crate::cache::CacheStats;
 use crate::config::{GatewayConfig, ListenAddress};
 use crate::front::{Front, FrontError};
 use crate::keeper;
@@ -105,6 +106,8 @@ pub struct GatewayStats {
     pub tracing: TraceStats,
     /// The requests of all threads.
     pub traffic: Totals,
+    /// The response cache's; all 0 without one.
+    pub cache: CacheStats,
 }
 
 impl Gateway {
@@ -229,7 +232,9 @@ impl Gateway {
         let (access_log, tracing) = locked(&self.state).watch.stats();
         let mut traffic = Totals::default();
         self.stats.iter().for_each(|thread| traffic.add(thread));
-        GatewayStats { listeners: self.listeners().iter().map(of).collect(), access_log, tracing, traffic }
+        let cache = self.front.load().cache.as_ref().map_or_else(CacheStats::default, |cache| cache.stats());
+        let listeners = self.listeners().iter().map(of).collect();
+        GatewayStats { listeners, access_log, tracing, traffic, cache }
     }
 
     fn listeners(&self) -> Vec<Arc<Open>> {

@@ -8,6 +8,7 @@ mod alarms;
 mod body;
 mod buffers;
 mod by_worker;
+mod cache;
 mod clock;
 pub mod config;
 mod differ;
@@ -50,6 +51,7 @@ mod watch;
 mod websocket;
 
 pub use access_log::{LogError, LogStats};
+pub use cache::CacheStats;
 pub use front::FrontError;
 pub use gateway::{Gateway, GatewayError, GatewayStats, Shared};
 pub use listen::change::ListenError;

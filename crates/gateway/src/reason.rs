@@ -50,11 +50,13 @@ pub enum Reason {
     Expectation,
     /// The worker that this agent stands before has enough to do.
     Shed,
+    /// The client wants only what is kept, and nothing is.
+    NotCached,
 }
 
 impl Reason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::BadHost,
         Self::BadRequest,
         Self::BadBody,
@@ -77,6 +79,7 @@ impl Reason {
         Self::OtherVersion,
         Self::Expectation,
         Self::Shed,
+        Self::NotCached,
     ];
 
     /// The word for it: value of `Ambidex-Error`, of the log's `reason` and of the metric's label.
@@ -105,6 +108,7 @@ impl Reason {
             Self::OtherVersion => "other-version",
             Self::Expectation => "expectation",
             Self::Shed => "shed",
+            Self::NotCached => "not-cached",
         }
     }
 
@@ -118,7 +122,7 @@ impl Reason {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NoPool | Self::NobodyReady | Self::Shed => StatusCode::SERVICE_UNAVAILABLE,
             Self::Connect | Self::UpstreamTls | Self::UpstreamReset | Self::UpstreamGarbage => StatusCode::BAD_GATEWAY,
-            Self::Deadline => StatusCode::GATEWAY_TIMEOUT,
+            Self::Deadline | Self::NotCached => StatusCode::GATEWAY_TIMEOUT,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::SlowBody | Self::SlowHead => StatusCode::REQUEST_TIMEOUT,
             Self::LongTarget => StatusCode::URI_TOO_LONG,
@@ -151,6 +155,7 @@ impl Reason {
             Self::OtherVersion => "Only HTTP/1.0, 1.1 and 2 are spoken here.\n",
             Self::Expectation => "The only expectation that can be met is 100-continue.\n",
             Self::Shed => "This worker has enough to do. Try again later.\n",
+            Self::NotCached => "No answer is kept here that would do.\n",
             Self::Misdirected => "This connection is not for that host. Ask on another one.\n",
         }
     }
@@ -179,7 +184,8 @@ impl Reason {
             | Self::UpstreamGarbage
             | Self::Deadline
             | Self::Misdirected
-            | Self::Shed => false,
+            | Self::Shed
+            | Self::NotCached => false,
         }
     }
 }

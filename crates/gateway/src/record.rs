@@ -52,6 +52,8 @@ pub(crate) struct Record {
     pub(crate) tries: usize,
     /// The tier of the fallback chain that answered.
     pub(crate) tier: String,
+    /// What the cache did, in a word.
+    pub(crate) cache: &'static str,
     /// From the arrival to the head of the worker's answer.
     pub(crate) upstream: Option<Span>,
     /// Bytes of the answer's body.
@@ -100,6 +102,7 @@ impl Entry {
             worker: None,
             tries: 0,
             tier: String::new(),
+            cache: "",
             upstream: None,
             bytes: 0,
         };
@@ -155,6 +158,7 @@ impl Record {
             reason: self.reason.map_or("", Reason::word),
             detail: &self.detail,
             tier: &self.tier,
+            cache: self.cache,
             complete: self.complete,
             referer: &self.referer,
             user_agent: &self.user_agent,

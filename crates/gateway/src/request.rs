@@ -9,6 +9,7 @@ use std::rc::Rc;
 use ambidex_http1::write::{Connection, Edits, RequestPlan};
 use ambidex_http1::{Framing, Known, KnownSet, Name, Path, RequestHead, Value};
 use arrayvec::ArrayVec;
+use bytes::Bytes;
 use http::{Method, Version};
 
 use crate::body::{Progress, RequestBody, RequestBodyError};
@@ -29,10 +30,21 @@ pub(crate) struct Request {
     body: RefCell<RequestBody>,
     /// All of the body, where it was read before it is sent.
     held: OnceCell<Held>,
+    /// What is asked about instead of what its client asks about.
+    condition: OnceCell<Box<Condition>>,
     /// How its body goes on, if it has one.
     pub(crate) progress: Option<Rc<Progress>>,
     /// The stream of HTTP/2 that is to become a WebSocket.
     pub(crate) websocket: Option<websocket::Asked>,
+}
+
+/// An answer that is kept, and of which a worker is asked whether it is still right. Without either: it is asked for.
+#[derive(Debug)]
+pub(crate) struct Condition {
+    /// Its `ETag`.
+    pub(crate) etag: Option<Bytes>,
+    /// Its `Last-Modified`.
+    pub(crate) modified: Option<Bytes>,
 }
 
 /// What is said with a request.
@@ -53,7 +65,7 @@ impl Request {
     pub(crate) fn new(head: RequestHead, version: Version, body: RequestBody) -> Self {
         let progress = body.progress();
         let (body, held) = (RefCell::new(body), OnceCell::new());
-        Self { head, version, body, held, progress, websocket: None }
+        Self { head, version, body, held, condition: OnceCell::new(), progress, websocket: None }
     }
 
     /// The body, for a try: a copy where it is held, else the only one.
@@ -84,6 +96,11 @@ impl Request {
             None => self.give_back(body),
         }
         Ok(self.is_held())
+    }
+
+    /// Has every try ask about what is kept, and not about what the client has, nor for a part.
+    pub(crate) fn ask_about(&self, condition: Condition) {
+        _ = self.condition.set(Box::new(condition));
     }
 
     /// Whether the body can be sent any number of times: it is held, or there is none.
@@ -119,7 +136,7 @@ impl Request {
         let introduction = &*introduction;
         let mut joined = Joined::default();
         let (trace, hops) = (trace.map(Context::text), self.hops_left());
-        let mut add = ArrayVec::<_, { INTRODUCING + MORE }>::new();
+        let mut add = ArrayVec::<_, { INTRODUCING + MORE + ABOUT }>::new();
         let lines = introduction.lines();
         if lines.is_none() {
             introduction.tell(head, &mut joined, &mut add);
@@ -130,8 +147,18 @@ impl Request {
             (const { Name::literal("max-forwards") }, hops.as_deref().map(str::as_bytes)),
         ];
         add.extend(more.into_iter().filter_map(|(name, text)| Some((name, Value::checked(text?)?))));
+        let condition = self.condition.get();
+        if let Some(condition) = condition {
+            let lines = [(IF_NONE_MATCH, &condition.etag), (IF_MODIFIED_SINCE, &condition.modified)];
+            add.extend(lines.into_iter().filter_map(|(name, text)| Some((name, Value::checked(text.as_deref()?)?))));
+        }
         let mut drop = OURS.and(if saying.trusted { INTRODUCED } else { ORIGINS });
-        for (made, name) in [(trace.is_some(), Known::Traceparent), (hops.is_some(), Known::MaxForwards)] {
+        let made = [
+            (trace.is_some(), Known::Traceparent),
+            (hops.is_some(), Known::MaxForwards),
+            (condition.is_some(), Known::Range),
+        ];
+        for (made, name) in made {
             drop = if made { drop.and(KnownSet::of(&[name])) } else { drop };
         }
         let path = saying.turn.and_then(Turn::path);
@@ -139,7 +166,7 @@ impl Request {
         write(&RequestPlan {
             host: own.as_ref().and_then(|own| Value::checked(own.as_bytes())),
             path: path.as_ref().and_then(|path| Path::checked(path.as_bytes())),
-            edits: Edits { drop, remove: &[], add: &add, lines },
+            edits: Edits { drop, remove: if condition.is_some() { &CONDITIONS } else { &[] }, add: &add, lines },
             connection: Connection {
                 upgrade: upgrade.and_then(|name| Name::checked(name.as_bytes())),
                 te_trailers: self.head.takes_trailers(),
@@ -174,3 +201,9 @@ impl Request {
 const INTRODUCING: usize = 4;
 /// Lines that are added to them: id, trace, hops.
 const MORE: usize = 3;
+/// Lines by which is asked about what is kept.
+const ABOUT: usize = 2;
+const IF_NONE_MATCH: Name<'static> = Name::literal("if-none-match");
+const IF_MODIFIED_SINCE: Name<'static> = Name::literal("if-modified-since");
+/// What a client asks about, where something else is asked about.
+const CONDITIONS: [Name<'static>; 3] = [IF_NONE_MATCH, IF_MODIFIED_SINCE, Name::literal("if-range")];

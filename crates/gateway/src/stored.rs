@@ -58,6 +58,11 @@ impl Stored {
         &self.body
     }
 
+    /// Head and body as they were kept elsewhere. What is no head is found by [`read`](Self::read).
+    pub(crate) const fn from_parts(head: Bytes, body: Bytes, at: Mono) -> Self {
+        Self { head, body, at }
+    }
+
     /// The head as an answer to what was `asked`; `None` if it is none.
     pub(crate) fn read(&self, asked: Asked) -> Option<ResponseHead> {
         let length = self.body.len().to_string();

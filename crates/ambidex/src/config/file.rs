@@ -10,7 +10,7 @@ use ambidex_core::balance::Balance;
 use ambidex_core::guard::breaker::BreakerConfig;
 use ambidex_core::plan::PlanConfig;
 use ambidex_core::time::Span;
-use ambidex_gateway::config::{AccessLog, Listener, Route, Tracing, UpstreamTransport};
+use ambidex_gateway::config::{AccessLog, CacheBounds, Listener, Route, Tracing, UpstreamTransport};
 use ambidex_worker::WorkerConfig;
 use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
@@ -33,6 +33,9 @@ pub(crate) struct File {
     /// The admin API and the dashboard, or `off`.
     #[serde(default)]
     pub(crate) admin: Admin,
+    /// The response cache that routes use which have `cache`.
+    #[serde(default)]
+    pub(crate) cache: CacheBounds,
     /// Log of the process, written to standard error.
     #[serde(default)]
     pub(crate) log: Log,

@@ -1,7 +1,7 @@
 //! The gateway's numbers, in the form in which the coordinator serves them at `/metrics`.
 
 use ambidex_control::facts::{Family, GatewayFacts, Kind};
-use ambidex_gateway::{ListenerStats, Reason, Totals};
+use ambidex_gateway::{CacheStats, ListenerStats, Reason, Totals};
 
 use super::host::Host;
 use crate::agent::Agent;
@@ -25,6 +25,7 @@ impl GatewayFacts for Host {
                 f64::from(u8::from(self.refused())),
             )])
             .chain(traffic(&stats.traffic))
+            .chain(cache(&stats.cache))
             .chain(system.agent().map(Agent::families).unwrap_or_default())
             .collect()
     }
@@ -64,6 +65,29 @@ fn traffic(totals: &Totals) -> Vec<Family> {
         counter("gateway_upstream_reuses", "Requests sent on a connection that had served before", totals.reuses),
         counter("gateway_repairs_told", "Disagreements of quorums that a repair hook was told of", totals.repairs),
         counter("gateway_repairs_lost", "Disagreements that no repair hook could be told of", totals.repairs_lost),
+    ]
+}
+
+/// What the response cache did.
+fn cache(stats: &CacheStats) -> Vec<Family> {
+    let requests = [
+        ("hit", stats.hits),
+        ("stale", stats.stale),
+        ("miss", stats.misses),
+        ("bypass", stats.passed),
+        ("would_hit", stats.observed),
+    ];
+    let answers = [("stored", stats.stored), ("refused", stats.refused), ("validated", stats.validated)];
+    let resources = [("evicted", stats.evicted), ("invalidated", stats.invalidated)];
+    let counter =
+        |name, help, count: u64| Family { name, help, kind: Kind::Counter, samples: vec![(Vec::new(), count as f64)] };
+    vec![
+        outcomes("gateway_cache_requests", "Requests of routes with a cache, by what it did", requests),
+        outcomes("gateway_cache_answers", "Workers' answers, by what the cache made of them", answers),
+        outcomes("gateway_cache_removed", "Resources thrown out of the cache, by why", resources),
+        counter("gateway_cache_collapsed", "Requests that waited for another one's answer", stats.collapsed),
+        gauge("gateway_cache_bytes", "Bytes of answers that the cache keeps", stats.bytes as f64),
+        gauge("gateway_cache_resources", "Resources of which the cache keeps an answer", stats.resources as f64),
     ]
 }
 

@@ -49,6 +49,8 @@ pub(crate) struct Line<'a> {
     pub(crate) detail: &'a str,
     /// Which tier of the fallback chain answered.
     pub(crate) tier: &'a str,
+    /// What the cache did: `hit`, `stale`, `miss`, `validated`, `write`, `bypass`.
+    pub(crate) cache: &'a str,
     /// Whether request and answer came to their ends.
     pub(crate) complete: bool,
     /// `Referer`.
@@ -95,6 +97,7 @@ impl Line<'_> {
         text(out, "reason", self.reason.as_bytes());
         text(out, "detail", self.detail.as_bytes());
         text(out, "tier", self.tier.as_bytes());
+        text(out, "cache", self.cache.as_bytes());
         if !self.complete {
             out.extend_from_slice(b",\"complete\":false");
         }
@@ -224,6 +227,7 @@ mod tests {
             reason: "",
             detail: "",
             tier: "",
+            cache: "",
             complete: true,
             referer: b"",
             user_agent: agent,

@@ -198,6 +198,7 @@ mod tests {
             reason: "",
             detail: "",
             tier: "",
+            cache: "",
             complete: true,
             referer: b"",
             user_agent: b"",

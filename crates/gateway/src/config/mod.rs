@@ -3,6 +3,7 @@
 //! For: the binary, which reads them from the configuration file, and [`Gateway`](crate::Gateway), which runs them.
 
 mod access_log;
+mod cache;
 mod lenient;
 mod listener;
 mod route;
@@ -12,6 +13,7 @@ mod upstream;
 use ambidex_core::worker::PoolId;
 
 pub use access_log::{AccessLog, LogFormat, LogPath};
+pub use cache::{CacheBounds, CacheError, CacheKey, CacheWrites, RouteCache, SetCookie};
 pub use lenient::Lenient;
 pub use listener::{CertificateFiles, ListenAddress, Listener, ListenerError, ServerTls, SocketMode, TlsVersion};
 pub use route::{ChainError, Key, Quorum, Repeat, Retry, Route, RouteError, RouteQuorumError, Snapshot, Static, Tier};
@@ -30,6 +32,8 @@ pub struct GatewayConfig {
     pub routes: Vec<Route>,
     /// The pools that routes name, and how their workers are reached.
     pub pools: Vec<PoolTransport>,
+    /// Bounds of the response cache, which routes use that want one.
+    pub cache: CacheBounds,
     /// Where the access log goes, if anywhere.
     pub access_log: Option<AccessLog>,
     /// Where spans go, if anywhere.

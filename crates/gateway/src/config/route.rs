@@ -20,6 +20,8 @@ use http::{HeaderName, HeaderValue, Method};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::cache::RouteCache;
+
 pub use again::{Repeat, Retry};
 pub use fallback::{ChainError, Snapshot, Static, Tier};
 pub(crate) use quorum::{Compare, Hook};
@@ -46,6 +48,7 @@ pub struct Route {
     pub(crate) fallback: Vec<Tier>,
     fallback_after: Option<Span>,
     fallback_mode: Mode,
+    pub(crate) cache: Option<RouteCache>,
 }
 
 impl Route {
@@ -73,6 +76,7 @@ impl Route {
             fallback: Vec::new(),
             fallback_after: None,
             fallback_mode: Mode::written(),
+            cache: None,
         }
     }
 
@@ -215,6 +219,9 @@ struct RawRoute {
     /// Whether the chain acts. Default on where it is written; source: R-O5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     fallback_mode: Option<Mode>,
+    /// Keeps answers for the next who asks. Default: none are kept; source: R-O5 (each feature is switched on alone).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cache: Option<RouteCache>,
 }
 
 /// Which requests a route serves: those that fit everything given.
@@ -351,6 +358,7 @@ impl TryFrom<RawRoute> for Route {
             fallback: raw.fallback,
             fallback_after: raw.fallback_after,
             fallback_mode: raw.fallback_mode.unwrap_or(Mode::written()),
+            cache: raw.cache,
         };
         checked.something_may_run_twice()?;
         Ok(checked)
@@ -411,6 +419,7 @@ impl From<Route> for RawRoute {
             fallback_mode: (!route.fallback.is_empty()).then_some(route.fallback_mode),
             fallback: route.fallback,
             fallback_after: route.fallback_after,
+            cache: route.cache,
         }
     }
 }

@@ -20,6 +20,12 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
+    /// The same for a request that nobody waits for.
+    pub(crate) fn again(&self) -> Self {
+        let (client, tls, leaving) = (self.client, self.tls.clone(), self.leaving.again());
+        Self { client, settings: Arc::clone(&self.settings), tls, leaving }
+    }
+
     /// Whether TLS is spoken.
     pub(crate) fn is_tls(&self) -> bool {
         self.tls.is_some()

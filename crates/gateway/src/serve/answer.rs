@@ -20,6 +20,11 @@ impl Notes {
         self.0.push((name, text.into()));
     }
 
+    /// Whether a line of this name was added.
+    pub(crate) fn names(&self, name: &[u8]) -> bool {
+        self.0.iter().any(|(known, _)| known.as_bytes().eq_ignore_ascii_case(name))
+    }
+
     fn lines(&self) -> impl Iterator<Item = (Name<'static>, Value<'_>)> {
         self.0.iter().filter_map(|(name, text)| Some((*name, Value::checked(text.as_bytes())?)))
     }

@@ -8,6 +8,7 @@
 //! when its pulse stops.
 
 pub(crate) mod answer;
+mod cached;
 pub(crate) mod client_wire;
 pub(crate) mod exchange;
 mod gated;
@@ -15,6 +16,7 @@ mod h1;
 mod h2;
 mod kept;
 pub(crate) mod pulse;
+mod refresh;
 mod sending;
 mod stages;
 pub(crate) mod stream;

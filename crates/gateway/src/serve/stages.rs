@@ -1,8 +1,8 @@
 //! What a route wants done with a request beside sending it, in its order. Each stage may answer by itself.
 //!
 //! ```text
-//! quorum? ── body kept ── send (sending.rs)
-//!                \ 400 408 413
+//! cache ── quorum? ── body kept ── send (sending.rs)
+//!     \ kept               \ 400 408 413
 //! ```
 //! Most routes want nothing of this, and their requests never come here.
 
@@ -23,6 +23,20 @@ use crate::request::Request;
 impl Client {
     /// Answers a request of a route that wants more than sending.
     pub(super) async fn staged(
+        &self,
+        request: &Request,
+        ready: Ready,
+        errand: Errand,
+        interim: Option<&dyn Fn(&ResponseHead)>,
+    ) -> Result<Reply, Own> {
+        if ready.extras().cache.is_some() {
+            return self.through_cache(request, ready, errand, interim).await;
+        }
+        self.uncached(request, ready, errand, interim).await
+    }
+
+    /// What comes after the cache.
+    pub(super) async fn uncached(
         &self,
         request: &Request,
         mut ready: Ready,

@@ -25,7 +25,15 @@ pub(crate) fn plain() -> Listener {
 
 /// A configuration of these listeners and two threads.
 pub(crate) fn config(listeners: Vec<Listener>) -> GatewayConfig {
-    GatewayConfig { threads: 2, listeners, routes: vec![], pools: vec![], access_log: None, tracing: None }
+    GatewayConfig {
+        threads: 2,
+        listeners,
+        routes: vec![],
+        pools: vec![],
+        cache: Default::default(),
+        access_log: None,
+        tracing: None,
+    }
 }
 
 /// Starts a gateway.

@@ -38,6 +38,8 @@ pub(crate) struct Wanted {
     pub(crate) upstream: serde_json::Value,
     pub(crate) tracing: serde_json::Value,
     pub(crate) admission: Option<Arc<dyn Admission>>,
+    pub(crate) threads: usize,
+    pub(crate) cache: serde_json::Value,
     hears_reports: bool,
     /// Of the workers, in their order.
     zones: Vec<&'static str>,
@@ -54,6 +56,8 @@ impl Wanted {
             upstream: json!({}),
             tracing: json!(null),
             admission: None,
+            threads: 1,
+            cache: json!({}),
             hears_reports: true,
             zones: Vec::new(),
             spare: Vec::new(),
@@ -105,13 +109,14 @@ impl Wanted {
         let (view_of_it, clock, admission) = (Arc::clone(&view), Clock::starting_now(), self.admission);
         let shared = Shared { view: view_of_it, reports: sender, clock, admission };
         let config = GatewayConfig {
-            threads: 1,
+            threads: self.threads,
             listeners: vec![listener],
             routes: vec![route],
             pools: vec![
                 PoolTransport { name: "api".into(), id: PoolId(0), hears_reports, transport: transport.clone() },
                 PoolTransport { name: "spare".into(), id: PoolId(1), hears_reports, transport },
             ],
+            cache: serde_json::from_value(self.cache).expect("bounds"),
             access_log: None,
             tracing: serde_json::from_value(self.tracing).expect("a collector"),
         };

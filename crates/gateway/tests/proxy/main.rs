@@ -4,6 +4,7 @@ mod admission;
 mod again;
 mod agreed;
 mod bodies;
+mod cache;
 mod common;
 mod early;
 mod exchanges;

@@ -1,0 +1,56 @@
+//! What `Cache-Status` says of an answer [RFC 9211].
+
+use ambidex_core::time::Mono;
+
+use super::directives::whole_seconds;
+use super::entry::Entry;
+use super::judge::NotKept;
+
+/// Why a request went on to a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Forward {
+    /// The cache has nothing to do with it.
+    Bypass,
+    /// Its method.
+    Method,
+    /// Nothing is kept of the resource.
+    UriMiss,
+    /// Nothing that the request selects.
+    VaryMiss,
+    /// What is kept is stale.
+    Stale,
+    /// The request wants it anew.
+    Request,
+}
+
+impl Forward {
+    /// The word of RFC 9211, 2.2.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Bypass => "bypass",
+            Self::Method => "method",
+            Self::UriMiss => "uri-miss",
+            Self::VaryMiss => "vary-miss",
+            Self::Stale => "stale",
+            Self::Request => "request",
+        }
+    }
+}
+
+/// Of an answer that was kept; `detail` says what else there is to say.
+pub(crate) fn hit(entry: &Entry, now: Mono, collapsed: bool, detail: Option<&str>) -> String {
+    let (age, lifetime) = (whole_seconds(entry.age(now)), whole_seconds(entry.terms.lifetime));
+    let left = if age <= lifetime { (lifetime - age).to_string() } else { format!("-{}", age - lifetime) };
+    let collapsed = if collapsed { "; collapsed" } else { "" };
+    let detail = detail.map_or_else(String::new, |detail| format!("; detail={detail}"));
+    format!("ambidex; hit; ttl={left}{collapsed}{detail}")
+}
+
+/// Of an answer of a worker's; `validated`: it said that what is kept is still right.
+pub(crate) fn forwarded(why: Forward, validated: bool, kept: Result<(), NotKept>) -> String {
+    let status = if validated { "; fwd-status=304" } else { "" };
+    match kept {
+        Ok(()) => format!("ambidex; fwd={}{status}; stored", why.word()),
+        Err(not) => format!("ambidex; fwd={}{status}; detail={}", why.word(), not.word()),
+    }
+}
