@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! cargo xtask fuzz              as CI does: RUNS executions of each target, the same at every run (its seed is fixed)
-//! cargo xtask fuzz SECONDS      each target so long, from a seed of the fuzzer's own choice, on one core
+//! cargo xtask fuzz SECONDS      each target so long, from a seed of the fuzzer's own choice, on one core; what reaches
+//!                               code that nothing reached before is added to crates/http1/fuzz/found
 //! ```
 //! The stable compiler does it: what `cargo fuzz` adds to that is a sanitizer for memory, and nothing here is `unsafe`.
-//! What is found goes to `target/fuzz/found`, and an input that breaks a promise to `target/fuzz/broken`.
+//! An input that breaks a promise goes to `target/fuzz/broken`.
 
 use std::fs;
 
@@ -39,19 +40,21 @@ pub(crate) fn run_all(extent: Extent) -> Result<()> {
     for target in ["requests", "responses"] {
         if let Extent::Short = extent {
             // What an earlier run found would change what this one does.
-            let _ = fs::remove_dir_all(env::workspace().join("target/fuzz/found").join(target));
+            let _ = fs::remove_dir_all(env::workspace().join("target/fuzz/new").join(target));
         }
         let binary = format!("target/fuzz/{host}/release/{target}");
-        let (found, corpus) = (format!("target/fuzz/found/{target}"), format!("crates/http1/fuzz/corpus/{target}"));
-        for folder in [&*found, "target/fuzz/broken"] {
+        let [new, found, corpus] = ["target/fuzz/new", "crates/http1/fuzz/found", "crates/http1/fuzz/corpus"]
+            .map(|folder| format!("{folder}/{target}"));
+        for folder in [&*new, "target/fuzz/broken"] {
             fs::create_dir_all(env::workspace().join(folder)).with_context(|| format!("cannot make {folder}"))?;
         }
         let options = ["-artifact_prefix=target/fuzz/broken/", "-max_len=2048", "-timeout=10", "-print_final_stats=1"];
-        // What is found is written to the first folder: the second is the repository's.
-        let words = [&[&*binary, &found, &corpus], &options[..]].concat();
+        // What is found is written to the first folder: the others are the repository's.
+        let words = [&[&*binary, &new, &found, &corpus], &options[..]].concat();
         let ended = match extent {
             Extent::Short => quietly(&[&words[..], &[&format!("-runs={RUNS}"), &format!("-seed={SEED}")]].concat()),
-            Extent::Seconds(seconds) => run(&[&words[..], &[&format!("-max_total_time={seconds}")]].concat()),
+            Extent::Seconds(seconds) => run(&[&words[..], &[&format!("-max_total_time={seconds}")]].concat())
+                .and_then(|()| run(&[&binary, "-merge=1", "-use_counters=0", "-max_len=512", &found, &corpus, &new])),
         };
         ended.with_context(|| format!("{target}: what broke it lies in target/fuzz/broken; add it to {corpus}"))?;
     }

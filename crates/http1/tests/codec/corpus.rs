@@ -8,14 +8,18 @@ use crate::mutation::mutated;
 use crate::targets;
 
 pub(crate) fn cases(side: &str) -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(side);
+    files("corpus", side)
+}
+
+fn files(folder: &str, side: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(folder).join(side);
     let mut cases: Vec<(String, Vec<u8>)> = std::fs::read_dir(&folder)
-        .expect("the corpus is checked in")
+        .expect("it is checked in")
         .map(|entry| entry.expect("readable").path())
         .map(|path| (path.display().to_string(), std::fs::read(&path).expect("readable")))
         .collect();
     cases.sort();
-    assert!(cases.len() >= 15, "the corpus lost its cases");
+    assert!(cases.len() >= 15, "{} lost its cases", folder.display());
     cases
 }
 
@@ -38,6 +42,12 @@ fn the_corpus_of_requests_and_its_mutations_keep_all_promises() {
 #[test]
 fn the_corpus_of_responses_and_its_mutations_keep_all_promises() {
     run("responses", targets::responses);
+}
+
+#[test]
+fn what_the_fuzzers_found_keeps_all_promises() {
+    files("found", "requests").iter().for_each(|(_, case)| drop(targets::requests(case)));
+    files("found", "responses").iter().for_each(|(_, case)| targets::responses(case));
 }
 
 /// Mutations of each case: about a second for all in a debug build.
