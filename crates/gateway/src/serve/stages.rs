@@ -1,8 +1,9 @@
 //! What a route wants done with a request beside sending it, in its order. Each stage may answer by itself.
 //!
 //! ```text
-//! cache ── quorum? ── body kept ── send (sending.rs)
-//!     \ kept               \ 400 408 413
+//! quorum? ── cache ── body kept ── send (sending.rs)
+//!    \ a hot key is read from several workers, whatever the cache has
+//!                \ kept        \ 400 408 413
 //! ```
 //! Most routes want nothing of this, and their requests never come here.
 
@@ -25,11 +26,16 @@ impl Client {
     pub(super) async fn staged(
         &self,
         request: &Request,
-        ready: Ready,
+        mut ready: Ready,
         errand: Errand,
         interim: Option<&dyn Fn(&ResponseHead)>,
     ) -> Result<Reply, Own> {
-        if ready.extras().cache.is_some() {
+        let many = self.reads_many(request, &ready);
+        if !many {
+            ready.plan.config.chances.quorum = None;
+        }
+        let hot = many && ready.extras().quorum.as_ref().is_some_and(|quorum| quorum.hot_keys.is_some());
+        if ready.extras().cache.is_some() && !hot {
             return self.through_cache(request, ready, errand, interim).await;
         }
         self.uncached(request, ready, errand, interim).await
@@ -39,13 +45,10 @@ impl Client {
     pub(super) async fn uncached(
         &self,
         request: &Request,
-        mut ready: Ready,
+        ready: Ready,
         errand: Errand,
         interim: Option<&dyn Fn(&ResponseHead)>,
     ) -> Result<Reply, Own> {
-        if !self.reads_many(request, &ready) {
-            ready.plan.config.chances.quorum = None;
-        }
         if let Framing::Length(length) = request.framing()
             && let Some(most) = ready.extras().keep_body
             && usize::try_from(length).is_ok_and(|length| length <= most)
@@ -56,8 +59,7 @@ impl Client {
         self.send(request, ready, errand, interim).await
     }
 
-    /// Whether the request is one that is read from several workers: urgent enough, and of a key that comes often. Then no
-    /// cache is to answer it.
+    /// Whether the request is one that is read from several workers: urgent enough, and of a key that comes often.
     fn reads_many(&self, request: &Request, ready: &Ready) -> bool {
         let Some(quorum) = &ready.extras().quorum else { return false };
         let hot = quorum.hot_keys.is_none_or(|hybrid| {

@@ -276,3 +276,17 @@ fn only_what_is_asked_often_is_read_from_several_replicas() {
     get("/cold/100");
     assert_eq!(heads.lock().expect("unpoisoned").len() - before, 3);
 }
+
+#[test]
+fn what_is_asked_often_comes_from_several_replicas_and_the_rest_from_the_cache() {
+    let (replicas, heads) = replicas(&[("a", 1), ("a", 1)]);
+    let route = json!({"quorum": {"ask": 2, "hot_keys": "3%"}, "cache": {}});
+    let setup = Wanted::before(&replicas).route(route).start();
+    let get = |path: &str| setup.ask(&format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"));
+    (0..40).for_each(|number| _ = get(&format!("/cold/{number}")));
+    (0..20).for_each(|_| _ = get("/hot"));
+    let before = heads.lock().expect("unpoisoned").len();
+    get("/hot");
+    get("/cold/7");
+    assert_eq!(heads.lock().expect("unpoisoned").len() - before, 2);
+}
