@@ -1,7 +1,7 @@
 //! The gate before a worker: every request asks here first, and every answer says here how it went.
 //!
-//! One short lock around core's [`Shedder`]: taken twice by a request, held for some hundred nanoseconds, never across an
-//! await. Who waits holds a channel that its turn comes by; whatever becomes of its task, the place is given back.
+//! One short lock around core's [`Shedder`]: taken when a request comes, when its answer begins, for the report on it, and
+//! when it ends; held for some hundred instructions, never across an await. Who waits holds a channel that its turn comes by; whatever becomes of its task, the place is given back.
 
 use std::collections::HashMap;
 use std::fmt;

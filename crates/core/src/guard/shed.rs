@@ -315,7 +315,8 @@ impl Shedder {
                 let delay = deadline.map_or(self.config.delay, |deadline| Span::from_secs_f64(part(deadline)));
                 let before_others = about(now, &self.seen[class.at() + 1..]) > 0;
                 let burst = self.config.interval.times(if before_others { BEFORE_OTHERS } else { 1 });
-                if self.is_standing(now, class) { delay } else { delay.max(burst) }
+                let patience = if self.is_standing(now, class) { delay } else { delay.max(burst) };
+                patience.min(LONGEST_WAIT)
             }
         }
     }
@@ -371,7 +372,8 @@ const ABOUT: Span = Span::from_secs(10);
 /// How many intervals a request may wait while less important ones are about. Source: measured, a machine that stalls for
 /// 100 ms must not cost important requests; half a second is a slow request (reliability.md).
 const BEFORE_OTHERS: u64 = 5;
-/// Longest wait of a request in a queue that is bounded by its depth alone. Source: ours; a minute is beyond any client.
+/// Longest wait of a request, whatever deadline it says it has, and where depth alone bounds the queue. Source: ours; a
+/// minute is beyond any client.
 const LONGEST_WAIT: Span = Span::from_secs(60);
 /// Longest `Retry-After` that is said. Source: ours; by then the queue of a worker has turned over many times.
 const MOST_RETRY_AFTER: Span = Span::from_secs(10);

@@ -135,6 +135,13 @@ fn a_request_with_a_deadline_may_wait_a_tenth_of_it_and_not_past_it() {
 }
 
 #[test]
+fn who_says_that_it_has_a_year_waits_for_a_minute_at_most() {
+    let mut shedder = full("");
+    let (_, until) = waits(&mut shedder, at(10), Asked { deadline: Some(at(31_536_000_000)), ..LOW });
+    assert_eq!(until, at(60_010));
+}
+
+#[test]
 fn what_cannot_be_answered_in_time_is_not_begun_and_not_sent_elsewhere() {
     let mut shedder = full("");
     let gone = shedder.arrive(at(10), Asked { deadline: Some(at(10)), ..LOW }, &mut Vec::new());
