@@ -160,8 +160,8 @@ fn replicas(says: &[(&'static str, u32)]) -> (Vec<SocketAddr>, Arc<Mutex<Vec<Str
                 }
                 heads.lock().expect("unpoisoned").push(head);
                 let length = body.len();
-                let answer =
-                    format!("HTTP/1.1 200 OK\r\nx-version: {version}\r\ncontent-length: {length}\r\n\r\n{body}");
+                let fields = format!("x-version: {version}\r\ncache-control: max-age=60\r\ncontent-length: {length}");
+                let answer = format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\n{body}");
                 let _ = stream.write_all(answer.as_bytes());
             }
         })
