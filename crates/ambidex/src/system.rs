@@ -22,7 +22,7 @@ use ambidex_control::{Coordinator, CoordinatorConfig, Links, StartError};
 use ambidex_core::time::Span;
 use ambidex_core::view::View;
 use ambidex_gateway::config::{GatewayConfig, ListenAddress, PoolTransport, Route, UpstreamTransport};
-use ambidex_gateway::{Gateway, GatewayError, GatewayStats, Shared, UpstreamTls};
+use ambidex_gateway::{Gateway, GatewayError, GatewayStats, Shared, Stores, UpstreamTls};
 use arc_swap::ArcSwap;
 
 use crate::agent::Agent;
@@ -88,6 +88,7 @@ impl System {
         let view = Arc::new(ArcSwap::default());
         let (sender, reports) = tokio::sync::mpsc::channel(REPORTS);
         let Joints { data, journal, gateway, config } = joints;
+        let stores = Stores::in_folder(data.clone());
         let coordinator = Coordinator::start(
             CoordinatorConfig {
                 pools: pools(&file.pools),
@@ -108,7 +109,7 @@ impl System {
         let clock = ambidex_tower::Clock::starting_at(origin);
         let agent = file.agent.as_ref().map(|config| Agent::start(config, origin)).transpose()?;
         let admission = agent.as_ref().map(Agent::admission);
-        let shared = Shared { view: Arc::clone(&view), reports: sender, clock, admission };
+        let shared = Shared { view: Arc::clone(&view), reports: sender, clock, admission, stores };
         let gateway = Gateway::start(gateway_config(file, &view.load()), shared)?;
         let admin = coordinator.admin_address();
         Ok(Self { gateway, coordinator: Mutex::new(Some(coordinator)), view, admin, agent })
@@ -211,6 +212,8 @@ fn gateway_config(file: &File, view: &View) -> GatewayConfig {
         cache: file.cache.clone(),
         access_log: file.access_log.clone(),
         tracing: file.tracing.clone(),
+        deduplication: file.deduplication,
+        redis: file.redis.clone(),
     }
 }
 

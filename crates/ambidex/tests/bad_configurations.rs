@@ -183,7 +183,7 @@ const WHOLE_FILES: &[Case] = &[
             "gw.yaml:1:1: error: unknown key `a` (a)",
             " 1 | a: &a [b, b]",
             "   | ^",
-            "   = known: listeners, pools, routes, admin, cache, log, access_log, tracing, agent, journal, drain, threads",
+            "   = known: listeners, pools, routes, admin, cache, log, access_log, tracing, agent, redis, deduplication, journal, drain, threads",
         ],
     ),
     case(
@@ -597,7 +597,7 @@ const AFTER_A_GOOD_START: &[Case] = &[
     case(
         "routes:\n  - {pool: api, hedge: {}, match: {methods: [POST]}}\n",
         &[
-            "gw.yaml:7:24: error: hedge: none of the methods POST may run twice; leave it out, or write `repeat: idempotent` for PUT and DELETE (routes[0].hedge)",
+            "gw.yaml:7:24: error: hedge: none of the methods POST may run twice; leave it out, or write `repeat: idempotent` for PUT and DELETE, or `deduplicate: {worker_knows_keys: true}` (routes[0].hedge)",
             " 7 |   - {pool: api, hedge: {}, match: {methods: [POST]}}",
             "   |                        ^",
         ],
@@ -903,6 +903,90 @@ const AFTER_A_GOOD_START: &[Case] = &[
         ],
     ),
     case(
+        "routes: [{pool: api, deduplicate: {keep: 10ms}}]\n",
+        &[
+            "gw.yaml:6:42: error: deduplicate.keep: 10ms is outside 1s to 168h (routes[0].deduplicate.keep)",
+            " 6 | routes: [{pool: api, deduplicate: {keep: 10ms}}]",
+            "   |                                          ^^^^",
+        ],
+    ),
+    case(
+        "routes: [{pool: api, deduplicate: {header: Cookie}}]\n",
+        &[
+            "gw.yaml:6:44: error: deduplicate.header: `cookie` does not name a request (routes[0].deduplicate.header)",
+            " 6 | routes: [{pool: api, deduplicate: {header: Cookie}}]",
+            "   |                                            ^^^^^^",
+            "   = use Idempotency-Key or X-Request-Id",
+        ],
+    ),
+    case(
+        "routes: [{pool: api, deduplicate: {not_begun: [200]}}]\n",
+        &[
+            "gw.yaml:6:47: error: deduplicate.not_begun: 200 does not say that the worker did not begin; only 4xx and 503 can (routes[0].deduplicate.not_begun)",
+            " 6 | routes: [{pool: api, deduplicate: {not_begun: [200]}}]",
+            "   |                                               ^",
+        ],
+    ),
+    case(
+        "routes: [{pool: api, deduplicate: {store: redis}}]\n",
+        &[
+            "gw.yaml:6:43: error: there is no section `redis` to keep the keys in (routes[0].deduplicate.store)",
+            " 6 | routes: [{pool: api, deduplicate: {store: redis}}]",
+            "   |                                           ^^^^^",
+            "   = add `redis: {url: \"redis://127.0.0.1:6379\"}`, or keep them here with `store: embedded`",
+        ],
+    ),
+    case(
+        "redis: {url: \"redis://:secret@127.0.0.1\"}\n",
+        &[
+            "gw.yaml:6:14: error: url: holds a password, which logs and pages would show; put it in a file and name it in `password_file` (redis.url)",
+            " 6 | redis: {url: \"redis://:******@127.0.0.1\"}",
+            "   |              ^^^^^^^^^^^^^^^^^^^^^^^^^^^",
+        ],
+    ),
+    case(
+        "redis: {url: \"redis://10.0.0.1\"}\n",
+        &[
+            "gw.yaml:6:14: error: url: a server on another machine is spoken to over TLS (redis.url)",
+            " 6 | redis: {url: \"redis://10.0.0.1\"}",
+            "   |              ^^^^^^^^^^^^^^^^^^",
+            "   = write rediss://, or say `insecure: true`",
+        ],
+    ),
+    case(
+        "redis: {url: \"rediss://a.example\"}\n",
+        &[
+            "gw.yaml:6:8: error: a server on another machine wants a password (redis)",
+            " 6 | redis: {url: \"rediss://a.example\"}",
+            "   |        ^",
+            "   = give `password_file`, or say `insecure: true`",
+        ],
+    ),
+    case(
+        "redis: {url: \"redis://127.0.0.1\", timeout: 1h}\n",
+        &[
+            "gw.yaml:6:44: error: timeout: 1h is outside 1ms to 10s (redis.timeout)",
+            " 6 | redis: {url: \"redis://127.0.0.1\", timeout: 1h}",
+            "   |                                            ^^",
+        ],
+    ),
+    case(
+        "deduplication: {max_keys: 0}\n",
+        &[
+            "gw.yaml:6:27: error: max_keys: 0 is not between 1 and 100000000 (deduplication.max_keys)",
+            " 6 | deduplication: {max_keys: 0}",
+            "   |                           ^",
+        ],
+    ),
+    case(
+        "deduplication: {max_bytes: 1KiB}\n",
+        &[
+            "gw.yaml:6:28: error: max_bytes: 1KiB is less than 64KiB (deduplication.max_bytes)",
+            " 6 | deduplication: {max_bytes: 1KiB}",
+            "   |                            ^^^^",
+        ],
+    ),
+    case(
         "journal: {max_age: 500}\n",
         &[
             "gw.yaml:6:20: error: `500` is not a duration (journal.max_age)",
@@ -979,7 +1063,7 @@ const AFTER_A_GOOD_START: &[Case] = &[
             "gw.yaml:6:1: error: unknown key `quorum` (quorum)",
             " 6 | quorum: {ask: 2}",
             "   | ^^^^^^",
-            "   = known: listeners, pools, routes, admin, cache, log, access_log, tracing, agent, journal, drain, threads",
+            "   = known: listeners, pools, routes, admin, cache, log, access_log, tracing, agent, redis, deduplication, journal, drain, threads",
         ],
     ),
 ];

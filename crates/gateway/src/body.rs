@@ -2,6 +2,7 @@
 //! request, for another try, is held before (held.rs).
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -290,6 +291,26 @@ impl Relay {
     /// Writes into the request's record, if there is one.
     pub(crate) fn note(&mut self, write: impl FnOnce(&mut Record)) {
         self.entry.note(write);
+    }
+
+    /// Whether it comes from here, and not from a worker.
+    pub(crate) const fn is_kept(&self) -> bool {
+        self.flight.is_none()
+    }
+
+    /// Goes on to a client that has waited: behind what was read of it, in the service of its connection.
+    pub(crate) fn hand_over(&mut self, ahead: VecDeque<Frame<Bytes>>, service: InService) {
+        service.stream.iter().for_each(|stream| stream.head_came());
+        let rest = std::mem::replace(&mut self.body, UpstreamBody::kept(Bytes::new()));
+        (self.body, self.service, self.sent) = (rest.behind(ahead), service, 0);
+    }
+
+    /// Ends the reading of an answer that goes on in another form, which is what is counted and recorded.
+    pub(crate) fn part(mut self) -> (Entry, InService) {
+        (self.sent, self.progress) = (0, None);
+        let pulse = Rc::default();
+        let service = std::mem::replace(&mut self.service, InService::begin(&pulse, None));
+        (std::mem::take(&mut self.entry), service)
     }
 
     /// How many bytes of data follow that can be moved without being looked at, if that pays.

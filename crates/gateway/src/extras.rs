@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ambidex_core::worker::PoolId;
 
-use crate::config::{Quorum, Repeat, Route, RouteCache};
+use crate::config::{Deduplicate, Quorum, Repeat, Route, RouteCache};
 use crate::front::FrontError;
 use crate::snapshots::Snapshots;
 use crate::tiers::TierWay;
@@ -22,6 +22,8 @@ pub(crate) struct Extras {
     pub(crate) tiers: Vec<TierWay>,
     /// What of its answers is kept for the next who asks.
     pub(crate) cache: Option<RouteCache>,
+    /// How repeats are known.
+    pub(crate) deduplicate: Option<Deduplicate>,
 }
 
 impl Extras {
@@ -41,14 +43,15 @@ impl Extras {
             quorum: route.quorum.clone(),
             tiers: tiers.collect::<Result<_, _>>()?,
             cache: route.cache.clone().filter(|cache| cache.mode.watches()),
+            deduplicate: route.deduplicate.clone(),
         })
     }
 
     /// Whether nothing is wanted: the request is only sent.
     pub(crate) const fn is_plain(&self) -> bool {
-        let Self { keep_body, repeat: _, quorum: _, tiers: _, cache } = self;
+        let Self { keep_body, repeat: _, quorum: _, tiers: _, cache, deduplicate } = self;
         // A route with a quorum or with tiers wants copies.
-        keep_body.is_none() && cache.is_none()
+        keep_body.is_none() && cache.is_none() && deduplicate.is_none()
     }
 
     /// The good answers that are kept for the fallback chain.

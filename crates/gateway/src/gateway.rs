@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 
 use ambidex_core::time::Span;
 use ambidex_core::view::View;
+use ambidex_store::remote::RemoteStatus;
 use ambidex_tower::Clock;
 use ambidex_wire::report::Arrived;
 use arc_swap::ArcSwap;
@@ -20,6 +21,7 @@ use crate::cache::CacheStats;
 use crate::config::{GatewayConfig, ListenAddress};
 use crate::front::{Front, FrontError};
 use crate::keeper;
+use crate::keys::KeyStats;
 use crate::listen::change::{Change, ListenError};
 use crate::listen::counters::ListenerStats;
 use crate::listen::crowd::Crowd;
@@ -29,6 +31,7 @@ use crate::listen::{Ground, Open};
 use crate::seldom::Seldom;
 use crate::serve::Thread;
 use crate::stats::{ThreadStats, Totals};
+use crate::stores::{Stores, StoresError};
 use crate::trace::export::TraceStats;
 use crate::watch::{Ends, Watch, WatchError};
 
@@ -43,6 +46,8 @@ pub struct Shared {
     pub clock: Clock,
     /// What is asked whether a request is to be served, if anything is: in an agent.
     pub admission: Option<Arc<dyn Admission>>,
+    /// What is kept beside the traffic.
+    pub stores: Stores,
 }
 
 /// A running gateway.
@@ -76,6 +81,9 @@ pub enum GatewayError {
     /// Routes and pools do not work together.
     #[error(transparent)]
     Front(#[from] FrontError),
+    /// What is to be kept cannot be.
+    #[error(transparent)]
+    Stores(#[from] StoresError),
     /// Requests cannot be watched as configured.
     #[error(transparent)]
     Watch(#[from] WatchError),
@@ -108,6 +116,10 @@ pub struct GatewayStats {
     pub traffic: Totals,
     /// The response cache's; all 0 without one.
     pub cache: CacheStats,
+    /// The idempotency keys'.
+    pub keys: KeyStats,
+    /// The shared server's, if there is one.
+    pub remote: Option<RemoteStatus>,
 }
 
 impl Gateway {
@@ -120,6 +132,7 @@ impl Gateway {
         let front = Arc::new(ArcSwap::from_pointee(Front::new(&config, None)?));
         let ground = Ground { threads, crowd: Arc::new(Crowd::measured()) };
         warn_of_too_many(&config, &ground.crowd);
+        shared.stores.take(shared.stores.prepare(&config, shared.clock.now())?);
         let mut state = State::default();
         let watch = state.watch.changed(&config, &mut state.ends)?;
         let change = Change::prepare(&[], config.listeners, &mut state.next_id, &ground)?;
@@ -155,11 +168,13 @@ impl Gateway {
             return Err(GatewayError::Threads { was, wanted });
         }
         let front = Front::new(&config, Some(&**self.front.load()))?;
+        let stores = self.shared.stores.prepare(&config, self.shared.clock.now())?;
         let mut ends = Ends::default();
         let watch = state.watch.changed(&config, &mut ends)?;
         let known = self.listeners();
         let change = Change::prepare(&known, config.listeners, &mut state.next_id, &self.ground)?;
         // From here on nothing can fail.
+        self.shared.stores.take(stores);
         self.front.store(Arc::new(front));
         self.make(change);
         state.ends.take_over(ends);
@@ -206,6 +221,7 @@ impl Gateway {
             }
         }
         self.listeners().iter().for_each(|open| socket::forget(&open.bound));
+        self.shared.stores.keys().flush();
         let mut state = locked(&self.state);
         state.watch = Watch::default();
         std::mem::take(&mut state.ends).wait();
@@ -234,7 +250,8 @@ impl Gateway {
         self.stats.iter().for_each(|thread| traffic.add(thread));
         let cache = self.front.load().cache.as_ref().map_or_else(CacheStats::default, |cache| cache.stats());
         let listeners = self.listeners().iter().map(of).collect();
-        GatewayStats { listeners, access_log, tracing, traffic, cache }
+        let (keys, remote) = (self.shared.stores.keys().stats(), self.shared.stores.remote_status());
+        GatewayStats { listeners, access_log, tracing, traffic, cache, keys, remote }
     }
 
     fn listeners(&self) -> Vec<Arc<Open>> {

@@ -52,11 +52,27 @@ pub enum Reason {
     Shed,
     /// The client wants only what is kept, and nothing is.
     NotCached,
+    /// The route wants an idempotency key, and there is none.
+    NoKey,
+    /// The idempotency key is none, or there are several.
+    BadKey,
+    /// A request with this idempotency key runs.
+    InProgress,
+    /// A request with this idempotency key may have run; nobody has its answer.
+    AnswerLost,
+    /// A request with this idempotency key ran; its answer was too large to keep.
+    AnswerTooLarge,
+    /// A request with this idempotency key ran; its answer made room for others.
+    AnswerDropped,
+    /// Another request came with this idempotency key.
+    KeyReused,
+    /// Whether this idempotency key is known cannot be found out now.
+    StoreAway,
 }
 
 impl Reason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 31] = [
         Self::BadHost,
         Self::BadRequest,
         Self::BadBody,
@@ -80,6 +96,14 @@ impl Reason {
         Self::Expectation,
         Self::Shed,
         Self::NotCached,
+        Self::NoKey,
+        Self::BadKey,
+        Self::InProgress,
+        Self::AnswerLost,
+        Self::AnswerTooLarge,
+        Self::AnswerDropped,
+        Self::KeyReused,
+        Self::StoreAway,
     ];
 
     /// The word for it: value of `Ambidex-Error`, of the log's `reason` and of the metric's label.
@@ -109,6 +133,14 @@ impl Reason {
             Self::Expectation => "expectation",
             Self::Shed => "shed",
             Self::NotCached => "not-cached",
+            Self::NoKey => "no-idempotency-key",
+            Self::BadKey => "bad-idempotency-key",
+            Self::InProgress => "in-progress",
+            Self::AnswerLost => "answer-lost",
+            Self::AnswerTooLarge => "answer-too-large",
+            Self::AnswerDropped => "answer-dropped",
+            Self::KeyReused => "idempotency-key-reused",
+            Self::StoreAway => "store-away",
         }
     }
 
@@ -116,11 +148,13 @@ impl Reason {
     #[must_use]
     pub const fn status(self) -> StatusCode {
         match self {
-            Self::BadHost | Self::BadRequest | Self::BadBody => StatusCode::BAD_REQUEST,
+            Self::BadHost | Self::BadRequest | Self::BadBody | Self::NoKey | Self::BadKey => StatusCode::BAD_REQUEST,
+            Self::InProgress | Self::AnswerLost | Self::AnswerTooLarge | Self::AnswerDropped => StatusCode::CONFLICT,
+            Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::BadMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::NoPool | Self::NobodyReady | Self::Shed => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoPool | Self::NobodyReady | Self::Shed | Self::StoreAway => StatusCode::SERVICE_UNAVAILABLE,
             Self::Connect | Self::UpstreamTls | Self::UpstreamReset | Self::UpstreamGarbage => StatusCode::BAD_GATEWAY,
             Self::Deadline | Self::NotCached => StatusCode::GATEWAY_TIMEOUT,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
@@ -157,6 +191,16 @@ impl Reason {
             Self::Shed => "This worker has enough to do. Try again later.\n",
             Self::NotCached => "No answer is kept here that would do.\n",
             Self::Misdirected => "This connection is not for that host. Ask on another one.\n",
+            Self::NoKey => "This request must name itself by an idempotency key.\n",
+            Self::BadKey => "The idempotency key must be one string of 1 to 255 visible characters.\n",
+            Self::InProgress => "A request with this idempotency key is in progress. Ask again later.\n",
+            Self::AnswerLost => "A request with this idempotency key may have been carried out; its answer is lost.\n",
+            Self::AnswerTooLarge => {
+                "A request with this idempotency key was answered; the answer was too large to keep.\n"
+            }
+            Self::AnswerDropped => "A request with this idempotency key was answered; the answer is no longer kept.\n",
+            Self::KeyReused => "This idempotency key was used for another request.\n",
+            Self::StoreAway => "Whether this request is a repeat cannot be found out now. Try again later.\n",
         }
     }
 
@@ -183,6 +227,14 @@ impl Reason {
             | Self::UpstreamReset
             | Self::UpstreamGarbage
             | Self::Deadline
+            | Self::NoKey
+            | Self::BadKey
+            | Self::InProgress
+            | Self::AnswerLost
+            | Self::AnswerTooLarge
+            | Self::AnswerDropped
+            | Self::KeyReused
+            | Self::StoreAway
             | Self::Misdirected
             | Self::Shed
             | Self::NotCached => false,

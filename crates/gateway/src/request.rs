@@ -36,6 +36,8 @@ pub(crate) struct Request {
     pub(crate) progress: Option<Rc<Progress>>,
     /// The stream of HTTP/2 that is to become a WebSocket.
     pub(crate) websocket: Option<websocket::Asked>,
+    /// Whether it may run twice, where its idempotency key decides that and not its method.
+    pub(crate) may_run_twice: Option<bool>,
 }
 
 /// An answer that is kept, and of which a worker is asked whether it is still right. Without either: it is asked for.
@@ -65,7 +67,15 @@ impl Request {
     pub(crate) fn new(head: RequestHead, version: Version, body: RequestBody) -> Self {
         let progress = body.progress();
         let (body, held) = (RefCell::new(body), OnceCell::new());
-        Self { head, version, body, held, condition: OnceCell::new(), progress, websocket: None }
+        let condition = OnceCell::new();
+        Self { head, version, body, held, condition, progress, websocket: None, may_run_twice: None }
+    }
+
+    /// The same request for a task that may outlive its connection. Its body is held.
+    pub(crate) fn alone(&self) -> Self {
+        let (head, progress, held) = (self.head.clone(), self.progress.clone(), self.held.clone());
+        let (body, condition, version) = (RefCell::default(), OnceCell::new(), self.version);
+        Self { head, version, body, held, condition, progress, websocket: None, may_run_twice: None }
     }
 
     /// The body, for a try: a copy where it is held, else the only one.
@@ -109,7 +119,6 @@ impl Request {
     }
 
     /// The bytes of a held body; empty where there is none.
-    #[allow(dead_code)]
     pub(crate) fn held(&self) -> &[u8] {
         self.held.get().map_or(&[], |held| &held.data)
     }

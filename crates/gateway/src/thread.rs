@@ -29,6 +29,7 @@ use crate::repair::Repairs;
 use crate::report::Heard;
 use crate::splice::Pipes;
 use crate::stats::ThreadStats;
+use crate::stores::Stores;
 use crate::upstream::Pool;
 use crate::watch::Observer;
 
@@ -120,6 +121,11 @@ impl Thread {
             }
         });
         thread
+    }
+
+    /// What the process keeps beside its traffic.
+    pub(crate) fn stores(&self) -> &Stores {
+        &self.shared.stores
     }
 
     /// Changes who is told of finished requests.

@@ -11,7 +11,7 @@ use crate::target::{Form, Parts};
 use crate::write::Edits;
 
 /// What both kinds of heads have.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Head {
     pub(crate) bytes: Bytes,
     pub(crate) fields: Fields,
@@ -126,8 +126,8 @@ impl Head {
     }
 }
 
-/// The head of a request.
-#[derive(Debug)]
+/// The head of a request. A clone shares its bytes.
+#[derive(Clone, Debug)]
 pub struct RequestHead {
     pub(crate) head: Head,
     pub(crate) method: Method,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use ambidex_control::config::Source;
 use ambidex_core::balance::{Balance, PickPolicy};
-use ambidex_gateway::config::Tier;
+use ambidex_gateway::config::{Route, Tier};
 
 use super::fault::unknown;
 use super::file::File;
@@ -24,6 +24,7 @@ pub(crate) fn across(file: &File, tree: &Node) -> Vec<Problem> {
     chances::check(&mut checks);
     checks.pools_are_used();
     checks.routes_are_reached();
+    checks.shared_keys_have_a_server();
     checks.admin_stays_inside();
     checks.agents_have_one_worker();
     checks.found.sort_by_key(|problem| (problem.mark.line, problem.mark.column));
@@ -152,6 +153,14 @@ impl Checks<'_> {
                 self.error(&under(&under("pools", name), "balance"), message, Some(help));
             }
         }
+    }
+
+    fn shared_keys_have_a_server(&mut self) {
+        let shared = |route: &Route| route.deduplicate().is_some_and(|wanted| wanted.is_shared());
+        let Some(at) = self.file.routes.iter().position(shared).filter(|_| self.file.redis.is_none()) else { return };
+        let path = under(&under(&item("routes", at), "deduplicate"), "store");
+        let help = "add `redis: {url: \"redis://127.0.0.1:6379\"}`, or keep them here with `store: embedded`";
+        self.error(&path, "there is no section `redis` to keep the keys in".to_owned(), Some(help.to_owned()));
     }
 
     fn routes_are_reached(&mut self) {

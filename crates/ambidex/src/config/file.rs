@@ -10,7 +10,8 @@ use ambidex_core::balance::Balance;
 use ambidex_core::guard::breaker::BreakerConfig;
 use ambidex_core::plan::PlanConfig;
 use ambidex_core::time::Span;
-use ambidex_gateway::config::{AccessLog, CacheBounds, Listener, Route, Tracing, UpstreamTransport};
+use ambidex_gateway::config::{AccessLog, CacheBounds, Deduplication, Listener, Route, Tracing, UpstreamTransport};
+use ambidex_store::remote::RemoteConfig;
 use ambidex_worker::WorkerConfig;
 use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
@@ -49,6 +50,12 @@ pub(crate) struct File {
     /// Default: none; source: R-S5, a gateway is none unless it is asked to be.
     #[serde(default)]
     pub(crate) agent: Option<WorkerConfig>,
+    /// A Redis or Valkey server that several gateways share. Default: none; source: ours, one gateway needs none.
+    #[serde(default)]
+    pub(crate) redis: Option<RemoteConfig>,
+    /// How much is kept to know repeats of requests, on routes that `deduplicate`.
+    #[serde(default)]
+    pub(crate) deduplication: Deduplication,
     /// How long decisions are kept.
     #[serde(default)]
     pub(crate) journal: JournalConfig,
@@ -72,6 +79,9 @@ impl File {
         }
         if let Some(log) = &mut self.access_log {
             log.beside(folder);
+        }
+        if let Some(redis) = &mut self.redis {
+            redis.beside(folder);
         }
         if let Some(path) = &mut self.journal.path {
             *path = folder.join(&path);

@@ -1,7 +1,8 @@
 //! The gateway's numbers, in the form in which the coordinator serves them at `/metrics`.
 
 use ambidex_control::facts::{Family, GatewayFacts, Kind};
-use ambidex_gateway::{CacheStats, ListenerStats, Reason, Totals};
+use ambidex_gateway::{CacheStats, KeyStats, ListenerStats, Reason, Totals};
+use ambidex_store::remote::RemoteStatus;
 
 use super::host::Host;
 use crate::agent::Agent;
@@ -27,6 +28,8 @@ impl GatewayFacts for Host {
             .chain(traffic(&stats.traffic))
             .chain(cache(&stats.cache))
             .chain(system.agent().map(Agent::families).unwrap_or_default())
+            .chain(keys(&stats.keys))
+            .chain(stats.remote.iter().flat_map(remote))
             .collect()
     }
 }
@@ -88,6 +91,43 @@ fn cache(stats: &CacheStats) -> Vec<Family> {
         counter("gateway_cache_collapsed", "Requests that waited for another one's answer", stats.collapsed),
         gauge("gateway_cache_bytes", "Bytes of answers that the cache keeps", stats.bytes as f64),
         gauge("gateway_cache_resources", "Resources of which the cache keeps an answer", stats.resources as f64),
+    ]
+}
+
+/// Requests with idempotency keys, and what is kept to know them again.
+fn keys(stats: &KeyStats) -> [Family; 4] {
+    let sides = ["act", "observe"].into_iter().zip(&stats.outcomes);
+    let samples = sides.flat_map(|(side, counts)| {
+        let sample = move |(word, count): (&&str, &u64)| {
+            (vec![("outcome", (*word).to_owned()), ("mode", side.to_owned())], *count as f64)
+        };
+        KeyStats::OUTCOMES.iter().zip(counts).map(sample)
+    });
+    let unwritten = vec![(Vec::new(), stats.unwritten as f64)];
+    [
+        Family {
+            name: "idempotency_requests",
+            help: "Requests with an idempotency key, by what became of them, or would have become",
+            kind: Kind::Counter,
+            samples: samples.collect(),
+        },
+        gauge("idempotency_keys", "Idempotency keys known in this process", stats.keys as f64),
+        gauge("idempotency_bytes", "Bytes of idempotency keys and their answers", stats.bytes as f64),
+        Family {
+            name: "idempotency_records_dropped",
+            help: "Records of idempotency keys that the disk did not take in time",
+            kind: Kind::Counter,
+            samples: unwritten,
+        },
+    ]
+}
+
+/// How it goes with the shared server.
+fn remote(status: &RemoteStatus) -> [Family; 2] {
+    let commands = [("answered", status.asked - status.failed.min(status.asked)), ("failed", status.failed)];
+    [
+        gauge("redis_up", "1 while the shared server can be asked", f64::from(u8::from(status.here))),
+        outcomes("redis_commands", "Commands to the shared server, by what became of them", commands),
     ]
 }
 

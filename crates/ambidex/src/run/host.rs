@@ -203,4 +203,4 @@ impl Seen {
 }
 
 /// Sections that are read once, at the start.
-const NEEDS_RESTART: [&str; 4] = ["admin", "agent", "journal", "log.format"];
+const NEEDS_RESTART: [&str; 5] = ["admin", "agent", "deduplication.persist", "journal", "log.format"];

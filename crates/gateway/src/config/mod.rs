@@ -4,6 +4,7 @@
 
 mod access_log;
 mod cache;
+mod deduplication;
 mod lenient;
 mod listener;
 mod route;
@@ -11,12 +12,17 @@ mod tracing;
 mod upstream;
 
 use ambidex_core::worker::PoolId;
+use ambidex_store::remote::RemoteConfig;
 
 pub use access_log::{AccessLog, LogFormat, LogPath};
 pub use cache::{CacheBounds, CacheError, CacheKey, CacheWrites, RouteCache, SetCookie};
+pub use deduplication::{Deduplication, DeduplicationError};
 pub use lenient::Lenient;
 pub use listener::{CertificateFiles, ListenAddress, Listener, ListenerError, ServerTls, SocketMode, TlsVersion};
-pub use route::{ChainError, Key, Quorum, Repeat, Retry, Route, RouteError, RouteQuorumError, Snapshot, Static, Tier};
+pub use route::{
+    ChainError, Deduplicate, DeduplicateError, Key, KeyStore, Quorum, Repeat, Retry, Route, RouteError,
+    RouteQuorumError, Snapshot, Static, Tier, WhenAway,
+};
 pub(crate) use route::{Compare, Hook, HostPattern, PathPattern};
 pub use tracing::{Tracing, TracingError};
 pub use upstream::{UpstreamError, UpstreamProtocol, UpstreamTls, UpstreamTransport};
@@ -38,6 +44,10 @@ pub struct GatewayConfig {
     pub access_log: Option<AccessLog>,
     /// Where spans go, if anywhere.
     pub tracing: Option<Tracing>,
+    /// How much is kept to know repeats.
+    pub deduplication: Deduplication,
+    /// The server that several gateways share, if there is one.
+    pub redis: Option<RemoteConfig>,
 }
 
 /// A pool, as far as the gateway's own settings go: its workers come with the view.

@@ -3,6 +3,7 @@
 //! For: the configuration file. [`Route`] is checked; the request path reads its compiled form (`routes.rs`).
 
 mod again;
+mod deduplicate;
 mod fallback;
 mod quorum;
 
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use super::cache::RouteCache;
 
 pub use again::{Repeat, Retry};
+pub use deduplicate::{Deduplicate, DeduplicateError, KeyStore, WhenAway};
 pub use fallback::{ChainError, Snapshot, Static, Tier};
 pub(crate) use quorum::{Compare, Hook};
 pub use quorum::{Quorum, RouteQuorumError};
@@ -49,6 +51,7 @@ pub struct Route {
     fallback_after: Option<Span>,
     fallback_mode: Mode,
     pub(crate) cache: Option<RouteCache>,
+    pub(crate) deduplicate: Option<Deduplicate>,
 }
 
 impl Route {
@@ -77,6 +80,7 @@ impl Route {
             fallback_after: None,
             fallback_mode: Mode::written(),
             cache: None,
+            deduplicate: None,
         }
     }
 
@@ -130,6 +134,12 @@ impl Route {
     #[must_use]
     pub fn pool(&self) -> &str {
         &self.pool
+    }
+
+    /// How repeats of its requests are known, if they are.
+    #[must_use]
+    pub fn deduplicate(&self) -> Option<&Deduplicate> {
+        self.deduplicate.as_ref()
     }
 }
 
@@ -222,6 +232,9 @@ struct RawRoute {
     /// Keeps answers for the next who asks. Default: none are kept; source: R-O5 (each feature is switched on alone).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cache: Option<RouteCache>,
+    /// How repeats of a request that changes something are known. Default: they are not; source: R-O5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    deduplicate: Option<Deduplicate>,
 }
 
 /// Which requests a route serves: those that fit everything given.
@@ -283,7 +296,8 @@ pub enum RouteError {
     KeepBody(Size),
     /// Nothing that comes here may run twice.
     #[error(
-        "{section}: none of the methods {methods} may run twice; leave it out, or write `repeat: idempotent` for PUT and DELETE"
+        "{section}: none of the methods {methods} may run twice; leave it out, or write `repeat: idempotent` for PUT and DELETE, or \
+         `deduplicate: {{worker_knows_keys: true}}`"
     )]
     RunsTwice {
         /// What would send it twice.
@@ -359,6 +373,7 @@ impl TryFrom<RawRoute> for Route {
             fallback_after: raw.fallback_after,
             fallback_mode: raw.fallback_mode.unwrap_or(Mode::written()),
             cache: raw.cache,
+            deduplicate: raw.deduplicate,
         };
         checked.something_may_run_twice()?;
         Ok(checked)
@@ -368,7 +383,8 @@ impl TryFrom<RawRoute> for Route {
 impl Route {
     /// What sends requests twice is of no use to a route whose requests never may run twice.
     fn something_may_run_twice(&self) -> Result<(), RouteError> {
-        let some = self.methods.is_empty() || self.methods.iter().any(|method| self.repeat.allows(method));
+        let known = self.deduplicate.as_ref().is_some_and(Deduplicate::lets_run_twice);
+        let some = known || self.methods.is_empty() || self.methods.iter().any(|method| self.repeat.allows(method));
         let sections = [
             ("hedge", self.hedge.is_some()),
             ("quorum", self.quorum.is_some()),
@@ -420,6 +436,7 @@ impl From<Route> for RawRoute {
             fallback: route.fallback,
             fallback_after: route.fallback_after,
             cache: route.cache,
+            deduplicate: route.deduplicate,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a route wants done with a request beside sending it, in its order. Each stage may answer by itself.
 //!
 //! ```text
-//! quorum? ── cache ── body kept ── send (sending.rs)
+//! quorum? ── cache ── body kept ── known repeats (once.rs) ── send (sending.rs)
 //!    \ a hot key is read from several workers, whatever the cache has
 //!                \ kept        \ 400 408 413
 //! ```
@@ -9,6 +9,7 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 
 use ambidex_core::again::hybrid::Way;
@@ -56,7 +57,11 @@ impl Client {
         {
             return Err(errand.own(reason));
         }
-        self.send(request, ready, errand, interim).await
+        let extras = Arc::clone(ready.extras());
+        match &extras.deduplicate {
+            Some(settings) => self.once(settings, request, ready, errand, interim).await,
+            None => self.send(request, ready, errand, interim).await,
+        }
     }
 
     /// Whether the request is one that is read from several workers: urgent enough, and of a key that comes often.

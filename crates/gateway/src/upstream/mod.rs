@@ -143,7 +143,8 @@ impl Transport for Upstreams<'_> {
     }
 
     fn copies(&self, (): &()) -> Copies {
-        let may_run_twice = self.saying.turn.is_some_and(|turn| turn.extras.repeat.allows(self.request.head.method()));
+        let by_method = || self.saying.turn.is_some_and(|turn| turn.extras.repeat.allows(self.request.head.method()));
+        let may_run_twice = self.request.may_run_twice.unwrap_or_else(by_method);
         match (self.request.is_held() && !self.saying.upgrade, may_run_twice) {
             (false, _) => Copies::One,
             (true, false) => Copies::IfUnbegun,

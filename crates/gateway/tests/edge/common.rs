@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use ambidex_core::time::Span;
 use ambidex_core::view::View;
-use ambidex_gateway::config::{GatewayConfig, ListenAddress, Listener};
-use ambidex_gateway::{Gateway, Shared};
+use ambidex_gateway::config::{Deduplication, GatewayConfig, ListenAddress, Listener};
+use ambidex_gateway::{Gateway, Shared, Stores};
 use ambidex_tower::Clock;
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
@@ -33,6 +33,8 @@ pub(crate) fn config(listeners: Vec<Listener>) -> GatewayConfig {
         cache: Default::default(),
         access_log: None,
         tracing: None,
+        deduplication: Deduplication::default(),
+        redis: None,
     }
 }
 
@@ -49,6 +51,7 @@ pub(crate) fn shared() -> Shared {
         reports,
         clock: Clock::starting_now(),
         admission: None,
+        stores: Stores::default(),
     }
 }
 

@@ -14,8 +14,10 @@ use ambidex_core::share::Share;
 use ambidex_core::view::{Address, PoolParts, PoolView, View, WorkerView};
 use ambidex_core::worker::{PoolId, Standing, WorkerId};
 use ambidex_gateway::admission::Admission;
-use ambidex_gateway::config::{GatewayConfig, ListenAddress, Listener, PoolTransport, Route, UpstreamTransport};
-use ambidex_gateway::{Gateway, Shared};
+use ambidex_gateway::config::{
+    Deduplication, GatewayConfig, ListenAddress, Listener, PoolTransport, Route, UpstreamTransport,
+};
+use ambidex_gateway::{Gateway, Shared, Stores};
 use ambidex_tower::Clock;
 use ambidex_wire::report::Arrived;
 use arc_swap::ArcSwap;
@@ -107,7 +109,8 @@ impl Wanted {
         let (sender, reports) = mpsc::channel(64);
         let hears_reports = self.hears_reports;
         let (view_of_it, clock, admission) = (Arc::clone(&view), Clock::starting_now(), self.admission);
-        let shared = Shared { view: view_of_it, reports: sender, clock, admission };
+        let stores = Stores::default();
+        let shared = Shared { view: view_of_it, reports: sender, clock, admission, stores };
         let config = GatewayConfig {
             threads: self.threads,
             listeners: vec![listener],
@@ -119,6 +122,8 @@ impl Wanted {
             cache: serde_json::from_value(self.cache).expect("bounds"),
             access_log: None,
             tracing: serde_json::from_value(self.tracing).expect("a collector"),
+            deduplication: Deduplication::default(),
+            redis: None,
         };
         let gateway = Gateway::start(config, shared).expect("the gateway starts");
         let ListenAddress::Tcp(address) = gateway.addresses()[0] else { unreachable!("it listens on TCP") };

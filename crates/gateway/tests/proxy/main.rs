@@ -14,6 +14,7 @@ mod http2;
 mod hygiene;
 mod kept;
 mod leaving;
+mod once;
 mod own_answers;
 mod plain;
 mod secure;

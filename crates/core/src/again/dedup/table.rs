@@ -115,6 +115,7 @@ impl<A: Clone> Table<A> {
 
     /// Takes up what an earlier process left running: `left` of its lease, then what its terms say.
     pub fn restore_running(&mut self, now: Mono, keyed: Keyed, left: Span, terms: Terms) -> bool {
+        self.remove(keyed.name);
         let lease = Terms { lease: left, ..terms };
         matches!(self.begin(now, keyed, lease), Verdict::Run(_))
     }

@@ -175,6 +175,8 @@ fn a_reload_keeps_what_is_kept_as_long_as_a_route_wants_a_cache() {
             transport: serde_json::from_value(json!({})).expect("a transport"),
         }],
         cache: Default::default(),
+        deduplication: Default::default(),
+        redis: None,
         access_log: None,
         tracing: None,
     };
