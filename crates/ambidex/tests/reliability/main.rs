@@ -9,6 +9,7 @@ mod files;
 mod hostile_clients;
 mod labels;
 mod lying;
+mod once;
 #[path = "../process/mod.rs"]
 mod process;
 mod rogue;

@@ -13,10 +13,10 @@ use ambidex_lab::{Span, rest};
 use crate::process::Running;
 
 /// How often each operation ran, by its number and method, at all workers together.
-type Effects = Arc<Mutex<HashMap<(String, usize), usize>>>;
+pub(crate) type Effects = Arc<Mutex<HashMap<(String, usize), usize>>>;
 
 /// A worker that runs what it has read, and then breaks in a way that the operation's number says.
-fn breaking(effects: &Effects) -> SocketAddr {
+pub(crate) fn breaking(effects: &Effects) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("bound");
     let effects = Arc::clone(effects);
