@@ -12,7 +12,7 @@ use std::thread;
 use tempfile::TempDir;
 
 use crate::process::{Running, until};
-use crate::scene::metric;
+use crate::scene::{metric, page};
 use crate::twice::{Effects, breaking};
 
 /// Debian's server, listening on a socket in `folder`.
@@ -20,8 +20,12 @@ struct Server(Child);
 
 impl Server {
     fn start(folder: &Path) -> Self {
+        Self::with(folder, "")
+    }
+
+    fn with(folder: &Path, more: &str) -> Self {
         let dir = folder.display();
-        let text = format!("port 0\nunixsocket {dir}/socket\ndir {dir}\nsave \"\"\nappendonly no\n");
+        let text = format!("port 0\nunixsocket {dir}/socket\ndir {dir}\nsave \"\"\nappendonly no\n{more}\n");
         fs::write(folder.join("redis.conf"), text).expect("written");
         let child = Command::new("redis-server").arg(folder.join("redis.conf")).stdout(Stdio::null()).spawn();
         Self(child.expect("redis-server is installed by `cargo xtask test`"))
@@ -165,6 +169,33 @@ fn answers_outlive_the_process_in_its_data_folder() {
     assert!(again.ends_with("hi"), "{again}");
     assert!(post(&gateway.listener, "a", 0).contains("ambidex-error: answer-lost"));
     assert!(effects.lock().expect("unpoisoned").values().all(|ran| *ran == 1));
+}
+
+#[test]
+fn the_password_of_the_server_comes_out_nowhere() {
+    const SECRET: &str = "canary-of-the-servers-password";
+    let folder = TempDir::new().expect("a folder");
+    let _server = Server::with(folder.path(), &format!("requirepass {SECRET}"));
+    let effects = Effects::default();
+    fs::write(folder.path().join("wrong"), format!("{SECRET}-not")).expect("written");
+    let file = folder.path().join("password");
+    fs::copy(folder.path().join("wrong"), &file).expect("written");
+    let more = format!("timeout: 10s, password_file: \"{}\"", file.display());
+    let gateway =
+        Running::run(&format!("{}log: {{level: trace}}\n", config(&[breaking(&effects)], folder.path(), &more)));
+    assert!(post(&gateway.listener, "a.example", 6).contains("ambidex-error: store-away"));
+    fs::write(&file, format!("{SECRET}\n")).expect("written");
+    ready(std::slice::from_ref(&gateway));
+    let mut said = post(&gateway.listener, "a.example", 6);
+    assert!(said.starts_with("HTTP/1.1 200 "), "{said}");
+    for words in [&["config", "show", "--effective"][..], &["config", "show"], &["workers"], &["config", "history"]] {
+        let output = gateway.asked(words);
+        said.push_str(&String::from_utf8_lossy(&[output.stdout, output.stderr].concat()));
+    }
+    said.push_str(&page(&gateway, "/metrics"));
+    said.push_str(&gateway.log());
+    assert!(said.contains("ambidex_redis_up") && said.contains("password_file"), "there is something to search");
+    assert!(!said.contains(SECRET), "{said}");
 }
 
 /// How many are asked for, four times each. A multiple of the worker's nine ways.

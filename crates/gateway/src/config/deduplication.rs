@@ -19,10 +19,10 @@ pub struct Deduplication {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Deduplication")]
 struct RawDeduplication {
-    /// Most idempotency keys that are known at once, 1 to 100000000. Default 200000; source: ours, what 64 MiB hold with
-    /// answers of 70 bytes.
+    /// Most idempotency keys that are known at once, 1 to 100000000. Default 100000; source: ours, what 64 MiB hold with
+    /// answers of 150 bytes.
     max_keys: u64,
-    /// Most bytes of keys and answers, at least 64KiB; a key costs 256 bytes and its answer. Default 64MiB; source: ours,
+    /// Most bytes of keys and answers, at least 64KiB; a key costs 512 bytes and its answer. Default 64MiB; source: ours,
     /// what a process can spare unasked.
     #[schemars(with = "String")]
     max_bytes: Size,
@@ -95,5 +95,5 @@ impl JsonSchema for Deduplication {
     }
 }
 
-/// Source: ours; 24 GiB of keys.
+/// Source: ours; 48 GiB of keys.
 const MOST_KEYS: usize = 100_000_000;

@@ -1,9 +1,10 @@
-use ambidex_core::again::dedup::{KEY_BYTES, Name, Print, Tenant};
+use ambidex_core::again::dedup::{Name, Print, Tenant};
 use ambidex_core::draw::Draw;
 use ambidex_core::share::Share;
 use ambidex_core::time::Span;
 use http::StatusCode;
 
+use super::log::cost;
 use super::*;
 
 const TERMS: Terms = Terms { lease: Span::from_secs(60), keep: Span::from_secs(3_600), unsure: Unsure::Hold };
@@ -62,7 +63,7 @@ fn what_ran_when_the_process_died_is_a_conflict_until_its_lease_ends_and_lost_th
 fn random_keys_fill_the_table_to_its_bounds_and_it_stays_right() {
     #[expect(clippy::disallowed_methods, reason = "the long run of a test is asked for by its environment")]
     let count = std::env::var("AMBIDEX_KEYS").ok().and_then(|text| text.parse().ok()).unwrap_or(200_000_u64);
-    let bounds = Bounds { keys: 100_000, bytes: 32 << 20, tenant_share: Share::percent(25) };
+    let bounds = Bounds { keys: 100_000, bytes: 64 << 20, tenant_share: Share::percent(25) };
     let mut table = Table::new(bounds);
     let mut draw = Draw::seeded(7);
     let before = resident_bytes();
@@ -73,7 +74,13 @@ fn random_keys_fill_the_table_to_its_bounds_and_it_stays_right() {
         let keyed = Keyed { name: Name(name), print: Print([2; 16]), tenant: Tenant::default() };
         match table.begin(at(0), keyed, TERMS) {
             Verdict::Run(claim) => {
-                assert!(table.finish(at(0), keyed.name, claim, TERMS.keep, End::Answer(number, 70)));
+                assert!(table.finish(
+                    at(0),
+                    keyed.name,
+                    claim,
+                    TERMS.keep,
+                    End::Answer(numbered(number), cost(&numbered(number)))
+                ));
                 covered.push((keyed, number));
             }
             Verdict::Full(_) => full += 1,
@@ -84,11 +91,11 @@ fn random_keys_fill_the_table_to_its_bounds_and_it_stays_right() {
     let grown = resident_bytes().saturating_sub(before);
     println!("{} keys, {full} uncovered, {grown} bytes: {} for each", covered.len(), grown / covered.len() as u64);
     assert!(full > 0 && covered.len() == bounds.keys, "{full} {}", covered.len());
-    // The list of this test takes 64 bytes of each, the allocator its part.
-    assert!(grown < bounds.keys as u64 * (KEY_BYTES + 128) + (8 << 20), "{grown}");
+    // The list of this test takes 64 bytes of each, as it grows three times as much.
+    assert!(grown < table.bytes() + 3 * 64 * bounds.keys as u64, "{grown} of {}", table.bytes());
     for (keyed, number) in covered.iter().step_by(101) {
         match table.begin(at(1), *keyed, TERMS) {
-            Verdict::Replay(kept) => assert_eq!(kept, *number),
+            Verdict::Replay(kept) => assert_eq!(kept.body(), numbered(*number).body()),
             Verdict::Lost(Gone::Dropped) => {}
             other @ (Verdict::Run(_)
             | Verdict::Conflict { .. }
@@ -97,6 +104,10 @@ fn random_keys_fill_the_table_to_its_bounds_and_it_stays_right() {
             | Verdict::Full(_)) => panic!("{other:?}"),
         }
     }
+}
+
+fn numbered(number: u64) -> Stored {
+    Stored::made(StatusCode::CREATED, &[("content-type", "text/plain")], number.to_string().into(), at(0))
 }
 
 fn resident_bytes() -> u64 {
