@@ -61,7 +61,7 @@ pub use listen::change::ListenError;
 pub use listen::counters::ListenerStats;
 pub use listen::socket::BindError;
 pub use reason::Reason;
-pub use stats::Totals;
+pub use stats::{ByReason, Totals};
 pub use stores::{Stores, StoresError};
 pub use tiers::TierError;
 pub use tls::TlsError;

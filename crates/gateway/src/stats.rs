@@ -1,5 +1,6 @@
 //! Counters of one thread: written by it alone with plain loads and stores, read by whoever scrapes.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use http::StatusCode;
@@ -23,6 +24,30 @@ impl Count {
     }
 }
 
+/// One for each [`Reason`], by its number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ByReason<T>([T; Reason::ALL.len()]);
+
+impl<T: Default> Default for ByReason<T> {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| T::default()))
+    }
+}
+
+impl<T> Deref for ByReason<T> {
+    type Target = [T; Reason::ALL.len()];
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for ByReason<T> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
 /// What one thread counted.
 #[derive(Debug, Default)]
 pub struct ThreadStats {
@@ -33,7 +58,7 @@ pub struct ThreadStats {
     /// Answers by the first digit of their status, 0 for clients that left before one.
     pub answers: [Count; 6],
     /// Requests answered by the gateway itself, by [`Reason`].
-    pub refusals: [Count; Reason::ALL.len()],
+    pub refusals: ByReason<Count>,
     /// Answers that broke off after their head.
     pub broken: Count,
     /// Connections opened to workers.
@@ -74,7 +99,7 @@ pub struct Totals {
     pub connections: u64,
     pub requests: u64,
     pub answers: [u64; 6],
-    pub refusals: [u64; Reason::ALL.len()],
+    pub refusals: ByReason<u64>,
     pub broken: u64,
     pub connects: u64,
     pub connect_failures: u64,
@@ -93,7 +118,7 @@ impl Totals {
         for (sum, count) in self.answers.iter_mut().zip(&thread.answers) {
             *sum += count.get();
         }
-        for (sum, count) in self.refusals.iter_mut().zip(&thread.refusals) {
+        for (sum, count) in self.refusals.iter_mut().zip(thread.refusals.iter()) {
             *sum += count.get();
         }
         for (sum, count) in [

@@ -54,7 +54,7 @@ fn traffic(totals: &Totals) -> Vec<Family> {
         Family { name, help, kind: Kind::Counter, samples: counts.into_iter().map(sample).collect() }
     };
     let answers = CLASSES.into_iter().zip(totals.answers).collect();
-    let refusals = Reason::ALL.iter().map(|reason| reason.word()).zip(totals.refusals).collect();
+    let refusals = Reason::ALL.iter().map(|reason| reason.word()).zip(totals.refusals.iter().copied()).collect();
     vec![
         counter("gateway_requests", "Requests that arrived", totals.requests),
         labelled("gateway_answers", "Answers to clients, by class; none: the client left", "class", answers),
