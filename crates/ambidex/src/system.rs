@@ -19,6 +19,7 @@ use ambidex_control::config::{PollTls, PoolConfig, Spoken};
 use ambidex_control::facts::{ConfigHost, GatewayFacts};
 use ambidex_control::journal::Journal;
 use ambidex_control::{Coordinator, CoordinatorConfig, Links, StartError};
+use ambidex_core::attempt::AttemptConfig;
 use ambidex_core::time::Span;
 use ambidex_core::view::View;
 use ambidex_gateway::config::{GatewayConfig, ListenAddress, PoolTransport, Route, UpstreamTransport};
@@ -91,7 +92,7 @@ impl System {
         let stores = Stores::in_folder(data.clone());
         let coordinator = Coordinator::start(
             CoordinatorConfig {
-                pools: pools(&file.pools),
+                pools: pools(&file.pools, &[file]),
                 admin: file.admin.on().cloned(),
                 data,
                 name_servers: Vec::new(),
@@ -124,9 +125,10 @@ impl System {
         let coordinator = coordinator.as_ref().ok_or(ApplyError::Ending)?;
         let mut both = old.pools.clone();
         both.extend(new.pools.clone());
-        coordinator.apply(pools(&both));
+        coordinator.apply(pools(&both, &[old, new]));
         let taken = self.gateway.reload(gateway_config(new, &self.view.load()));
-        coordinator.apply(pools(if taken.is_ok() { &new.pools } else { &old.pools }));
+        let now = if taken.is_ok() { new } else { old };
+        coordinator.apply(pools(&now.pools, &[now]));
         Ok(taken?)
     }
 
@@ -167,7 +169,12 @@ pub(crate) fn threads(file: &File) -> usize {
     file.threads.map_or_else(|| available_parallelism().map_or(1, usize::from), |count| usize::from(count.get()))
 }
 
-fn pools(pools: &BTreeMap<String, Pool>) -> Vec<PoolConfig> {
+fn pools(pools: &BTreeMap<String, Pool>, files: &[&File]) -> Vec<PoolConfig> {
+    let longest = |pool: &str| {
+        let routes = files.iter().flat_map(|file| &file.routes).filter(|route| route.pool() == pool);
+        // Without routes all requests have the default's time.
+        routes.map(Route::deadline).max().unwrap_or(AttemptConfig::default().deadline)
+    };
     let control = |(name, pool): (&String, &Pool)| PoolConfig {
         balance: pool.balance,
         weights: pool.weights.clone(),
@@ -175,6 +182,8 @@ fn pools(pools: &BTreeMap<String, Pool>) -> Vec<PoolConfig> {
         poll_tls: Some(poll_tls(pool.upstream.clone())),
         health: pool.health.clone(),
         breaker: pool.breaker,
+        bulkhead: pool.bulkhead,
+        throttle: pool.throttle.map(|throttle| throttle.for_deadline(longest(name))),
         ..PoolConfig::new(name, pool.workers.clone())
     };
     pools.iter().map(control).collect()

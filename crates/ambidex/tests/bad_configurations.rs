@@ -548,6 +548,23 @@ const WHOLE_FILES: &[Case] = &[
         ],
     ),
     case(
+        "listeners: [{address: ':80'}]\npools: {api: {workers: [http://a:1], bulkhead: {per_worker: 0}}}\n",
+        &[
+            "gw.yaml:2:61: error: bulkhead.per_worker is 0: then no worker ever gets a request (pools.api.bulkhead.per_worker)",
+            " 2 | pools: {api: {workers: [http://a:1], bulkhead: {per_worker: 0}}}",
+            "   |                                                             ^",
+            "   = write at least 1",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80'}]\npools: {api: {workers: [http://a:1], throttle: {ratio: 1}}}\n",
+        &[
+            "gw.yaml:2:56: error: throttle.ratio 1 is not between 1.1 and 100 (pools.api.throttle.ratio)",
+            " 2 | pools: {api: {workers: [http://a:1], throttle: {ratio: 1}}}",
+            "   |                                                        ^",
+        ],
+    ),
+    case(
         "listeners: [{address: ':80'}]\npools: {api: {workers: [http://a:1], upstream: {protocol: h3}}}\n",
         &[
             "gw.yaml:2:59: error: unknown value `h3` (pools.api.upstream.protocol)",

@@ -15,6 +15,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ambidex_core::guard::breaker::BreakerConfig;
+use ambidex_core::guard::bulkhead::BulkheadConfig;
+use ambidex_core::guard::throttle::ThrottleConfig;
 use ambidex_core::size::Size;
 use ambidex_core::time::Span;
 use schemars::JsonSchema;
@@ -52,6 +54,10 @@ pub struct PoolConfig {
     pub health: Option<HealthChecks>,
     /// `breaker:`
     pub breaker: BreakerConfig,
+    /// `bulkhead:`
+    pub bulkhead: Option<BulkheadConfig>,
+    /// `throttle:`
+    pub throttle: Option<ThrottleConfig>,
     /// How long a worker that left may finish what it has. Default 30 s; source: ours, nginx's and Envoy's drains are
     /// of this order.
     pub drain_grace: Span,
@@ -70,6 +76,8 @@ impl PoolConfig {
             poll_tls: None,
             health: None,
             breaker: BreakerConfig::default(),
+            bulkhead: None,
+            throttle: None,
             drain_grace: Span::from_secs(30),
         }
     }

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use ambidex_core::again::counts::{Came, Chance};
 use ambidex_core::guard::breaker::BreakerState;
+use ambidex_core::guard::pool::Kept;
 use ambidex_core::stats::histogram::{Histogram, TallyState};
 use ambidex_core::time::Span;
 use ambidex_core::worker::Standing;
@@ -87,6 +88,9 @@ struct PoolRow {
     draining: usize,
     unhealthy: usize,
     checks_doubted: bool,
+    waiting: u32,
+    /// What its guards did, in the order of [`Kept::ALL`].
+    kept: [u64; Kept::ALL.len()],
     frozen: bool,
     doubted: usize,
     revision: u64,
@@ -179,6 +183,8 @@ impl PoolRow {
             draining: count(Standing::Draining),
             unhealthy: count(Standing::Unhealthy),
             checks_doubted: pool.checks_doubted,
+            waiting: pool.guards.anteroom.waiting(),
+            kept: Kept::ALL.map(|(kept, ..)| pool.guards.counts.of(kept)),
             frozen: pool.planner.is_frozen(),
             doubted: pool.roster.sources().iter().filter(|source| source.problem.is_some()).count(),
             revision: pool.pictured().map_or(0, |view| view.revision),
@@ -279,6 +285,16 @@ impl Snapshot {
         page.gauges("ambidex_pool_health_doubted", help, doubted)?;
         let doubted = rows().map(|pool| (of(pool), pool.doubted as f64));
         page.gauges("ambidex_pool_sources_doubted", "Sources whose newest answer is not believed", doubted)?;
+        let waiting = rows().map(|pool| (of(pool), f64::from(pool.waiting)));
+        page.gauges("ambidex_pool_waiting", "Requests that wait while all workers are full", waiting)?;
+        let kept = rows().flat_map(|pool| {
+            Kept::ALL.into_iter().zip(pool.kept).map(|((_, guard, what), count)| {
+                let mut labels = of(pool);
+                labels.extend([("guard", guard.to_owned()), ("what", what.to_owned())]);
+                (labels, count)
+            })
+        });
+        page.counters("ambidex_pool_guarded", "Requests that bulkhead and throttle acted on, or would have", kept)?;
         let revisions = rows().map(|pool| (of(pool), pool.revision as f64));
         page.gauges("ambidex_pool_revision", "Revision of a pool's picture", revisions)?;
         let chances = rows().flat_map(|pool| {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ambidex_core::again::budget::Budget;
 use ambidex_core::again::counts::Counts;
 use ambidex_core::decision::Decision;
+use ambidex_core::guard::pool::PoolGuards;
 use ambidex_core::plan::{Mode, PlanInput, Planner, PoolEvent, Source};
 use ambidex_core::share::Share;
 use ambidex_core::time::Mono;
@@ -35,6 +36,7 @@ pub(crate) struct Pool {
     pub(crate) checks_doubted: bool,
     reporting: Reporting,
     budget: Arc<Budget>,
+    pub(crate) guards: PoolGuards,
     view: Option<Arc<PoolView>>,
     /// Whether something changed that the request path must see.
     pub(crate) stale: bool,
@@ -71,6 +73,7 @@ impl Pool {
             checks_doubted: false,
             reporting: Reporting::default(),
             budget: Arc::default(),
+            guards: PoolGuards::default(),
             view: None,
             stale: true,
         }
@@ -225,7 +228,9 @@ impl Pool {
             breaker: self.config.breaker,
             budget: Arc::clone(&self.budget),
         };
-        let view = Arc::new(PoolView::new(parts, self.view.as_deref()));
+        self.guards.bulkhead = self.config.bulkhead;
+        self.guards.throttle = self.config.throttle;
+        let view = Arc::new(PoolView::new(parts, self.view.as_deref()).guarded(self.guards.clone()));
         self.stale = false;
         self.view = Some(Arc::clone(&view));
         view

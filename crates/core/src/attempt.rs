@@ -17,7 +17,10 @@
 //!  |                       +----- Served: the shell answered -------+
 //!  +--none: a failing answer that was kept, else Refuse --> Ended
 //! any --Gone--> Ended (Cancel)                                          the client went away
+//! any pick --all full, a place is free--> Waiting                       looks again until its wait is over: Full
 //! ```
+//! Before the first pick a request that has no time left is refused, and one that the pool's throttle does not let
+//! through: both would only cost a worker something.
 //!
 //! While one try runs there may be others. Who is asked when, and in which order it is decided:
 //!
@@ -46,6 +49,8 @@ use crate::again::fallback::{MOST_TIERS, Tier};
 use crate::again::hedge::NoHedge;
 use crate::again::quorum::QuorumConfig;
 use crate::again::retry::NoRetry;
+use crate::guard::bulkhead::Place;
+use crate::guard::pool::Kept;
 use crate::share::Share;
 use crate::time::{Mono, Span};
 use crate::view::Arm;
@@ -54,6 +59,7 @@ use crate::worker::PoolId;
 pub use crate::again::retry::Copies;
 pub use config::{AttemptConfig, Backoff, Chances, RouteId};
 pub use event::{Effect, Effects, Event, Failure, FailureKind, GivenUp, Head, Refusal, Repeat, TierNews, TryId};
+use seat::Nobody;
 pub use seat::{Desk, MOST_ROUTES, Seat};
 use tries::{Stand, Tries};
 
@@ -88,6 +94,8 @@ pub struct Attempt<'c> {
     alarms: Alarms,
     /// Place of the next tier of the chain.
     tier: usize,
+    /// Where it waits while all workers are full.
+    place: Option<Place>,
     /// Pools that were asked before the one of this tier.
     pools: ArrayVec<PoolId, MOST_TIERS>,
 }
@@ -129,6 +137,7 @@ impl<'c> Attempt<'c> {
             hedge: None,
             alarms: Alarms::default(),
             tier: 0,
+            place: None,
             pools: ArrayVec::new(),
         }
     }
@@ -166,6 +175,9 @@ impl<'c> Attempt<'c> {
             }
             (State::Trying, Event::Failed(id, failure)) if self.tries.is_open(id) => {
                 self.tries.set(id, Stand::Over);
+                if failure.kind != FailureKind::RequestBody {
+                    self.not_accepted(id, desk);
+                }
                 self.spoiled |= failure.repeat == Repeat::Never && self.asked.copies != Copies::Any;
                 let mode = if failure.repeat == Repeat::Unsent { Mode::On } else { self.config.chances.resend };
                 let may = failure.repeat == Repeat::Unsent || self.asked.copies == Copies::Any;
@@ -178,6 +190,7 @@ impl<'c> Attempt<'c> {
             (State::New | State::Trying | State::Waiting { .. } | State::Falling { .. }, Event::Gone) => {
                 self.tries.give_up(GivenUp::Gone, out);
                 self.tries.give_up_kept(out);
+                self.place = None;
                 self.state = State::Ended;
             }
             (State::Ended | State::New | State::Waiting { .. } | State::Trying | State::Falling { .. }, _) => {}
@@ -192,6 +205,12 @@ impl<'c> Attempt<'c> {
         if hedge.mode.watches() && self.asked.copies == Copies::Any {
             desk.pool.budget.earn_hedge(hedge.extra);
         }
+        if now >= self.until {
+            return self.refuse(now, Refusal::Deadline, desk, out);
+        }
+        if !admits(now, desk) {
+            return self.refuse(now, Refusal::Throttled, desk, out);
+        }
         let quorum = self.config.chances.quorum.filter(|quorum| self.reads(now, quorum, desk));
         self.send(now, Refusal::NobodyReady, desk, out);
         let Some(quorum) = quorum.filter(|_| self.state == State::Trying) else { return };
@@ -200,7 +219,7 @@ impl<'c> Attempt<'c> {
             return self.refuse(now, Refusal::NobodyReady, desk, out);
         }
         self.reads_many = true;
-        while self.tries.sent() < usize::from(quorum.ask()) && self.send_one(now, desk, out).is_some() {}
+        while self.tries.sent() < usize::from(quorum.ask()) && self.send_one(now, desk, out).is_ok() {}
     }
 
     fn reads(&self, now: Mono, quorum: &QuorumConfig, desk: &Desk<'_>) -> bool {
@@ -215,8 +234,10 @@ impl<'c> Attempt<'c> {
 
     /// The next try, when none runs.
     fn send(&mut self, now: Mono, nobody: Refusal, desk: &mut Desk<'_>, out: &mut Effects) {
-        if self.send_one(now, desk, out).is_none() {
-            return self.refuse(now, nobody, desk, out);
+        match self.send_one(now, desk, out) {
+            Ok(_) => self.place = None,
+            Err(Nobody::Ready) => return self.refuse(now, nobody, desk, out),
+            Err(Nobody::HasRoom) => return self.wait_for_room(now, nobody, desk, out),
         }
         self.state = State::Trying;
         if self.config.chances.want_alarms() {
@@ -224,14 +245,39 @@ impl<'c> Attempt<'c> {
         }
     }
 
-    fn send_one(&mut self, now: Mono, desk: &mut Desk<'_>, out: &mut Effects) -> Option<TryId> {
+    /// All workers are full: the request waits in the anteroom, if it may, and looks again before its time is over.
+    #[cold]
+    fn wait_for_room(&mut self, now: Mono, nobody: Refusal, desk: &Desk<'_>, out: &mut Effects) {
+        let guards = &desk.pool.guards;
+        let Some(bulkhead) = guards.bulkhead() else { return self.refuse(now, nobody, desk, out) };
+        if self.place.is_none() {
+            self.place = guards.anteroom.enter(now, bulkhead);
+            if self.place.is_some() {
+                guards.counts.add(Kept::Waited);
+            }
+        }
+        match self.place.as_ref().map(|place| place.until.min(self.until)) {
+            Some(over) if now < over => {
+                self.state = State::Waiting { until: (now + bulkhead.step()).min(over), after: nobody };
+            }
+            Some(_) | None => {
+                guards.counts.add(Kept::Full);
+                self.refuse(now, Refusal::Full, desk, out);
+            }
+        }
+    }
+
+    fn send_one(&mut self, now: Mono, desk: &mut Desk<'_>, out: &mut Effects) -> Result<TryId, Nobody> {
         if self.tries.is_full() {
-            return None;
+            return Err(Nobody::Ready);
         }
         let pick = desk.seat.pick(now, desk.pool, self.arm, self.tries.slots(), self.asked.key)?;
         let id = self.tries.begin(now, pick.slot);
         out.push(Effect::Send(id, pick));
-        Some(id)
+        if let Some(throttle) = desk.pool.guards.throttle() {
+            desk.seat.throttle.sent(now, throttle);
+        }
+        Ok(id)
     }
 
     fn set_alarms(&mut self, now: Mono, desk: &mut Desk<'_>, out: &mut Effects) {
@@ -265,6 +311,10 @@ impl<'c> Attempt<'c> {
         let may_have_run = self.spoiled || self.asked.copies != Copies::Any;
         if now >= self.until || (tier && self.next_tier(now, may_have_run).is_some()) {
             self.spoiled = may_have_run;
+            for id in self.tries.running() {
+                self.learn(now, id, desk);
+                self.not_accepted(id, desk);
+            }
             self.tries.give_up(GivenUp::Late, out);
             return self.refuse(now, Refusal::Deadline, desk, out);
         }
@@ -288,6 +338,7 @@ impl<'c> Attempt<'c> {
         }
         let lost = Lost { why: Refusal::Deadline, mode, may: true, elsewhere: true, by: Chance::FirstTry };
         if self.grant(now, now, lost, desk).is_ok() {
+            self.not_accepted(TryId(0), desk);
             self.tries.give_up(GivenUp::Late, out);
             self.send(now, Refusal::Deadline, desk, out);
         }
@@ -302,7 +353,7 @@ impl<'c> Attempt<'c> {
         if self.reads_many {
             let most = chances.quorum.map_or(0, |quorum| quorum.most());
             if another && self.tries.sent() < usize::from(most) && budget.take(now) {
-                self.send_one(now, desk, out);
+                let _ = self.send_one(now, desk, out);
             }
             return;
         }
@@ -320,7 +371,7 @@ impl<'c> Attempt<'c> {
         }
         counts.add(Chance::Hedge, came(chances.hedge.mode));
         if chances.hedge.mode.acts() {
-            self.hedge = self.send_one(now, desk, out);
+            self.hedge = self.send_one(now, desk, out).ok();
         }
     }
 
@@ -328,6 +379,9 @@ impl<'c> Attempt<'c> {
     fn head(&mut self, now: Mono, id: TryId, head: Head, desk: &mut Desk<'_>, out: &mut Effects) {
         let chances = &self.config.chances;
         let copies = self.asked.copies;
+        if head != Head::Good {
+            self.not_accepted(id, desk);
+        }
         let lost = match head {
             Head::Good => {
                 self.learn(now, id, desk);
@@ -415,6 +469,7 @@ impl<'c> Attempt<'c> {
     /// Step 6: no worker of this pool answers. The next tier, else the best that there is, else why there is nothing.
     fn refuse(&mut self, now: Mono, why: Refusal, desk: &Desk<'_>, out: &mut Effects) {
         let mode = self.config.chances.fallback.mode;
+        self.place = None;
         if mode.watches()
             && let Some((place, tier)) = self.next_tier(now, self.spoiled)
         {
@@ -449,7 +504,7 @@ impl<'c> Attempt<'c> {
             TierNews::Ready => {
                 // Another pool gets a request of its own; the same one a second try.
                 let known = self.pools.contains(&desk.pool.id);
-                if self.spoiled || now >= self.until || (known && !desk.pool.budget.take(now)) {
+                if self.spoiled || now >= self.until || (known && !desk.pool.budget.take(now)) || !admits(now, desk) {
                     return self.refuse(now, why, desk, out);
                 }
                 if !known {
@@ -473,7 +528,7 @@ impl<'c> Attempt<'c> {
         let granted = left
             && desk.seat.others(desk.pool, self.arm, self.tries.slots(), 1)
             && desk.pool.budget.take(now)
-            && self.send_one(now, desk, out).is_some();
+            && self.send_one(now, desk, out).is_ok();
         if !granted {
             self.tries.give_up(GivenUp::Lost, out);
             self.refuse(now, lost.why, desk, out);
@@ -524,6 +579,13 @@ impl<'c> Attempt<'c> {
         out.push(Effect::Answer(id));
     }
 
+    /// A try did not do its part: what the throttle goes by.
+    fn not_accepted(&self, id: TryId, desk: &mut Desk<'_>) {
+        if let Some(throttle) = desk.pool.guards.throttle() {
+            desk.seat.throttle.lost(self.tries.sent_at(id), throttle);
+        }
+    }
+
     /// A try took this long, or at least this long: without those that lost, the quantiles would sink.
     fn learn(&self, now: Mono, id: TryId, desk: &mut Desk<'_>) {
         let chances = &self.config.chances;
@@ -552,6 +614,17 @@ impl Lost {
         // The reason is never told: the failing answer is kept, and passed on instead.
         Self { why: Refusal::NobodyReady, mode, may, elsewhere, by: Chance::RetryAnswer }
     }
+}
+
+/// Whether the pool's throttle lets a request through.
+fn admits(now: Mono, desk: &mut Desk<'_>) -> bool {
+    let guards = &desk.pool.guards;
+    let Some(throttle) = guards.throttle() else { return true };
+    if desk.seat.throttle.admit(now, throttle, desk.seat.draw.unit()) {
+        return true;
+    }
+    guards.counts.add(if throttle.mode.acts() { Kept::Throttled } else { Kept::ThrottleWatched });
+    !throttle.mode.acts()
 }
 
 const fn came(mode: Mode) -> Came {

@@ -18,6 +18,7 @@ use core::net::SocketAddr;
 use crate::again::budget::Budget;
 use crate::balance::{Pick, PickPolicy, ring::RingTable};
 use crate::guard::breaker::BreakerConfig;
+use crate::guard::pool::PoolGuards;
 use crate::load::{Cells, Load};
 use crate::share::Share;
 use crate::worker::{PoolId, Standing, WorkerId};
@@ -76,6 +77,8 @@ pub struct PoolView {
     pub breaker: BreakerConfig,
     /// Its budget for second tries; like the cells it outlives views.
     pub budget: Arc<Budget>,
+    /// What guards it beside the breakers; its counts outlive views.
+    pub guards: PoolGuards,
     /// The workers' cells once more, side by side: picks of big pools run at the speed of the memory they touch.
     cells: Box<[Arc<Cells>]>,
 }
@@ -150,12 +153,27 @@ impl PoolView {
         };
         let cells = workers.iter().map(|worker| Arc::clone(&worker.cells)).collect();
         let (learned, fixed) = (serving(learned), serving(fixed));
+        let guards = PoolGuards::default();
         let ring = (pick == PickPolicy::Ring).then(|| {
             let members = workers.iter().map(|worker| &*worker.name).zip(fixed.as_slice().iter().copied());
             let known = previous.and_then(|view| view.ring.as_ref());
             RingTable::reused(known, members)
         });
-        Self { id, name, revision, workers, pick, learned, fixed, learned_share, ring, breaker, budget, cells }
+        Self { id, name, revision, workers, pick, learned, fixed, learned_share, ring, breaker, budget, guards, cells }
+    }
+
+    /// The same with these guards.
+    #[must_use]
+    pub fn guarded(self, guards: PoolGuards) -> Self {
+        Self { guards, ..self }
+    }
+
+    /// Whether the worker in a slot has as many requests as it may.
+    #[must_use]
+    pub fn is_full(&self, slot: usize) -> bool {
+        self.guards
+            .bulkhead()
+            .is_some_and(|bulkhead| bulkhead.mode.acts() && bulkhead.is_full(self.load(slot).in_flight()))
     }
 
     /// This pool with requests for the workers of one zone only: the slots stay, so that a seat can be used for both.

@@ -68,11 +68,15 @@ pub enum Reason {
     KeyReused,
     /// Whether this idempotency key is known cannot be found out now.
     StoreAway,
+    /// All workers of the pool have as many requests as they may.
+    Full,
+    /// The pool refuses so much that the request was not sent.
+    Throttled,
 }
 
 impl Reason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 33] = [
         Self::BadHost,
         Self::BadRequest,
         Self::BadBody,
@@ -104,6 +108,8 @@ impl Reason {
         Self::AnswerDropped,
         Self::KeyReused,
         Self::StoreAway,
+        Self::Full,
+        Self::Throttled,
     ];
 
     /// The word for it: value of `Ambidex-Error`, of the log's `reason` and of the metric's label.
@@ -141,6 +147,8 @@ impl Reason {
             Self::AnswerDropped => "answer-dropped",
             Self::KeyReused => "idempotency-key-reused",
             Self::StoreAway => "store-away",
+            Self::Full => "full",
+            Self::Throttled => "throttled",
         }
     }
 
@@ -154,7 +162,12 @@ impl Reason {
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::BadMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::NoPool | Self::NobodyReady | Self::Shed | Self::StoreAway => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoPool
+            | Self::NobodyReady
+            | Self::Shed
+            | Self::StoreAway
+            | Self::Full
+            | Self::Throttled => StatusCode::SERVICE_UNAVAILABLE,
             Self::Connect | Self::UpstreamTls | Self::UpstreamReset | Self::UpstreamGarbage => StatusCode::BAD_GATEWAY,
             Self::Deadline | Self::NotCached => StatusCode::GATEWAY_TIMEOUT,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
@@ -177,7 +190,9 @@ impl Reason {
             Self::NoRoute => "Nothing is served here.\n",
             Self::BadMethod => "This method is not served here.\n",
             Self::BodyTooLarge => "The request's body is too large.\n",
-            Self::NoPool | Self::NobodyReady => "No server is ready to answer. Try again later.\n",
+            Self::NoPool | Self::NobodyReady | Self::Full | Self::Throttled => {
+                "No server is ready to answer. Try again later.\n"
+            }
             Self::Connect | Self::UpstreamTls => "No server could be reached. Try again later.\n",
             Self::UpstreamReset | Self::UpstreamGarbage => "The server gave no valid answer.\n",
             Self::Deadline => "The server did not answer in time.\n",
@@ -237,7 +252,9 @@ impl Reason {
             | Self::StoreAway
             | Self::Misdirected
             | Self::Shed
-            | Self::NotCached => false,
+            | Self::NotCached
+            | Self::Full
+            | Self::Throttled => false,
         }
     }
 }
@@ -284,6 +301,8 @@ impl From<Refusal> for Reason {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::NobodyReady => Self::NobodyReady,
+            Refusal::Full => Self::Full,
+            Refusal::Throttled => Self::Throttled,
             Refusal::Deadline => Self::Deadline,
             Refusal::Failed(kind) => kind.into(),
         }

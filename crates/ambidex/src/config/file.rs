@@ -8,6 +8,8 @@ use std::path::Path;
 use ambidex_control::config::{AdminConfig, HealthChecks, JournalConfig, PoolMembers, Reports};
 use ambidex_core::balance::Balance;
 use ambidex_core::guard::breaker::BreakerConfig;
+use ambidex_core::guard::bulkhead::BulkheadConfig;
+use ambidex_core::guard::throttle::ThrottleConfig;
 use ambidex_core::plan::PlanConfig;
 use ambidex_core::time::Span;
 use ambidex_gateway::config::{AccessLog, CacheBounds, Deduplication, Listener, Route, Tracing, UpstreamTransport};
@@ -120,6 +122,13 @@ pub(crate) struct Pool {
     /// When a worker is kept from traffic for a while.
     #[serde(default)]
     pub(crate) breaker: BreakerConfig,
+    /// How many requests one worker may have at once. Default: as many as come; source: R-B5, whose number nobody but the
+    /// user knows.
+    #[serde(default)]
+    pub(crate) bulkhead: Option<BulkheadConfig>,
+    /// When requests are refused here instead of there. Default: never; source: R-O5.
+    #[serde(default)]
+    pub(crate) throttle: Option<ThrottleConfig>,
     /// How connections to the workers are made and kept.
     #[serde(default)]
     pub(crate) upstream: UpstreamTransport,

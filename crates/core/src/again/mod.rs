@@ -1,6 +1,7 @@
 //! Once more: second chances of a request, and what bounds them. One file a policy; in which order they come is told
 //! in [`crate::attempt`].
 
+pub mod adaptive;
 pub mod budget;
 pub mod counts;
 pub mod dedup;

@@ -38,6 +38,9 @@ pub struct Chances {
     pub hedge: HedgeConfig,
     /// Reads from several workers.
     pub quorum: Option<QuorumConfig>,
+    /// Whether the route's deadline follows how long it takes: [`Seat::deadline`](super::Seat::deadline) then needs it
+    /// remembered.
+    pub adaptive: bool,
     /// What answers when no worker does.
     pub fallback: Fallback,
 }
@@ -75,6 +78,6 @@ impl Chances {
 
     /// Whether somebody asks how long the route takes.
     pub(super) fn learn(&self) -> bool {
-        self.hedge.mode.watches() || self.first_try.mode.watches() || self.quorum.is_some()
+        self.hedge.mode.watches() || self.first_try.mode.watches() || self.quorum.is_some() || self.adaptive
     }
 }

@@ -139,6 +139,10 @@ pub enum Repeat {
 pub enum Refusal {
     /// No worker of the pool takes traffic, or fewer than a quorum needs.
     NobodyReady,
+    /// All workers of the pool have as many requests as they may, and the wait for room was over, or there was none.
+    Full,
+    /// The workers refuse so much that this request was not even sent.
+    Throttled,
     /// The last try failed, and there is no other.
     Failed(FailureKind),
     /// No head came before the route's deadline.

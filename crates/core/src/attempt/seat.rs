@@ -4,11 +4,15 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::config::RouteId;
+use crate::again::adaptive::Adaptive;
 use crate::again::memory::Memory;
 use crate::balance::{Ask, Barred, Pick, PickPolicy, PickReason, Picker};
 use crate::draw::Draw;
+use crate::guard::bulkhead::BulkheadConfig;
 use crate::guard::ejection::{Breakers, Ended, Transition};
-use crate::time::Mono;
+use crate::guard::pool::Kept;
+use crate::guard::throttle::Throttle;
+use crate::time::{Mono, Span};
 use crate::view::{Arm, PoolView};
 
 /// What one thread keeps for one pool. The shell decides whether it sits behind a lock (clients) or in a thread
@@ -20,6 +24,9 @@ pub struct Seat {
     picker: Picker,
     breakers: Breakers,
     pub(super) draw: Draw,
+    pub(super) throttle: Throttle,
+    /// Who must not be asked by breakers and bulkheads, while one pick lasts.
+    closed: Vec<u64>,
     /// By route. Only routes that want to know have one.
     memories: Vec<(RouteId, Box<Memory>)>,
 }
@@ -38,7 +45,15 @@ impl Seat {
     #[must_use]
     pub fn new(index: usize, policy: PickPolicy, seed: u64) -> Self {
         let (picker, breakers) = (Picker::new(policy), Breakers::new(index));
-        Self { index, picker, breakers, draw: Draw::seeded(seed), memories: Vec::new() }
+        Self {
+            index,
+            picker,
+            breakers,
+            draw: Draw::seeded(seed),
+            throttle: Throttle::default(),
+            closed: Vec::new(),
+            memories: Vec::new(),
+        }
     }
 
     /// Hears how the try of `pick` ended, once for each [`Effect::Send`](super::Effect::Send): what the breaker of its
@@ -66,6 +81,11 @@ impl Seat {
         &mut self.memories[at].1
     }
 
+    /// The deadline of a request that arrives now on a route whose deadline follows what it takes.
+    pub fn deadline(&mut self, now: Mono, route: RouteId, adaptive: &Adaptive) -> Span {
+        adaptive.deadline(self.memory(route).quantile(now, adaptive.quantile))
+    }
+
     pub(super) fn pick(
         &mut self,
         now: Mono,
@@ -73,31 +93,80 @@ impl Seat {
         arm: Arm,
         tried: &[usize],
         key: Option<u64>,
-    ) -> Option<Pick> {
+    ) -> Result<Pick, Nobody> {
         if self.picker.policy() != pool.pick {
             self.picker = Picker::new(pool.pick);
         }
         if let Some(probe) = self.breakers.admit(now, pool, arm, tried.is_empty(), &mut self.draw) {
             let (slot, why) = (probe.slot, PickReason::Probe { serial: probe.serial });
-            return Some(Pick { slot, worker: pool.workers[slot].id, why });
+            return Ok(Pick { slot, worker: pool.workers[slot].id, why });
         }
         let weights = pool.arm(arm);
         let mut pick = |open: &[u64]| {
             let ask = Ask { now, pool, arm, weights, barred: &Barred { tried, open }, key };
             self.picker.pick(&ask, &mut self.draw)
         };
-        match pick(self.breakers.kept_out()) {
+        let picked = match pick(self.breakers.kept_out()) {
             None if self.breakers.soften() => pick(self.breakers.kept_out()),
-            pick => pick,
+            picked => picked,
+        };
+        let picked = picked.ok_or(Nobody::Ready)?;
+        match pool.guards.bulkhead() {
+            Some(bulkhead) if bulkhead.is_full(pool.load(picked.slot).in_flight()) => {
+                self.divert(now, pool, arm, tried, key, bulkhead, picked)
+            }
+            Some(_) | None => Ok(picked),
         }
+    }
+
+    /// The picked worker is full: another one that has room.
+    #[cold]
+    #[expect(clippy::too_many_arguments, reason = "those of the pick, and what came of it")]
+    fn divert(
+        &mut self,
+        now: Mono,
+        pool: &PoolView,
+        arm: Arm,
+        tried: &[usize],
+        key: Option<u64>,
+        bulkhead: &BulkheadConfig,
+        picked: Pick,
+    ) -> Result<Pick, Nobody> {
+        if !bulkhead.mode.acts() {
+            pool.guards.counts.add(Kept::FullWatched);
+            return Ok(picked);
+        }
+        self.closed.clear();
+        self.closed.extend_from_slice(self.breakers.kept_out());
+        self.closed.resize(pool.workers.len().div_ceil(64), 0);
+        for (slot, load) in pool.loads().enumerate() {
+            if bulkhead.is_full(load.in_flight()) {
+                self.closed[slot / 64] |= 1 << (slot % 64);
+            }
+        }
+        let ask = Ask { now, pool, arm, weights: pool.arm(arm), barred: &Barred { tried, open: &self.closed }, key };
+        let diverted = self.picker.pick(&ask, &mut self.draw).ok_or(Nobody::HasRoom)?;
+        pool.guards.counts.add(Kept::Diverted);
+        Ok(diverted)
     }
 
     /// Whether this many workers that were not tried take requests.
     pub(super) fn others(&self, pool: &PoolView, arm: Arm, tried: &[usize], wanted: usize) -> bool {
         let weights = pool.arm(arm);
-        let open = |slot: &usize| weights.at(*slot) > 0.0 && !tried.contains(slot) && !self.breakers.ejects(*slot);
+        let open = |slot: &usize| {
+            weights.at(*slot) > 0.0 && !tried.contains(slot) && !self.breakers.ejects(*slot) && !pool.is_full(*slot)
+        };
         (0..weights.len()).filter(open).take(wanted).count() == wanted
     }
+}
+
+/// Why nobody is picked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Nobody {
+    /// No worker that was not tried takes requests.
+    Ready,
+    /// All that do are full.
+    HasRoom,
 }
 
 /// Whether over half of the workers that take requests fail every second one.

@@ -2,6 +2,7 @@
 
 mod bench;
 mod chances;
+mod guards;
 mod laws;
 mod reads;
 mod tiers;

@@ -132,6 +132,10 @@ impl Tries {
         self.held.clear();
     }
 
+    pub(super) fn sent_at(&self, id: TryId) -> Mono {
+        self.all[usize::from(id.0)].sent
+    }
+
     pub(super) fn took(&self, id: TryId, now: Mono) -> Span {
         now.since(self.all[usize::from(id.0)].sent)
     }

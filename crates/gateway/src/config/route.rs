@@ -95,6 +95,7 @@ impl Route {
             first_try: self.first_try.unwrap_or_default(),
             hedge: self.hedge.unwrap_or_default(),
             quorum: self.quorum.as_ref().map(|quorum| quorum.config),
+            adaptive: false,
             fallback: Fallback { mode, ..Fallback::on(&tiers, self.fallback_after) },
         };
         AttemptConfig { deadline: self.deadline, retries: self.retries, chances, ..AttemptConfig::default() }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ambidex_core::again::budget::Budget;
 use ambidex_core::balance::PickPolicy;
 use ambidex_core::guard::breaker::BreakerConfig;
+use ambidex_core::guard::pool::PoolGuards;
 use ambidex_core::load::Cells;
 use ambidex_core::share::Share;
 use ambidex_core::view::{Address, PoolParts, PoolView, View, WorkerView};
@@ -140,6 +141,12 @@ impl Setup {
     /// Publishes a view with other workers, which keep the ids of those before by their order.
     pub(crate) fn publish(&self, urls: &[String], standing: Standing) {
         self.view.store(Arc::new(View::new(2, vec![Arc::new(pool(urls, standing))])));
+    }
+
+    /// Publishes a view of these workers with these guards.
+    pub(crate) fn guard(&self, urls: &[String], guards: PoolGuards) {
+        let pool = pool(urls, Standing::Serving).guarded(guards);
+        self.view.store(Arc::new(View::new(2, vec![Arc::new(pool)])));
     }
 
     pub(crate) fn connect(&self) -> TcpStream {

@@ -9,6 +9,7 @@ mod common;
 mod early;
 mod exchanges;
 mod fallback;
+mod guards;
 mod hostile;
 mod http2;
 mod hygiene;

@@ -13,6 +13,7 @@ use crate::again::hedge::{HedgeAfter, HedgeConfig};
 use crate::again::quorum::{Mark, QuorumConfig, QuorumRule};
 use crate::again::retry::{FirstTry, Patience};
 use crate::balance::MOST_TRIES;
+use crate::guard::pool::PoolGuards;
 
 /// An event by its code: what is drawn is a number, because a hundred thousand events are drawn.
 fn event(code: u16) -> Event {
@@ -61,6 +62,7 @@ fn any_chances() -> impl Strategy<Value = Chances> {
                 ..HedgeConfig::default()
             },
             quorum,
+            adaptive: true,
             fallback,
         },
     )
@@ -180,8 +182,18 @@ proptest! {
     fn at_most_one_answer_every_try_ends_budgets_hold_and_nothing_unsafe_is_sent_twice(
         chances in any_chances(),
         attempts in prop::collection::vec((any_asked(), prop::collection::vec(0_u16..9_600, 0..24)), REQUESTS),
+        (full, walled, throttled) in (0..=6_usize, any::<bool>(), any::<bool>()),
     ) {
         let mut bench = bench(&[1.0; 6]);
+        let bulkhead = serde_json::from_str(r#"{"per_worker":1,"waiting":1,"wait":"9ms"}"#).expect("sensible");
+        let throttle = serde_json::from_str("{}").expect("sensible");
+        let guards = PoolGuards {
+            bulkhead: walled.then_some(bulkhead),
+            throttle: throttled.then_some(throttle),
+            ..PoolGuards::default()
+        };
+        (0..full).for_each(|slot| bench.pool.load(slot).begin());
+        bench.pool = bench.pool.guarded(guards);
         bench.pool.budget = Arc::new(Budget::new(BudgetConfig { floor_per_second: 1, ..BudgetConfig::default() }));
         let config = AttemptConfig { deadline: Span::from_millis(100), ..with(chances) };
         let (mut now, mut more) = (at(0), 0);
@@ -192,9 +204,10 @@ proptest! {
             more += sent.saturating_sub(1);
             now = over;
         }
+        prop_assert_eq!(bench.pool.guards.anteroom.waiting(), 0, "somebody waits for ever");
         let count = |chance, came| usize::try_from(bench.count(chance, came)).expect("small");
         let reads = chances.quorum.map_or(0, |quorum| usize::from(quorum.ask()) - 1) * count(Chance::Quorum, Came::Taken);
-        prop_assert!(more - reads <= 10 + REQUESTS / 5, "{} tries more than requests, {} of them asked for", more, reads);
+        prop_assert!(more.saturating_sub(reads) <= 10 + REQUESTS / 5, "{} tries more than requests, {} of them asked for", more, reads);
         let hedges = count(Chance::Hedge, Came::Taken);
         prop_assert!(hedges <= REQUESTS / 4, "{} hedges", hedges);
     }
