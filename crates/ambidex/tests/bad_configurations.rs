@@ -655,6 +655,23 @@ const AFTER_A_GOOD_START: &[Case] = &[
         ],
     ),
     case(
+        "routes: [{pool: api, rate_limit: {requests: 0}}]\n",
+        &[
+            "gw.yaml:6:45: error: rate_limit.requests is 0 (routes[0].rate_limit.requests)",
+            " 6 | routes: [{pool: api, rate_limit: {requests: 0}}]",
+            "   |                                             ^",
+            "   = write 1 to 10000000",
+        ],
+    ),
+    case(
+        "routes: [{pool: api, deadline: {adaptive: {times: 0.5}}}]\n",
+        &[
+            "gw.yaml:6:51: error: deadline.adaptive.times 0.5 is not between 1 and 100 (routes[0].deadline.adaptive.times)",
+            " 6 | routes: [{pool: api, deadline: {adaptive: {times: 0.5}}}]",
+            "   |                                                   ^^^",
+        ],
+    ),
+    case(
         "drain: {grace: 2h}\n",
         &[
             "gw.yaml:6:16: error: drain.grace 2h is not between 0s and 1h (drain.grace)",

@@ -2,16 +2,25 @@
 
 use std::sync::Arc;
 
+use ambidex_core::again::adaptive::Adaptive;
 use ambidex_core::worker::PoolId;
+use ambidex_tower::Clock;
 
-use crate::config::{Deduplicate, Quorum, Repeat, Route, RouteCache};
+use crate::config::{Deduplicate, Quorum, RateLimit, Repeat, Route, RouteCache};
 use crate::front::FrontError;
+use crate::limits::Limit;
 use crate::snapshots::Snapshots;
 use crate::tiers::TierWay;
 
 /// Settings of one route's extras. What is not there is not wanted.
 #[derive(Debug, Default)]
 pub(crate) struct Extras {
+    /// How many requests may come.
+    pub(crate) limit: Option<Arc<Limit>>,
+    /// Whether deadlines are read from requests and told to workers.
+    pub(crate) pass_deadline: bool,
+    /// How the deadline follows what the route takes.
+    pub(crate) adaptive: Option<Adaptive>,
     /// Bytes of a request's body that are kept for another try, where there may be one.
     pub(crate) keep_body: Option<usize>,
     /// Which methods may run twice.
@@ -33,11 +42,19 @@ impl Extras {
         route: &Route,
         mut find: impl FnMut(&str) -> Result<(PoolId, usize), FrontError>,
         previous: Option<&Self>,
+        clock: Clock,
     ) -> Result<Self, FrontError> {
+        let limit = |wanted: &RateLimit| {
+            let known = previous.and_then(|before| before.limit.as_ref()).filter(|limit| limit.is(wanted));
+            known.map_or_else(|| Arc::new(Limit::new(wanted.clone(), clock)), Arc::clone)
+        };
         let copies = route.attempt(0).chances.want_copies();
         let kept = previous.and_then(Self::snapshots);
         let tiers = route.fallback.iter().map(|tier| TierWay::compile(tier, &mut find, kept));
         Ok(Self {
+            limit: route.rate_limit.as_ref().filter(|wanted| wanted.mode.watches()).map(limit),
+            pass_deadline: route.pass_deadline,
+            adaptive: route.deadline.follows,
             keep_body: copies.then(|| usize::try_from(route.keep_body.get()).unwrap_or(usize::MAX)),
             repeat: route.repeat,
             quorum: route.quorum.clone(),
@@ -49,9 +66,11 @@ impl Extras {
 
     /// Whether nothing is wanted: the request is only sent.
     pub(crate) const fn is_plain(&self) -> bool {
-        let Self { keep_body, repeat: _, quorum: _, tiers: _, cache, deduplicate } = self;
+        let Self { limit, pass_deadline, adaptive, keep_body, repeat: _, quorum: _, tiers: _, cache, deduplicate } =
+            self;
+        let limited = limit.is_some() || *pass_deadline || adaptive.is_some();
         // A route with a quorum or with tiers wants copies.
-        keep_body.is_none() && cache.is_none() && deduplicate.is_none()
+        keep_body.is_none() && cache.is_none() && deduplicate.is_none() && !limited
     }
 
     /// The good answers that are kept for the fallback chain.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use ambidex_tower::Clock;
+
 use crate::cache::Cache;
 use crate::config::{GatewayConfig, PoolTransport};
 use crate::routes::Routes;
@@ -50,7 +52,7 @@ pub enum FrontError {
 impl Front {
     /// Makes the snapshot, with all that can fail: reading files, looking names up.
     /// `previous` is the one that it replaces.
-    pub(crate) fn new(config: &GatewayConfig, previous: Option<&Self>) -> Result<Self, FrontError> {
+    pub(crate) fn new(config: &GatewayConfig, previous: Option<&Self>, clock: Clock) -> Result<Self, FrontError> {
         let revision = previous.map_or(0, |previous| previous.revision + 1);
         let load = |pool: &PoolTransport| {
             let way = Way::load(pool);
@@ -65,7 +67,7 @@ impl Front {
             })?;
             Ok::<_, FrontError>((config.pools[way].id, way))
         };
-        let routes = Routes::compile(&config.routes, find, previous.map(|previous| &previous.routes))?;
+        let routes = Routes::compile(&config.routes, find, previous.map(|previous| &previous.routes), clock)?;
         let cache =
             Cache::carried(previous.and_then(|previous| previous.cache.as_ref()), &config.cache, &config.routes);
         Ok(Self { revision, routes, ways, cache })

@@ -22,6 +22,7 @@ use crate::config::{GatewayConfig, ListenAddress};
 use crate::front::{Front, FrontError};
 use crate::keeper;
 use crate::keys::KeyStats;
+use crate::limits::LimitStats;
 use crate::listen::change::{Change, ListenError};
 use crate::listen::counters::ListenerStats;
 use crate::listen::crowd::Crowd;
@@ -120,6 +121,8 @@ pub struct GatewayStats {
     pub keys: KeyStats,
     /// The shared server's, if there is one.
     pub remote: Option<RemoteStatus>,
+    /// The rate limits'.
+    pub limits: LimitStats,
 }
 
 impl Gateway {
@@ -129,7 +132,7 @@ impl Gateway {
     /// A listener that cannot be opened, or a thread that cannot be started; then nothing is left behind.
     pub fn start(config: GatewayConfig, shared: Shared) -> Result<Self, GatewayError> {
         let threads = config.threads.max(1);
-        let front = Arc::new(ArcSwap::from_pointee(Front::new(&config, None)?));
+        let front = Arc::new(ArcSwap::from_pointee(Front::new(&config, None, shared.clock)?));
         let ground = Ground { threads, crowd: Arc::new(Crowd::measured()) };
         warn_of_too_many(&config, &ground.crowd);
         shared.stores.take(shared.stores.prepare(&config, shared.clock.now())?);
@@ -167,7 +170,7 @@ impl Gateway {
         if was != wanted {
             return Err(GatewayError::Threads { was, wanted });
         }
-        let front = Front::new(&config, Some(&**self.front.load()))?;
+        let front = Front::new(&config, Some(&**self.front.load()), self.shared.clock)?;
         let stores = self.shared.stores.prepare(&config, self.shared.clock.now())?;
         let mut ends = Ends::default();
         let watch = state.watch.changed(&config, &mut ends)?;
@@ -251,7 +254,8 @@ impl Gateway {
         let cache = self.front.load().cache.as_ref().map_or_else(CacheStats::default, |cache| cache.stats());
         let listeners = self.listeners().iter().map(of).collect();
         let (keys, remote) = (self.shared.stores.keys().stats(), self.shared.stores.remote_status());
-        GatewayStats { listeners, access_log, tracing, traffic, cache, keys, remote }
+        let limits = self.front.load().routes.limits();
+        GatewayStats { listeners, access_log, tracing, traffic, cache, keys, remote, limits }
     }
 
     fn listeners(&self) -> Vec<Arc<Open>> {

@@ -72,11 +72,13 @@ pub enum Reason {
     Full,
     /// The pool refuses so much that the request was not sent.
     Throttled,
+    /// The client, or all clients of the route, sent more than the route's rate.
+    RateLimited,
 }
 
 impl Reason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::BadHost,
         Self::BadRequest,
         Self::BadBody,
@@ -110,6 +112,7 @@ impl Reason {
         Self::StoreAway,
         Self::Full,
         Self::Throttled,
+        Self::RateLimited,
     ];
 
     /// The word for it: value of `Ambidex-Error`, of the log's `reason` and of the metric's label.
@@ -149,6 +152,7 @@ impl Reason {
             Self::StoreAway => "store-away",
             Self::Full => "full",
             Self::Throttled => "throttled",
+            Self::RateLimited => "rate-limited",
         }
     }
 
@@ -162,14 +166,12 @@ impl Reason {
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::BadMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::NoPool
-            | Self::NobodyReady
-            | Self::Shed
-            | Self::StoreAway
-            | Self::Full
-            | Self::Throttled => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoPool | Self::NobodyReady | Self::Shed | Self::StoreAway | Self::Full | Self::Throttled => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Connect | Self::UpstreamTls | Self::UpstreamReset | Self::UpstreamGarbage => StatusCode::BAD_GATEWAY,
             Self::Deadline | Self::NotCached => StatusCode::GATEWAY_TIMEOUT,
+            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::SlowBody | Self::SlowHead => StatusCode::REQUEST_TIMEOUT,
             Self::LongTarget => StatusCode::URI_TOO_LONG,
@@ -195,6 +197,7 @@ impl Reason {
             }
             Self::Connect | Self::UpstreamTls => "No server could be reached. Try again later.\n",
             Self::UpstreamReset | Self::UpstreamGarbage => "The server gave no valid answer.\n",
+            Self::RateLimited => "Too many requests. Try again later.\n",
             Self::Deadline => "The server did not answer in time.\n",
             Self::SlowBody => "The request's body did not come in time.\n",
             Self::SlowHead => "The request did not come in time.\n",
@@ -254,7 +257,8 @@ impl Reason {
             | Self::Shed
             | Self::NotCached
             | Self::Full
-            | Self::Throttled => false,
+            | Self::Throttled
+            | Self::RateLimited => false,
         }
     }
 }

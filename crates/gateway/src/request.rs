@@ -13,6 +13,7 @@ use bytes::Bytes;
 use http::{Method, Version};
 
 use crate::body::{Progress, RequestBody, RequestBodyError};
+use crate::deadline;
 use crate::head::{self, INTRODUCED, ORIGINS, OURS};
 use crate::held::Held;
 use crate::introduction::{Introduction, Joined};
@@ -59,6 +60,8 @@ pub(crate) struct Saying<'a> {
     pub(crate) id: Option<[u8; 32]>,
     /// Whether its change of protocol goes through.
     pub(crate) upgrade: bool,
+    /// The time that is left, if its worker is to know it.
+    pub(crate) deadline: Option<deadline::Told<'a>>,
     /// Where its route's second chances take it.
     pub(crate) turn: Option<&'a Turn<'a>>,
 }
@@ -145,6 +148,7 @@ impl Request {
         let introduction = &*introduction;
         let mut joined = Joined::default();
         let (trace, hops) = (trace.map(Context::text), self.hops_left());
+        let left = saying.deadline.map(|told| told.line());
         let mut add = ArrayVec::<_, { INTRODUCING + MORE + ABOUT }>::new();
         let lines = introduction.lines();
         if lines.is_none() {
@@ -154,6 +158,7 @@ impl Request {
             (const { Name::literal("x-request-id") }, saying.id.as_ref().map(|id| &id[..])),
             (const { Name::literal("traceparent") }, trace.as_ref().map(|text| &text[..])),
             (const { Name::literal("max-forwards") }, hops.as_deref().map(str::as_bytes)),
+            (left.as_ref().map_or(GRPC_TIMEOUT, |left| left.0), left.as_ref().map(|left| left.1.as_bytes())),
         ];
         add.extend(more.into_iter().filter_map(|(name, text)| Some((name, Value::checked(text?)?))));
         let condition = self.condition.get();
@@ -175,7 +180,7 @@ impl Request {
         write(&RequestPlan {
             host: own.as_ref().and_then(|own| Value::checked(own.as_bytes())),
             path: path.as_ref().and_then(|path| Path::checked(path.as_bytes())),
-            edits: Edits { drop, remove: if condition.is_some() { &CONDITIONS } else { &[] }, add: &add, lines },
+            edits: Edits { drop, remove: replaced(condition.is_some(), left.is_some()), add: &add, lines },
             connection: Connection {
                 upgrade: upgrade.and_then(|name| Name::checked(name.as_bytes())),
                 te_trailers: self.head.takes_trailers(),
@@ -206,13 +211,26 @@ impl Request {
     }
 }
 
+/// A client's own, where the worker is told another.
+const GRPC_TIMEOUT: Name<'static> = Name::literal("grpc-timeout");
 /// Lines that introduce a client, at most.
 const INTRODUCING: usize = 4;
-/// Lines that are added to them: id, trace, hops.
-const MORE: usize = 3;
+/// Lines that are added to them: id, trace, hops, time left.
+const MORE: usize = 4;
 /// Lines by which is asked about what is kept.
 const ABOUT: usize = 2;
 const IF_NONE_MATCH: Name<'static> = Name::literal("if-none-match");
 const IF_MODIFIED_SINCE: Name<'static> = Name::literal("if-modified-since");
-/// What a client asks about, where something else is asked about.
-const CONDITIONS: [Name<'static>; 3] = [IF_NONE_MATCH, IF_MODIFIED_SINCE, Name::literal("if-range")];
+/// What a client asks about, where something else is asked about; and its own time, where another is told.
+const REPLACED: [Name<'static>; 4] = [IF_NONE_MATCH, IF_MODIFIED_SINCE, Name::literal("if-range"), GRPC_TIMEOUT];
+
+/// The client's lines that are left out because ours take their place.
+const fn replaced(conditions: bool, deadline: bool) -> &'static [Name<'static>] {
+    const ALL: &[Name<'static>] = &REPLACED;
+    match (conditions, deadline) {
+        (true, true) => ALL,
+        (true, false) => ALL.split_at(3).0,
+        (false, true) => ALL.split_at(3).1,
+        (false, false) => &[],
+    }
+}

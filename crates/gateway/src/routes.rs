@@ -8,6 +8,7 @@ use std::sync::Arc;
 use ambidex_core::attempt::AttemptConfig;
 use ambidex_core::worker::PoolId;
 use ambidex_http1::RequestHead;
+use ambidex_tower::Clock;
 
 use http::{HeaderName, HeaderValue};
 
@@ -15,6 +16,7 @@ use crate::config::{HostPattern, Key, PathPattern, Route};
 use crate::extras::Extras;
 use crate::front::FrontError;
 use crate::head::path_of;
+use crate::limits::LimitStats;
 
 /// The routes of a gateway.
 #[derive(Debug, Default)]
@@ -48,13 +50,14 @@ impl Routes {
         routes: &[Route],
         find: impl Fn(usize, &str) -> Result<(PoolId, usize), FrontError>,
         previous: Option<&Self>,
+        clock: Clock,
     ) -> Result<Self, FrontError> {
         let compile = |(number, route): (usize, &Route)| {
             let (pool, way) = find(number, &route.pool)?;
             let target = Target { route: number, pool, way, config: route.attempt(number) };
             let label = route.label();
             let before = previous.and_then(|before| before.like(&label, &route.pool)).map(|same| &*same.extras);
-            let extras = Extras::compile(route, |name| find(number, name), before)?;
+            let extras = Extras::compile(route, |name| find(number, name), before, clock)?;
             Ok::<_, FrontError>(Compiled {
                 route: route.clone(),
                 target,
@@ -77,6 +80,13 @@ impl Routes {
     /// What a route wants beside sending.
     pub(crate) fn extras(&self, route: usize) -> &Arc<Extras> {
         &self.0[route].extras
+    }
+
+    /// Numbers of all limits.
+    pub(crate) fn limits(&self) -> LimitStats {
+        let mut sum = LimitStats::default();
+        self.0.iter().filter_map(|compiled| compiled.extras.limit.as_ref()).for_each(|limit| sum.add(limit.stats()));
+        sum
     }
 
     /// The first route that matches, and what its placement key is taken from. `host` without port.
@@ -149,7 +159,7 @@ mod tests {
     fn routes(json: &str) -> Routes {
         let routes: Vec<Route> = serde_json::from_str(json).expect("routes");
         let find = |_, name: &str| Ok((PoolId(name.parse().expect("a number")), 0));
-        Routes::compile(&routes, find, None).expect("found")
+        Routes::compile(&routes, find, None, Clock::starting_now()).expect("found")
     }
 
     fn pool(routes: &Routes, host: &str, method: &str, target: &str, header: Option<(&str, &str)>) -> Option<u32> {

@@ -1,7 +1,7 @@
 //! The gateway's numbers, in the form in which the coordinator serves them at `/metrics`.
 
 use ambidex_control::facts::{Family, GatewayFacts, Kind};
-use ambidex_gateway::{CacheStats, KeyStats, ListenerStats, Reason, Totals};
+use ambidex_gateway::{CacheStats, KeyStats, LimitStats, ListenerStats, Reason, Totals};
 use ambidex_store::remote::RemoteStatus;
 
 use super::host::Host;
@@ -30,6 +30,7 @@ impl GatewayFacts for Host {
             .chain(system.agent().map(Agent::families).unwrap_or_default())
             .chain(keys(&stats.keys))
             .chain(stats.remote.iter().flat_map(remote))
+            .chain(limits(stats.limits))
             .collect()
     }
 }
@@ -131,6 +132,25 @@ fn remote(status: &RemoteStatus) -> [Family; 2] {
     ]
 }
 
+/// What rate limits remember and did; refusals are among the gateway's.
+fn limits(stats: LimitStats) -> [Family; 3] {
+    let counter =
+        |name, help, count: u64| Family { name, help, kind: Kind::Counter, samples: vec![(Vec::new(), count as f64)] };
+    [
+        gauge("gateway_limit_clients", "Clients that rate limits remember", stats.clients as f64),
+        counter(
+            "gateway_limit_forgotten",
+            "Clients that rate limits forgot, because a table was full",
+            stats.forgotten,
+        ),
+        counter(
+            "gateway_limit_watched",
+            "Requests that limits would have refused, were they not observed",
+            stats.watched,
+        ),
+    ]
+}
+
 /// Classes of answers, by the first digit of their status.
 const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
@@ -149,7 +169,13 @@ impl OfListener {
     }
 }
 
-const LISTENER: [OfListener; 8] = [
+const LISTENER: [OfListener; 9] = [
+    OfListener {
+        name: "gateway_connections_refused_client",
+        help: "Client connections refused because their client had max_connections_per_client",
+        kind: Kind::Counter,
+        read: |stats| stats.refused_client,
+    },
     OfListener {
         name: "gateway_connections_open",
         help: "Client connections that are open",

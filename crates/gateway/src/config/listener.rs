@@ -31,6 +31,7 @@ pub struct Listener {
     pub(crate) tunnel_timeout: Span,
     pub(crate) handshake_timeout: Span,
     pub(crate) max_connections: u32,
+    pub(crate) max_connections_per_client: Option<u32>,
     pub(crate) max_body: Option<Size>,
     pub(crate) backlog: u16,
     pub(crate) mode: SocketMode,
@@ -54,6 +55,7 @@ impl Listener {
             tunnel_timeout: raw.tunnel_timeout,
             handshake_timeout: raw.handshake_timeout,
             max_connections: raw.max_connections,
+            max_connections_per_client: raw.max_connections_per_client,
             max_body: raw.max_body,
             backlog: raw.backlog,
             mode: raw.mode,
@@ -253,6 +255,10 @@ struct RawListener {
     /// Most connections at once, over all threads; one more gets 503 (plain) or is closed (TLS) at once. 1 to 1000000.
     /// Default 10000; source: reliability.md row 8, at 6 KiB for a slow head that is 60 MiB.
     max_connections: u32,
+    /// Most connections of one client at once: of an IPv4 address, or an IPv6 network of 64 bits; one more gets 503 (plain) or
+    /// is closed (TLS, PROXY protocol) at once. 1 to 1000000. Default: as many as come; source: R-L6, and many clients may
+    /// stand behind one address.
+    max_connections_per_client: Option<u32>,
     /// Most bytes of a request's body; more is answered with 413. Default: unbounded, since bodies stream.
     #[schemars(with = "Option<String>")]
     max_body: Option<Size>,
@@ -291,6 +297,7 @@ impl Default for RawListener {
             tunnel_timeout: Span::from_secs(3_600),
             handshake_timeout: Span::from_secs(10),
             max_connections: 10_000,
+            max_connections_per_client: None,
             max_body: None,
             backlog: 1_024,
             mode: SocketMode(0o660),
@@ -321,6 +328,8 @@ impl TryFrom<RawListener> for Listener {
             within((Span::from_millis(10)..=Span::from_secs(86_400)).contains(&span), key, span, "10ms to 24h")?;
         }
         within((1..=1_000_000).contains(&raw.max_connections), "max_connections", raw.max_connections, "1 to 1000000")?;
+        let per_client = raw.max_connections_per_client.unwrap_or(1);
+        within((1..=1_000_000).contains(&per_client), "max_connections_per_client", per_client, "1 to 1000000")?;
         within(raw.backlog > 0, "backlog", raw.backlog, "1 to 65535")?;
         let network = |text: &String| {
             let alone = || text.parse::<IpAddr>().map(IpNet::from);
@@ -340,6 +349,7 @@ impl TryFrom<RawListener> for Listener {
             tunnel_timeout: raw.tunnel_timeout,
             handshake_timeout: raw.handshake_timeout,
             max_connections: raw.max_connections,
+            max_connections_per_client: raw.max_connections_per_client,
             max_body: raw.max_body,
             backlog: raw.backlog,
             mode: raw.mode,

@@ -20,8 +20,8 @@ pub use deduplication::{Deduplication, DeduplicationError};
 pub use lenient::Lenient;
 pub use listener::{CertificateFiles, ListenAddress, Listener, ListenerError, ServerTls, SocketMode, TlsVersion};
 pub use route::{
-    ChainError, Deduplicate, DeduplicateError, Key, KeyStore, Quorum, Repeat, Retry, Route, RouteError,
-    RouteQuorumError, Snapshot, Static, Tier, WhenAway,
+    ChainError, DeadlineError, Deduplicate, DeduplicateError, Key, KeyStore, Per, Quorum, RateLimit, RateLimitError,
+    Repeat, Retry, Route, RouteError, RouteQuorumError, Snapshot, Static, Tier, WhenAway,
 };
 pub(crate) use route::{Compare, Hook, HostPattern, PathPattern};
 pub use tracing::{Tracing, TracingError};

@@ -3,9 +3,11 @@
 //! For: the configuration file. [`Route`] is checked; the request path reads its compiled form (`routes.rs`).
 
 mod again;
+mod deadline;
 mod deduplicate;
 mod fallback;
 mod quorum;
+mod rate_limit;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,10 +26,13 @@ use serde::{Deserialize, Serialize};
 use super::cache::RouteCache;
 
 pub use again::{Repeat, Retry};
+pub use deadline::DeadlineError;
+use deadline::{Deadline, RawDeadline};
 pub use deduplicate::{Deduplicate, DeduplicateError, KeyStore, WhenAway};
 pub use fallback::{ChainError, Snapshot, Static, Tier};
 pub(crate) use quorum::{Compare, Hook};
 pub use quorum::{Quorum, RouteQuorumError};
+pub use rate_limit::{Per, RateLimit, RateLimitError};
 
 /// Checked settings of one route. The first route that matches a request serves it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,7 +43,9 @@ pub struct Route {
     pub(crate) methods: Vec<Method>,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) pool: String,
-    pub(crate) deadline: Span,
+    pub(crate) deadline: Deadline,
+    pub(crate) pass_deadline: bool,
+    pub(crate) rate_limit: Option<RateLimit>,
     pub(crate) retries: u8,
     pub(crate) key: Option<Key>,
     pub(crate) keep_body: Size,
@@ -67,7 +74,9 @@ impl Route {
             methods,
             headers,
             pool: pool.into(),
-            deadline,
+            deadline: Deadline::plain(deadline),
+            pass_deadline: false,
+            rate_limit: None,
             retries,
             key: None,
             keep_body: KEEP_BODY,
@@ -95,10 +104,10 @@ impl Route {
             first_try: self.first_try.unwrap_or_default(),
             hedge: self.hedge.unwrap_or_default(),
             quorum: self.quorum.as_ref().map(|quorum| quorum.config),
-            adaptive: false,
+            adaptive: self.deadline.follows.is_some(),
             fallback: Fallback { mode, ..Fallback::on(&tiers, self.fallback_after) },
         };
-        AttemptConfig { deadline: self.deadline, retries: self.retries, chances, ..AttemptConfig::default() }
+        AttemptConfig { deadline: self.deadline.most, retries: self.retries, chances, ..AttemptConfig::default() }
     }
 
     /// Names of all pools that its requests may come to.
@@ -120,10 +129,10 @@ impl Route {
         self.quorum.as_ref().map(|quorum| (quorum.config.ask(), quorum.config.most()))
     }
 
-    /// How long an answer's head may take.
+    /// How long an answer's head may take, at most.
     #[must_use]
     pub const fn deadline(&self) -> Span {
-        self.deadline
+        self.deadline.most
     }
 
     /// Takes relative paths as beside `folder`.
@@ -189,10 +198,18 @@ struct RawRoute {
     matches: Option<RawMatch>,
     /// The name of the pool whose workers serve them.
     pool: String,
-    /// How long an answer's head may take, 1ms to 24h. Default 60s; source: nginx's `proxy_read_timeout`.
+    /// How long an answer's head may take, 1ms to 24h; or how that follows what the route usually takes. Default 60s;
+    /// source: nginx's `proxy_read_timeout`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
-    deadline: Option<Span>,
+    deadline: Option<RawDeadline>,
+    /// Whether a request's own `grpc-timeout` or `Ambidex-Deadline-Ms` shortens the deadline, and workers are told in these
+    /// what is left of it. Default false; source: R-O5.
+    #[serde(default)]
+    pass_deadline: bool,
+    /// How many requests a client, or all clients of the route, may send. Default: as many as come; source: R-L6, whose
+    /// number nobody but the user knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rate_limit: Option<RateLimit>,
     /// How many workers may be tried after the first, at most 3. Default 2; source: balancing.md "Retry".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     retries: Option<u8>,
@@ -261,7 +278,7 @@ struct RawMatch {
 }
 
 /// Why a route cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum RouteError {
     /// Two ways to name a path.
     #[error("match: `path` and `path_prefix` exclude each other; keep one")]
@@ -284,8 +301,8 @@ pub enum RouteError {
         value: String,
     },
     /// The deadline makes no sense.
-    #[error("deadline: {0} is outside 1ms to 24h")]
-    Deadline(Span),
+    #[error(transparent)]
+    Deadline(#[from] DeadlineError),
     /// More tries than the machine keeps track of.
     #[error("retries: {0} is more than {MOST_RETRIES}")]
     Retries(u8),
@@ -334,10 +351,7 @@ impl TryFrom<RawRoute> for Route {
             (Ok(name), Ok(value)) => Ok((name, value)),
             (Err(_), _) | (_, Err(_)) => Err(RouteError::Header { name, value }),
         };
-        let deadline = raw.deadline.unwrap_or(defaults.deadline);
-        if !(Span::from_millis(1)..=Span::from_secs(86_400)).contains(&deadline) {
-            return Err(RouteError::Deadline(deadline));
-        }
+        let deadline = raw.deadline.map(Deadline::try_from).transpose()?.unwrap_or(defaults.deadline);
         let retries = raw.retries.unwrap_or(defaults.retries);
         if retries > MOST_RETRIES {
             return Err(RouteError::Retries(retries));
@@ -351,7 +365,8 @@ impl TryFrom<RawRoute> for Route {
         if keep_body > Size::mib(1) {
             return Err(RouteError::KeepBody(keep_body));
         }
-        if let Some(after) = raw.fallback_after.filter(|after| *after < Span::from_millis(1) || *after >= deadline) {
+        if let Some(after) = raw.fallback_after.filter(|after| *after < Span::from_millis(1) || *after >= deadline.most)
+        {
             return Err(RouteError::FallbackAfter(after));
         }
         fallback::check(&raw.pool, &raw.fallback)?;
@@ -362,6 +377,8 @@ impl TryFrom<RawRoute> for Route {
             headers: matches.headers.into_iter().map(header).collect::<Result<_, _>>()?,
             pool: raw.pool,
             deadline,
+            pass_deadline: raw.pass_deadline,
+            rate_limit: raw.rate_limit,
             retries,
             key: raw.key,
             keep_body,
@@ -424,7 +441,9 @@ impl From<Route> for RawRoute {
         Self {
             matches: some.then_some(matches),
             pool: route.pool,
-            deadline: Some(route.deadline),
+            deadline: Some(route.deadline.into()),
+            pass_deadline: route.pass_deadline,
+            rate_limit: route.rate_limit,
             retries: Some(route.retries),
             key: route.key,
             keep_body: Some(route.keep_body),

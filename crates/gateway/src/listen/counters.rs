@@ -11,6 +11,8 @@ pub(crate) struct Counters {
     pub(crate) accepted: AtomicU64,
     /// Connections refused because too many were open.
     pub(crate) full: AtomicU64,
+    /// Connections refused because their client had too many.
+    pub(crate) client_full: AtomicU64,
     /// Connections without a right PROXY header in time.
     pub(crate) proxy_header: AtomicU64,
     /// TLS handshakes that failed or took too long.
@@ -34,6 +36,8 @@ pub struct ListenerStats {
     pub accepted: u64,
     /// Connections refused because `max_connections` were open.
     pub refused_full: u64,
+    /// Connections refused because their client had `max_connections_per_client`.
+    pub refused_client: u64,
     /// Connections closed because no right PROXY header came in time.
     pub failed_proxy_header: u64,
     /// Connections closed because no TLS was agreed in time.
@@ -54,6 +58,7 @@ impl Counters {
             open: self.open.load(Relaxed),
             accepted: self.accepted.load(Relaxed),
             refused_full: self.full.load(Relaxed),
+            refused_client: self.client_full.load(Relaxed),
             failed_proxy_header: self.proxy_header.load(Relaxed),
             failed_handshake: self.handshake.load(Relaxed),
             failed_accept: self.accept.load(Relaxed),

@@ -15,6 +15,7 @@ use tokio::task::{JoinError, JoinHandle, JoinSet};
 use super::Open;
 use super::arrival::{self, Failed};
 use super::bell::Bell;
+use super::clients::Entered;
 use super::hall::Hall;
 use super::io::Socket;
 use super::peer::Peer;
@@ -99,6 +100,14 @@ impl DoorTask {
     fn admit(&mut self, socket: Socket, client: Option<SocketAddr>) {
         let settings = self.open.settings.load_full();
         let counters = &self.open.counters;
+        let most = settings.listener.max_connections_per_client;
+        // Behind the PROXY protocol the client is known later.
+        let bound = most.zip(client).filter(|_| !settings.listener.proxy_protocol);
+        let entered = bound.map(|(most, client)| Entered::at(&self.open, client.ip(), most));
+        if matches!(entered, Some(None)) {
+            counters.client_full.fetch_add(1, Relaxed);
+            return self.refuse(socket, settings.tls.is_some());
+        }
         if counters.open.fetch_add(1, Relaxed) >= u64::from(settings.listener.max_connections)
             || !self.open.crowd.enter()
         {
@@ -113,10 +122,19 @@ impl DoorTask {
         let peer = Peer { client, settings, tls: None, leaving };
         self.inside.spawn_local(async move {
             match arrival::arrive(socket, peer, &hall, Arc::clone(&guest.0)).await {
-                Ok((io, peer)) => serve::connection(io, peer, Rc::clone(&hall.thread)).await,
+                Ok((io, peer)) => {
+                    let named = peer.settings.listener.proxy_protocol.then_some(peer.client).flatten();
+                    let bound = most.zip(named);
+                    let named = bound.map(|(most, client)| Entered::at(&guest.0, client.ip(), most));
+                    if matches!(named, Some(None)) {
+                        guest.0.counters.client_full.fetch_add(1, Relaxed);
+                    } else {
+                        serve::connection(io, peer, Rc::clone(&hall.thread)).await;
+                    }
+                }
                 Err(failed) => guest.0.turned_away(&failed, &hall, client),
             }
-            drop(guest);
+            drop((guest, entered));
         });
     }
 

@@ -10,6 +10,7 @@
 mod arrival;
 pub(crate) mod bell;
 pub(crate) mod change;
+mod clients;
 pub(crate) mod counters;
 pub(crate) mod crowd;
 mod door;
@@ -26,6 +27,7 @@ use arc_swap::ArcSwap;
 
 pub(crate) use self::door::Door;
 
+use self::clients::Clients;
 use self::counters::Counters;
 use self::crowd::Crowd;
 use self::socket::{BindError, Bound};
@@ -90,6 +92,8 @@ pub(crate) struct Open {
     pub(crate) settings: ArcSwap<Settings>,
     /// What happened.
     pub(crate) counters: Counters,
+    /// Its clients, where each has a bound.
+    pub(crate) clients: Clients,
     /// All client connections of the process.
     pub(crate) crowd: Arc<Crowd>,
 }
@@ -107,6 +111,7 @@ impl Open {
                 bound,
                 settings,
                 counters: Counters::default(),
+                clients: Clients::default(),
                 crowd: Arc::clone(&ground.crowd),
             }),
             sockets,

@@ -13,13 +13,14 @@ use std::sync::Arc;
 use ambidex_core::attempt::AttemptConfig;
 use ambidex_core::time::{Mono, Span};
 use ambidex_http1::{Framing, Head, Known, ResponseHead};
-use ambidex_tower::{Flight, Plan};
+use ambidex_tower::{Clock, Flight, Plan};
 use http::{Method, StatusCode};
 
 use super::answer::Notes;
 use super::pulse::{InService, Pulse};
 use super::tunnel::Tunnel;
 use crate::body::Relay;
+use crate::deadline;
 use crate::extras::Extras;
 use crate::head;
 use crate::introduction::Introduction;
@@ -50,6 +51,8 @@ pub(super) struct Ready {
     pub(super) picture: Rc<Picture>,
     pub(super) id: Option<[u8; 32]>,
     pub(super) upgrade: bool,
+    /// In which field a worker is told the time that is left.
+    pub(super) tell: Option<deadline::Field>,
     pub(super) sampled: Option<Rc<Sampled>>,
 }
 
@@ -85,6 +88,12 @@ pub(crate) struct Own {
 }
 
 impl Ready {
+    /// What its worker is told of the time that is left.
+    pub(super) fn told<'a>(&self, clock: &'a Clock) -> Option<deadline::Told<'a>> {
+        let until = self.plan.arrived + self.plan.config.deadline;
+        self.tell.map(|field| deadline::Told { until, clock, field })
+    }
+
     /// What the request's route wants done beside sending it.
     pub(super) fn extras(&self) -> &Arc<Extras> {
         self.picture.front.routes.extras(self.target.route)
@@ -225,7 +234,7 @@ impl Client {
         let sampled = self.sample(head.head());
         entry.note(|record| record.sampled.clone_from(&sampled));
         let config: AttemptConfig = target.config;
-        Ok(Ready { plan: Plan { arrived, config, key }, target, picture, id, upgrade, sampled })
+        Ok(Ready { plan: Plan { arrived, config, key }, target, picture, id, upgrade, tell: None, sampled })
     }
 
     /// Says whether the request's spans are recorded. When they are not, its trace context is passed on as it came.

@@ -34,6 +34,7 @@ impl Desk<'_> {
             picture: Rc::clone(&ready.picture),
             id: Some(head::id_text(thread.id())),
             upgrade: false,
+            tell: None,
             sampled: None,
         };
         let entry = Arc::clone(entry);

@@ -28,8 +28,9 @@ impl Client {
         mut errand: Errand,
         interim: Option<&dyn Fn(&ResponseHead)>,
     ) -> Result<Reply, Own> {
-        let Ready { plan, target, picture, id, upgrade, sampled } = ready;
         let thread = &self.thread;
+        let deadline = ready.told(&thread.clock);
+        let Ready { plan, target, picture, id, upgrade, sampled, .. } = ready;
         let Some(pool) = picture.view.pool(target.pool) else {
             return Err(errand.own(Reason::NoPool));
         };
@@ -38,7 +39,7 @@ impl Client {
         let turn = (!extras.is_plain()).then(|| Box::new(Turn::new(extras, &picture, pool, home)));
         let turn = turn.as_deref();
         let seat = thread.seat_at(pool);
-        let saying = Saying { introduction: &self.introduction, trusted: self.trusted, id, upgrade, turn };
+        let saying = Saying { introduction: &self.introduction, trusted: self.trusted, id, upgrade, deadline, turn };
         let transport = Upstreams { thread, home, request, saying, interim, sampled };
         let seats = Sitting { home: &seat, turn };
         let driver = Driver { transport: &transport, seats: &seats, timer: &thread.alarms, clock: thread.clock };

@@ -1,24 +1,28 @@
 //! What a route wants done with a request beside sending it, in its order. Each stage may answer by itself.
 //!
 //! ```text
-//! quorum? ── cache ── body kept ── known repeats (once.rs) ── send (sending.rs)
-//!    \ a hot key is read from several workers, whatever the cache has
-//!                \ kept        \ 400 408 413
+//! rate ── deadline ── quorum? ── cache ── body kept ── known repeats (once.rs) ── send (sending.rs)
+//!    \ 429       \ 504    \ a hot key is read from several workers, whatever the cache has
+//!                                     \ kept        \ 400 408 413
 //! ```
 //! Most routes want nothing of this, and their requests never come here.
 
 use std::future::poll_fn;
 use std::pin::pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
 use ambidex_core::again::hybrid::Way;
-use ambidex_http1::{Framing, ResponseHead};
+use ambidex_core::time::Span;
+use ambidex_http1::{Framing, Name, ResponseHead};
 use ambidex_tower::Timer as _;
 
 use super::exchange::{Client, Errand, Own, Ready, Reply};
 use super::sending::why_unread;
+use crate::deadline;
 use crate::head::host_of;
+use crate::limits::{self, Limit, TooMany};
 use crate::reason::Reason;
 use crate::request::Request;
 
@@ -31,6 +35,16 @@ impl Client {
         errand: Errand,
         interim: Option<&dyn Fn(&ResponseHead)>,
     ) -> Result<Reply, Own> {
+        if let Some(limit) = &ready.extras().limit {
+            let peer = self.peer.client.map(|client| client.ip());
+            let client = limits::client_of(&request.head, peer, &self.peer.settings.listener.trusted);
+            if let Err(refused) = limit.admit(&request.head, client) {
+                return Err(too_many(limit, refused, errand));
+            }
+        }
+        if let Err(reason) = self.set_deadline(request, &mut ready) {
+            return Err(errand.own(reason));
+        }
         let many = self.reads_many(request, &ready);
         if !many {
             ready.plan.config.chances.quorum = None;
@@ -64,6 +78,28 @@ impl Client {
         }
     }
 
+    /// The time that the request has: what its route usually takes, and what it says itself, where the route wants that.
+    fn set_deadline(&self, request: &Request, ready: &mut Ready) -> Result<(), Reason> {
+        let picture = Rc::clone(&ready.picture);
+        let extras = picture.front.routes.extras(ready.target.route);
+        let config = &mut ready.plan.config;
+        if let Some(adaptive) = &extras.adaptive
+            && let Some(pool) = picture.view.pool(ready.target.pool)
+        {
+            let seat = self.thread.seat_at(pool);
+            config.deadline = seat.borrow_mut().deadline(ready.plan.arrived, config.chances.route, adaptive);
+        }
+        if extras.pass_deadline {
+            let own = deadline::asked(&request.head);
+            config.deadline = own.map_or(config.deadline, |own| own.min(config.deadline));
+            if config.deadline == Span::ZERO {
+                return Err(Reason::Deadline);
+            }
+            ready.tell = Some(deadline::Field::of(&request.head));
+        }
+        Ok(())
+    }
+
     /// Whether the request is one that is read from several workers: urgent enough, and of a key that comes often.
     fn reads_many(&self, request: &Request, ready: &Ready) -> bool {
         let Some(quorum) = &ready.extras().quorum else { return false };
@@ -92,6 +128,15 @@ impl Client {
             None => Err(Reason::SlowBody),
         }
     }
+}
+
+/// The answer to a request that came too early.
+fn too_many(limit: &Limit, refused: TooMany, errand: Errand) -> Own {
+    let mut own = errand.own(Reason::RateLimited);
+    own.notes.add(const { Name::literal("retry-after") }, refused.seconds().to_string());
+    own.notes.add(const { Name::literal("ratelimit-policy") }, limit.policy());
+    own.notes.add(const { Name::literal("ratelimit") }, limit.state(refused));
+    own
 }
 
 /// How little a request is in a hurry: 0 to 7, 3 where it says nothing (RFC 9218, 4.1).

@@ -15,6 +15,7 @@ mod http2;
 mod hygiene;
 mod kept;
 mod leaving;
+mod limits;
 mod once;
 mod own_answers;
 mod plain;
