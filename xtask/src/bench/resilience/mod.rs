@@ -21,7 +21,7 @@ mod sinkhole;
 use std::path::PathBuf;
 
 use ambidex_lab::load::{self, Load, LoadOptions, Outcome};
-use ambidex_lab::peer::{Balancer, Peer, Setup, Upstream};
+use ambidex_lab::peer::{Balancer, Peer, Setup, Upstream, get};
 use ambidex_lab::worker::{self, Worker, WorkerOptions};
 use ambidex_lab::{Span, poll};
 use anyhow::{Context as _, Result, bail};
@@ -69,6 +69,14 @@ impl Bench<'_> {
         Arm { peer, setup: Setup { route, ..Setup::default() } }
     }
 
+    /// An agent before each of the workers.
+    fn agents(&self, workers: &[Worker]) -> Result<Vec<Balancer>> {
+        let peer = Peer::Ambidex { balance: "auto", threads: 1, binary: self.binary.clone() };
+        let setup = Setup { file: vec!["agent: {priority: urgency}".to_owned()], ..Setup::default() };
+        let start = |worker| peer.start_with(&[upstream(worker)], &setup).context("an agent");
+        workers.iter().map(start).collect()
+    }
+
     /// Runs `once` for each arm in each round; what it gives is by arm.
     fn rounds<T>(&self, arms: &[(&str, Arm)], mut once: impl FnMut(&Arm, usize) -> Result<T>) -> Result<Vec<Vec<T>>> {
         let mut all: Vec<Vec<T>> = arms.iter().map(|_| Vec::new()).collect();
@@ -108,7 +116,7 @@ impl Arm {
         then: impl FnOnce(&[Worker]) -> Result<()>,
     ) -> Result<Seen> {
         let workers = worker::start_all(fleet)?;
-        let balancer = self.before(&workers.iter().map(upstream).collect::<Vec<_>>())?;
+        let balancer = self.before(&behind(&workers, &[]))?;
         let load = load::start(LoadOptions { target: balancer.address, ..load })?;
         counting(&load)?;
         let came = || workers.iter().map(Worker::came).sum::<u64>();
@@ -130,6 +138,23 @@ impl Arm {
 /// Waits until the warm-up is over.
 fn counting(load: &Load) -> Result<()> {
     if poll(Span::from_secs(60), || load.elapsed() > Span::ZERO) { Ok(()) } else { bail!("the load did not begin") }
+}
+
+/// The workers as a balancer sees them: by their agents' addresses, where they have agents.
+fn behind(workers: &[Worker], agents: &[Balancer]) -> Vec<Upstream> {
+    let mut upstreams: Vec<Upstream> = workers.iter().map(upstream).collect();
+    upstreams.iter_mut().zip(agents).for_each(|(upstream, agent)| upstream.address = agent.address);
+    upstreams
+}
+
+/// Requests that an agent was asked, shed ones among them, by its own count.
+fn asked(agent: &Balancer) -> Result<f64> {
+    let admin = agent.admin.context("an agent has its admin API")?;
+    let (_, answer) = get(admin, "/metrics")?;
+    let text = String::from_utf8_lossy(&answer).into_owned();
+    let counted = ["ambidex_worker_admitted_total", "ambidex_worker_shed_total"];
+    let lines = text.lines().filter(|line| counted.iter().any(|name| line.starts_with(name)));
+    Ok(lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
 }
 
 fn upstream(worker: &Worker) -> Upstream {

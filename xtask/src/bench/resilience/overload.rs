@@ -1,16 +1,17 @@
 //! X12: the load is 0.9 of the capacity, then 1.2, then 0.9 again; clients give up after a second.
 //!
-//! Ours asks another worker when one took over 250 ms, within its budget; beside it HAProxy does so up to three times
-//! with no budget, as is usual, and as ours would without one.
+//! Ours stands before agents, which keep what is too much from their workers at once; what one sheds is tried at another
+//! within the budget. Beside it: our gateway alone, which gives a first try up after 250 ms, and HAProxy, which does so
+//! with every try and asks up to three more workers without a budget.
 
-use ambidex_lab::load::{LoadOptions, Moment, RateStep};
-use ambidex_lab::peer::{Peer, Retries, Setup};
-use ambidex_lab::worker::{ReportStyle, WorkerOptions};
+use ambidex_lab::load::{self, LoadOptions, Moment, RateStep};
+use ambidex_lab::peer::{Balancer, Peer, Retries, Setup};
+use ambidex_lab::worker::{self, ReportStyle, Worker, WorkerOptions};
 use ambidex_lab::{Service, Span};
 use anyhow::Result;
 
 use super::super::rows::{Row, Samples};
-use super::{Arm, Bench};
+use super::{Arm, Bench, asked, behind, counting};
 
 const PATIENCE: Span = Span::from_millis(250);
 /// How long the load is watched after the overload, in seconds.
@@ -19,14 +20,17 @@ const AFTER: u64 = 20;
 pub(super) fn rows(bench: &Bench<'_>) -> Result<Vec<Row>> {
     let plain = Setup { retries: Some(Retries { times: 3, patience: PATIENCE }), ..Setup::default() };
     let arms = [
+        ("agents", bench.ours(&["deadline: 1s", "retry: {sent: on, answers: on}"])),
         (
-            "budgets",
+            "no agents",
             bench.ours(&["deadline: 1s", "retries: 3", "retry: {sent: on, answers: on}", "first_try: {after: 250ms}"]),
         ),
         ("3 plain retries", Arm { peer: Peer::Haproxy { balance: "leastconn" }, setup: plain }),
     ];
     let phase = bench.extent.seconds;
+    let mut guarded = [true, false, false].into_iter().cycle();
     let all = bench.rounds(&arms, |arm, round| {
+        let guarded = guarded.next().unwrap_or(false);
         let fleet: Vec<WorkerOptions> = (0..3).map(|at| worker(at, round)).collect();
         let capacity: f64 = fleet.iter().map(WorkerOptions::capacity).sum();
         let step = |at, load: f64| RateStep { at: Span::from_secs(at), rate: load * capacity };
@@ -40,26 +44,43 @@ pub(super) fn rows(bench: &Bench<'_>) -> Result<Vec<Row>> {
             seed: round as u64 + 1,
             ..LoadOptions::default()
         };
-        let seen = arm.run(fleet, load)?;
-        let moments = &seen.outcome.moments;
+        let workers = worker::start_all(fleet)?;
+        let agents = if guarded { bench.agents(&workers)? } else { Vec::new() };
+        let balancer = arm.before(&behind(&workers, &agents))?;
+        let load = load::start(LoadOptions { target: balancer.address, ..load })?;
+        counting(&load)?;
+        let before = sent(&workers, &agents)?;
+        let outcome = load.finish();
+        let moments = &outcome.moments;
         let run = Run {
-            amplification: seen.amplification,
+            amplification: (sent(&workers, &agents)? - before) / outcome.offered as f64,
             recovery: recovery(moments, 20 * usize::try_from(phase)?),
             goodput: goodput(&moments[10 * usize::try_from(phase)?..20 * usize::try_from(phase)?]),
         };
-        println!("overload round {round} {}: {run:?}", arm.peer.name());
+        println!("overload round {round} {} agents {guarded}: {run:?}", arm.peer.name());
         Ok(run)
     })?;
     let row = |metric: &str, unit, goal, value: fn(&Run) -> f64| {
         let samples = |runs: &[Run]| Samples(runs.iter().map(value).collect());
-        let peers = vec![("haproxy, 3 retries without budget".into(), samples(&all[1]))];
+        let peers = vec![
+            ("our gateway without agents".into(), samples(&all[1])),
+            ("haproxy, 3 retries without budget".into(), samples(&all[2])),
+        ];
         Row { metric: format!("X12 overload: {metric}"), unit, goal, ours: samples(&all[0]), peers, ..Row::default() }
     };
     Ok(vec![
-        row("requests at the workers for each of a client", "", Some(1.2), |run| run.amplification),
+        row("requests sent for each of a client", "", Some(1.2), |run| run.amplification),
         row("full goodput again after", "s", Some(10.0), |run| run.recovery),
         row("answered within a second during it", "%", None, |run| run.goodput * 100.0),
     ])
+}
+
+/// Requests that the balancer sent so far.
+fn sent(workers: &[Worker], agents: &[Balancer]) -> Result<f64> {
+    if agents.is_empty() {
+        return Ok(workers.iter().map(Worker::came).sum::<u64>() as f64);
+    }
+    agents.iter().map(asked).sum()
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -4,13 +4,12 @@
 //! usual fills the workers to three quarters; the spike is six times what they can carry.
 
 use ambidex_lab::load::{self, LoadOptions, Outcome, RateStep};
-use ambidex_lab::peer::{Balancer, Peer, Setup, Upstream};
-use ambidex_lab::worker::{self, ReportStyle, Worker, WorkerOptions};
+use ambidex_lab::worker::{self, ReportStyle, WorkerOptions};
 use ambidex_lab::{Service, Span};
 use anyhow::Result;
 
 use super::super::rows::{Row, Samples};
-use super::{Bench, counting, upstream};
+use super::{Bench, behind, counting};
 
 /// Important requests a second.
 const HIGH: f64 = 100.0;
@@ -28,15 +27,8 @@ pub(super) fn rows(bench: &Bench<'_>) -> Result<Vec<Row>> {
         let guarded = guarded.next().unwrap_or(true);
         let fleet = (0..2).map(|at| worker(at, round)).collect();
         let workers = worker::start_all(fleet)?;
-        let agents =
-            workers.iter().filter(|_| guarded).map(|worker| agent(bench, worker)).collect::<Result<Vec<_>>>()?;
-        let behind: Vec<Upstream> = if guarded {
-            let named = agents.iter().zip(&workers);
-            named.map(|(agent, worker)| Upstream { address: agent.address, ..upstream(worker) }).collect()
-        } else {
-            workers.iter().map(upstream).collect()
-        };
-        let balancer = arm.before(&behind)?;
+        let agents = if guarded { bench.agents(&workers)? } else { Vec::new() };
+        let balancer = arm.before(&behind(&workers, &agents))?;
         let options = |urgency: &str, rate| LoadOptions {
             target: balancer.address,
             fields: vec![("priority".into(), format!("u={urgency}"))],
@@ -77,12 +69,6 @@ fn worker(at: u64, round: usize) -> WorkerOptions {
         seed: round as u64 * 100 + at,
         ..WorkerOptions::default()
     }
-}
-
-fn agent(bench: &Bench<'_>, worker: &Worker) -> Result<Balancer> {
-    let peer = Peer::Ambidex { balance: "auto", threads: 1, binary: bench.binary.clone() };
-    let setup = Setup { file: vec!["agent: {priority: urgency}".to_owned()], ..Setup::default() };
-    Ok(peer.start_with(&[upstream(worker)], &setup)?)
 }
 
 #[derive(Clone, Copy, Debug)]
