@@ -777,6 +777,15 @@ const AFTER_A_GOOD_START: &[Case] = &[
         ],
     ),
     case(
+        "cache: {shared: true}\n",
+        &[
+            "gw.yaml:6:17: error: there is no section `redis` to share with (cache.shared)",
+            " 6 | cache: {shared: true}",
+            "   |                 ^^^^",
+            "   = add `redis: {url: \"redis://127.0.0.1:6379\"}`, or leave `shared` out",
+        ],
+    ),
+    case(
         "cache: {max_bytes: 10KiB}\n",
         &[
             "gw.yaml:6:20: error: max_bytes: 10KiB is outside 1MiB to 1TiB (cache.max_bytes)",

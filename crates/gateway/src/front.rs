@@ -7,6 +7,7 @@ use ambidex_tower::Clock;
 use crate::cache::Cache;
 use crate::config::{GatewayConfig, PoolTransport};
 use crate::routes::Routes;
+use crate::stores::Stores;
 use crate::tiers::TierError;
 use crate::upstream::{UpstreamTlsError, Way};
 
@@ -71,5 +72,12 @@ impl Front {
         let cache =
             Cache::carried(previous.and_then(|previous| previous.cache.as_ref()), &config.cache, &config.routes);
         Ok(Self { revision, routes, ways, cache })
+    }
+
+    /// Has the cache share what it keeps, where that is wanted.
+    pub(crate) fn share(&self, stores: &Stores, wanted: bool) {
+        if let Some(cache) = &self.cache {
+            cache.share(stores.remote().filter(|_| wanted));
+        }
     }
 }

@@ -136,6 +136,7 @@ impl Gateway {
         let ground = Ground { threads, crowd: Arc::new(Crowd::measured()) };
         warn_of_too_many(&config, &ground.crowd);
         shared.stores.take(shared.stores.prepare(&config, shared.clock.now())?);
+        front.load().share(&shared.stores, config.cache.is_shared());
         let mut state = State::default();
         let watch = state.watch.changed(&config, &mut state.ends)?;
         let change = Change::prepare(&[], config.listeners, &mut state.next_id, &ground)?;
@@ -178,6 +179,7 @@ impl Gateway {
         let change = Change::prepare(&known, config.listeners, &mut state.next_id, &self.ground)?;
         // From here on nothing can fail.
         self.shared.stores.take(stores);
+        front.share(&self.shared.stores, config.cache.is_shared());
         self.front.store(Arc::new(front));
         self.make(change);
         state.ends.take_over(ends);

@@ -25,6 +25,7 @@ pub(crate) fn across(file: &File, tree: &Node) -> Vec<Problem> {
     checks.pools_are_used();
     checks.routes_are_reached();
     checks.shared_keys_have_a_server();
+    checks.a_shared_cache_has_a_server();
     checks.admin_stays_inside();
     checks.agents_have_one_worker();
     checks.found.sort_by_key(|problem| (problem.mark.line, problem.mark.column));
@@ -152,6 +153,17 @@ impl Checks<'_> {
                 let help = format!("add `routes: [{{pool: {name}, key: client-ip}}]`");
                 self.error(&under(&under("pools", name), "balance"), message, Some(help));
             }
+        }
+    }
+
+    fn a_shared_cache_has_a_server(&mut self) {
+        if self.file.cache.is_shared() && self.file.redis.is_none() {
+            let help = "add `redis: {url: \"redis://127.0.0.1:6379\"}`, or leave `shared` out";
+            self.error(
+                &under("cache", "shared"),
+                "there is no section `redis` to share with".to_owned(),
+                Some(help.to_owned()),
+            );
         }
     }
 

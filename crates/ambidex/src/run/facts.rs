@@ -82,12 +82,14 @@ fn cache(stats: &CacheStats) -> Vec<Family> {
         ("would_hit", stats.observed),
     ];
     let answers = [("stored", stats.stored), ("refused", stats.refused), ("validated", stats.validated)];
+    let shared = [("hit", stats.shared_hits), ("miss", stats.shared_misses), ("failed", stats.shared_failures)];
     let resources = [("evicted", stats.evicted), ("invalidated", stats.invalidated)];
     let counter =
         |name, help, count: u64| Family { name, help, kind: Kind::Counter, samples: vec![(Vec::new(), count as f64)] };
     vec![
         outcomes("gateway_cache_requests", "Requests of routes with a cache, by what it did", requests),
         outcomes("gateway_cache_answers", "Workers' answers, by what the cache made of them", answers),
+        outcomes("gateway_cache_shared", "Misses, by what the second level had for them", shared),
         outcomes("gateway_cache_removed", "Resources thrown out of the cache, by why", resources),
         counter("gateway_cache_collapsed", "Requests that waited for another one's answer", stats.collapsed),
         gauge("gateway_cache_bytes", "Bytes of answers that the cache keeps", stats.bytes as f64),

@@ -16,6 +16,9 @@ pub(crate) struct Counts {
     pub(crate) evicted: AtomicU64,
     pub(crate) invalidated: AtomicU64,
     pub(crate) observed: AtomicU64,
+    pub(crate) shared_hits: AtomicU64,
+    pub(crate) shared_misses: AtomicU64,
+    pub(crate) shared_failures: AtomicU64,
 }
 
 impl Counts {
@@ -50,6 +53,12 @@ pub struct CacheStats {
     pub invalidated: u64,
     /// Requests that would have been answered, on routes that only observe.
     pub observed: u64,
+    /// Misses that the second level had the answer for.
+    pub shared_hits: u64,
+    /// Misses that it had none for.
+    pub shared_misses: u64,
+    /// Misses for which it did not answer in time.
+    pub shared_failures: u64,
     /// Bytes kept.
     pub bytes: u64,
     /// Resources kept.
@@ -70,6 +79,7 @@ impl CacheStats {
             evicted,
             invalidated,
             observed,
+            ..
         } = counts;
         let now = |count: &AtomicU64| count.load(Relaxed);
         Self {
@@ -84,6 +94,9 @@ impl CacheStats {
             evicted: now(evicted),
             invalidated: now(invalidated),
             observed: now(observed),
+            shared_hits: now(&counts.shared_hits),
+            shared_misses: now(&counts.shared_misses),
+            shared_failures: now(&counts.shared_failures),
             bytes: 0,
             resources: 0,
         }

@@ -74,7 +74,7 @@ impl Draft {
     /// What is made of text that was kept, here or elsewhere. `None`: it is no head.
     pub(crate) fn read(text: BytesMut, status: StatusCode, terms: Terms, selected: Selected, now: Now) -> Option<Self> {
         let stored = Stored::from_parts(text.freeze(), Bytes::new(), now.mono);
-        let head = stored.read(GET)?;
+        let head = stored.read(GET).filter(|head| head.status() == status)?;
         let copy = |known| head.head().first(known).map(|value| Bytes::copy_from_slice(value.as_bytes()));
         let (etag, modified, date) = (copy(Known::Etag), copy(Known::LastModified), copy(Known::Date));
         Some(Self(Entry { stored, status, terms, selected, etag, modified, date }))

@@ -4,13 +4,14 @@
 
 use std::sync::Arc;
 
+use ambidex_tower::Clock;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 
 use super::Cache;
 use super::convoys::{Landed, Leading};
 use super::counts::Counts;
-use super::entry::Draft;
+use super::entry::{Draft, Now};
 use super::key::Key;
 use super::store::Token;
 use crate::tap::Tap;
@@ -25,6 +26,7 @@ pub(crate) struct Fill {
     room: u64,
     most: usize,
     leading: Option<Leading>,
+    clock: Clock,
 }
 
 impl Fill {
@@ -37,8 +39,10 @@ impl Fill {
         draft: Draft,
         (length, most): (Option<usize>, usize),
         leading: Option<Leading>,
+        clock: Clock,
     ) -> Self {
-        let mut fill = Self { cache, key, token, draft: Some(draft), body: BytesMut::new(), room: 0, most, leading };
+        let (draft, body) = (Some(draft), BytesMut::new());
+        let mut fill = Self { cache, key, token, draft, body, room: 0, most, leading, clock };
         if let Some(length) = length
             && fill.take(length)
         {
@@ -88,7 +92,7 @@ impl Tap for Fill {
         let body = std::mem::take(&mut self.body);
         // Of its own size: a buffer that grew by doubling would be counted for half of what it takes.
         let body = if body.capacity() > body.len() + SLACK { Bytes::copy_from_slice(&body) } else { body.freeze() };
-        let kept = self.cache.store.put(&self.key, self.token, Arc::new(draft.with_body(body)));
+        let kept = self.cache.put(&self.key, self.token, Arc::new(draft.with_body(body)), Now::at(self.clock.now()));
         Counts::add(if kept { &self.cache.counts.stored } else { &self.cache.counts.refused });
         if let Some(leading) = self.leading.take() {
             leading.landed(if kept { Landed::Kept } else { Landed::NotKept });

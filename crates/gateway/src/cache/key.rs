@@ -10,6 +10,7 @@ use std::sync::Arc;
 use ambidex_http1::{Head, Known, RequestHead};
 
 use super::directives::members;
+use super::shared::{Reader, put};
 use crate::config::CacheKey;
 
 /// Which resource. A clone shares its bytes.
@@ -192,6 +193,33 @@ impl Selected {
                 None => key.push(2),
             }
         }
+    }
+
+    /// Writes it as text.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        out.push(u8::try_from(self.0.len()).unwrap_or(u8::MAX));
+        for (part, value) in &self.0 {
+            let (kind, name) = match part {
+                Part::Header(name) => (0, name),
+                Part::Cookie(name) => (1, name),
+            };
+            out.extend([kind, u8::from(value.is_some())]);
+            put(out, name);
+            put(out, value.as_deref().unwrap_or_default());
+        }
+    }
+
+    /// Reads what was written; `None`: it is damaged.
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let [count] = *reader.take::<1>()?;
+        let mut parts = Vec::new();
+        for _ in 0..count {
+            let [kind, said] = *reader.take::<2>()?;
+            let (name, value) = (reader.text()?.into(), reader.text()?.into());
+            let part = if kind == 0 { Part::Header(name) } else { Part::Cookie(name) };
+            parts.push((part, (said != 0).then_some(value)));
+        }
+        Some(Self(parts.into()))
     }
 
     /// Bytes that it takes.

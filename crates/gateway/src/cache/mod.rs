@@ -21,6 +21,7 @@ mod judge;
 mod key;
 mod lookup;
 mod shape;
+mod shared;
 mod status;
 mod store;
 
@@ -29,6 +30,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use ambidex_core::size::Size;
 use ambidex_core::time::{Mono, Span};
+use ambidex_store::remote::Remote;
+use arc_swap::ArcSwapOption;
 
 use crate::clock::Wall;
 use crate::config::{CacheBounds, Route};
@@ -43,6 +46,7 @@ pub(crate) use judge::{AskedWith, NotKept};
 pub(crate) use key::{Key, Place};
 pub(crate) use lookup::{Verdict, look, serves_after_error};
 pub(crate) use shape::Shape;
+pub(crate) use shared::{PATIENCE, SharedLevel};
 pub(crate) use status::{Forward, forwarded, hit};
 pub(crate) use store::{Resource, Store, Token};
 
@@ -52,6 +56,8 @@ pub(crate) struct Cache {
     pub(crate) store: Store,
     pub(crate) convoys: Arc<Convoys>,
     pub(crate) counts: Arc<Counts>,
+    /// What several gateways share, if anything.
+    shared: ArcSwapOption<SharedLevel>,
     /// Bytes on their way in, and their bound.
     filling: AtomicU64,
     most_filling: AtomicU64,
@@ -69,6 +75,7 @@ impl Cache {
             store: Store::new(bounds.max_bytes, Arc::clone(&counts)),
             convoys: Arc::default(),
             counts,
+            shared: ArcSwapOption::empty(),
             filling: AtomicU64::new(0),
             most_filling: AtomicU64::new(filling(bounds.max_bytes)),
             refreshing: AtomicU64::new(0),
@@ -85,6 +92,35 @@ impl Cache {
         was.store.bound(bounds.max_bytes);
         was.most_filling.store(filling(bounds.max_bytes), Relaxed);
         Some(Arc::clone(was))
+    }
+
+    /// Shares what is kept, from here on, with the gateways that have the same server; with nobody without one.
+    pub(crate) fn share(&self, server: Option<Remote>) {
+        self.shared.store(server.map(SharedLevel::new).map(Arc::new));
+    }
+
+    /// The second level, if there is one.
+    pub(crate) fn shared(&self) -> Option<Arc<SharedLevel>> {
+        self.shared.load_full()
+    }
+
+    /// Keeps an entry, here and for other gateways; says whether it is in time.
+    pub(crate) fn put(&self, key: &Key, token: Token, entry: Arc<Entry>, now: Now) -> bool {
+        let kept = self.store.put(key, token, Arc::clone(&entry));
+        if let Some(shared) = self.shared.load().as_ref().filter(|_| kept) {
+            shared.put(key, &entry, now);
+        }
+        kept
+    }
+
+    /// Throws out what is kept of a resource, here and for other gateways.
+    pub(crate) fn invalidate(&self, key: &Key) {
+        if self.store.invalidate(key) {
+            Counts::add(&self.counts.invalidated);
+        }
+        if let Some(shared) = self.shared.load().as_ref() {
+            shared.remove(key);
+        }
     }
 
     /// Its numbers.

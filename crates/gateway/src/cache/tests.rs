@@ -9,7 +9,7 @@ use crate::head::tests::read;
 use crate::tap::Tap as _;
 
 fn cache() -> Arc<Cache> {
-    Arc::new(Cache::new(&CacheBounds { max_bytes: Size::mib(1) }))
+    Arc::new(Cache::new(&CacheBounds { max_bytes: Size::mib(1), shared: false }))
 }
 
 fn key(path: &str) -> Key {
@@ -29,7 +29,15 @@ fn draft(request: &RequestHead, lines: &str) -> Draft {
 fn fill(cache: &Arc<Cache>, key: &Key, lines: &[(&str, &str)], leading: Option<Leading>) -> Box<Fill> {
     let draft = draft(&request(lines), "cache-control: max-age=10\r\nvary: accept");
     let token = cache.store.token(key);
-    Box::new(Fill::new(Arc::clone(cache), key.clone(), token, draft, (None, 100_000), leading))
+    Box::new(Fill::new(
+        Arc::clone(cache),
+        key.clone(),
+        token,
+        draft,
+        (None, 100_000),
+        leading,
+        ambidex_tower::Clock::starting_now(),
+    ))
 }
 
 fn filled(cache: &Arc<Cache>, key: &Key, lines: &[(&str, &str)], body: &[u8]) {

@@ -26,7 +26,7 @@ use super::answer::Notes;
 use super::exchange::{Client, Errand, Own, Ready, Relayed, Reply};
 use crate::cache::{
     ALONE, AskedWith, Cache, Counts, Directives, Draft, Entry, Fill, Flag, Forward, Key, Landed, Leading, NotKept, Now,
-    Part, Place, Resource, Shape, Token, Verdict, forwarded, hit, look, serves_after_error,
+    PATIENCE, Part, Place, Resource, Shape, Token, Verdict, forwarded, hit, look, serves_after_error,
 };
 use crate::config::{CacheWrites, RouteCache};
 use crate::reason::Reason;
@@ -69,7 +69,7 @@ struct Unsure<'a>(Option<(&'a Arc<Cache>, &'a Key)>);
 impl Drop for Unsure<'_> {
     fn drop(&mut self) {
         if let Some((cache, key)) = self.0.take() {
-            invalidate(cache, key);
+            cache.invalidate(key);
         }
     }
 }
@@ -139,6 +139,7 @@ impl<'a> Desk<'a> {
     async fn read(&self, ready: Ready, errand: Errand, interim: Option<&dyn Fn(&ResponseHead)>) -> Result<Reply, Own> {
         let until = (self.now() + self.settings.collapse_wait).min(ready.plan.arrived + ready.plan.config.deadline);
         let (mut may_wait, mut waited) = (self.settings.collapse && self.settings.mode.acts(), false);
+        let mut beyond = self.settings.mode.acts();
         loop {
             let now = self.now();
             let token = self.cache.store.token(&self.key);
@@ -170,6 +171,14 @@ impl<'a> Desk<'a> {
                     }
                 }
             }
+            if std::mem::take(&mut beyond) && found.is_none() && self.look_beyond(token).await {
+                // It is kept here now.
+                if let Some(leading) = leading {
+                    leading.landed(Landed::Kept);
+                }
+                may_wait = false;
+                continue;
+            }
             let forward = match (&found, by_request, resource.as_ref().and_then(|resource| resource.newest())) {
                 (Some(_), true, _) => Forward::Request,
                 (Some(_), false, _) => Forward::Stale,
@@ -179,6 +188,22 @@ impl<'a> Desk<'a> {
             Counts::add(&self.cache.counts.misses);
             return self.fetch(ready, errand, interim, Quest { found, forward, token, leading }).await;
         }
+    }
+
+    /// Looks what other gateways have kept; says whether it is kept here now.
+    async fn look_beyond(&self, token: Token) -> bool {
+        let Some(shared) = self.cache.shared().filter(|_| !self.asked.authorization) else { return false };
+        let now = Now::at(self.now());
+        let most = self.settings.max_body.get();
+        let came = self.wait(shared.get(&self.key, &self.request.head, now, most), now.mono + PATIENCE).await;
+        let counts = &self.cache.counts;
+        let (count, entry) = match came {
+            Some(Ok(Some(entry))) => (&counts.shared_hits, Some(entry)),
+            Some(Ok(None)) => (&counts.shared_misses, None),
+            Some(Err(())) | None => (&counts.shared_failures, None),
+        };
+        Counts::add(count);
+        entry.is_some_and(|entry| self.cache.store.put(&self.key, token, Arc::new(entry)))
     }
 
     /// Whether what was found is the answer, and what there is to say of that.
@@ -318,7 +343,7 @@ impl<'a> Desk<'a> {
         let new = Arc::new(new);
         let kept = kept.and(if meant { Ok(()) } else { Err(NotKept::Status) });
         let kept = kept.and_then(|()| {
-            let there = self.cache.store.put(&self.key, quest.token, Arc::clone(&new));
+            let there = self.cache.put(&self.key, quest.token, Arc::clone(&new), now);
             if there { Ok(()) } else { Err(NotKept::Overtaken) }
         });
         if kept.is_err() {
@@ -357,7 +382,15 @@ impl<'a> Desk<'a> {
                     Framing::Length(length) => usize::try_from(length).ok(),
                     Framing::None | Framing::Chunked | Framing::UntilClose | Framing::Tunnel => None,
                 };
-                relayed.relay.tap(Box::new(Fill::new(cache, key, token, draft, (length, most), leading)));
+                relayed.relay.tap(Box::new(Fill::new(
+                    cache,
+                    key,
+                    token,
+                    draft,
+                    (length, most),
+                    leading,
+                    self.client.thread.clock,
+                )));
                 Ok(())
             }
             Err(why) => {
@@ -409,7 +442,7 @@ impl<'a> Desk<'a> {
             });
             if let Some(named) = named.filter(|_| status.is_success() || status.is_redirection()) {
                 is_it |= named == self.key && name == b"content-location";
-                invalidate(self.cache, &named);
+                self.cache.invalidate(&named);
             }
         }
         let mut kept = None;
@@ -441,12 +474,6 @@ fn written(kept: Option<Result<(), NotKept>>) -> String {
     match kept {
         None => format!("ambidex; fwd={}", Forward::Method.word()),
         Some(kept) => forwarded(Forward::Method, false, kept),
-    }
-}
-
-fn invalidate(cache: &Cache, key: &Key) {
-    if cache.store.invalidate(key) {
-        Counts::add(&cache.counts.invalidated);
     }
 }
 

@@ -50,7 +50,8 @@ impl Client {
             ready.plan.config.chances.quorum = None;
         }
         let hot = many && ready.extras().quorum.as_ref().is_some_and(|quorum| quorum.hot_keys.is_some());
-        if ready.extras().cache.is_some() && !hot {
+        // What is written is to be known to the cache, however often.
+        if ready.extras().cache.is_some() && !(hot && request.is_harmless()) {
             return self.through_cache(request, ready, errand, interim).await;
         }
         self.uncached(request, ready, errand, interim).await

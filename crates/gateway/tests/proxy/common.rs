@@ -43,6 +43,7 @@ pub(crate) struct Wanted {
     pub(crate) admission: Option<Arc<dyn Admission>>,
     pub(crate) threads: usize,
     pub(crate) cache: serde_json::Value,
+    pub(crate) redis: serde_json::Value,
     hears_reports: bool,
     /// Of the workers, in their order.
     zones: Vec<&'static str>,
@@ -61,6 +62,7 @@ impl Wanted {
             admission: None,
             threads: 1,
             cache: json!({}),
+            redis: json!(null),
             hears_reports: true,
             zones: Vec::new(),
             spare: Vec::new(),
@@ -124,7 +126,7 @@ impl Wanted {
             access_log: None,
             tracing: serde_json::from_value(self.tracing).expect("a collector"),
             deduplication: Deduplication::default(),
-            redis: None,
+            redis: serde_json::from_value(self.redis).expect("a server"),
         };
         let gateway = Gateway::start(config, shared).expect("the gateway starts");
         let ListenAddress::Tcp(address) = gateway.addresses()[0] else { unreachable!("it listens on TCP") };

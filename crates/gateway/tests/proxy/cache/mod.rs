@@ -3,7 +3,9 @@
 mod collapsing;
 mod keeping;
 mod safety;
+mod shared;
 mod stale;
+mod versions;
 mod writes;
 
 use std::io::Write as _;
