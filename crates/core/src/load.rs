@@ -314,6 +314,10 @@ impl Load {
 
     /// A try that was given up after `took`: the worker is at least that slow. Never makes it look faster.
     fn at_least(&self, now: Mono, took: Span) {
+        // A worker that stopped sends no new report, and giving tries up makes it look empty: its last word is belied.
+        if self.told_nanos(now) > 0 {
+            self.hot.report.latency.fetch_max(took.as_nanos(), Relaxed);
+        }
         if took.as_nanos() as f64 > f64::from_bits(self.hot.latency.load(Relaxed)) {
             self.sample(now, took);
         }
@@ -443,6 +447,20 @@ mod tests {
         assert_eq!(load.latency(at(0)), Some(Span::from_millis(20)));
         load.observe(at(2), Span::from_millis(90), Outcome::Cancelled);
         assert_eq!(load.latency(at(2)), Some(Span::from_millis(90)));
+    }
+
+    #[test]
+    fn a_given_up_try_belies_a_report_of_being_quicker_until_the_next_one() {
+        let load = Load::default();
+        load.observe(at(0), Span::from_millis(40), Outcome::Cancelled);
+        assert_eq!(load.reported_latency(at(0)), None);
+        load.hear(at(0), Some(0), Some(Span::from_millis(10)));
+        load.observe(at(50), Span::from_millis(5), Outcome::Cancelled);
+        assert_eq!(load.reported_latency(at(50)), Some(Span::from_millis(10)));
+        load.observe(at(50), Span::from_millis(40), Outcome::Cancelled);
+        assert_eq!(load.reported_latency(at(50)), Some(Span::from_millis(40)));
+        load.hear(at(60), Some(0), Some(Span::from_millis(10)));
+        assert_eq!(load.reported_latency(at(60)), Some(Span::from_millis(10)));
     }
 
     #[test]
