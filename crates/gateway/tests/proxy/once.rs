@@ -7,6 +7,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
 
 use crate::common::{Setup, Wanted, connect, eventually, head, read_all, worker};
@@ -283,4 +286,25 @@ fn a_connection_goes_on_after_a_repeat() {
         stream.read_exact(&mut body).expect("a body");
         assert_eq!(body[0], if key == "k" { b'1' } else { b'2' });
     }
+}
+
+#[tokio::test]
+async fn streams_of_http2_are_known_again_too() {
+    let worker = Counting::start();
+    let gateway = gateway(&worker, json!({}));
+    let stream = tokio::net::TcpStream::connect(gateway.address).await.expect("connects");
+    let (mut client, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("a handshake");
+    tokio::spawn(connection);
+    for (path, replayed, status, length) in
+        [("/a", false, 200, 1), ("/a", true, 200, 1), ("/large", false, 200, 100_000), ("/large", false, 409, 84)]
+    {
+        let request = http::Request::post(format!("http://a.example{path}")).header("idempotency-key", path);
+        let request = request.body(Full::<Bytes>::from(&b"b"[..])).expect("valid");
+        let answer = client.send_request(request).await.expect("an answer");
+        assert_eq!((answer.status().as_u16(), answer.headers().contains_key("ambidex-replayed")), (status, replayed));
+        let body = answer.into_body().collect().await.expect("a body").to_bytes();
+        assert_eq!(body.len(), length, "{path}: {body:?}");
+    }
+    assert_eq!((worker.ran("/a"), worker.ran("/large")), (1, 1));
 }
