@@ -323,7 +323,16 @@ fn is_safe(method: &Method) -> bool {
 
 /// Whether a refusal says that no worker got the request.
 const fn never_began(reason: Reason) -> bool {
-    matches!(reason, Reason::NoPool | Reason::NobodyReady | Reason::Connect | Reason::UpstreamTls | Reason::Shed)
+    matches!(
+        reason,
+        Reason::NoPool
+            | Reason::NobodyReady
+            | Reason::Connect
+            | Reason::UpstreamTls
+            | Reason::Shed
+            | Reason::Full
+            | Reason::Throttled
+    )
 }
 
 /// Whether an answer is read while it is made, so that it cannot wait until it is whole.
