@@ -5,6 +5,7 @@
 mod again;
 mod deadline;
 mod deduplicate;
+mod error;
 mod fallback;
 mod quorum;
 mod rate_limit;
@@ -29,6 +30,7 @@ pub use again::{Repeat, Retry};
 pub use deadline::DeadlineError;
 use deadline::{Deadline, RawDeadline};
 pub use deduplicate::{Deduplicate, DeduplicateError, KeyStore, WhenAway};
+pub use error::RouteError;
 pub use fallback::{ChainError, Snapshot, Static, Tier};
 pub(crate) use quorum::{Compare, Hook};
 pub use quorum::{Quorum, RouteQuorumError};
@@ -277,60 +279,6 @@ struct RawMatch {
     headers: BTreeMap<String, String>,
 }
 
-/// Why a route cannot be used.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum RouteError {
-    /// Two ways to name a path.
-    #[error("match: `path` and `path_prefix` exclude each other; keep one")]
-    TwoPaths,
-    /// A path that no request has.
-    #[error("match: `{0}` is no path: it must begin with `/` and hold neither `?` nor `#`")]
-    Path(String),
-    /// A host that no request names.
-    #[error("match: `{0}` is no host: write `example.org` or `*.example.org`, without scheme, port or path")]
-    Host(String),
-    /// A method that does not exist.
-    #[error("match: `{0}` is no method; write it in capitals, such as GET")]
-    Method(String),
-    /// A header that cannot exist.
-    #[error("match: `{name}: {value}` is no header")]
-    Header {
-        /// Its name.
-        name: String,
-        /// Its value.
-        value: String,
-    },
-    /// The deadline makes no sense.
-    #[error(transparent)]
-    Deadline(#[from] DeadlineError),
-    /// More tries than the machine keeps track of.
-    #[error("retries: {0} is more than {MOST_RETRIES}")]
-    Retries(u8),
-    /// The key names a header that cannot exist.
-    #[error("key: `{0}` is no header's name")]
-    Key(String),
-    /// More of a body than one request may cost.
-    #[error("keep_body: {0} is more than 1MiB")]
-    KeepBody(Size),
-    /// Nothing that comes here may run twice.
-    #[error(
-        "{section}: none of the methods {methods} may run twice; leave it out, or write `repeat: idempotent` for PUT and DELETE, or \
-         `deduplicate: {{worker_knows_keys: true}}`"
-    )]
-    RunsTwice {
-        /// What would send it twice.
-        section: &'static str,
-        /// All that the route takes.
-        methods: String,
-    },
-    /// The fallback chain cannot be used.
-    #[error(transparent)]
-    Chain(#[from] ChainError),
-    /// The next tier would have its turn at once.
-    #[error("fallback_after: {0} is outside 1ms to the deadline")]
-    FallbackAfter(Span),
-}
-
 impl TryFrom<RawRoute> for Route {
     type Error = RouteError;
 
@@ -495,59 +443,4 @@ const MOST_RETRIES: u8 = 3;
 const KEEP_BODY: Size = Size::kib(32);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(json: &str) -> Result<Route, String> {
-        serde_json::from_str(json).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn a_route_with_only_a_pool_takes_everything() {
-        assert_eq!(read(r#"{"pool": "api"}"#), Ok(Route::all_to("api")));
-    }
-
-    #[test]
-    fn a_route_reads_back_as_it_was_written() {
-        for json in [
-            r#"{"pool": "api", "key": {"header": "x-user"}, "deadline": "2s", "retries": 0}"#,
-            r#"{"pool": "api", "key": "client-ip", "match": {"host": "*.example.org", "path": "/a"}}"#,
-            r#"{"pool": "api", "match": {"path_prefix": "/a", "methods": ["GET"], "headers": {"x-a": "b"}}}"#,
-            r#"{"pool": "api", "hedge": {}, "quorum": {"ask": 2}, "first_try": {}, "retry": {}, "repeat": "idempotent"}"#,
-            r#"{"pool": "api", "fallback": [{"zone": "b"}, {"pool": "c"}, {"path": "/d"}, {"snapshot": {}},
-                {"static": {"status": 200, "body": "e"}}], "fallback_after": "1s", "fallback_mode": "observe"}"#,
-        ] {
-            let route = read(json).expect("right");
-            assert_eq!(read(&serde_json::to_string(&route).expect("json")), Ok(route));
-        }
-    }
-
-    #[test]
-    fn a_wrong_value_is_told_with_what_would_be_right() {
-        for (json, told) in [
-            (r#"{"pool": "a", "match": {"path": "/a", "path_prefix": "/b"}}"#, "exclude each other"),
-            (r#"{"pool": "a", "match": {"path": "a"}}"#, "must begin with `/`"),
-            (r#"{"pool": "a", "match": {"host": "http://a"}}"#, "without scheme"),
-            (r#"{"pool": "a", "match": {"host": "*"}}"#, "*.example.org"),
-            (r#"{"pool": "a", "match": {"methods": ["get"]}}"#, "such as GET"),
-            (r#"{"pool": "a", "match": {"headers": {"x a": "b"}}}"#, "`x a: b` is no header"),
-            (r#"{"pool": "a", "deadline": "0s"}"#, "outside 1ms to 24h"),
-            (r#"{"pool": "a", "retries": 9}"#, "more than 3"),
-            (r#"{"pool": "a", "matches": {}}"#, "unknown field `matches`"),
-            (r#"{"pool": "a", "keep_body": "2MiB"}"#, "more than 1MiB"),
-            (r#"{"pool": "a", "hedge": {}, "match": {"methods": ["POST"]}}"#, "none of the methods POST may run twice"),
-            (r#"{"pool": "a", "fallback": [{"pool": "a"}]}"#, "asks pool `a` again"),
-            (r#"{"pool": "a", "fallback": [{"pool": "b"}, {"pool": "b"}]}"#, "tier 2 asks pool `b` again"),
-            (r#"{"pool": "a", "fallback": [{"static": {}}, {"zone": "b"}]}"#, "put `static` last"),
-            (r#"{"pool": "a", "fallback": [{"zone": "b"}, {"zone": "b"}]}"#, "tier 2 is the same as one before it"),
-            (r#"{"pool": "a", "fallback": [{"path": "b"}]}"#, "must begin with `/`"),
-            (r#"{"pool": "a", "fallback": [{"static": {"status": 204}}]}"#, "outside 200 to 599"),
-            (r#"{"pool": "a", "fallback": [{"static": {"body": "a", "file": "b"}}]}"#, "exclude each other"),
-            (r#"{"pool": "a", "fallback": [{"snapshot": {"max_age": "0s"}}]}"#, "at least 1s"),
-            (r#"{"pool": "a", "deadline": "1s", "fallback_after": "1s"}"#, "1ms to the deadline"),
-        ] {
-            let error = read(json).expect_err(json);
-            assert!(error.contains(told), "{json}: {error}");
-        }
-    }
-}
+mod tests;
