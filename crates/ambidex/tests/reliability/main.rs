@@ -4,6 +4,7 @@ mod broken_workers;
 mod claims;
 mod crowd;
 mod disk;
+mod early_answers;
 mod endings;
 mod files;
 mod hostile_clients;
