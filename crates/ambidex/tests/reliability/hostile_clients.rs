@@ -195,7 +195,8 @@ fn a_slow_head_costs_little_memory_and_leaves_none_behind() {
 const GOOD: usize = 16;
 /// Clients of one kind.
 const ALONE: usize = 20;
-/// Bytes that a slow head of one KiB may cost. Source: issue 3; measured: 5.2 KB, of a release build 4.7, 2 of them its buffer.
-const SLOW_HEAD: u64 = 6 << 10;
+/// Bytes that a slow head of one KiB may cost. Source: issue 3 (6 KiB); measured: 4.7 KB in a release build, 2 of them its
+/// buffer, and 5.3 to 6.5 in a debug build, whose tasks are larger.
+const SLOW_HEAD: u64 = if cfg!(debug_assertions) { 8 << 10 } else { 6 << 10 };
 /// A busy machine is late.
 const SLACK: Span = Span::from_secs(60);
