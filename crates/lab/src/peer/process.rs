@@ -61,10 +61,10 @@ impl Process {
     /// Waits until `address` answers `GET path` with any status under 500.
     ///
     /// # Errors
-    /// It ended, or did not answer within ten seconds; with what it printed.
+    /// It ended, or did not answer within a minute, which a machine that stalls may need; with what it printed.
     pub fn wait_until_it_answers(&mut self, address: SocketAddr, path: &str) -> Result<(), PeerError> {
         let mut ended = None;
-        let answers = poll(Span::from_secs(10), || {
+        let answers = poll(Span::from_secs(60), || {
             ended = self.child.try_wait().ok().flatten();
             ended.is_some() || get(address, path).is_ok_and(|(status, _)| status < 500)
         });
