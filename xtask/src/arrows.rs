@@ -10,22 +10,24 @@ use serde_json::Value;
 use crate::env;
 
 /// The arrows that may exist: crate, and what of the workspace it may use.
-const MAY: [(&str, &[&str]); 11] = [
+const MAY: [(&str, &[&str]); 12] = [
     ("ambidex-core", &[]),
     ("ambidex-http1", &[]),
+    ("ambidex-yaml", &[]),
     ("ambidex-wire", &["ambidex-core"]),
     ("ambidex-store", &["ambidex-core", "ambidex-wire"]),
     ("ambidex-tower", &["ambidex-core", "ambidex-wire"]),
     ("ambidex-gateway", &["ambidex-core", "ambidex-http1", "ambidex-wire", "ambidex-store", "ambidex-tower"]),
-    ("ambidex-control", &["ambidex-core", "ambidex-wire", "ambidex-store"]),
+    ("ambidex-control", &["ambidex-core", "ambidex-wire", "ambidex-yaml", "ambidex-store"]),
     ("ambidex-worker", &["ambidex-core", "ambidex-wire"]),
-    ("ambidex-lab", &["ambidex-core", "ambidex-wire"]),
+    ("ambidex-lab", &["ambidex-core", "ambidex-wire", "ambidex-yaml"]),
     (
         "ambidex",
         &[
             "ambidex-core",
             "ambidex-http1",
             "ambidex-wire",
+            "ambidex-yaml",
             "ambidex-store",
             "ambidex-tower",
             "ambidex-gateway",

@@ -162,7 +162,7 @@ const WHOLE_FILES: &[Case] = &[
             "gw.yaml:3:1: error: a second document begins here",
             " 3 | listeners: []",
             "   | ^",
-            "   = a configuration is one document: remove the `---` and what follows",
+            "   = a file is one document: remove the `---` and what follows",
         ],
     ),
     case(

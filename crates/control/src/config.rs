@@ -7,7 +7,6 @@ mod health;
 mod member;
 mod poll_tls;
 mod reports;
-mod shown;
 mod worker_url;
 
 use std::net::SocketAddr;
@@ -28,7 +27,6 @@ pub use health::{Check, GrpcCheck, HealthChecks, HealthError, HttpCheck};
 pub use member::{Member, MemberError, PoolMembers, Source};
 pub use poll_tls::{PollTls, Spoken};
 pub use reports::{FieldMap, Poll, PollError, Reports};
-pub use shown::{shortened, without_credentials};
 pub use worker_url::{Host, Scheme, UrlError, WorkerUrl, deny};
 
 /// Most workers that one pool may have, from all of its sources. Source: R-C6.

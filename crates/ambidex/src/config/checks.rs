@@ -7,11 +7,9 @@ use std::collections::BTreeMap;
 use ambidex_control::config::Source;
 use ambidex_core::balance::{Balance, PickPolicy};
 use ambidex_gateway::config::{Route, Tier};
+use ambidex_yaml::{Node, Problem, item, under, unknown};
 
-use super::fault::unknown;
 use super::file::File;
-use super::problem::Problem;
-use super::tree::{Node, item, under};
 
 /// Everything that does not fit together, in the order of the file.
 pub(crate) fn across(file: &File, tree: &Node) -> Vec<Problem> {

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use ambidex_yaml::under;
 use serde::Serialize;
 use serde_json::Value;
-
-use super::tree::under;
 
 /// One value that differs.
 #[derive(Clone, Debug, PartialEq, Serialize)]

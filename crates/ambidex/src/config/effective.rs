@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use ambidex_yaml::{Node, Value as Written, item, under};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Config;
 use super::schema::{self, Key, SECTIONS};
-use super::tree::{Node, Value as Written, item, under};
 use crate::env;
 
 /// Where a value came from.

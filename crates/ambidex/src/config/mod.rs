@@ -8,24 +8,15 @@
 mod checks;
 pub(crate) mod diff;
 pub(crate) mod effective;
-mod fault;
 mod file;
-mod problem;
-mod reader;
 pub(crate) mod schema;
-mod tree;
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
+use ambidex_yaml::{Mark, Node, Problem, Value, text_of};
 
-pub(crate) use fault::unknown;
+pub(crate) use ambidex_yaml::{Findings, MOST_BYTES, Severity, read_as, unknown};
 pub(crate) use file::{File, Level, Log, LogFormat, Pool};
-pub(crate) use problem::{Findings, Severity};
-use problem::{Mark, Problem};
-
-use tree::Node;
 
 /// A configuration that can be used, with what is known about its places.
 #[derive(Debug)]
@@ -44,38 +35,18 @@ pub(crate) struct Config {
 /// # Errors
 /// What is wrong with it.
 pub(crate) fn load(path: &Path) -> Result<Config, Findings> {
-    let name = path.display().to_string();
-    match text_of(path) {
-        Ok(text) => {
-            let mut config = check(&name, text)?;
-            if let Some(folder) = folder_of(path) {
-                config.file.beside(&folder);
-            }
-            Ok(config)
-        }
-        Err(unreadable) => {
-            let Unreadable { problem, text } = *unreadable;
-            Err(Findings { file: name, text, problems: vec![problem] })
-        }
+    let text = text_of(path, "configuration", SMALLER)?;
+    let mut config = check(&path.display().to_string(), text)?;
+    if let Some(folder) = folder_of(path) {
+        config.file.beside(&folder);
     }
+    Ok(config)
 }
 
 /// The folder that a file lies in, from the root: what a link points to has no say, because a file that is swapped by
 /// links (as a `ConfigMap` is) stays in its place.
 fn folder_of(path: &Path) -> Option<PathBuf> {
     Some(std::path::absolute(path).ok()?.parent()?.to_path_buf())
-}
-
-/// Reads any type from text that is written as a configuration is; `name` is what it is called in messages.
-///
-/// # Errors
-/// What is wrong with it.
-pub(crate) fn read_as<T: DeserializeOwned>(name: &str, text: String) -> Result<T, Findings> {
-    let read = match Node::parse(&text) {
-        Ok(tree) => reader::read(&tree),
-        Err(problem) => Err(vec![problem]),
-    };
-    read.map_err(|problems| Findings { file: name.to_owned(), text, problems })
 }
 
 /// Checks what was made of the command line's arguments.
@@ -96,11 +67,11 @@ pub(crate) fn check(name: &str, text: String) -> Result<Config, Findings> {
         Ok(tree) => tree,
         Err(problem) => return Err(findings(text, vec![problem])),
     };
-    if matches!(tree.value, tree::Value::Null) {
+    if matches!(tree.value, Value::Null) {
         let help = Some("start with `listeners:`, `pools:` and `routes:`; see docs/configuration.md".to_owned());
         return Err(findings(text, vec![Problem::error(Mark::start(), "", "the file is empty", help)]));
     }
-    let file: File = match reader::read(&tree) {
+    let file: File = match ambidex_yaml::read(&tree) {
         Ok(file) => file,
         Err(problems) => return Err(findings(text, problems)),
     };
@@ -108,57 +79,8 @@ pub(crate) fn check(name: &str, text: String) -> Result<Config, Findings> {
     if found.fatal() { Err(found) } else { Ok(Config { file, findings: found, from_command_line: false, tree }) }
 }
 
-/// Why a file gave no text.
-struct Unreadable {
-    problem: Problem,
-    text: String,
-}
-
-fn text_of(path: &Path) -> Result<String, Box<Unreadable>> {
-    let refuse = |message: String, help: &str| {
-        let problem = Problem::error(Mark::start(), "", message, Some(help.to_owned()));
-        Box::new(Unreadable { problem, text: String::new() })
-    };
-    let file = std::fs::File::open(path).map_err(|error| {
-        use std::io::ErrorKind::{NotFound, PermissionDenied};
-        let kind = error.kind();
-        if kind == NotFound {
-            refuse("there is no such file".to_owned(), "name the configuration file")
-        } else if kind == PermissionDenied {
-            refuse("the file may not be read".to_owned(), "let this user read it")
-        } else {
-            refuse(format!("the file cannot be opened: {error}"), "name a readable file")
-        }
-    })?;
-    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
-        return Err(refuse("this is a directory".to_owned(), "name a file in it"));
-    }
-    let mut bytes = Vec::new();
-    file.take(MOST_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| refuse(format!("the file cannot be read: {error}"), "name a readable file"))?;
-    if bytes.len() as u64 > MOST_BYTES {
-        let message = format!("the file is larger than {} MiB", MOST_BYTES >> 20);
-        return Err(refuse(
-            message,
-            "put long lists of workers into a file of their own: `workers: [\"file:workers.yaml\"]`",
-        ));
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let good = error.utf8_error().valid_up_to();
-        let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-        let byte = error.as_bytes().get(good).copied().unwrap_or_default();
-        let mark = Mark::at(&text, good);
-        let help = Some("save the file as UTF-8".to_owned());
-        Box::new(Unreadable {
-            problem: Problem::error(mark, "", format!("byte 0x{byte:02x} is not UTF-8"), help),
-            text,
-        })
-    })
-}
-
-/// A larger file is refused. Source: ours; 10,000 workers written out take about 1 MiB.
-pub(crate) const MOST_BYTES: u64 = 4 << 20;
+/// What to do with a configuration that is too large.
+const SMALLER: &str = "put long lists of workers into a file of their own: `workers: [\"file:workers.yaml\"]`";
 
 #[cfg(test)]
 mod tests {

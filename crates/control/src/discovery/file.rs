@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ambidex_yaml::{shortened, without_credentials};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 
 use super::names::{Known, Names, hold};
-use crate::config::{Member, PoolMembers, Source, shortened, without_credentials};
+use crate::config::{Member, PoolMembers, Source};
 use crate::roster::Event;
 
 /// Reads the file whenever it may have changed.

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use ambidex_control::config::Source;
 use ambidex_core::time::Span;
 use ambidex_gateway::config::{Route, Tier};
+use ambidex_yaml::{item, under};
 
 use super::super::file::Pool;
-use super::super::tree::{item, under};
 use super::Checks;
 
 /// Checks all routes.

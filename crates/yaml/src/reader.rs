@@ -14,15 +14,15 @@ use std::collections::BTreeSet;
 
 use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, Visitor};
 
-use super::fault::{Fault, What, unknown, wanted_words};
-use super::problem::Problem;
-use super::tree::{Entry, Kind, Node, Value};
+use crate::fault::{Fault, What, unknown, wanted_words};
+use crate::problem::{Findings, Problem};
+use crate::tree::{Entry, Kind, Node, Value};
 
 /// Reads a `T` from the tree.
 ///
 /// # Errors
 /// Every mistake found, in the order of the file.
-pub(crate) fn read<T: DeserializeOwned>(root: &Node) -> Result<T, Vec<Problem>> {
+pub fn read<T: DeserializeOwned>(root: &Node) -> Result<T, Vec<Problem>> {
     let notes = RefCell::new(Notes::default());
     let mut value = None;
     // Each round leaves out one node more, so rounds are bounded by the mistakes, which are bounded here.
@@ -45,6 +45,18 @@ pub(crate) fn read<T: DeserializeOwned>(root: &Node) -> Result<T, Vec<Problem>> 
         Some(value) if problems.is_empty() => Ok(value),
         Some(_) | None => Err(problems),
     }
+}
+
+/// Reads any type from text; `name` is what it is called in messages.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn read_as<T: DeserializeOwned>(name: &str, text: String) -> Result<T, Findings> {
+    let read = match Node::parse(&text) {
+        Ok(tree) => self::read(&tree),
+        Err(problem) => Err(vec![problem]),
+    };
+    read.map_err(|problems| Findings { file: name.to_owned(), text, problems })
 }
 
 /// What was found so far.

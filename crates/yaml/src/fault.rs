@@ -9,30 +9,30 @@ use std::ops::RangeInclusive;
 
 use serde::de;
 
-use super::problem::Mark;
-use super::tree::{Entry, Node, Value};
+use crate::problem::Mark;
+use crate::tree::{Entry, Node, Value};
 
 /// Why a value could not be read.
 #[derive(Debug)]
 pub(crate) struct Fault {
-    pub(super) at: Option<Box<At>>,
-    pub(super) what: What,
+    pub(crate) at: Option<Box<At>>,
+    pub(crate) what: What,
 }
 
 /// The node that is to blame.
 #[derive(Debug)]
-pub(super) struct At {
+pub(crate) struct At {
     /// Its id, and those of what is in it.
-    pub(super) blamed: RangeInclusive<usize>,
+    pub(crate) blamed: RangeInclusive<usize>,
     /// The node whose reading failed, which may be one around it.
-    pub(super) raised: usize,
-    pub(super) mark: Mark,
-    pub(super) path: String,
+    pub(crate) raised: usize,
+    pub(crate) mark: Mark,
+    pub(crate) path: String,
 }
 
 /// What is wrong.
 #[derive(Debug)]
-pub(super) enum What {
+pub(crate) enum What {
     /// A check said so.
     Said(String),
     /// Another kind or value was wanted.
@@ -44,16 +44,16 @@ pub(super) enum What {
 }
 
 impl Fault {
-    pub(super) fn new(what: What) -> Self {
+    pub(crate) fn new(what: What) -> Self {
         Self { at: None, what }
     }
 
-    pub(super) fn wanted(node: &Node, wanted: &str) -> Self {
+    pub(crate) fn wanted(node: &Node, wanted: &str) -> Self {
         Self::new(What::Wanted { given: describe(node), wanted: wanted.to_owned() }).within(node)
     }
 
     /// Names the place, unless an inner value has been named already.
-    pub(super) fn within(mut self, node: &Node) -> Self {
+    pub(crate) fn within(mut self, node: &Node) -> Self {
         if self.at.is_none() {
             self.what.show(node);
             let named = match &self.what {
@@ -71,7 +71,7 @@ impl Fault {
         self
     }
 
-    pub(super) fn of_key(mut self, entry: &Entry) -> Self {
+    pub(crate) fn of_key(mut self, entry: &Entry) -> Self {
         let node = &entry.node;
         self.at.get_or_insert_with(|| {
             Box::new(At { blamed: node.id..=node.last, raised: node.id, mark: entry.mark, path: node.path.clone() })
@@ -130,7 +130,7 @@ impl What {
     }
 
     /// The message, and what would be right.
-    pub(super) fn words(&self) -> (String, Option<String>) {
+    pub(crate) fn words(&self) -> (String, Option<String>) {
         match self {
             // What would be right stands at the end of a good message, as the style asks.
             Self::Said(message) => {
@@ -157,11 +157,8 @@ impl What {
 }
 
 /// Words for a name that is none of the known ones.
-pub(crate) fn unknown<'k>(
-    noun: &str,
-    given: &str,
-    known: impl Iterator<Item = &'k str> + Clone,
-) -> (String, Option<String>) {
+#[must_use]
+pub fn unknown<'k>(noun: &str, given: &str, known: impl Iterator<Item = &'k str> + Clone) -> (String, Option<String>) {
     let near = known
         .clone()
         .map(|name| (strsim::normalized_damerau_levenshtein(name, &given.to_lowercase()), name))
@@ -237,7 +234,7 @@ fn given_words(given: de::Unexpected<'_>) -> String {
 }
 
 /// serde's names of types, in the words of the configuration.
-pub(super) fn wanted_words(name: &str) -> String {
+pub(crate) fn wanted_words(name: &str) -> String {
     match name {
         "a boolean" | "bool" => "`true` or `false`".to_owned(),
         "a string" => "a text".to_owned(),

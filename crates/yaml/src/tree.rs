@@ -1,6 +1,6 @@
-//! The configuration file as a tree of nodes that know where they stand.
+//! A file as a tree of nodes that know where they stand.
 //!
-//! For: the [reader](super::reader) that turns it into types, and everything that points at a line afterwards (cross
+//! For: the [reader](crate::reader) that turns it into types, and everything that points at a line afterwards (cross
 //! checks, `config show --effective`). A YAML library's own typed reading stops at the first mistake and forgets where
 //! values stood; a tree lets one run report every mistake and lets a check made long after reading still name its line.
 //!
@@ -14,26 +14,26 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{DuplicateKeyPolicy, Location, Spanned};
 
-use super::problem::{Mark, Problem};
+use crate::problem::{Mark, Problem};
 
 /// One value of the file.
 #[derive(Clone, Debug)]
-pub(crate) struct Node {
+pub struct Node {
     /// Number in reading order, from 0; a node's descendants are `id + 1 ..= last`.
-    pub(crate) id: usize,
+    pub id: usize,
     /// The largest id inside this node.
-    pub(crate) last: usize,
+    pub last: usize,
     /// Where it stands.
-    pub(crate) mark: Mark,
+    pub mark: Mark,
     /// How people name it: `pools.api.workers[1]`; empty for the whole file.
-    pub(crate) path: String,
+    pub path: String,
     /// What it is.
-    pub(crate) value: Value,
+    pub value: Value,
 }
 
 /// What a node is.
 #[derive(Clone, Debug)]
-pub(crate) enum Value {
+pub enum Value {
     /// Nothing: `null`, `~` or no text.
     Null,
     /// One value, as written.
@@ -51,7 +51,7 @@ pub(crate) enum Value {
 
 /// What YAML takes a scalar for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// Text, quoted or not.
     Text,
     /// `true` or `false`.
@@ -62,13 +62,13 @@ pub(crate) enum Kind {
 
 /// One key with its value.
 #[derive(Clone, Debug)]
-pub(crate) struct Entry {
+pub struct Entry {
     /// The key's text.
-    pub(crate) key: String,
+    pub key: String,
     /// Where the key stands.
-    pub(crate) mark: Mark,
+    pub mark: Mark,
     /// Its value.
-    pub(crate) node: Node,
+    pub node: Node,
 }
 
 impl Node {
@@ -76,7 +76,7 @@ impl Node {
     ///
     /// # Errors
     /// What keeps it from being YAML, with its place.
-    pub(crate) fn parse(text: &str) -> Result<Self, Problem> {
+    pub fn parse(text: &str) -> Result<Self, Problem> {
         let options = serde_saphyr::options! {
             duplicate_keys: DuplicateKeyPolicy::Error,
             strict_booleans: true,
@@ -89,7 +89,8 @@ impl Node {
     }
 
     /// The entry of `key`, when this is a map that has it.
-    pub(crate) fn entry(&self, key: &str) -> Option<&Entry> {
+    #[must_use]
+    pub fn entry(&self, key: &str) -> Option<&Entry> {
         match &self.value {
             Value::Map(entries) => entries.iter().find(|entry| entry.key == key),
             Value::Null | Value::Scalar { .. } | Value::List(_) => None,
@@ -97,7 +98,8 @@ impl Node {
     }
 
     /// The items, when this is a list.
-    pub(crate) fn items(&self) -> &[Self] {
+    #[must_use]
+    pub fn items(&self) -> &[Self] {
         match &self.value {
             Value::List(items) => items,
             Value::Null | Value::Scalar { .. } | Value::Map(_) => &[],
@@ -105,7 +107,8 @@ impl Node {
     }
 
     /// The entries, when this is a map.
-    pub(crate) fn entries(&self) -> &[Entry] {
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
         match &self.value {
             Value::Map(entries) => entries,
             Value::Null | Value::Scalar { .. } | Value::List(_) => &[],
@@ -113,7 +116,8 @@ impl Node {
     }
 
     /// All nodes by path, this one included.
-    pub(crate) fn by_path(&self) -> BTreeMap<&str, &Self> {
+    #[must_use]
+    pub fn by_path(&self) -> BTreeMap<&str, &Self> {
         let mut found = BTreeMap::new();
         let mut left = vec![self];
         while let Some(node) = left.pop() {
@@ -126,14 +130,16 @@ impl Node {
 }
 
 /// The path of `key` under `parent`.
-pub(crate) fn under(parent: &str, key: &str) -> String {
+#[must_use]
+pub fn under(parent: &str, key: &str) -> String {
     let plain = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
     let key = if plain { key.to_owned() } else { format!("{key:?}") };
     if parent.is_empty() { key } else { format!("{parent}.{key}") }
 }
 
 /// The path of item `at` under `parent`.
-pub(crate) fn item(parent: &str, at: usize) -> String {
+#[must_use]
+pub fn item(parent: &str, at: usize) -> String {
     format!("{parent}[{at}]")
 }
 
@@ -280,7 +286,7 @@ fn not_yaml(text: &str, error: &serde_saphyr::Error) -> Problem {
     let (message, help) = if let DuplicateMappingKey { key: Some(key), .. } = error {
         (format!("the key `{key}` stands here a second time"), Some("keep one of them"))
     } else if matches!(error, MultipleDocuments { .. }) {
-        let help = "a configuration is one document: remove the `---` and what follows";
+        let help = "a file is one document: remove the `---` and what follows";
         ("a second document begins here".to_owned(), Some(help))
     } else {
         (plain_message(error), indented_by_tab.then_some("YAML is indented by spaces: replace the tab"))

@@ -1,6 +1,6 @@
-//! Texts that quote what was configured: of bounded length, and without the credentials of URLs.
+//! Texts that quote what was written: of bounded length, and without the credentials of URLs.
 //!
-//! A configuration is refused with the line that is wrong, and that line goes to logs, pages and the journal.
+//! A file is refused with the line that is wrong, and that line goes to logs, pages and the journal.
 
 /// The text with a `*` for each character between `://` and the `@` of a URL, colons apart. Places in it stay.
 #[must_use]

@@ -1,20 +1,20 @@
-//! What is wrong with a configuration, where it stands, and what would be right.
+//! What is wrong with a file, where it stands, and what would be right.
 //!
 //! Every mistake becomes one [`Problem`]; the same data is printed for people (with the line it stands on) and as JSON.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
-use ambidex_control::config::{shortened, without_credentials};
+use crate::shown::{shortened, without_credentials};
 use serde::Serialize;
 
 /// A place in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Mark {
+pub struct Mark {
     /// From 1.
-    pub(crate) line: u64,
+    pub line: u64,
     /// In characters, from 1.
-    pub(crate) column: u64,
+    pub column: u64,
     /// In characters; at least one is marked.
     #[serde(skip)]
     length: usize,
@@ -37,12 +37,14 @@ impl Mark {
     }
 
     /// The first character.
-    pub(crate) fn start() -> Self {
+    #[must_use]
+    pub fn start() -> Self {
         Self { line: 1, column: 1, length: 0 }
     }
 
     /// The character at byte `offset` of `text`.
-    pub(crate) fn at(text: &str, offset: usize) -> Self {
+    #[must_use]
+    pub fn at(text: &str, offset: usize) -> Self {
         let before = text.get(..offset).unwrap_or(text);
         let line = before.matches('\n').count() as u64 + 1;
         let column = before.rsplit('\n').next().unwrap_or("").chars().count() as u64 + 1;
@@ -50,10 +52,10 @@ impl Mark {
     }
 }
 
-/// Whether a problem keeps the configuration from being used.
+/// Whether a problem keeps the file from being used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Severity {
+pub enum Severity {
     /// It cannot be used.
     Error,
     /// It can, and probably does not do what was meant.
@@ -62,29 +64,31 @@ pub(crate) enum Severity {
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Problem {
+pub struct Problem {
     /// How bad.
-    pub(crate) severity: Severity,
+    pub severity: Severity,
     /// Where.
     #[serde(flatten)]
-    pub(crate) mark: Mark,
+    pub mark: Mark,
     /// Which value, as `pools.api.workers[1]`; empty for the whole file.
-    pub(crate) path: String,
+    pub path: String,
     /// What is wrong, with the offending value.
-    pub(crate) message: String,
+    pub message: String,
     /// What would be right.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) help: Option<String>,
+    pub help: Option<String>,
 }
 
 impl Problem {
-    /// A problem that keeps the configuration from being used.
-    pub(crate) fn error(mark: Mark, path: &str, message: impl Into<String>, help: Option<String>) -> Self {
+    /// A problem that keeps the file from being used.
+    #[must_use]
+    pub fn error(mark: Mark, path: &str, message: impl Into<String>, help: Option<String>) -> Self {
         Self::new(Severity::Error, mark, path, &message.into(), help)
     }
 
     /// A problem that does not.
-    pub(crate) fn warning(mark: Mark, path: &str, message: impl Into<String>, help: Option<String>) -> Self {
+    #[must_use]
+    pub fn warning(mark: Mark, path: &str, message: impl Into<String>, help: Option<String>) -> Self {
         Self::new(Severity::Warning, mark, path, &message.into(), help)
     }
 
@@ -97,35 +101,39 @@ impl Problem {
 
 /// All that was found in one file.
 #[derive(Debug)]
-pub(crate) struct Findings {
+pub struct Findings {
     /// The file's name as the user gave it.
-    pub(crate) file: String,
+    pub file: String,
     /// Its text, as far as it could be read.
-    pub(crate) text: String,
+    pub text: String,
     /// What is wrong, in the order of the file.
-    pub(crate) problems: Vec<Problem>,
+    pub problems: Vec<Problem>,
 }
 
 impl Findings {
-    /// A configuration that runs is read again from plain files only.
-    pub(crate) fn not_plain(file: &Path) -> Self {
+    /// For a file that is read again and again, which only a plain one can be.
+    #[must_use]
+    pub fn not_plain(file: &Path) -> Self {
         let help = Some("put a plain file there".to_owned());
         let problem = Problem::error(Mark::start(), "", "this is no plain file", help);
         Self { file: file.display().to_string(), text: String::new(), problems: vec![problem] }
     }
 
-    /// Whether the configuration cannot be used.
-    pub(crate) fn fatal(&self) -> bool {
+    /// Whether the file cannot be used.
+    #[must_use]
+    pub fn fatal(&self) -> bool {
         self.count(Severity::Error) > 0
     }
 
     /// How many there are of one severity.
-    pub(crate) fn count(&self, severity: Severity) -> usize {
+    #[must_use]
+    pub fn count(&self, severity: Severity) -> usize {
         self.problems.iter().filter(|problem| problem.severity == severity).count()
     }
 
     /// For people: one line that tools can parse (`file:line:column: error: ...`), then the line it stands on.
-    pub(crate) fn render(&self, color: bool) -> String {
+    #[must_use]
+    pub fn render(&self, color: bool) -> String {
         let mut out = String::new();
         for problem in &self.problems {
             self.render_one(problem, color, &mut out);
@@ -150,7 +158,8 @@ impl Findings {
     }
 
     /// For programs.
-    pub(crate) fn json(&self) -> serde_json::Value {
+    #[must_use]
+    pub fn json(&self) -> serde_json::Value {
         serde_json::json!({
             "schema_version": 1,
             "file": self.file,
