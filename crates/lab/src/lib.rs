@@ -7,12 +7,14 @@
 //! - [`load`]: an open-loop generator: arrivals come from a seed and a rate, and a latency counts from the moment at
 //!   which the request was due, so that a slow answer cannot hide the wait of those behind it;
 //! - [`scenario`]: one experiment as a file: who serves, who asks, what goes wrong, what stands between;
+//! - [`measure`]: what a run is measured by, whether it is live or simulated;
 //! - [`peer`]: real processes: nginx as a worker, and the balancers that people run today, on free ports.
 
 mod clock;
 pub mod curve;
 pub mod fault;
 pub mod load;
+pub mod measure;
 pub mod peer;
 pub mod scenario;
 mod service;

@@ -27,10 +27,11 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use self::connection::Line;
-pub use self::outcome::{Latency, Outcome, Tallies, WorkerShare};
+pub use self::outcome::{Outcome, WorkerShare};
 use self::record::Record;
 pub use self::record::{Failure, Moment};
 use crate::clock::{Alarm, Clock};
+pub use crate::measure::{Latency, Tallies};
 use crate::service::exponential;
 
 /// What load to make.

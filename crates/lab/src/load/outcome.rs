@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use super::record::{Failure, Moment};
+use super::record::Moment;
+use crate::measure::{Latency, Tallies};
 
 /// The outcome of a load. Latencies are of the requests answered well, from the moment at which each was due.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -34,93 +34,6 @@ pub struct Outcome {
     pub held: bool,
     /// Tenths of seconds, by the time at which requests were due.
     pub moments: Vec<Moment>,
-}
-
-/// Latencies in milliseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Latency {
-    /// How many there are.
-    pub count: u64,
-    /// Mean.
-    pub mean_ms: f64,
-    /// Median.
-    pub p50_ms: f64,
-    /// 90th percentile.
-    pub p90_ms: f64,
-    /// 95th percentile.
-    pub p95_ms: f64,
-    /// 99th percentile.
-    pub p99_ms: f64,
-    /// 99.9th percentile.
-    pub p999_ms: f64,
-    /// The longest.
-    pub max_ms: f64,
-}
-
-impl Latency {
-    pub(super) fn of(histogram: &Histogram<u64>) -> Self {
-        let millis = |quantile| histogram.value_at_quantile(quantile) as f64 / 1e3;
-        Self {
-            count: histogram.len(),
-            mean_ms: histogram.mean() / 1e3,
-            p50_ms: millis(0.5),
-            p90_ms: millis(0.9),
-            p95_ms: millis(0.95),
-            p99_ms: millis(0.99),
-            p999_ms: millis(0.999),
-            max_ms: histogram.max() as f64 / 1e3,
-        }
-    }
-}
-
-/// Failures by kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tallies {
-    /// Answered with a status of 400 to 499.
-    pub status_4xx: u64,
-    /// Answered with any other status that is not well.
-    pub status_5xx: u64,
-    /// No connection could be made.
-    pub connect: u64,
-    /// The connection broke before the answer began.
-    pub reset: u64,
-    /// The connection broke in the middle of the answer.
-    pub truncated: u64,
-    /// The answer was no HTTP.
-    pub garbled: u64,
-    /// No whole answer within the timeout.
-    pub timeout: u64,
-    /// Still waiting for a connection when the run ended.
-    pub never_sent: u64,
-}
-
-impl Tallies {
-    /// All of them.
-    #[must_use]
-    pub const fn total(&self) -> u64 {
-        self.status_4xx
-            + self.status_5xx
-            + self.connect
-            + self.reset
-            + self.truncated
-            + self.garbled
-            + self.timeout
-            + self.never_sent
-    }
-
-    pub(super) fn count(&mut self, status: Option<u16>, failure: Option<Failure>) {
-        let kind = match (failure, status) {
-            (Some(Failure::Connect), _) => &mut self.connect,
-            (Some(Failure::Reset), _) => &mut self.reset,
-            (Some(Failure::Truncated), _) => &mut self.truncated,
-            (Some(Failure::Garbled), _) => &mut self.garbled,
-            (Some(Failure::Timeout), _) => &mut self.timeout,
-            (None, Some(200..400)) => return,
-            (None, Some(400..500)) => &mut self.status_4xx,
-            (None, Some(_) | None) => &mut self.status_5xx,
-        };
-        *kind += 1;
-    }
 }
 
 /// What one worker answered.

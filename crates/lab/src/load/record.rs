@@ -7,7 +7,8 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use super::LoadOptions;
-use super::outcome::{Latency, Outcome, Tallies, WorkerShare};
+use super::outcome::{Outcome, WorkerShare};
+use crate::measure::{Fate, Latency, Tallies, micros};
 
 /// Why a request has no whole answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +40,21 @@ impl Answer {
         Self { status: None, failure: Some(failure), worker: None, closes: true }
     }
 
+    pub(super) fn fate(&self) -> Fate {
+        match (self.failure, self.status) {
+            (Some(Failure::Connect), _) => Fate::Connect,
+            (Some(Failure::Reset), _) => Fate::Reset,
+            (Some(Failure::Truncated), _) => Fate::Truncated,
+            (Some(Failure::Garbled), _) => Fate::Garbled,
+            (Some(Failure::Timeout), _) => Fate::Timeout,
+            (None, Some(200..400)) => Fate::Well,
+            (None, Some(400..500)) => Fate::Status4xx,
+            (None, Some(_) | None) => Fate::Status5xx,
+        }
+    }
+
     fn is_ok(&self) -> bool {
-        self.status.is_some_and(|status| (200..400).contains(&status))
+        self.fate() == Fate::Well
     }
 }
 
@@ -99,7 +113,7 @@ impl Record {
             lately_from: Mono::default(),
             moments: Vec::new(),
             names: Vec::new(),
-            lag: micros(),
+            lag: micros(3),
             most_waiting: 0,
             offered: 0,
             closed_idle: 0,
@@ -194,13 +208,13 @@ impl Record {
 
 impl Count {
     fn new() -> Self {
-        Self { latency: micros(), ok: 0, tallies: Tallies::default(), by_worker: Vec::new() }
+        Self { latency: micros(3), ok: 0, tallies: Tallies::default(), by_worker: Vec::new() }
     }
 
     fn add(&mut self, answer: &Answer, worker: Option<usize>, latency: Span) {
         let ok = answer.is_ok();
         self.ok += u64::from(ok);
-        self.tallies.count(answer.status, answer.failure);
+        self.tallies.count(answer.fate());
         let micros_taken = latency.as_micros().max(1);
         // A failure that comes at once would flatter the percentiles; one that never came would distort them.
         if ok {
@@ -208,7 +222,7 @@ impl Count {
         }
         if let Some(worker) = worker {
             while self.by_worker.len() <= worker {
-                self.by_worker.push(WorkerCount { requests: 0, failed: 0, latency: micros() });
+                self.by_worker.push(WorkerCount { requests: 0, failed: 0, latency: micros(3) });
             }
             let count = &mut self.by_worker[worker];
             count.requests += 1;
@@ -242,10 +256,6 @@ impl Count {
             ..Outcome::default()
         }
     }
-}
-
-fn micros() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, 120_000_000, 3).expect("1 us to 120 s in 3 digits is a valid range")
 }
 
 /// The step of the series.
