@@ -32,6 +32,7 @@ mod places;
 mod proxy_protocol;
 mod reason;
 mod record;
+mod relay;
 mod repair;
 mod report;
 mod request;

@@ -14,8 +14,8 @@ use http::{Method, StatusCode};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use crate::body::Relay;
 use crate::config::Snapshot;
+use crate::relay::Relay;
 use crate::request::Request;
 use crate::stored::Stored;
 use crate::tap::Keep;

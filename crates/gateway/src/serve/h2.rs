@@ -12,12 +12,13 @@ use hyper::body::{Body as _, Incoming};
 use super::exchange::{Client, Own, Relayed, Reply};
 use super::pulse::InService;
 use super::stream::StreamPulse;
-use crate::body::{AnswerBody, RequestBody};
+use crate::body::RequestBody;
 use crate::forms::request::request_in;
 use crate::forms::response::{answer_out, response_out};
 use crate::head::OURS;
 use crate::reason::Reason;
 use crate::record::Entry;
+use crate::relay::AnswerBody;
 use crate::request::Request;
 use crate::websocket;
 

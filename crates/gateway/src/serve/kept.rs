@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 use super::answer::Notes;
 use super::exchange::{Client, Errand, Own, Relayed, Reply};
-use crate::body::Relay;
 use crate::reason::Reason;
+use crate::relay::Relay;
 use crate::request::Request;
 use crate::stored::Stored;
 use crate::upstream::UpstreamBody;

@@ -36,12 +36,12 @@ use tokio::sync::oneshot;
 use super::answer::Notes;
 use super::exchange::{Client, Errand, Own, Ready, Relayed, Reply};
 use super::pulse::InService;
-use crate::body::Relay;
 use crate::config::{Deduplicate, WhenAway};
 use crate::extras::Extras;
 use crate::keys::{Begun, Named, Outcome, Ticket, Unnamed};
 use crate::reason::Reason;
 use crate::record::Entry;
+use crate::relay::Relay;
 use crate::request::Request;
 use crate::stored::Stored;
 

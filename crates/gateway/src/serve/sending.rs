@@ -11,9 +11,9 @@ use http::StatusCode;
 
 use super::answer::Notes;
 use super::exchange::{Client, Errand, Own, Ready, Relayed, Reply};
-use crate::body::Relay;
 use crate::head::REPORTS;
 use crate::reason::Reason;
+use crate::relay::Relay;
 use crate::report::hear_head;
 use crate::request::{Request, Saying};
 use crate::turn::{Sitting, Turn};

@@ -8,9 +8,9 @@ use ambidex_http1::{BodyEncoder, Framing, Name, ResponseHead, Version};
 use http::StatusCode;
 
 use super::{Connection1, Ended, Terms, Written};
-use crate::body::Relay;
 use crate::head::OURS;
 use crate::pieces::Pieces;
+use crate::relay::Relay;
 use crate::serve::client_wire::ClientWire;
 use crate::serve::exchange::{Own, Relayed};
 use crate::serve::pulse::InService;
