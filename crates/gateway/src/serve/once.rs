@@ -56,31 +56,42 @@ impl Client {
         interim: Option<&dyn Fn(&ResponseHead)>,
     ) -> Result<Reply, Own> {
         let acts = settings.mode.acts();
+        match self.keyed(settings, request, &ready).await {
+            Err(reason) => return Err(errand.own(reason)),
+            Ok(Some(keyed)) if acts => return self.on_a_task(request, ready, errand, keyed).await,
+            Ok(Some((keyed, terms))) => {
+                let keys = self.thread.stores().keys();
+                keys.counts.add(Outcome::of(&keys.watch(self.thread.clock.now(), keyed, terms)), false);
+            }
+            Ok(None) => {}
+        }
+        self.hold_and_send(request, ready, errand, interim).await
+    }
+
+    /// What a request is known by, its body held for that; `None` where its repeats are not to be known.
+    async fn keyed(
+        &self,
+        settings: &Deduplicate,
+        request: &Request,
+        ready: &Ready,
+    ) -> Result<Option<(Keyed, Terms)>, Reason> {
+        let acts = settings.mode.acts();
         let changes = ready.upgrade || request.websocket.is_some();
         if settings.mode == Mode::Off || changes || is_safe(request.head.method()) {
-            return self.send(request, ready, errand, interim).await;
+            return Ok(None);
         }
         let named = match Named::read(&request.head, &settings.header) {
             Ok(named) => named,
-            Err(Unnamed::Bad) if acts => return Err(errand.own(Reason::BadKey)),
-            Err(Unnamed::Missing) if acts && settings.required => return Err(errand.own(Reason::NoKey)),
-            Err(Unnamed::Bad | Unnamed::Missing) => return self.send(request, ready, errand, interim).await,
+            Err(Unnamed::Bad) if acts => return Err(Reason::BadKey),
+            Err(Unnamed::Missing) if acts && settings.required => return Err(Reason::NoKey),
+            Err(Unnamed::Bad | Unnamed::Missing) => return Ok(None),
         };
-        match self.hold(request, settings.max_body, &ready).await {
-            Ok(true) => {}
-            Ok(false) if acts => return Err(errand.own(Reason::BodyTooLarge)),
-            Ok(false) => return self.send(request, ready, errand, interim).await,
-            Err(reason) => return Err(errand.own(reason)),
+        if !self.hold(request, settings.max_body, ready).await? {
+            return if acts { Err(Reason::BodyTooLarge) } else { Ok(None) };
         }
         let label = ready.picture.front.routes.label(ready.target.route);
         let keyed = named.bind(settings, &label, &request.head, request.held());
-        let terms = settings.terms(ready.plan.config.deadline);
-        if !acts {
-            let keys = self.thread.stores().keys();
-            keys.counts.add(Outcome::of(&keys.watch(self.thread.clock.now(), keyed, terms)), false);
-            return self.send(request, ready, errand, interim).await;
-        }
-        self.on_a_task(request, ready, errand, (keyed, terms)).await
+        Ok(Some((keyed, settings.terms(ready.plan.config.deadline))))
     }
 
     /// Has a task of its own answer, and waits for it.

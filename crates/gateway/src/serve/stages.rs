@@ -1,10 +1,11 @@
 //! What a route wants done with a request beside sending it, in its order. Each stage may answer by itself.
 //!
 //! ```text
-//! rate ── deadline ── quorum? ── cache ── body kept ── known repeats (once.rs) ── send (sending.rs)
+//! rate ── deadline ── quorum? ── cache ── known repeats (once.rs) ── body kept ── send (sending.rs)
 //!    \ 429       \ 504    \ a hot key is read from several workers, whatever the cache has
-//!                                     \ kept        \ 400 408 413
+//!                                     \ kept    \ 400 409 413 422      \ 400 408
 //! ```
+//! What can be refused without its body is refused before that is read.
 //! Most routes want nothing of this, and their requests never come here.
 
 use std::future::poll_fn;
@@ -65,6 +66,21 @@ impl Client {
         errand: Errand,
         interim: Option<&dyn Fn(&ResponseHead)>,
     ) -> Result<Reply, Own> {
+        let extras = Arc::clone(ready.extras());
+        match &extras.deduplicate {
+            Some(settings) => self.once(settings, request, ready, errand, interim).await,
+            None => self.hold_and_send(request, ready, errand, interim).await,
+        }
+    }
+
+    /// Sends a request, whose body is read whole before where the route may send it again.
+    pub(super) async fn hold_and_send(
+        &self,
+        request: &Request,
+        ready: Ready,
+        errand: Errand,
+        interim: Option<&dyn Fn(&ResponseHead)>,
+    ) -> Result<Reply, Own> {
         if let Framing::Length(length) = request.framing()
             && let Some(most) = ready.extras().keep_body
             && usize::try_from(length).is_ok_and(|length| length <= most)
@@ -72,11 +88,7 @@ impl Client {
         {
             return Err(errand.own(reason));
         }
-        let extras = Arc::clone(ready.extras());
-        match &extras.deduplicate {
-            Some(settings) => self.once(settings, request, ready, errand, interim).await,
-            None => self.send(request, ready, errand, interim).await,
-        }
+        self.send(request, ready, errand, interim).await
     }
 
     /// The time that the request has: what its route usually takes, and what it says itself, where the route wants that.

@@ -12,7 +12,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
 
-use crate::common::{Setup, Wanted, connect, eventually, head, read_all, worker};
+use crate::common::{OK, Setup, Wanted, answering, connect, eventually, head, read_all, worker};
 
 /// A worker that counts the requests that it got whole, by path, and answers as the path says.
 struct Counting {
@@ -247,6 +247,29 @@ fn keys_are_demanded_read_and_bounded_as_configured() {
     let get = "GET /a HTTP/1.1\r\nhost: a\r\nidempotency-key: k\r\nconnection: close\r\n\r\n";
     assert_eq!((parts(&gateway.ask(get)).2, parts(&gateway.ask(get)).2), ("1".to_owned(), "2".to_owned()));
     assert_eq!(asked(&gateway, "/b", "k", "ten bytes!").0, 200);
+}
+
+#[test]
+fn a_request_without_a_key_is_refused_before_its_body_comes() {
+    let worker = Counting::start();
+    let route = json!({"deduplicate": {"required": true}, "retry": {}, "repeat": "idempotent", "deadline": "2s"});
+    let gateway = Wanted::before(&[worker.address]).route(route).start();
+    let announced = "POST /a HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\nconnection: close\r\n\r\n";
+    let (status, head, _) = parts(&gateway.ask(announced));
+    assert!(status == 400 && head.contains("ambidex-error: no-idempotency-key"), "{head}");
+}
+
+#[test]
+fn a_body_without_a_key_is_sent_again_where_its_route_says_so() {
+    let (down, _) = answering("HTTP/1.1 503 Down\r\ncontent-length: 4\r\n\r\ndown");
+    let (fine, _heads) = answering(OK);
+    for mode in ["on", "observe", "off"] {
+        let route = json!({"deduplicate": {"mode": mode}, "retry": {}, "repeat": "idempotent"});
+        let gateway = Wanted::before(&[down, fine]).route(route).start();
+        let put = "PUT /a HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\nconnection: close\r\n\r\nab";
+        let answers = [gateway.ask(put), gateway.ask(put)];
+        assert!(answers.iter().all(|answer| answer.ends_with("hi")), "{mode}: {answers:?}");
+    }
 }
 
 #[test]
