@@ -67,7 +67,15 @@ impl<'a> Turn<'a> {
         self.path.borrow().clone()
     }
 
-    /// What the answer says of the tier that it comes from, if it comes from one.
+    /// What an answer says of the tier at `place`, and how that one's workers are reached. Not those of the present tier:
+    /// an answer that was kept may be of one that had its turn before.
+    pub(crate) fn of(&self, place: u8) -> Option<(Cow<'a, str>, &'a Arc<Way>)> {
+        let tier = self.extras.tiers.get(usize::from(place))?;
+        let way = if let TierWay::Pool { way, .. } = tier { &self.picture.front.ways[*way] } else { self.home_way };
+        Some((tier.says(), way))
+    }
+
+    /// What an answer from here says of the tier that has its turn.
     pub(crate) fn says(&self) -> Option<Cow<'a, str>> {
         self.tier.get().map(TierWay::says)
     }

@@ -73,8 +73,17 @@ pub struct Answer<A> {
     pub at: Mono,
     /// How many workers were tried.
     pub tries: usize,
-    /// The pool that `pick` is of, when it is that of a fallback tier.
-    pub pool: Option<Arc<PoolView>>,
+    /// The fallback tier that `pick` is of, when it is of one.
+    pub tier: Option<TierPool>,
+}
+
+/// A tier of a fallback chain whose workers are asked.
+#[derive(Clone, Debug)]
+pub struct TierPool {
+    /// Its place in the chain.
+    pub place: u8,
+    /// The workers.
+    pub pool: Arc<PoolView>,
 }
 
 /// A request that got no worker's answer.
@@ -101,8 +110,8 @@ struct Course<'c, T: Transport> {
     request: Option<T::Request>,
     detail: String,
     last: Option<Pick>,
-    /// The pool of the tier, while one has its turn.
-    tier: Option<Arc<PoolView>>,
+    /// The tier, while one has its turn.
+    tier: Option<TierPool>,
     group: u32,
     /// A failing answer, for want of a better one.
     kept: Option<Box<Held<T::Answer>>>,
@@ -183,14 +192,14 @@ impl<T: Awaits, S: Seats, M: Timer> Driver<'_, T, S, M> {
     {
         loop {
             let (news, ready) = match self.transport.fall(place, tier, why).await {
-                Fallen::Ready(pool) => (TierNews::Ready, Some(pool)),
+                Fallen::Ready(pool) => (TierNews::Ready, Some(TierPool { place, pool })),
                 Fallen::Served => (TierNews::Served, None),
                 Fallen::Missing => (TierNews::Missing, None),
             };
             course.tier = ready.or(course.tier);
             let now = self.clock.now();
             let asked = course.tier.clone();
-            let pool = asked.as_deref().unwrap_or(home);
+            let pool = asked.as_ref().map_or(home, |tier| &tier.pool);
             let todo = self.advance(&mut course.attempt, pool, now, Event::Tier(news));
             if news == TierNews::Served {
                 return Err(course.refused(why, Some(tier)));
@@ -236,7 +245,7 @@ impl<T: Awaits, S: Seats, M: Timer> Driver<'_, T, S, M> {
                                 todo = self.advance(&mut course.attempt, pool, now, head);
                                 let flight = running.answered(now, outcome::of_head(&response));
                                 let held =
-                                    Held { id, response, flight, pick, at: now, mark: None, pool: course.tier.clone() };
+                                    Held { id, response, flight, pick, at: now, mark: None, tier: course.tier.clone() };
                                 if let Todo::One(Effect::Answer(_)) = todo {
                                     return End::Answered(held, tries);
                                 }
@@ -319,8 +328,8 @@ impl<T: Awaits, S: Seats, M: Timer> Driver<'_, T, S, M> {
 
 impl<A> Answer<A> {
     fn of(held: Held<A>, tries: usize) -> Self {
-        let Held { response, flight, pick, at, pool, .. } = held;
-        Self { response, flight, pick, at, tries, pool }
+        let Held { response, flight, pick, at, tier, .. } = held;
+        Self { response, flight, pick, at, tries, tier }
     }
 }
 

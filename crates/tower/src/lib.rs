@@ -23,7 +23,7 @@ pub mod transport;
 
 pub use client::{AnswerBody, AnsweredBy, Client, ClientConfig, KeptBody, Worker, WorkersError};
 pub use clock::Clock;
-pub use drive::{Answer, Driver, Plan, Refused};
+pub use drive::{Answer, Driver, Plan, Refused, TierPool};
 pub use flight::Flight;
 pub use seats::Seats;
 pub use timer::{Timer, TokioTimer};

@@ -50,9 +50,10 @@ impl Client {
                 return self.unanswered(request, errand, refused, pool, turn);
             }
         };
-        let Answer { response, flight, pick, at, tries, pool: fallen } = answer;
-        let pool = fallen.as_ref().unwrap_or(pool);
-        let tier = fallen.as_ref().and(turn).and_then(Turn::says);
+        let Answer { response, flight, pick, at, tries, tier: fallen } = answer;
+        let pool = fallen.as_ref().map_or(pool, |fallen| &fallen.pool);
+        let (tier, way) = fallen.as_ref().zip(turn).and_then(|(fallen, turn)| turn.of(fallen.place)).unzip();
+        let way = way.unwrap_or(home);
         let upstream::Answer { head, mut body, .. } = *response;
         errand.entry.note(|record| {
             record.tries = tries;
@@ -61,7 +62,6 @@ impl Client {
             record.status = Some(head.status());
             record.tier = tier.as_deref().unwrap_or("").to_owned();
         });
-        let way = if fallen.is_some() { transport.way() } else { home };
         let speaker = way.hears_reports.then_some(pick.worker);
         if let Some(worker) = speaker.filter(|_| head.head().known().meets(REPORTS)) {
             hear_head(thread, worker, flight.cells(), head.head(), at);

@@ -189,7 +189,7 @@ impl<'a> Upstreams<'a> {
     }
 
     /// How the workers are reached that are asked now.
-    pub(crate) fn way(&self) -> &'a Arc<Way> {
+    fn way(&self) -> &'a Arc<Way> {
         self.saying.turn.map_or(self.home, Turn::way)
     }
 

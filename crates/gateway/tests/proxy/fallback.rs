@@ -38,6 +38,24 @@ fn a_failing_answer_is_replaced_by_a_tier_and_shown_when_there_is_none_better() 
 }
 
 #[test]
+fn a_failing_answer_that_is_shown_says_which_tier_it_is_of_whatever_was_tried_after_it() {
+    let (spare, _heads) = answering(DOWN);
+    let route = json!({"fallback": [{"pool": "spare"}, {"path": "/simple"}]});
+    let setup = Wanted::before(&[nobody()]).spare(&[spare]).route(route).start();
+    let answer = setup.ask(GET);
+    assert!(answer.starts_with("HTTP/1.1 503 Down") && answer.contains("ambidex-tier: pool=spare\r\n"), "{answer}");
+    let picky = worker(|_, mut stream| {
+        if head(&mut stream).starts_with("GET /one?") {
+            let _ = stream.write_all(DOWN.as_bytes());
+        }
+    });
+    let route = json!({"fallback": [{"path": "/one"}, {"path": "/two"}]});
+    let setup = Wanted::before(&[picky]).route(route).start();
+    let answer = setup.ask(GET);
+    assert!(answer.starts_with("HTTP/1.1 503 Down") && answer.contains("ambidex-tier: path=/one\r\n"), "{answer}");
+}
+
+#[test]
 fn the_workers_of_one_zone_are_asked_when_the_pool_has_failed() {
     let ((far, heads), dead) = (answering(OK), nobody());
     let route = json!({"retries": 0, "fallback": [{"zone": "b"}]});

@@ -7,7 +7,6 @@
 use std::future::{Future, poll_fn};
 use std::mem::replace;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use ambidex_core::again::quorum::Mark;
@@ -18,7 +17,7 @@ use ambidex_core::view::PoolView;
 use ambidex_core::worker::WorkerId;
 
 use super::running::{Running, of_failure};
-use super::{Course, Driver, End, Todo};
+use super::{Course, Driver, End, TierPool, Todo};
 use crate::flight::Flight;
 use crate::outcome;
 use crate::seats::Seats;
@@ -34,7 +33,7 @@ pub(super) struct Held<A> {
     pub(super) at: Mono,
     pub(super) mark: Option<Mark>,
     /// Of which tier, if of one.
-    pub(super) pool: Option<Arc<PoolView>>,
+    pub(super) tier: Option<TierPool>,
 }
 
 /// The try that runs on the stack of the loop that began it.
@@ -182,12 +181,12 @@ fn hear<T: Transport, S: Seats, F, G>(
                 pick: running.pick,
                 at: now,
                 mark: None,
-                pool: course.tier.clone(),
+                tier: course.tier.clone(),
             });
             Event::Head(id, says)
         }
         (Stage::Comparing(_, flight, pick, at), News::Marked(Ok((response, mark)))) => {
-            lane.stage = Stage::Held(Held { id, response, flight, pick, at, mark, pool: course.tier.clone() });
+            lane.stage = Stage::Held(Held { id, response, flight, pick, at, mark, tier: course.tier.clone() });
             Event::Mark(id, mark)
         }
         (stage, News::Head(Err(error))) => {

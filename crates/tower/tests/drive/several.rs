@@ -16,7 +16,8 @@ use ambidex_core::share::Share;
 use ambidex_core::time::Span;
 use ambidex_core::view::{PoolView, WorkerView};
 use ambidex_tower::{
-    Answer, Awaits, Clock, Disagreement, Driver, Fallen, Marked, Plan, Refused, SendError, TokioTimer, Transport,
+    Answer, Awaits, Clock, Disagreement, Driver, Fallen, Marked, Plan, Refused, SendError, TierPool, TokioTimer,
+    Transport,
 };
 use http::{Response, StatusCode};
 
@@ -226,8 +227,9 @@ async fn a_tier_asks_workers_of_its_own_pool_and_says_whose_they_are() {
     workers.tiers = vec![|| Fallen::Missing, || Fallen::Ready(Arc::new(pool_of_the_second()))];
     let home = pool(1);
     let answer = run(&home, &workers, Chances { fallback, ..Chances::default() }).await.expect("answered");
-    let other = answer.pool.as_ref().expect("a tier's");
+    let TierPool { place, pool: other } = answer.tier.as_ref().expect("a tier's");
     assert_eq!((other.picked(answer.pick).id.0, answer.tries, in_flight(&home), in_flight(other)), (1, 2, 0, 1));
+    assert_eq!(*place, 1);
 }
 
 /// A pool of a worker that does what the second replica does.
@@ -268,5 +270,5 @@ async fn a_failing_answer_is_passed_on_after_a_chain_that_had_nothing() {
     workers.tiers = vec![|| Fallen::Ready(Arc::new(pool_of_the_second())), || Fallen::Missing];
     let home = pool(1);
     let answer = run(&home, &workers, Chances { fallback, ..Chances::default() }).await.expect("the worker's own");
-    assert_eq!((answer.response.status().as_u16(), answer.pool.is_none(), in_flight(&home)), (503, true, 1));
+    assert_eq!((answer.response.status().as_u16(), answer.tier.is_none(), in_flight(&home)), (503, true, 1));
 }
