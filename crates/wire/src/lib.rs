@@ -1,7 +1,8 @@
 //! What travels between the parts of Ambidex: bytes to types and back, no sockets.
 //!
-//! For: the gateway (reports on answers), the coordinator (reports fetched, the journal), workers and their agents
+//! For: the gateway (reports on answers, deadlines on requests), the coordinator (reports fetched, the journal), workers and their agents
 //! (writing reports). Everything that arrives is bounded before it is parsed and checked before it is believed.
 
+pub mod deadline;
 pub mod journal;
 pub mod report;

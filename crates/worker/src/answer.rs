@@ -3,6 +3,7 @@
 use ambidex_core::guard::shed::Shed;
 use ambidex_core::signal::Report;
 use ambidex_core::time::Span;
+use ambidex_wire::deadline;
 use ambidex_wire::report::{orca, server_load};
 use http::{HeaderValue, StatusCode};
 
@@ -51,30 +52,9 @@ pub fn is_endless(status: StatusCode, content_type: Option<&[u8]>) -> bool {
 
 /// How much time a request says it has: `Ambidex-Deadline-Ms`, else `grpc-timeout`.
 pub fn time_left<'a>(field: impl Fn(&str) -> Option<&'a [u8]>) -> Option<Span> {
-    let text = |name| field(name).and_then(|value| str::from_utf8(value.trim_ascii()).ok());
-    let millis = text("ambidex-deadline-ms").and_then(|millis| Some(Span::from_millis(number(millis)?)));
-    millis.or_else(|| grpc_timeout(text("grpc-timeout")?))
-}
-
-/// gRPC's `Timeout`: up to eight digits and a unit.
-fn grpc_timeout(text: &str) -> Option<Span> {
-    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let nanos = match unit {
-        "H" => 3_600_000_000_000,
-        "M" => 60_000_000_000,
-        "S" => 1_000_000_000,
-        "m" => 1_000_000,
-        "u" => 1_000,
-        "n" => 1,
-        _ => return None,
-    };
-    Some(Span::from_nanos(number(digits)?.saturating_mul(nanos)))
-}
-
-/// At most ten digits: a hundred days in milliseconds.
-fn number(digits: &str) -> Option<u64> {
-    let plain = (1..=10).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
-    plain.then(|| digits.parse().ok()).flatten()
+    let value = |name| field(name).map(<[u8]>::trim_ascii);
+    let millis = value(deadline::MILLIS).and_then(deadline::read_millis);
+    millis.or_else(|| deadline::read_grpc(value(deadline::GRPC)?))
 }
 
 #[cfg(test)]
@@ -90,16 +70,13 @@ mod tests {
     }
 
     #[test]
-    fn time_left_is_read_in_both_forms_and_nonsense_is_none() {
-        let left = |name: &'static str, value: &'static str| {
-            time_left(move |asked| (asked == name).then_some(value.as_bytes()))
+    fn time_left_is_what_the_gateway_says_and_else_what_a_client_of_grpc_does() {
+        let left = |ours: Option<&'static str>| {
+            time_left(move |asked| if asked == "grpc-timeout" { Some(&b" 2S "[..]) } else { ours.map(str::as_bytes) })
         };
-        assert_eq!(left("ambidex-deadline-ms", "250"), Some(Span::from_millis(250)));
-        assert_eq!(left("grpc-timeout", "2S"), Some(Span::from_secs(2)));
-        for nonsense in ["", "S", "-1S", "5x", "99999999999S", "\u{e4}"] {
-            assert_eq!(left("grpc-timeout", nonsense), None, "{nonsense}");
-        }
-        assert_eq!(left("ambidex-deadline-ms", "1e3"), None);
+        assert_eq!(left(Some("2500")), Some(Span::from_millis(2_500)));
+        assert_eq!((left(None), left(Some("nonsense"))), (Some(Span::from_secs(2)), Some(Span::from_secs(2))));
+        assert_eq!(time_left(|_| None), None);
     }
 
     #[test]
