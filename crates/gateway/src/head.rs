@@ -8,6 +8,8 @@
 //! ```
 //! The codec knows these names when it has read a head, so leaving them out costs a bit in a set.
 
+pub(crate) mod text;
+
 use ambidex_http1::{Head, Known, KnownSet, Name, RequestHead};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName};

@@ -11,6 +11,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use http::StatusCode;
 
 use crate::head::OURS;
+use crate::head::text::{line, start};
 use crate::upstream::PROFILE;
 
 /// An answer in memory.
@@ -38,7 +39,7 @@ impl Stored {
     pub(crate) fn made(status: StatusCode, fields: &[(&str, &str)], body: Bytes, at: Mono) -> Self {
         let mut text = start(status, status.canonical_reason().unwrap_or("").as_bytes(), 64);
         for (name, value) in fields {
-            line(&mut text, name.as_bytes(), value.as_bytes());
+            line(&mut text, name, value.as_bytes());
         }
         Self { head: text.freeze(), body, at }
     }
@@ -80,23 +81,6 @@ impl Stored {
 /// 204 and 304 have no body, and of 204 no length may be said.
 fn is_bare(head: &[u8]) -> bool {
     matches!(head.get(b"HTTP/1.1 ".len()..b"HTTP/1.1 204".len()), Some(b"204" | b"304"))
-}
-
-fn start(status: StatusCode, reason: &[u8], room: usize) -> BytesMut {
-    let mut text = BytesMut::with_capacity(room + reason.len() + 16);
-    text.put_slice(b"HTTP/1.1 ");
-    text.put_slice(status.as_str().as_bytes());
-    text.put_slice(b" ");
-    text.put_slice(reason);
-    text.put_slice(b"\r\n");
-    text
-}
-
-fn line(text: &mut BytesMut, name: &[u8], value: &[u8]) {
-    text.put_slice(name);
-    text.put_slice(b": ");
-    text.put_slice(value);
-    text.put_slice(b"\r\n");
 }
 
 #[cfg(test)]

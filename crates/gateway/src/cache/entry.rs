@@ -6,7 +6,7 @@
 use ambidex_core::time::{Mono, Span};
 use ambidex_http1::write::Edits;
 use ambidex_http1::{Asked, Head, Known, KnownSet, RequestHead, ResponseHead};
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 
 use super::directives::whole_seconds;
@@ -15,6 +15,7 @@ use super::key::Selected;
 use crate::clock::Wall;
 use crate::config::RouteCache;
 use crate::head::OURS;
+use crate::head::text::{line, start};
 use crate::stored::Stored;
 
 /// One kept answer.
@@ -54,7 +55,7 @@ impl Draft {
     ) -> Result<Self, NotKept> {
         let selected = Selected::of(answer.head(), request, &settings.key).ok_or(NotKept::Vary)?;
         let terms = judge(asked, answer.status(), answer.head(), now.wall, settings)?;
-        let mut text = start(answer.status(), answer.reason(), answer.head().bytes().len());
+        let mut text = start(answer.status(), answer.reason(), answer.head().bytes().len() + DATE_BYTES);
         for (name, value) in kept(answer.head(), &Edits { drop: OURS.and(NEVER_KEPT), ..Edits::default() }) {
             line(&mut text, name, value);
         }
@@ -175,28 +176,11 @@ fn is_of_body(name: &[u8]) -> bool {
         .any(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// A status line.
-pub(crate) fn start(status: StatusCode, reason: &[u8], room: usize) -> BytesMut {
-    let mut text = BytesMut::with_capacity(room + reason.len() + 64);
-    text.put_slice(b"HTTP/1.1 ");
-    text.put_slice(status.as_str().as_bytes());
-    text.put_slice(b" ");
-    text.put_slice(reason);
-    text.put_slice(b"\r\n");
-    text
-}
-
-/// A field line.
-pub(crate) fn line(text: &mut BytesMut, name: &[u8], value: &[u8]) {
-    text.put_slice(name);
-    text.put_slice(b": ");
-    text.put_slice(value);
-    text.put_slice(b"\r\n");
-}
-
 /// What a kept answer is read as, whoever asks.
 pub(crate) const GET: Asked = Asked { head: false, connect: false, upgrade: false };
 
+/// Room for a `Date` of ours.
+const DATE_BYTES: usize = 48;
 /// Fields that we say anew.
 const NEVER_KEPT: KnownSet = KnownSet::of(&[Known::Age, Known::Trailer]);
 /// Fields that a 304 does not change: its own age, and what belongs to the body that is kept.

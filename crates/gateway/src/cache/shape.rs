@@ -1,12 +1,12 @@
 //! In which shape a client gets a kept answer: whole, as a 304, or a part of it [RFC 9110, 13 and 14].
 
 use ambidex_http1::{Head, Known, RequestHead};
-use bytes::BufMut as _;
 use http::{Method, StatusCode};
 
 use super::directives::{members, number};
-use super::entry::{Entry, GET, line, same_tag, start};
+use super::entry::{Entry, GET, same_tag};
 use super::judge::date;
+use crate::head::text::{line, start};
 use crate::stored::Stored;
 
 /// The shape.
@@ -75,7 +75,6 @@ impl Shape {
         if let Some(range) = range {
             line(&mut text, b"Content-Range", range.as_bytes());
         }
-        text.put_slice(b"");
         Some(Stored::from_parts(text.freeze(), body, stored.at))
     }
 }

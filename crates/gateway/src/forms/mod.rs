@@ -12,21 +12,13 @@ pub(crate) mod response;
 
 use ambidex_http1::write::{Edits, Lines};
 use ambidex_http1::{Head, Profile};
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// Room for a head's text: its fields and `more` bytes.
 fn room(headers: &HeaderMap, more: usize) -> BytesMut {
     let lines: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     BytesMut::with_capacity(lines + more + MADE_BYTES)
-}
-
-/// Writes one field line.
-fn line(text: &mut BytesMut, name: &HeaderName, value: &[u8]) {
-    text.put_slice(name.as_str().as_bytes());
-    text.put_slice(b": ");
-    text.put_slice(value);
-    text.put_slice(b"\r\n");
 }
 
 /// Bounds for our text. HTTP/2 bounded the head before, and counts 32 bytes for every field; what we say more must not

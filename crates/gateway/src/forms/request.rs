@@ -18,7 +18,8 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Request, Uri, Version, request};
 
-use super::{carried, line, room, say_length, with_room};
+use super::{carried, room, say_length, with_room};
+use crate::head::text::line;
 
 /// A client's request in our form. `ends`: no body follows.
 ///
@@ -42,11 +43,11 @@ pub(crate) fn request_in(
     text.put_slice(target);
     text.put_slice(b" HTTP/1.1\r\n");
     if let Some(host) = &host {
-        line(&mut text, &header::HOST, host);
+        line(&mut text, header::HOST, host);
     }
     write_fields(&mut text, headers);
     if !ends && !headers.contains_key(header::CONTENT_LENGTH) {
-        line(&mut text, &header::TRANSFER_ENCODING, b"chunked");
+        line(&mut text, header::TRANSFER_ENCODING, b"chunked");
     }
     text.put_slice(b"\r\n");
     let head = HeadReader::default().request(&mut text, fields, &with_room(profile))?;

@@ -14,7 +14,8 @@ use bytes::BufMut as _;
 use http::header::{self, HeaderMap};
 use http::{Response, StatusCode, Version, response};
 
-use super::{add, carried, line, room, say_length, with_room};
+use super::{add, carried, room, say_length, with_room};
+use crate::head::text::{line, status_line};
 
 /// A worker's answer in our form. `ends`: no body follows.
 ///
@@ -30,22 +31,18 @@ pub(crate) fn response_in(
     let (status, headers) = (parts.status, &parts.headers);
     let reason = status.canonical_reason().unwrap_or("");
     let mut text = room(headers, reason.len());
-    text.put_slice(b"HTTP/1.1 ");
-    text.put_slice(status.as_str().as_bytes());
-    text.put_slice(b" ");
-    text.put_slice(reason.as_bytes());
-    text.put_slice(b"\r\n");
+    status_line(&mut text, status, reason.as_bytes());
     for (name, value) in headers {
         line(&mut text, name, value.as_bytes());
     }
     if status == StatusCode::SWITCHING_PROTOCOLS && headers.contains_key(header::UPGRADE) {
-        line(&mut text, &header::CONNECTION, b"upgrade");
+        line(&mut text, header::CONNECTION, b"upgrade");
     }
     let silent = asked.head || is_bare(status) || status == StatusCode::NOT_MODIFIED;
     match (silent || headers.contains_key(header::CONTENT_LENGTH), ends) {
         (true, _) => {}
-        (false, true) => line(&mut text, &header::CONTENT_LENGTH, b"0"),
-        (false, false) => line(&mut text, &header::TRANSFER_ENCODING, b"chunked"),
+        (false, true) => line(&mut text, header::CONTENT_LENGTH, b"0"),
+        (false, false) => line(&mut text, header::TRANSFER_ENCODING, b"chunked"),
     }
     text.put_slice(b"\r\n");
     let head = HeadReader::default().response(&mut text, fields, &with_room(profile), asked)?;
