@@ -85,3 +85,6 @@ fn named(authority: &str) -> Result<ServerName<'static>, String> {
     let host = parsed.host().trim_start_matches('[').trim_end_matches(']');
     ServerName::try_from(host.to_owned()).map_err(|why| wrong(&why))
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -12,32 +12,13 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::*;
 use crate::coordinator::tests::{Process, pool, process};
 use crate::journal::NoJournal;
 use crate::news::What;
-
-/// A worker that answers each connection with these bytes; empty: never.
-async fn saying(answer: &'static str) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("bound");
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut head = [0_u8; 4096];
-                let _ = stream.read(&mut head).await;
-                let _ = stream.write_all(answer.as_bytes()).await;
-                if answer.is_empty() {
-                    let _ = stream.read(&mut head).await;
-                }
-            });
-        }
-    });
-    address
-}
+use crate::reach::tests::saying;
 
 /// A gRPC worker that answers the health service with this message and this `grpc-status`.
 async fn speaking_grpc(message: &'static [u8], status: &'static str) -> SocketAddr {
@@ -83,7 +64,7 @@ async fn a_status_says_whether_a_worker_is_well_and_redirects_are_not_followed()
         ("", r#"{"path":"/h"}"#, Some("late")),
     ] {
         let checks = format!(r#"{{"http":{asked},"every":"1s","timeout":"500ms"}}"#);
-        let ended = checked(saying(answer).await, &checks).await;
+        let ended = checked(saying(answer, None).await, &checks).await;
         match wanted {
             None => assert_eq!(ended, Ok(()), "{answer:?}"),
             Some(why) => assert!(ended.as_ref().is_err_and(|error| error.contains(why)), "{answer:?}: {ended:?}"),
@@ -109,7 +90,7 @@ async fn the_health_service_of_grpc_is_asked_and_its_word_is_taken() {
             Some(why) => assert!(ended.as_ref().is_err_and(|error| error.contains(why)), "{status}: {ended:?}"),
         }
     }
-    let http1 = saying("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    let http1 = saying("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", None).await;
     let ended = checked(http1, r#"{"grpc":{}}"#).await;
     assert!(ended.as_ref().is_err_and(|error| error.contains("no HTTP/2 answer")), "{ended:?}");
 }

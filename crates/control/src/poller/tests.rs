@@ -4,39 +4,13 @@ use std::time::{Duration, Instant};
 
 use ambidex_core::time::Span;
 use ambidex_core::view::Address;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use super::*;
 use crate::config::PollTls;
+use crate::reach::tests::saying;
 
 mod secure;
-
-/// A worker that answers every connection with these bytes, then, if told so, the last of them for ever.
-async fn worker(answer: &'static str, endless: Option<&'static [u8]>) -> std::net::SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("bound");
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut head = [0_u8; 4096];
-                let _ = stream.read(&mut head).await;
-                let _ = stream.write_all(answer.as_bytes()).await;
-                while let Some(bytes) = endless {
-                    if stream.write_all(bytes).await.is_err() {
-                        return;
-                    }
-                }
-                if answer.is_empty() {
-                    // Hangs until the other side gives up.
-                    let _ = stream.read(&mut head).await;
-                }
-            });
-        }
-    });
-    address
-}
 
 async fn heard(address: std::net::SocketAddr, fields: &str) -> Result<Report, String> {
     heard_at("http://worker.test:1", address, fields, None).await
@@ -75,14 +49,14 @@ async fn heard_at(
 async fn the_catalogue_s_fields_are_read() {
     let body = r#"{"current_load":3,"queue_depth":1,"average_latency_ms":12.5,"error_rate":0.01,"max_capacity":32}"#;
     let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).leak();
-    let report = heard(worker(answer, None).await, "{}").await.expect("a report");
+    let report = heard(saying(answer, None).await, "{}").await.expect("a report");
     assert_eq!((report.in_flight, report.queue, report.limit), (Some(3), Some(1), Some(32)));
 }
 
 #[tokio::test]
 async fn other_json_is_read_by_a_mapping() {
     let answer = "HTTP/1.1 200 OK\r\ncontent-length: 28\r\n\r\n{\"stats\":{\"running\":[4,5]}}  ";
-    let report = heard(worker(answer, None).await, r#"{"in_flight":"/stats/running/1"}"#).await.expect("a report");
+    let report = heard(saying(answer, None).await, r#"{"in_flight":"/stats/running/1"}"#).await.expect("a report");
     assert_eq!(report.in_flight, Some(5));
 }
 
@@ -101,7 +75,7 @@ async fn what_is_no_good_answer_is_a_fault_with_its_reason() {
         ("HTTP/1.1 200 OK\r\ncontent-length: 14\r\n\r\n{\"util\":-1e99}", None, "util"),
         ("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{\"x\": 12}", None, "no known field"),
     ] {
-        let why = heard(worker(answer, endless).await, "{}").await.expect_err(answer);
+        let why = heard(saying(answer, endless).await, "{}").await.expect_err(answer);
         assert!(why.contains(reason), "{answer:?}: {why}");
     }
 }

@@ -3,6 +3,8 @@
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
@@ -116,7 +118,7 @@ async fn what_is_no_good_answer_over_tls_is_a_fault_too() {
         let why = heard_at(URL, address, "{}", tls(&own, None, None)).await.expect_err(answer);
         assert!(why.contains(reason), "{answer:?}: {why}");
     }
-    let plain = worker(REPORT, None).await;
+    let plain = saying(REPORT, None).await;
     let why = heard_at(URL, plain, "{}", tls(&own, None, None)).await.expect_err("plain HTTP");
     assert!(why.contains("no TLS"), "{why}");
     let unset = PollTls::new(|| Err("upstream.tls: cannot read ca.pem".into()));
