@@ -101,11 +101,8 @@ impl Seat {
             let (slot, why) = (probe.slot, PickReason::Probe { serial: probe.serial });
             return Ok(Pick { slot, worker: pool.workers[slot].id, why });
         }
-        let weights = pool.arm(arm);
-        let mut pick = |open: &[u64]| {
-            let ask = Ask { now, pool, arm, weights, barred: &Barred { tried, open }, key };
-            self.picker.pick(&ask, &mut self.draw)
-        };
+        let ask = Ask { now, pool, arm, weights: pool.arm(arm), barred: &Barred { tried, open: &[] }, key };
+        let mut pick = |open: &[u64]| self.picker.pick(&Ask { barred: &Barred { tried, open }, ..ask }, &mut self.draw);
         let picked = match pick(self.breakers.kept_out()) {
             None if self.breakers.soften() => pick(self.breakers.kept_out()),
             picked => picked,
@@ -113,7 +110,7 @@ impl Seat {
         let picked = picked.ok_or(Nobody::Ready)?;
         match pool.guards.bulkhead() {
             Some(bulkhead) if bulkhead.is_full(pool.load(picked.slot).in_flight()) => {
-                self.divert(now, pool, arm, tried, key, bulkhead, picked)
+                self.divert(&ask, bulkhead, picked)
             }
             Some(_) | None => Ok(picked),
         }
@@ -121,17 +118,8 @@ impl Seat {
 
     /// The picked worker is full: another one that has room.
     #[cold]
-    #[expect(clippy::too_many_arguments, reason = "those of the pick, and what came of it")]
-    fn divert(
-        &mut self,
-        now: Mono,
-        pool: &PoolView,
-        arm: Arm,
-        tried: &[usize],
-        key: Option<u64>,
-        bulkhead: &BulkheadConfig,
-        picked: Pick,
-    ) -> Result<Pick, Nobody> {
+    fn divert(&mut self, ask: &Ask<'_>, bulkhead: &BulkheadConfig, picked: Pick) -> Result<Pick, Nobody> {
+        let pool = ask.pool;
         if !bulkhead.mode.acts() {
             pool.guards.counts.add(Kept::FullWatched);
             return Ok(picked);
@@ -144,8 +132,8 @@ impl Seat {
                 self.closed[slot / 64] |= 1 << (slot % 64);
             }
         }
-        let ask = Ask { now, pool, arm, weights: pool.arm(arm), barred: &Barred { tried, open: &self.closed }, key };
-        let diverted = self.picker.pick(&ask, &mut self.draw).ok_or(Nobody::HasRoom)?;
+        let barred = &Barred { open: &self.closed, ..*ask.barred };
+        let diverted = self.picker.pick(&Ask { barred, ..*ask }, &mut self.draw).ok_or(Nobody::HasRoom)?;
         pool.guards.counts.add(Kept::Diverted);
         Ok(diverted)
     }
