@@ -22,8 +22,8 @@ use std::path::PathBuf;
 
 use ambidex_lab::load::{self, Load, LoadOptions, Outcome};
 use ambidex_lab::peer::{Balancer, Peer, Setup, Upstream, get};
-use ambidex_lab::worker::{self, Worker, WorkerOptions};
-use ambidex_lab::{Span, poll};
+use ambidex_lab::worker::{self, ReportStyle, Worker, WorkerOptions};
+use ambidex_lab::{Service, Span, poll};
 use anyhow::{Context as _, Result, bail};
 
 use super::rows::{Row, publish};
@@ -132,6 +132,17 @@ impl Arm {
 
     fn before(&self, upstreams: &[Upstream]) -> Result<Balancer> {
         self.peer.start_with(upstreams, &self.setup).with_context(|| self.peer.name())
+    }
+}
+
+/// A worker that is as the others of its fleet, takes 10 ms for a request on average, and says how loaded it is.
+fn usual(at: u64, round: usize) -> WorkerOptions {
+    WorkerOptions {
+        name: format!("w{at}"),
+        service: Service::exponential(Span::from_millis(10)),
+        report: ReportStyle::ServerLoad,
+        seed: round as u64 * 100 + at,
+        ..WorkerOptions::default()
     }
 }
 

@@ -4,14 +4,14 @@
 //! within the budget. Beside it: our gateway alone, which gives a first try up after 250 ms, and HAProxy, which does so
 //! with every try and asks up to three more workers without a budget.
 
+use ambidex_lab::Span;
 use ambidex_lab::load::{self, LoadOptions, Moment, RateStep};
 use ambidex_lab::peer::{Balancer, Peer, Retries, Setup};
-use ambidex_lab::worker::{self, ReportStyle, Worker, WorkerOptions};
-use ambidex_lab::{Service, Span};
+use ambidex_lab::worker::{self, Worker, WorkerOptions};
 use anyhow::Result;
 
 use super::super::rows::{Row, Samples};
-use super::{Arm, Bench, asked, behind, counting};
+use super::{Arm, Bench, asked, behind, counting, usual};
 
 const PATIENCE: Span = Span::from_millis(250);
 /// How long the load is watched after the overload, in seconds.
@@ -31,7 +31,7 @@ pub(super) fn rows(bench: &Bench<'_>) -> Result<Vec<Row>> {
     let mut guarded = [true, false, false].into_iter().cycle();
     let all = bench.rounds(&arms, |arm, round| {
         let guarded = guarded.next().unwrap_or(false);
-        let fleet: Vec<WorkerOptions> = (0..3).map(|at| worker(at, round)).collect();
+        let fleet: Vec<WorkerOptions> = (0..3).map(|at| usual(at, round)).collect();
         let capacity: f64 = fleet.iter().map(WorkerOptions::capacity).sum();
         let step = |at, load: f64| RateStep { at: Span::from_secs(at), rate: load * capacity };
         let load = LoadOptions {
@@ -107,16 +107,6 @@ fn recovery(moments: &[Moment], from: usize) -> f64 {
 
 /// What counts as full: of a thousand requests ten may meet a moment of the machine.
 const FULL: f64 = 0.99;
-
-fn worker(at: u64, round: usize) -> WorkerOptions {
-    WorkerOptions {
-        name: format!("w{at}"),
-        service: Service::exponential(Span::from_millis(10)),
-        report: ReportStyle::ServerLoad,
-        seed: round as u64 * 100 + at,
-        ..WorkerOptions::default()
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,12 +1,12 @@
 //! X5: every worker pauses for 200 ms every 5 s, each at another time; with hedges and without.
 
 use ambidex_lab::load::LoadOptions;
-use ambidex_lab::worker::{Pauses, ReportStyle, WorkerOptions};
+use ambidex_lab::worker::{Pauses, WorkerOptions};
 use ambidex_lab::{Service, Shape, Span};
 use anyhow::Result;
 
 use super::super::rows::{Row, Samples};
-use super::Bench;
+use super::{Bench, usual};
 
 const WORKERS: u64 = 6;
 /// Share of the capacity that is offered.
@@ -64,12 +64,9 @@ pub(super) fn rows(bench: &Bench<'_>) -> Result<Vec<Row>> {
 fn pausing(at: u64, round: usize) -> WorkerOptions {
     let (length, every) = (Span::from_millis(200), Span::from_secs(5));
     WorkerOptions {
-        name: format!("w{at}"),
         // A spread as of real work; an exponential one would have a p99.9 of 7 times its mean without any pause.
         service: Service { mean: Span::from_millis(10), shape: Shape::Lognormal { sigma: 0.5 } },
         pauses: Some(Pauses { length, every, first: Span::from_millis(at * 5_000 / WORKERS) }),
-        report: ReportStyle::ServerLoad,
-        seed: round as u64 * 100 + at,
-        ..WorkerOptions::default()
+        ..usual(at, round)
     }
 }

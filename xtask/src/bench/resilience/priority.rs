@@ -9,7 +9,7 @@ use ambidex_lab::{Service, Span};
 use anyhow::Result;
 
 use super::super::rows::{Row, Samples};
-use super::{Bench, behind, counting};
+use super::{Bench, behind, counting, usual};
 
 /// Important requests a second.
 const HIGH: f64 = 100.0;
@@ -63,11 +63,9 @@ pub(super) fn rows(bench: &Bench<'_>) -> Result<Vec<Row>> {
 
 fn worker(at: u64, round: usize) -> WorkerOptions {
     WorkerOptions {
-        name: format!("w{at}"),
         service: Service::exponential(Span::from_millis(20)),
         report: ReportStyle::None,
-        seed: round as u64 * 100 + at,
-        ..WorkerOptions::default()
+        ..usual(at, round)
     }
 }
 

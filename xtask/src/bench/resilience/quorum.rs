@@ -1,12 +1,12 @@
 //! Reads of 2 of 3 replicas: all alike, and one 40 times slower.
 
+use ambidex_lab::Span;
 use ambidex_lab::load::LoadOptions;
-use ambidex_lab::worker::{ReportStyle, WorkerOptions};
-use ambidex_lab::{Service, Span};
+use ambidex_lab::worker::WorkerOptions;
 use anyhow::Result;
 
 use super::super::rows::{Row, Samples};
-use super::Bench;
+use super::{Bench, usual};
 
 pub(super) fn rows(bench: &Bench<'_>) -> Result<Vec<Row>> {
     const QUORUM: &str = "quorum: {ask: 2, of: 3, need: 2, rule: majority, compare: digest}";
@@ -16,13 +16,9 @@ pub(super) fn rows(bench: &Bench<'_>) -> Result<Vec<Row>> {
     let all = bench.rounds(&arms, |arm, round| {
         let slowdown = slowdowns[arm_at.next().unwrap_or(0)];
         let fleet = (0..3).map(|at| WorkerOptions {
-            name: format!("w{at}"),
             slots: 8,
-            service: Service::exponential(Span::from_millis(10)),
             slowdown: if at == 0 { slowdown } else { 1.0 },
-            report: ReportStyle::ServerLoad,
-            seed: round as u64 * 100 + at,
-            ..WorkerOptions::default()
+            ..usual(at, round)
         });
         let load = LoadOptions {
             rate: 200.0,

@@ -3,12 +3,12 @@
 
 use ambidex_lab::load::LoadOptions;
 use ambidex_lab::peer::{Peer, Setup};
-use ambidex_lab::worker::{Change, ReportStyle, WorkerOptions};
-use ambidex_lab::{Service, Share, Span};
+use ambidex_lab::worker::{Change, WorkerOptions};
+use ambidex_lab::{Share, Span};
 use anyhow::Result;
 
 use super::super::rows::{Row, Samples};
-use super::{Arm, Bench};
+use super::{Arm, Bench, usual};
 
 pub(super) fn rows(bench: &Bench<'_>) -> Result<Vec<Row>> {
     let round_robin = Arm { peer: Peer::Nginx { balance: "" }, setup: Setup::default() };
@@ -18,7 +18,7 @@ pub(super) fn rows(bench: &Bench<'_>) -> Result<Vec<Row>> {
         ("round robin", round_robin),
     ];
     let all = bench.rounds(&arms, |arm, round| {
-        let fleet: Vec<WorkerOptions> = (0..20).map(|at| worker(at, round)).collect();
+        let fleet: Vec<WorkerOptions> = (0..20).map(|at| usual(at, round)).collect();
         let load = LoadOptions {
             rate: 0.3 * fleet.iter().map(WorkerOptions::capacity).sum::<f64>(),
             connections: 1_000,
@@ -48,14 +48,4 @@ pub(super) fn rows(bench: &Bench<'_>) -> Result<Vec<Row>> {
             ..row("X9 sinkhole: failed", Samples(ours.clone()))
         },
     ])
-}
-
-fn worker(at: u64, round: usize) -> WorkerOptions {
-    WorkerOptions {
-        name: format!("w{at}"),
-        service: Service::exponential(Span::from_millis(10)),
-        report: ReportStyle::ServerLoad,
-        seed: round as u64 * 100 + at,
-        ..WorkerOptions::default()
-    }
 }
