@@ -1,3 +1,5 @@
+//! The keys of a process: what the next one finds of them, and that random ones never outgrow their bounds.
+
 use ambidex_core::again::dedup::{Name, Print, Tenant};
 use ambidex_core::draw::Draw;
 use ambidex_core::share::Share;

@@ -1,3 +1,5 @@
+//! Keys of requests: what is granted, told again and refused, within which bounds, and that nothing runs twice.
+
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
