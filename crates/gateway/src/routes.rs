@@ -12,7 +12,7 @@ use ambidex_tower::Clock;
 
 use http::{HeaderName, HeaderValue};
 
-use crate::config::{HostPattern, Key, PathPattern, Route};
+use crate::config::{HostPattern, Key, Match, PathPattern, Route};
 use crate::extras::Extras;
 use crate::front::FrontError;
 use crate::head::path_of;
@@ -55,7 +55,7 @@ impl Routes {
         let compile = |(number, route): (usize, &Route)| {
             let (pool, way) = find(number, &route.pool)?;
             let target = Target { route: number, pool, way, config: route.attempt(number) };
-            let label = route.label();
+            let label = route.matches.label();
             let before = previous.and_then(|before| before.like(&label, &route.pool)).map(|same| &*same.extras);
             let extras = Extras::compile(route, |name| find(number, name), before, clock)?;
             Ok::<_, FrontError>(Compiled {
@@ -91,12 +91,12 @@ impl Routes {
 
     /// The first route that matches, and what its placement key is taken from. `host` without port.
     pub(crate) fn find(&self, host: &str, head: &RequestHead) -> Option<(Target, Option<&Key>)> {
-        let hit = self.0.iter().find(|compiled| compiled.route.matches(host, head))?;
+        let hit = self.0.iter().find(|compiled| compiled.route.matches.fit(host, head))?;
         Some((hit.target, hit.route.key.as_ref()))
     }
 }
 
-impl Route {
+impl Match {
     fn label(&self) -> String {
         let host = match &self.host {
             Some(HostPattern::Exact(name)) => name.clone(),
@@ -109,7 +109,7 @@ impl Route {
         }
     }
 
-    fn matches(&self, host: &str, head: &RequestHead) -> bool {
+    fn fit(&self, host: &str, head: &RequestHead) -> bool {
         let named = |name: &HeaderName, value: &HeaderValue| {
             let named = head
                 .head()

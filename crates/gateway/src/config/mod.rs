@@ -23,7 +23,7 @@ pub use route::{
     ChainError, DeadlineError, Deduplicate, DeduplicateError, Key, KeyStore, Per, Quorum, RateLimit, RateLimitError,
     Repeat, Retry, Route, RouteError, RouteQuorumError, Snapshot, Static, Tier, WhenAway,
 };
-pub(crate) use route::{Compare, Hook, HostPattern, PathPattern};
+pub(crate) use route::{Compare, Hook, HostPattern, Match, PathPattern};
 pub use tracing::{Tracing, TracingError};
 pub use upstream::{UpstreamError, UpstreamProtocol, UpstreamTls, UpstreamTransport};
 

@@ -7,10 +7,10 @@ mod deadline;
 mod deduplicate;
 mod error;
 mod fallback;
+mod matches;
 mod quorum;
 mod rate_limit;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use ambidex_core::again::Mode;
@@ -20,7 +20,7 @@ use ambidex_core::again::retry::FirstTry;
 use ambidex_core::attempt::{AttemptConfig, Chances, RouteId};
 use ambidex_core::size::Size;
 use ambidex_core::time::Span;
-use http::{HeaderName, HeaderValue, Method};
+use http::HeaderName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,8 @@ use deadline::{Deadline, RawDeadline};
 pub use deduplicate::{Deduplicate, DeduplicateError, KeyStore, WhenAway};
 pub use error::RouteError;
 pub use fallback::{ChainError, Snapshot, Static, Tier};
+use matches::RawMatch;
+pub(crate) use matches::{HostPattern, Match, PathPattern};
 pub(crate) use quorum::{Compare, Hook};
 pub use quorum::{Quorum, RouteQuorumError};
 pub use rate_limit::{Per, RateLimit, RateLimitError};
@@ -40,10 +42,7 @@ pub use rate_limit::{Per, RateLimit, RateLimitError};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "RawRoute", into = "RawRoute")]
 pub struct Route {
-    pub(crate) host: Option<HostPattern>,
-    pub(crate) path: PathPattern,
-    pub(crate) methods: Vec<Method>,
-    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) matches: Match,
     pub(crate) pool: String,
     pub(crate) deadline: Deadline,
     pub(crate) pass_deadline: bool,
@@ -68,13 +67,8 @@ impl Route {
     #[must_use]
     pub fn all_to(pool: &str) -> Self {
         let AttemptConfig { deadline, retries, .. } = AttemptConfig::default();
-        let path = PathPattern::Prefix("/".into());
-        let (methods, headers) = (Vec::new(), Vec::new());
         Self {
-            host: None,
-            path,
-            methods,
-            headers,
+            matches: Match::all(),
             pool: pool.into(),
             deadline: Deadline::plain(deadline),
             pass_deadline: false,
@@ -153,24 +147,6 @@ impl Route {
     pub fn deduplicate(&self) -> Option<&Deduplicate> {
         self.deduplicate.as_ref()
     }
-}
-
-/// Which hosts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum HostPattern {
-    /// This one, in lower case.
-    Exact(String),
-    /// Any that ends so (`.example.org`, with its dot) and has something before.
-    Below(String),
-}
-
-/// Which paths.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum PathPattern {
-    /// This one.
-    Exact(String),
-    /// This one and all below it: `/a` matches `/a` and `/a/b`, not `/ab`.
-    Prefix(String),
 }
 
 /// What names the worker that a request belongs to, for the `ring`.
@@ -257,48 +233,11 @@ struct RawRoute {
     deduplicate: Option<Deduplicate>,
 }
 
-/// Which requests a route serves: those that fit everything given.
-#[derive(Clone, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(rename = "RouteMatch")]
-struct RawMatch {
-    /// The host asked for, without port: `example.org`, or `*.example.org` for all below it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    host: Option<String>,
-    /// Exactly this path.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    path: Option<String>,
-    /// This path and all below it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    path_prefix: Option<String>,
-    /// One of these methods.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    methods: Vec<String>,
-    /// Each of these headers with this value.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    headers: BTreeMap<String, String>,
-}
-
 impl TryFrom<RawRoute> for Route {
     type Error = RouteError;
 
     fn try_from(raw: RawRoute) -> Result<Self, RouteError> {
         let defaults = Self::all_to(&raw.pool);
-        let matches = raw.matches.unwrap_or_default();
-        let path = match (matches.path, matches.path_prefix) {
-            (Some(_), Some(_)) => return Err(RouteError::TwoPaths),
-            (Some(path), None) => PathPattern::Exact(checked_path(path)?),
-            (None, Some(prefix)) => PathPattern::Prefix(checked_path(prefix)?),
-            (None, None) => defaults.path,
-        };
-        let method = |name: String| match name.parse::<Method>() {
-            Ok(method) if name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-') => Ok(method),
-            Ok(_) | Err(_) => Err(RouteError::Method(name)),
-        };
-        let header = |(name, value): (String, String)| match (name.parse(), value.parse()) {
-            (Ok(name), Ok(value)) => Ok((name, value)),
-            (Err(_), _) | (_, Err(_)) => Err(RouteError::Header { name, value }),
-        };
         let deadline = raw.deadline.map(Deadline::try_from).transpose()?.unwrap_or(defaults.deadline);
         let retries = raw.retries.unwrap_or(defaults.retries);
         if retries > MOST_RETRIES {
@@ -319,10 +258,7 @@ impl TryFrom<RawRoute> for Route {
         }
         fallback::check(&raw.pool, &raw.fallback)?;
         let checked = Self {
-            host: matches.host.map(checked_host).transpose()?,
-            path,
-            methods: matches.methods.into_iter().map(method).collect::<Result<_, _>>()?,
-            headers: matches.headers.into_iter().map(header).collect::<Result<_, _>>()?,
+            matches: raw.matches.unwrap_or_default().try_into()?,
             pool: raw.pool,
             deadline,
             pass_deadline: raw.pass_deadline,
@@ -350,7 +286,8 @@ impl Route {
     /// What sends requests twice is of no use to a route whose requests never may run twice.
     fn something_may_run_twice(&self) -> Result<(), RouteError> {
         let known = self.deduplicate.as_ref().is_some_and(Deduplicate::lets_run_twice);
-        let some = known || self.methods.is_empty() || self.methods.iter().any(|method| self.repeat.allows(method));
+        let methods = &self.matches.methods;
+        let some = known || methods.is_empty() || methods.iter().any(|method| self.repeat.allows(method));
         let sections = [
             ("hedge", self.hedge.is_some()),
             ("quorum", self.quorum.is_some()),
@@ -358,7 +295,7 @@ impl Route {
         ];
         match sections.into_iter().find(|(_, there)| *there && !some) {
             Some((section, _)) => {
-                let methods = self.methods.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                let methods = methods.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
                 Err(RouteError::RunsTwice { section, methods })
             }
             None => Ok(()),
@@ -368,26 +305,8 @@ impl Route {
 
 impl From<Route> for RawRoute {
     fn from(route: Route) -> Self {
-        let defaults = Route::all_to("");
-        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-        let mut matches = RawMatch {
-            host: route.host.map(|host| match host {
-                HostPattern::Exact(name) => name,
-                HostPattern::Below(name) => format!("*{name}"),
-            }),
-            methods: route.methods.iter().map(ToString::to_string).collect(),
-            headers: route.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
-            ..RawMatch::default()
-        };
-        let every_path = route.path == defaults.path;
-        match route.path {
-            PathPattern::Exact(path) => matches.path = Some(path),
-            PathPattern::Prefix(path) if !every_path => matches.path_prefix = Some(path),
-            PathPattern::Prefix(_) => {}
-        }
-        let some = matches.host.is_some() || !every_path || !matches.methods.is_empty() || !matches.headers.is_empty();
         Self {
-            matches: some.then_some(matches),
+            matches: route.matches.written(),
             pool: route.pool,
             deadline: Some(route.deadline.into()),
             pass_deadline: route.pass_deadline,
@@ -417,24 +336,6 @@ impl JsonSchema for Route {
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         RawRoute::json_schema(generator)
     }
-}
-
-fn checked_path(path: String) -> Result<String, RouteError> {
-    let plain = path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#".contains(&byte));
-    if plain { Ok(path) } else { Err(RouteError::Path(path)) }
-}
-
-fn checked_host(host: String) -> Result<HostPattern, RouteError> {
-    let (below, name) = host.strip_prefix('*').map_or((false, &*host), |rest| (true, rest));
-    let bare = if below { name.strip_prefix('.').unwrap_or("") } else { name };
-    let bracketed = bare.starts_with('[') && bare.ends_with(']');
-    let fits =
-        |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte) || (bracketed && b"[:]".contains(&byte));
-    if bare.is_empty() || !bare.bytes().all(fits) {
-        return Err(RouteError::Host(host));
-    }
-    let name = name.to_ascii_lowercase();
-    Ok(if below { HostPattern::Below(name) } else { HostPattern::Exact(name) })
 }
 
 /// Core's machine remembers four tries.

@@ -159,7 +159,9 @@ impl Tier {
     fn check(&self) -> Result<(), ChainError> {
         match self {
             Self::Zone(_) | Self::Pool(_) => Ok(()),
-            Self::Path(path) => super::checked_path(path.clone()).map(drop).map_err(|_| ChainError::Path(path.clone())),
+            Self::Path(path) => {
+                super::matches::checked_path(path.clone()).map(drop).map_err(|_| ChainError::Path(path.clone()))
+            }
             Self::Snapshot(Snapshot { max_age, max_bytes, .. }) => {
                 let fits = *max_age >= Span::from_secs(1) && *max_bytes >= Size::kib(4);
                 let (max_age, max_bytes) = (*max_age, *max_bytes);
