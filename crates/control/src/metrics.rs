@@ -4,36 +4,32 @@
 //! that joined first have series of their own, all later ones of a pool share `worker="other"`. First come, and not
 //! largest, because a series that changes its worker reads as a counter that fell.
 
+mod page;
+
 use std::sync::atomic::Ordering::Relaxed;
 
 use ambidex_core::again::counts::{Came, Chance};
 use ambidex_core::guard::breaker::BreakerState;
 use ambidex_core::guard::pool::Kept;
-use ambidex_core::stats::histogram::{Histogram, TallyState};
+use ambidex_core::stats::histogram::TallyState;
 use ambidex_core::time::Span;
 use ambidex_core::worker::Standing;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
-use prometheus_client::metrics::MetricType;
+use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Registry;
 
 use crate::coordinator::Shared;
-use crate::facts::{Family, Kind};
+use crate::facts::Family;
 use crate::health::Checked;
 use crate::journal::JournalHealth;
 use crate::pool::Pool;
+use page::{Labels, Page, plain};
 
 /// What the page is.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Workers with series of their own, over all pools. Source: reliability.md row 11: 36 series each stay under 10,000.
 const MOST_LABELLED: usize = 270;
-/// Samples of one gateway family that are passed on. Source: as above.
-const MOST_SAMPLES: usize = 1_000;
-
-/// Upper bounds of the latency histogram in milliseconds. Source: Prometheus' defaults, widened to what a gateway sees.
-const BOUNDS_MS: [u64; 18] =
-    [1, 2, 5, 10, 15, 25, 50, 75, 100, 150, 250, 500, 750, 1_000, 2_500, 5_000, 10_000, 30_000];
 
 /// The page, with what the admin API counts of itself.
 pub(crate) fn page(shared: &Shared, admin: Family) -> Result<String, std::fmt::Error> {
@@ -45,8 +41,6 @@ pub(crate) fn page(shared: &Shared, admin: Family) -> Result<String, std::fmt::E
     prometheus_client::encoding::text::encode(&mut text, &registry)?;
     Ok(text)
 }
-
-type Labels = Vec<(&'static str, String)>;
 
 /// Name, help, and where in a row the number stands.
 type Column<T> = (&'static str, &'static str, fn(&Row) -> T);
@@ -311,85 +305,6 @@ impl Snapshot {
     }
 }
 
-/// Writes families; one without samples is left out.
-struct Page<'a, 'b>(&'a mut DescriptorEncoder<'b>);
-
-impl Page<'_, '_> {
-    fn each<V>(
-        &mut self,
-        (name, help, kind): (&str, &str, MetricType),
-        samples: impl IntoIterator<Item = (Labels, V)>,
-        mut write: impl FnMut(&mut MetricEncoder<'_>, V) -> std::fmt::Result,
-    ) -> std::fmt::Result {
-        let mut samples = samples.into_iter().peekable();
-        if samples.peek().is_none() {
-            return Ok(());
-        }
-        let mut encoder = self.0.encode_descriptor(name, help, None, kind)?;
-        for (labels, value) in samples {
-            if labels.is_empty() {
-                write(&mut encoder, value)?;
-            } else {
-                write(&mut encoder.encode_family(&labels)?, value)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn gauges(&mut self, name: &str, help: &str, samples: impl IntoIterator<Item = (Labels, f64)>) -> std::fmt::Result {
-        self.each((name, help, MetricType::Gauge), samples, |encoder, value| encoder.encode_gauge(&value))
-    }
-
-    fn counters(
-        &mut self,
-        name: &str,
-        help: &str,
-        samples: impl IntoIterator<Item = (Labels, u64)>,
-    ) -> std::fmt::Result {
-        let write = |encoder: &mut MetricEncoder<'_>, value| encoder.encode_counter::<NoLabelSet, _, f64>(&value, None);
-        self.each((name, help, MetricType::Counter), samples, write)
-    }
-
-    fn histograms<'a>(
-        &mut self,
-        name: &str,
-        help: &str,
-        samples: impl Iterator<Item = (&'a Labels, &'a Histogram)>,
-    ) -> std::fmt::Result {
-        let samples = samples.map(|(labels, histogram)| (labels.clone(), histogram));
-        self.each((name, help, MetricType::Histogram), samples, |encoder, histogram| {
-            let mut below = 0;
-            let mut buckets: Vec<(f64, u64)> = BOUNDS_MS
-                .iter()
-                .map(|&millis| {
-                    let limit = Span::from_millis(millis);
-                    let up_to = histogram.count_up_to(limit).max(below);
-                    let here = up_to - below;
-                    below = up_to;
-                    (limit.as_secs_f64(), here)
-                })
-                .collect();
-            let count = histogram.count().max(below);
-            buckets.push((f64::MAX, count - below));
-            encoder.encode_histogram::<NoLabelSet>(histogram.sum().as_secs_f64(), count, &buckets, None)
-        })
-    }
-
-    fn family(&mut self, family: &Family) -> std::fmt::Result {
-        let name = format!("ambidex_{}", family.name);
-        let samples = || family.samples.iter().take(MOST_SAMPLES).cloned();
-        match family.kind {
-            Kind::Gauge => self.gauges(&name, family.help, samples()),
-            Kind::Counter => {
-                let write = |encoder: &mut MetricEncoder<'_>, value: f64| {
-                    encoder.encode_counter::<NoLabelSet, _, f64>(&value, None)
-                };
-                self.each((&name, family.help, MetricType::Counter), samples(), write)
-            }
-        }
-    }
-}
-
 /// What breakers do, each with its label.
 const BREAKER_STATES: [(BreakerState, &str); 4] = [
     (BreakerState::Closed, "closed"),
@@ -399,7 +314,3 @@ const BREAKER_STATES: [(BreakerState, &str); 4] = [
 ];
 
 const OTHER: &str = "other";
-
-fn plain(value: f64) -> (Labels, f64) {
-    (Vec::new(), value)
-}
