@@ -108,3 +108,6 @@ fn zones(pool: &Pool) -> BTreeSet<&str> {
 
 /// Source: R-O4.
 const SHORT: Span = Span::from_millis(10);
+
+#[cfg(test)]
+mod tests;

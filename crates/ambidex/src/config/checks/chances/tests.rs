@@ -1,0 +1,74 @@
+//! Files whose second chances can be used and do not fit: what `check` warns of, and where; and files of the same kind
+//! that it says nothing of.
+
+use crate::config::check;
+
+/// Two pools, of these workers, and one route with `route` in it.
+fn said(api: &str, spare: &str, route: &str) -> String {
+    let text = format!(
+        "listeners: [{{address: 127.0.0.1:8080}}]\npools:\n  api: {{workers: [{api}]}}\n  spare: {{workers: [{spare}]}}\n\
+         routes:\n  - pool: api\n    {route}\n  - {{match: {{path: /spare}}, pool: spare}}\n"
+    );
+    // The first route takes everything; that is not what these are about.
+    let text = text.replace("  - pool: api\n", "  - match: {path_prefix: /api}\n    pool: api\n");
+    match check("gw.yaml", text) {
+        Ok(config) => config.findings.render(false),
+        Err(findings) => findings.render(false),
+    }
+}
+
+/// The first line of what was said, without its place, and the last, which helps.
+fn first_and_help(said: &str) -> (String, String) {
+    let first = said.lines().next().unwrap_or_default();
+    let first = first.split_once(": ").map_or(first, |(_, told)| told);
+    (first.to_owned(), said.lines().last().unwrap_or_default().trim_start_matches([' ', '=']).to_owned())
+}
+
+const TWO: &str = "http://10.0.0.1:9000, http://10.0.0.2:9000";
+
+#[test]
+fn tiers_that_share_a_machine_are_pointed_out() {
+    let chain = "fallback: [{pool: spare}]";
+    let (told, help) = first_and_help(&said(TWO, "http://10.0.0.3:9000, http://10.0.0.2:9001", chain));
+    assert_eq!(told, "warning: pool `spare` shares the host 10.0.0.2 with pool `api` (routes[0].fallback[0].pool)");
+    assert!(help.contains("use other machines"), "{help}");
+    assert_eq!(said(TWO, "http://10.0.0.3:9000", chain), "");
+    let local = said("http://127.0.0.1:9000", "http://127.0.0.1:9001, \"http://[::1]:9000\"", chain);
+    assert_eq!(local, "", "who tries it out has one machine");
+}
+
+#[test]
+fn a_zone_without_workers_is_pointed_out_with_those_that_there_are() {
+    let zoned = "{url: \"http://10.0.0.1:9000\", zone: a}, {url: \"http://10.0.0.2:9000\", zone: b}";
+    let (told, help) = first_and_help(&said(zoned, "http://10.0.0.3:9000", "fallback: [{zone: c}]"));
+    assert_eq!(told, "warning: no worker of pool `api` is in zone `c` (routes[0].fallback[0].zone)");
+    assert_eq!(help, "its zones are a, b");
+    let (_, help) = first_and_help(&said(TWO, "http://10.0.0.3:9000", "fallback: [{zone: c}]"));
+    assert_eq!(help, "give its workers there `zone: c`");
+    assert_eq!(said(zoned, "http://10.0.0.3:9000", "fallback: [{zone: b}]"), "");
+}
+
+#[test]
+fn a_quorum_of_more_workers_than_there_are_is_pointed_out_and_one_that_can_never_be_met_is_refused() {
+    let (told, help) = first_and_help(&said(TWO, "http://10.0.0.3:9000", "quorum: {ask: 2, of: 3}"));
+    assert_eq!(told, "warning: a read asks 3 workers, and pool `api` has 2 (routes[0].quorum.of)");
+    assert_eq!(help, "lower `ask` and `of`, or add workers to pool `api`");
+    let (told, _) = first_and_help(&said(TWO, "http://10.0.0.3:9000", "quorum: {ask: 3}"));
+    assert_eq!(told, "error: a read asks 3 workers, and pool `api` has 2 (routes[0].quorum.ask)");
+    assert_eq!(said(TWO, "http://10.0.0.3:9000", "quorum: {ask: 2}"), "");
+    let unknown = said("\"dns:http://api.example:9000\"", "http://10.0.0.3:9000", "quorum: {ask: 3}");
+    assert_eq!(unknown, "", "nobody knows how many there will be");
+}
+
+#[test]
+fn a_quorum_that_has_less_than_ten_milliseconds_is_pointed_out() {
+    let with =
+        |deadline: &str| said(TWO, "http://10.0.0.3:9000", &format!("quorum: {{ask: 2}}\n    deadline: {deadline}"));
+    let (told, help) = first_and_help(&with("9ms"));
+    assert_eq!(
+        told,
+        "warning: a quorum waits for the slower of its answers, and the deadline is 9ms (routes[0].quorum)"
+    );
+    assert_eq!(help, "read from one worker, or allow 10ms at least");
+    assert_eq!(with("10ms"), "");
+}
