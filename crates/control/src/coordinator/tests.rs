@@ -131,6 +131,21 @@ fn the_worker_that_says_it_is_full_gets_less_and_the_reason_is_told() {
 }
 
 #[test]
+fn a_pool_whose_workers_are_full_is_known_to_be_busy_by_those_who_would_ask_twice() {
+    let process = process(vec![pool("api", TWO)], Arc::new(NoJournal));
+    let busy = |view: &View| view.pools()[0].budget.is_busy(process.clock.now(), Share::percent(80));
+    let serve = |utilization| ["a", "b"].iter().for_each(|name| process.serve(name, 10, utilization));
+    process.until("it is busy", |view| {
+        serve(0.95);
+        busy(view)
+    });
+    process.until("it is not any more", |view| {
+        serve(0.2);
+        !busy(view)
+    });
+}
+
+#[test]
 fn a_journal_that_fails_does_not_stop_the_ticks() {
     let process = process(vec![pool("api", TWO)], Arc::new(Failing::default()));
     process.until("weights move all the same", |view| {
