@@ -19,6 +19,7 @@ mod limits;
 mod once;
 mod own_answers;
 mod plain;
+mod reset;
 mod secure;
 mod streams;
 mod stuck;
