@@ -1,5 +1,6 @@
 //! What the whole binary does when files, floods, disks and workers are against it.
 
+mod amplified;
 mod broken_workers;
 mod claims;
 mod crowd;

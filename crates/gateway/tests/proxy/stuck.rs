@@ -60,6 +60,18 @@ fn write_until_stuck(client: &mut TcpStream) -> u64 {
 
 #[test]
 fn of_an_upload_that_is_stuck_the_gateway_holds_64_kib_at_most_with_retries_on() {
+    stuck_upload(1);
+}
+
+#[test]
+fn of_two_uploads_that_are_stuck_two_gateways_of_two_threads_hold_64_kib_each() {
+    std::thread::scope(|scope| {
+        (0..2).for_each(|_| drop(scope.spawn(|| stuck_upload(2))));
+    });
+}
+
+/// An upload through a gateway of so many threads, with every second try on, to a worker that stops reading.
+fn stuck_upload(threads: usize) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     // Small, so that the kernel holds little of sixteen megabytes; those that are accepted inherit it.
     socket2::SockRef::from(&listener).set_recv_buffer_size(64 << 10).expect("a size");
@@ -73,7 +85,10 @@ fn of_an_upload_that_is_stuck_the_gateway_holds_64_kib_at_most_with_retries_on()
             held.push(stream);
         }
     });
-    let setup = Wanted::before(&[worker]).route(json!({"deadline": "8s", "retries": 2})).start();
+    let route = json!({"deadline": "8s", "retries": 2, "retry": {}, "repeat": "idempotent"});
+    let mut wanted = Wanted::before(&[worker]).route(route);
+    wanted.threads = threads;
+    let setup = wanted.start();
     let mut client = setup.connect();
     socket2::SockRef::from(&client).set_send_buffer_size(64 << 10).expect("a size");
     write!(client, "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {UPLOAD}\r\n\r\n").expect("sent");
