@@ -16,7 +16,7 @@ pub fn configuration(address: SocketAddr, admin: SocketAddr, balance: &str, upst
     with(address, None, admin, balance, upstreams, &Setup::default())
 }
 
-/// The same with more listeners, and more said of the route.
+/// The same with more listeners, and more said of the pool and the route.
 pub(super) fn with(
     address: SocketAddr,
     doors: Option<&Doors>,
@@ -42,6 +42,7 @@ pub(super) fn with(
         let _ = writeln!(workers, "      - {{url: \"http://{address}\", name: {name}, weight: {weight}}}");
     }
     let route: String = setup.route.iter().map(|line| format!("    {line}\n")).collect();
+    let pool: String = setup.pool.iter().map(|line| format!("    {line}\n")).collect();
     let more: String = setup.file.iter().map(|line| format!("{line}\n")).collect();
     format!(
         "listeners:
@@ -50,7 +51,7 @@ pub(super) fn with(
   workers:
     balance: {balance}
     weights: capacity
-    workers:
+{pool}    workers:
 {workers}routes:
   - pool: workers
 {route}admin: {{address: {admin}}}

@@ -20,6 +20,8 @@ pub struct Setup {
     pub certificate: Option<PathBuf>,
     /// Lines of our route's configuration, such as `hedge: {after: p95}`. The others have no such words.
     pub route: Vec<String>,
+    /// Lines of our pool's configuration, such as `throttle: {}`.
+    pub pool: Vec<String>,
     /// Lines of our configuration's top level, such as `agent: {priority: urgency}`.
     pub file: Vec<String>,
     /// Plain retries, without a budget. HAProxy's alone.
@@ -43,6 +45,7 @@ impl Default for Setup {
             threads: 1,
             certificate: None,
             route: Vec::new(),
+            pool: Vec::new(),
             file: Vec::new(),
             retries: None,
         }

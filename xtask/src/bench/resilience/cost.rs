@@ -7,13 +7,28 @@ use super::super::proxy::generators::wrk;
 use super::super::rows::{Bound, Row, Samples};
 use super::Bench;
 
-/// Everything that a route can be told, so that none of it has a reason to act on a good answer of a quick worker.
-const IDLE: [&str; 5] = [
+/// Everything that a route can be told, so that none of it has a reason to act on a GET that a quick worker answers well:
+/// no limit is near, nothing of the answer may be kept, no request is urgent enough for a quorum or has a key.
+const IDLE: [&str; 11] = [
     "keep_body: 32KiB",
+    "deadline: {adaptive: {least: 30s, most: 60s}}",
+    "pass_deadline: true",
+    "rate_limit: {requests: 10000000}",
+    "cache: {}",
+    "deduplicate: {}",
+    "quorum: {ask: 2, urgency: 0}",
     "retry: {sent: on, answers: on}",
     "first_try: {after: 10s}",
     "hedge: {after: 2s, budget: 5%}",
     "fallback: [{static: {status: 503, body: busy, type: text/plain}}]",
+];
+
+/// The same of its pool.
+const IDLE_POOL: [&str; 4] = [
+    "breaker: {errors: on, latency: on, latency_least: 10s, slow_over: 30s, queue_most: 100000}",
+    "bulkhead: {per_worker: 1000, waiting: 100}",
+    "throttle: {window: 2m}",
+    "health: {tcp: {}}",
 ];
 
 pub(super) fn rows(bench: &Bench<'_>) -> Result<Vec<Row>> {
@@ -21,7 +36,9 @@ pub(super) fn rows(bench: &Bench<'_>) -> Result<Vec<Row>> {
     let named = origin.addresses.iter().zip(["a", "b", "c"]);
     let upstreams: Vec<Upstream> =
         named.map(|(address, name)| Upstream { name: name.into(), address: *address, weight: 1 }).collect();
-    let (full, plain) = (bench.ours(&IDLE).before(&upstreams)?, bench.ours(&[]).before(&upstreams)?);
+    let mut full = bench.ours(&IDLE);
+    full.setup.pool = IDLE_POOL.map(str::to_owned).to_vec();
+    let (full, plain) = (full.before(&upstreams)?, bench.ours(&[]).before(&upstreams)?);
     let mut cpu = [Samples::default(), Samples::default()];
     for round in 0..=bench.extent.repeats {
         for (balancer, cpu) in [&full, &plain].into_iter().zip(&mut cpu) {
