@@ -239,6 +239,16 @@ mod tests {
     }
 
     #[test]
+    fn what_was_sent_before_the_window_is_forgotten_though_it_fails_now() {
+        let (mut throttle, config) = (Throttle::default(), config());
+        throttle.sent(at(0), &config);
+        // The slice of then is that of now.
+        throttle.sent(at(30_000), &config);
+        throttle.lost(at(0), &config);
+        assert!(throttle.refuses(at(30_001), &config) <= 0.0);
+    }
+
+    #[test]
     fn what_only_watches_counts_no_refusals_of_its_own() {
         let config = ThrottleConfig { mode: Mode::Observe, ..config() };
         let mut throttle = Throttle::default();

@@ -157,11 +157,21 @@ fn a_due_probe_is_sent_once_and_only_by_a_request_that_may_carry_it() {
 }
 
 #[test]
+fn a_worker_that_is_to_get_nothing_is_not_probed_either() {
+    let mut bench = bench(6);
+    bench.fail(at(0), 3);
+    bench.pool = view(2, &[0, 1, 2, 3, 4, 5], &[1.0, 1.0, 1.0, 0.0, 1.0, 1.0], &bench.cells);
+    assert_eq!(bench.admit(at(12_000), true), None);
+}
+
+#[test]
 fn three_good_probes_start_the_ramp_and_make_the_worker_new() {
     let mut bench = bench(6);
-    bench.cells[3].load.observe(at(0), Span::from_secs(5), FAILED);
+    // It said that it would be back in a minute: without good probes that would hold.
+    bench.cells[3].load.observe(at(0), Span::ZERO, Outcome::Failed { price: Span::from_secs(60) });
     bench.fail(at(0), 3);
     for _ in 0..3 {
+        assert!(bench.cells[3].load.latency(at(12_000)).is_some());
         let probe = bench.admit(at(12_000), true).expect("due");
         bench.answer(at(12_001), probe, Outcome::Good);
     }

@@ -107,6 +107,28 @@ fn a_worker_at_ease_keeps_its_limit() {
 }
 
 #[test]
+fn a_limit_that_is_not_in_use_does_not_grow() {
+    let (mut limit, mut worker) = (Limit::new(LimitConfig::default()), Worker::new(64.0, 20.0));
+    worker.serve(&mut limit, 60_000, 13);
+    assert_eq!(limit.capacity(), 20, "13 of 20 are more than half, and less than 0.8");
+    worker.serve(&mut limit, 10_000, ALL);
+    assert!(limit.capacity() > 20);
+}
+
+#[test]
+fn a_limit_that_has_lost_half_of_itself_takes_a_dip() {
+    let mut limit = Limit::new(LimitConfig { rebase: Span::from_secs(100), ..LimitConfig::default() });
+    for window in 0..7 {
+        assert!(limit.dip.is_none(), "after {window} windows of drops");
+        let begin = 1 + 100 * window;
+        limit.begin(at(begin), 20);
+        (0..20).for_each(|_| limit.end(at(begin + 100), served(begin, begin + 100, Ended::Dropped), 19));
+    }
+    // 0.9^7 is less than a half, and less than a second has passed.
+    assert!(limit.dip.is_some());
+}
+
+#[test]
 fn what_is_dropped_counts_as_half_and_stops_growth() {
     let mut limit = Limit::new(LimitConfig { rebase: Span::from_secs(100), ..LimitConfig::default() });
     let mut window = |dropped: u32, begin: u64| {

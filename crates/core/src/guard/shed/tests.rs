@@ -114,6 +114,19 @@ fn a_full_queue_sheds_the_least_important() {
 }
 
 #[test]
+fn a_standing_queue_that_is_full_sheds_who_has_waited_longest_for_who_comes() {
+    let mut shedder = full(r#", "queue_most": 2"#);
+    let (first, _) = waits(&mut shedder, at(10), LOW);
+    waits(&mut shedder, at(60), LOW);
+    let mut turns = Vec::new();
+    assert!(matches!(shedder.arrive(at(110), LOW, &mut turns), Verdict::Wait { .. }));
+    assert!(
+        matches!(turns[..], [Turn::Shed(ticket, Shed { why: Why::Displaced, .. })] if ticket == first),
+        "{turns:?}"
+    );
+}
+
+#[test]
 fn while_important_requests_are_about_a_slot_is_left_for_them() {
     let mut shedder = two("");
     assert_eq!(shedder.arrive(at(1), HIGH, &mut Vec::new()), Verdict::Admit);
