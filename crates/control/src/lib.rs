@@ -24,7 +24,6 @@ mod orders;
 mod poller;
 mod pool;
 mod reach;
-mod reporting;
 mod room;
 pub mod roster;
 mod rounds;

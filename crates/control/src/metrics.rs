@@ -126,7 +126,7 @@ fn rows(pool: &Pool, now: ambidex_core::time::Mono, labelled: usize) -> Vec<(Lab
             in_flight: u64::from(worker.cells.load.in_flight()),
             learned: applied.get(&worker.id).map_or(0.0, |applied| applied.learned),
             share: applied.get(&worker.id).map_or(0.0, |applied| applied.share),
-            report_age: pool.tracks.get(&worker.id).and_then(|t| t.report).map(|held| now.since(held.at)),
+            report_age: pool.tracks.get(&worker.id).and_then(|t| t.watch.report()).map(|held| now.since(held.at)),
             report_faults: worker.cells.report_faults.load(Relaxed),
             breakers: BREAKER_STATES.map(|(state, _)| u64::from(state == breakers.state)),
             opened: breakers.opened,

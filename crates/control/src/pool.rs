@@ -8,7 +8,7 @@ use ambidex_core::again::budget::Budget;
 use ambidex_core::again::counts::Counts;
 use ambidex_core::decision::Decision;
 use ambidex_core::guard::pool::PoolGuards;
-use ambidex_core::plan::{Mode, PlanInput, Planner, PoolEvent, Source};
+use ambidex_core::plan::{Held, Mode, PlanInput, Planner, PoolEvent, Reporting, Source};
 use ambidex_core::share::Share;
 use ambidex_core::time::Mono;
 use ambidex_core::view::{PoolParts, PoolView};
@@ -16,10 +16,9 @@ use ambidex_core::worker::{PoolId, WorkerId};
 
 use crate::config::PoolConfig;
 use crate::discovery;
-use crate::reporting::Reporting;
 use crate::roster::{Effect, Event, Ids, Roster, Worker};
 use crate::series::Series;
-use crate::track::{Held, Track};
+use crate::track::Track;
 
 /// One pool.
 #[derive(Debug)]
@@ -123,7 +122,7 @@ impl Pool {
         let ours = self.roster.worker(worker).is_some();
         let wanted = held.source == Source::Poll || self.config.reports.headers;
         if ours && wanted {
-            self.tracks.entry(worker).or_default().hear(held);
+            self.tracks.entry(worker).or_default().watch.hear(held);
         }
         ours
     }
@@ -140,7 +139,7 @@ impl Pool {
             }
             workers.push((worker.id, track.see(now, worker)));
         }
-        let judged = self.tracks.values_mut().filter_map(|track| track.reporting.take());
+        let judged = self.tracks.values_mut().filter_map(|track| track.watch.take_reporting());
         if self.reporting.judge(judged) {
             self.stale = true;
         }

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use ambidex_core::plan::Held;
 use ambidex_core::time::{Mono, Span};
 use ambidex_core::view::View;
 use ambidex_core::worker::{PoolId, WorkerId};
@@ -25,7 +26,6 @@ use crate::pool::Pool;
 use crate::reach::Place;
 use crate::roster::{Event, Ids};
 use crate::series::MOST_SERIES;
-use crate::track::Held;
 
 mod obey;
 mod record;

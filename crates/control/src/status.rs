@@ -257,7 +257,7 @@ impl SourceStatus {
 impl WorkerStatus {
     fn of(pool: &Pool, worker: &Worker, applied: Applied, fair_share: f64, now: Mono) -> Self {
         let track = pool.tracks.get(&worker.id);
-        let held = track.and_then(|track| track.report);
+        let held = track.and_then(|track| track.watch.report());
         let decided = track.and_then(|track| track.decided.as_ref());
         let standing = worker.standing();
         Self {

@@ -114,7 +114,7 @@ fn panel(pool: &Pool, now: Mono) -> PoolPanel {
 fn worker_row(pool: &Pool, worker: &Worker, applied: Applied, rates: f64, now: Mono) -> WorkerRow {
     let track = pool.tracks.get(&worker.id);
     let measured = track.map(|track| track.measured).unwrap_or_default();
-    let held = track.and_then(|track| track.report);
+    let held = track.and_then(|track| track.watch.report());
     let report = held.map(|held| held.report).unwrap_or_default();
     let limit = worker.found.limit.or(report.limit);
     let in_flight = worker.cells.load.known_in_flight(now);

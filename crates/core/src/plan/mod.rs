@@ -19,11 +19,13 @@ mod planner;
 mod publish;
 mod rates;
 mod replay;
+mod reporting;
 mod rules;
 mod seen;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use core::fmt;
 
@@ -35,8 +37,10 @@ pub use config::{
 pub use event::{Command, Happening, PlanInput, PoolEvent};
 pub use planner::{Look, Planner};
 pub use replay::{Difference, Replayed, replay};
+pub use reporting::Reporting;
 pub use seen::{Heard, Passive, Seen, Source};
 pub use terms::{Gauge, Terms};
+pub use watch::{Configured, Held, Watch, between};
 
 /// The rule that gives raw weights. Named in the configuration as `weights:`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

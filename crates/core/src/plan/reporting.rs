@@ -8,19 +8,21 @@
 
 /// The state of one pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Reporting {
+pub struct Reporting {
     on: bool,
     /// Ticks in a row that spoke for the other state.
     against: u32,
 }
 
 impl Reporting {
-    pub(crate) fn is_on(self) -> bool {
+    /// Whether they do.
+    #[must_use]
+    pub fn is_on(self) -> bool {
         self.on
     }
 
     /// Takes one tick's workers in, `true` for those that reported; says whether the state changed.
-    pub(crate) fn judge(&mut self, asked: impl Iterator<Item = bool>) -> bool {
+    pub fn judge(&mut self, asked: impl Iterator<Item = bool>) -> bool {
         let (mut of, mut reported) = (0_usize, 0_usize);
         for one in asked {
             of += 1;

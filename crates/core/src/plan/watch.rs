@@ -1,0 +1,186 @@
+//! What the slow loop remembers of one worker between two ticks: what was counted, and what was heard.
+//!
+//! ```text
+//! tallies of all seats ──(difference since the last tick)──> Passive ─┐
+//! newest report ────────────────(with its age)──────────────> Heard ──┼─> Seen, for the planner
+//! newest good answer ───────────────────────────────────────> age ────┘
+//! ```
+
+use super::seen::{Heard, Passive, Seen, Source};
+use crate::load::Cells;
+use crate::share::Share;
+use crate::signal::Report;
+use crate::stats::histogram::TallyState;
+use crate::time::{Mono, Span};
+use crate::worker::Standing;
+
+/// The newest report of a worker.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Held {
+    /// What it says.
+    pub report: Report,
+    /// When it came.
+    pub at: Mono,
+    /// The source's own period.
+    pub period: Span,
+    /// How it came.
+    pub source: Source,
+}
+
+/// What the configuration says of a worker.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Configured {
+    /// Requests at once that it can serve, if that is said.
+    pub limit: Option<u32>,
+    /// Its weight.
+    pub weight: f64,
+    /// Whether it takes new requests.
+    pub standing: Standing,
+}
+
+/// One worker's memory.
+#[derive(Debug, Default)]
+pub struct Watch {
+    tally: TallyState,
+    tally_at: Option<Mono>,
+    report: Option<Held>,
+    success_at: Option<Mono>,
+    reporting: Option<bool>,
+}
+
+impl Watch {
+    /// Takes a report. One that came with an answer is not replaced by a polled one while it is younger than two of
+    /// its own periods: a report in an answer is newer news.
+    pub fn hear(&mut self, held: Held) {
+        let newer = self.report.is_some_and(|known| {
+            known.source == Source::Piggyback
+                && held.source == Source::Poll
+                && held.at.since(known.at) < known.period.times(2)
+        });
+        let late = self.report.is_some_and(|known| known.at > held.at);
+        if !newer && !late {
+            self.report = Some(held);
+        }
+    }
+
+    /// The newest report.
+    #[must_use]
+    pub fn report(&self) -> Option<&Held> {
+        self.report.as_ref()
+    }
+
+    /// Takes whether requests of the last tick carried reports back: says whether picks can rely on them.
+    pub fn take_reporting(&mut self) -> Option<bool> {
+        self.reporting.take()
+    }
+
+    /// What the planner is to see, over the time since this was last asked.
+    pub fn see(&mut self, now: Mono, cells: &Cells, configured: &Configured) -> Seen {
+        let totals = cells.totals();
+        let step = self.tally_at.map(|then| now.since(then));
+        let passive = step.filter(|step| *step > Span::ZERO).map(|step| between(&self.tally, &totals, step, cells));
+        self.tally = totals;
+        self.tally_at = Some(now);
+        if let Some(passive) = passive.filter(|passive| passive.samples > 0) {
+            if passive.errors < Share::ALL {
+                // Some try of the tick was answered well.
+                self.success_at = Some(now);
+            }
+            let since = step.unwrap_or_default();
+            let carried = |held: &Held| held.source == Source::Piggyback && now.since(held.at) <= since;
+            self.reporting = Some(self.report.as_ref().is_some_and(carried));
+        }
+        let Configured { limit, weight, standing } = *configured;
+        Seen {
+            passive,
+            report: self.report.map(|Held { report, at, period, source }| Heard {
+                report,
+                age: now.since(at),
+                period,
+                source,
+            }),
+            success_age: self.success_at.map(|at| now.since(at)),
+            declared_limit: limit,
+            weight,
+            standing,
+        }
+    }
+}
+
+/// What was counted between two states of a worker's tallies. A try is counted as answered or as failed; one whose
+/// answer broke off after its head as both, and is still one.
+#[must_use]
+pub fn between(then: &TallyState, now: &TallyState, step: Span, cells: &Cells) -> Passive {
+    let latency = now.latency.since(&then.latency);
+    let (answered, failed) = (latency.count(), now.failed.saturating_sub(then.failed));
+    let broken = now.broken.saturating_sub(then.broken);
+    // An answer of the last tick may have broken off in this one.
+    let samples = (answered + failed).saturating_sub(broken).max(failed);
+    let quantile = |share| latency.quantile(share).unwrap_or_default();
+    Passive {
+        rate: answered as f64 / step.as_secs_f64(),
+        errors: Share::of(failed, samples),
+        samples,
+        in_flight: cells.load.in_flight(),
+        mean: latency.mean().unwrap_or_default(),
+        p50: quantile(Share::percent(50)),
+        p99: quantile(Share::percent(99)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Mono {
+        Mono::default() + Span::from_millis(millis)
+    }
+
+    fn held(at: Mono, source: Source) -> Held {
+        Held { report: Report::default(), at, period: Span::from_secs(1), source }
+    }
+
+    #[test]
+    fn a_polled_report_does_not_replace_a_fresh_one_that_came_with_an_answer() {
+        let mut watch = Watch::default();
+        watch.hear(held(at(0), Source::Piggyback));
+        watch.hear(held(at(1_900), Source::Poll));
+        assert_eq!(watch.report.expect("heard").source, Source::Piggyback);
+        watch.hear(held(at(2_000), Source::Poll));
+        assert_eq!(watch.report.expect("heard").source, Source::Poll);
+    }
+
+    #[test]
+    fn a_report_that_comes_late_is_not_the_newest() {
+        let mut watch = Watch::default();
+        watch.hear(held(at(10), Source::Piggyback));
+        watch.hear(held(at(5), Source::Piggyback));
+        assert_eq!(watch.report.expect("heard").at, at(10));
+    }
+
+    #[test]
+    fn an_answer_that_broke_off_is_one_failure_of_one_try() {
+        let cells = Cells::new(1);
+        let before = cells.totals();
+        cells.tally(0).answer(Span::from_millis(10));
+        let answered = cells.totals();
+        cells.tally(0).break_off();
+        for (then, samples) in [(&before, 1), (&answered, 1)] {
+            let passive = between(then, &cells.totals(), Span::from_millis(500), &cells);
+            assert_eq!((passive.samples, passive.errors), (samples, Share::ALL));
+        }
+    }
+
+    #[test]
+    fn a_tick_sees_only_what_was_counted_since_the_last() {
+        let cells = Cells::new(1);
+        cells.tally(0).answer(Span::from_millis(10));
+        let first = cells.totals();
+        cells.tally(0).answer(Span::from_millis(20));
+        cells.tally(0).answer(Span::from_millis(20));
+        cells.tally(0).fail();
+        let passive = between(&first, &cells.totals(), Span::from_millis(500), &cells);
+        assert_eq!((passive.samples, passive.errors), (3, Share::of(1, 3)));
+        assert!((passive.rate - 4.0).abs() < 1e-9);
+    }
+}
