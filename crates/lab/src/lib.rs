@@ -8,6 +8,7 @@
 //!   which the request was due, so that a slow answer cannot hide the wait of those behind it;
 //! - [`scenario`]: one experiment as a file: who serves, who asks, what goes wrong, what stands between;
 //! - [`measure`]: what a run is measured by, whether it is live or simulated;
+//! - [`sim`]: a scenario under a virtual clock, with the code that gateways run;
 //! - [`peer`]: real processes: nginx as a worker, and the balancers that people run today, on free ports.
 
 mod clock;
@@ -18,7 +19,9 @@ pub mod measure;
 pub mod peer;
 pub mod scenario;
 mod service;
+pub mod sim;
 pub mod worker;
+pub mod zipf;
 
 pub use ambidex_core::share::Share;
 pub use ambidex_core::time::Span;

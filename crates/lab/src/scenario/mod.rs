@@ -13,6 +13,7 @@ mod amount;
 mod checks;
 mod fault;
 mod load;
+mod scope;
 mod setup;
 mod workers;
 
@@ -130,3 +131,6 @@ const fn one() -> u64 {
 const fn five_seconds() -> Span {
     Span::from_secs(5)
 }
+
+#[cfg(test)]
+mod tests;

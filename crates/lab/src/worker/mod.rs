@@ -11,7 +11,7 @@
 
 mod answer;
 mod options;
-mod processor;
+pub(crate) mod processor;
 mod report;
 mod schedule;
 

@@ -5,10 +5,11 @@
 //! queue: the first `slots` progress at full speed, others wait     (first come, first served)
 //! ```
 //! Virtual time makes sharing cheap: it runs at the common rate, a request of work w that enters at virtual time v
-//! ends at virtual v + w whatever enters or leaves, so one ordered set and one timer serve any number of requests.
-//! Pure: time comes in, tickets come out.
+//! ends at virtual v + w whatever enters or leaves, so one heap and one timer serve any number of requests.
+//! Pure: time comes in, tickets come out. Used by the laboratory's workers and by its simulator.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 
 use ambidex_core::time::{Mono, Span};
 use serde::{Deserialize, Serialize};
@@ -25,9 +26,11 @@ pub enum Discipline {
 }
 
 /// Names one request inside the processor.
-pub(super) type Ticket = u64;
+pub(crate) type Ticket = u64;
 
-pub(super) struct Processor {
+/// So many slots, and who is in them.
+#[derive(Debug)]
+pub(crate) struct Processor {
     slots: u32,
     discipline: Discipline,
     /// Work done per second on a slot of its own; 0 while paused.
@@ -35,23 +38,22 @@ pub(super) struct Processor {
     settled_to: Mono,
     /// Virtual nanoseconds.
     virtual_now: f64,
-    serving: BTreeSet<(u64, Ticket)>,
-    ends: HashMap<Ticket, u64>,
+    /// By virtual end, the next one first.
+    serving: BinaryHeap<Reverse<(u64, Ticket)>>,
     waiting: VecDeque<(Ticket, Span)>,
     finished: Vec<Ticket>,
     busy_slot_seconds: f64,
 }
 
 impl Processor {
-    pub(super) fn new(slots: u32, discipline: Discipline) -> Self {
+    pub(crate) fn new(slots: u32, discipline: Discipline) -> Self {
         Self {
             slots: slots.max(1),
             discipline,
             speed: 1.0,
             settled_to: Mono::default(),
             virtual_now: 0.0,
-            serving: BTreeSet::new(),
-            ends: HashMap::new(),
+            serving: BinaryHeap::new(),
             waiting: VecDeque::new(),
             finished: Vec::new(),
             busy_slot_seconds: 0.0,
@@ -59,7 +61,7 @@ impl Processor {
     }
 
     /// A request with `work` comes in.
-    pub(super) fn enter(&mut self, now: Mono, ticket: Ticket, work: Span) {
+    pub(crate) fn enter(&mut self, now: Mono, ticket: Ticket, work: Span) {
         self.settle(now);
         if self.discipline == Discipline::Queue && self.serving.len() >= self.slots as usize {
             self.waiting.push_back((ticket, work));
@@ -69,10 +71,12 @@ impl Processor {
     }
 
     /// A request goes away before it is done: its client gave up.
-    pub(super) fn leave(&mut self, now: Mono, ticket: Ticket) {
+    pub(crate) fn leave(&mut self, now: Mono, ticket: Ticket) {
         self.settle(now);
-        if let Some(end) = self.ends.remove(&ticket) {
-            self.serving.remove(&(end, ticket));
+        let before = self.serving.len();
+        // Few give up, and few are in a processor: looking at all of them costs less than knowing where each is.
+        self.serving.retain(|Reverse((_, serving))| *serving != ticket);
+        if self.serving.len() < before {
             self.promote();
         } else {
             self.waiting.retain(|(waiting, _)| *waiting != ticket);
@@ -80,25 +84,24 @@ impl Processor {
     }
 
     /// Sets the work done per second on a slot; 0 pauses.
-    pub(super) fn set_speed(&mut self, now: Mono, speed: f64) {
+    pub(crate) fn set_speed(&mut self, now: Mono, speed: f64) {
         self.settle(now);
         self.speed = speed;
     }
 
-    pub(super) fn set_slots(&mut self, now: Mono, slots: u32) {
+    pub(crate) fn set_slots(&mut self, now: Mono, slots: u32) {
         self.settle(now);
         self.slots = slots.max(1);
         while self.discipline == Discipline::Queue && self.serving.len() < self.slots as usize && self.promote() {}
     }
 
     /// Lets time pass until `now`; who finished on the way comes out of [`Self::take_finished`].
-    pub(super) fn settle(&mut self, now: Mono) {
+    pub(crate) fn settle(&mut self, now: Mono) {
         while let Some(end) = self.next().filter(|end| *end <= now) {
             self.pass(end);
             // What is due is done, whatever rounding left of it; so every turn takes one out.
-            if let Some((due, ticket)) = self.serving.pop_first() {
+            if let Some(Reverse((due, ticket))) = self.serving.pop() {
                 self.virtual_now = self.virtual_now.max(due as f64);
-                self.ends.remove(&ticket);
                 self.finished.push(ticket);
                 self.promote();
             }
@@ -106,13 +109,23 @@ impl Processor {
         self.pass(now);
     }
 
-    pub(super) fn take_finished(&mut self) -> Vec<Ticket> {
-        std::mem::take(&mut self.finished)
+    /// Who is done, the first first.
+    pub(crate) fn take_finished(&mut self) -> impl Iterator<Item = Ticket> + '_ {
+        self.finished.drain(..)
+    }
+
+    /// Everybody goes away at once: the process died.
+    pub(crate) fn clear(&mut self, now: Mono) -> Vec<Ticket> {
+        self.settle(now);
+        let serving = self.serving.drain().map(|Reverse((_, ticket))| ticket);
+        let mut all: Vec<Ticket> = serving.chain(self.waiting.drain(..).map(|(ticket, _)| ticket)).collect();
+        all.sort_unstable();
+        all
     }
 
     /// When the next request will be done, if nothing comes between.
-    pub(super) fn next(&self) -> Option<Mono> {
-        let (end, _) = self.serving.first()?;
+    pub(crate) fn next(&self) -> Option<Mono> {
+        let Reverse((end, _)) = self.serving.peek()?;
         let rate = self.rate();
         if rate <= 0.0 {
             return None;
@@ -121,20 +134,20 @@ impl Processor {
         Some(self.settled_to + Span::from_secs_f64((left / 1e9).min(FAR)) + Span::from_nanos(1))
     }
 
-    pub(super) fn serving(&self) -> usize {
+    pub(crate) fn serving(&self) -> usize {
         self.serving.len()
     }
 
-    pub(super) fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
     /// Slot-seconds in which a request occupied a slot, since the start.
-    pub(super) fn busy_slot_seconds(&self) -> f64 {
+    pub(crate) fn busy_slot_seconds(&self) -> f64 {
         self.busy_slot_seconds
     }
 
-    pub(super) fn slots(&self) -> u32 {
+    pub(crate) fn slots(&self) -> u32 {
         self.slots
     }
 
@@ -145,8 +158,7 @@ impl Processor {
             reason = "whole nanoseconds, never negative"
         )]
         let end = (self.virtual_now + work.as_nanos() as f64) as u64;
-        self.ends.insert(ticket, end);
-        self.serving.insert((end, ticket));
+        self.serving.push(Reverse((end, ticket)));
     }
 
     fn promote(&mut self) -> bool {
@@ -185,6 +197,10 @@ mod tests {
         processor.next().map(|end| end.as_nanos() / 1_000_000)
     }
 
+    fn finished(processor: &mut Processor) -> Vec<Ticket> {
+        processor.take_finished().collect()
+    }
+
     #[test]
     fn requests_within_the_slots_do_not_slow_each_other() {
         let mut processor = Processor::new(2, Discipline::Share);
@@ -192,7 +208,7 @@ mod tests {
         processor.enter(at(5), 2, Span::from_millis(10));
         assert_eq!(ends_at(&processor), Some(10));
         processor.settle(at(16));
-        assert_eq!(processor.take_finished(), [1, 2]);
+        assert_eq!(finished(&mut processor), [1, 2]);
     }
 
     #[test]
@@ -203,7 +219,7 @@ mod tests {
         // Both at half speed until the first ends at 20; the second has 10 ms of work left then.
         assert_eq!(ends_at(&processor), Some(20));
         processor.settle(at(21));
-        assert_eq!((processor.take_finished(), ends_at(&processor)), (vec![1], Some(30)));
+        assert_eq!((finished(&mut processor), ends_at(&processor)), (vec![1], Some(30)));
     }
 
     #[test]
@@ -213,7 +229,7 @@ mod tests {
         processor.enter(at(0), 2, Span::from_millis(1));
         assert_eq!((processor.serving(), processor.waiting()), (1, 1));
         processor.settle(at(12));
-        assert_eq!(processor.take_finished(), [1, 2]);
+        assert_eq!(finished(&mut processor), [1, 2]);
     }
 
     #[test]
@@ -224,6 +240,13 @@ mod tests {
         processor.leave(at(4), 1);
         // 2 ms of work done at half speed, 8 left at full.
         assert_eq!(ends_at(&processor), Some(12));
+    }
+
+    #[test]
+    fn a_processor_that_dies_lets_everybody_go() {
+        let mut processor = Processor::new(1, Discipline::Queue);
+        (1..4).for_each(|ticket| processor.enter(at(0), ticket, Span::from_millis(10)));
+        assert_eq!((processor.clear(at(1)), processor.next()), (vec![1, 2, 3], None));
     }
 
     #[test]

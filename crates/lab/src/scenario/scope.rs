@@ -1,0 +1,71 @@
+//! What a run of a scenario is measured by.
+
+use ambidex_core::share::Share;
+use ambidex_core::time::{Mono, Span};
+
+use super::{Scenario, Worker};
+use crate::fault::{self, Condition};
+use crate::measure::{Event, Scope};
+
+impl Scenario {
+    /// What a recorder must know; the clock of the run is zero at the start of the warm-up.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        let workers = self.workers();
+        Scope {
+            begins: Mono::default() + self.warm_up,
+            duration: self.duration,
+            workers: workers.iter().map(|worker| worker.name.clone()).collect(),
+            slots: workers.iter().map(|worker| worker.group.slots).collect(),
+            classes: self.load.classes.iter().map(|class| class.name.clone()).collect(),
+            gateways: self.gateways.count as usize,
+            slow_over: self.load.slow_over,
+            event: self.event.map(|at| happening(&workers, at, self.duration)),
+        }
+    }
+}
+
+/// Whom the event hits, and what share of the capacity they had before it and have left at their worst after it.
+fn happening(workers: &[Worker<'_>], at: Span, end: Span) -> Event {
+    let before: Vec<f64> = workers.iter().map(|worker| capacity(worker, at - Span::from_nanos(1))).collect();
+    let worst: Vec<f64> = workers.iter().map(|worker| worst(worker, at, end)).collect();
+    let hit: Vec<usize> = (0..workers.len()).filter(|worker| worst[*worker] < before[*worker] * (1.0 - HIT)).collect();
+    let share = |of: &dyn Fn(usize) -> f64| {
+        let all: f64 = (0..workers.len()).map(of).sum();
+        let part: f64 = hit.iter().map(|worker| of(*worker)).sum();
+        if all > 0.0 { part / all } else { 0.0 }
+    };
+    let after = |worker: usize| if hit.contains(&worker) { worst[worker] } else { before[worker] };
+    let (before, after) = (share(&|worker| before[worker]), share(&after));
+    Event { at, hit, before, after }
+}
+
+/// The least that a worker can carry from a moment on.
+fn worst(worker: &Worker<'_>, from: Span, end: Span) -> f64 {
+    let (mut at, mut least) = (from, capacity(worker, from));
+    for _ in 0..MOST_CHANGES {
+        match fault::next_change(&worker.faults, at).filter(|next| *next < end) {
+            Some(next) => at = next,
+            None => break,
+        }
+        least = least.min(capacity(worker, at));
+    }
+    least
+}
+
+/// Requests of cost 1 a second that it can answer well.
+fn capacity(worker: &Worker<'_>, elapsed: Span) -> f64 {
+    let condition = Condition::of(&worker.faults, elapsed);
+    if condition.is_paused || condition.refuses || condition.is_blackhole {
+        return 0.0;
+    }
+    let slots = f64::from(condition.slots_of(worker.group.slots));
+    let well = |share: Share| share.rest().get();
+    let speed = 1.0 / (worker.group.service.mean.as_secs_f64() * condition.slowdown);
+    slots * speed * well(condition.errors) * well(condition.resets) * well(condition.truncate)
+}
+
+/// Who loses less of its capacity is not hit. Source: ours; what a run tells from chance.
+const HIT: f64 = 0.05;
+/// Changes of a worker's faults that are looked at: two ramps, or the first periods of a wave.
+const MOST_CHANGES: usize = 300;

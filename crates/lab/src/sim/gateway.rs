@@ -1,0 +1,183 @@
+//! A gateway under a virtual clock: its seats, its view, its own coordinator. Everything in it is core's.
+
+use std::sync::Arc;
+
+use ambidex_core::again::budget::Budget;
+use ambidex_core::attempt::{Desk, Seat};
+use ambidex_core::decision::Decision;
+use ambidex_core::draw::Draw;
+use ambidex_core::guard::pool::PoolGuards;
+use ambidex_core::load::{Cells, Load};
+use ambidex_core::plan::{Configured, Held, Mode, PlanInput, Planner, PoolEvent, Reporting, Source, Watch};
+use ambidex_core::share::Share;
+use ambidex_core::signal::Report;
+use ambidex_core::time::{Mono, Span};
+use ambidex_core::view::{Address, PoolParts, PoolView, WorkerView};
+use ambidex_core::worker::{PoolId, Standing, WorkerId};
+
+use crate::scenario::{Balancer, Scenario, Worker as Written};
+
+/// A simulated gateway.
+#[derive(Debug)]
+pub(super) struct Gateway {
+    pub(super) seats: Vec<Seat>,
+    pub(super) view: Arc<PoolView>,
+    settings: Balancer,
+    planner: Planner,
+    watches: Vec<Watch>,
+    reporting: Reporting,
+    /// What the configuration says of each.
+    fixed: Vec<f64>,
+    guards: PoolGuards,
+    budget: Arc<Budget>,
+}
+
+/// One tick of a gateway's coordinator.
+#[derive(Debug)]
+pub struct Tick<'t> {
+    /// Which gateway.
+    pub gateway: usize,
+    /// What the planner saw.
+    pub input: &'t PlanInput,
+    /// What it decided.
+    pub decisions: &'t [Decision],
+    /// What happened to the pool as a whole.
+    pub events: &'t [PoolEvent],
+    /// The pool, as requests see it from now on.
+    pub pool: &'t PoolView,
+}
+
+impl Gateway {
+    pub(super) fn new(scenario: &Scenario, workers: &[Written<'_>], draw: &mut Draw) -> Self {
+        let threads = scenario.gateways.threads as usize;
+        let settings = scenario.balancer.clone();
+        let guards = PoolGuards { bulkhead: settings.bulkhead, throttle: settings.throttle, ..PoolGuards::default() };
+        let pick = settings.balance.resolve(false);
+        let views: Vec<WorkerView> = workers.iter().enumerate().map(|(at, worker)| seen(at, worker, threads)).collect();
+        let fixed: Vec<f64> = workers.iter().map(|worker| worker.group.weight).collect();
+        let planner = Planner::new(settings.weights.clone()).for_pool(POOL);
+        let budget = Arc::<Budget>::default();
+        let parts = PoolParts {
+            id: POOL,
+            name: "pool".into(),
+            revision: 1,
+            workers: views,
+            pick,
+            learned: fixed.clone(),
+            fixed: fixed.clone(),
+            learned_share: learned_share(&settings),
+            breaker: settings.breaker,
+            budget: Arc::clone(&budget),
+        };
+        let view = Arc::new(PoolView::new(parts, None).guarded(guards.clone()));
+        Self {
+            seats: (0..threads).map(|index| Seat::new(index, pick, draw.bits())).collect(),
+            view,
+            settings,
+            planner,
+            watches: workers.iter().map(|_| Watch::default()).collect(),
+            reporting: Reporting::default(),
+            fixed,
+            guards,
+            budget,
+        }
+    }
+
+    /// What a request's machine works with.
+    pub(super) fn desk(&mut self, seat: usize) -> Desk<'_> {
+        Desk { pool: &self.view, seat: &mut self.seats[seat] }
+    }
+
+    /// The cells of a worker.
+    pub(super) fn cells(&self, worker: usize) -> &Cells {
+        &self.view.workers[worker].cells
+    }
+
+    /// The live load of a worker.
+    pub(super) fn load(&self, worker: usize) -> &Load {
+        self.view.load(worker)
+    }
+
+    /// The pool's budget for second tries, with what came of them.
+    pub(super) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Takes a report in: what came on an answer goes to the picks, too.
+    pub(super) fn hear(&mut self, now: Mono, worker: usize, report: Report, source: Source, period: Span) {
+        if source == Source::Piggyback {
+            let load = self.load(worker);
+            load.hear(now, report.in_flight, report.p50.or(report.mean));
+            if let Some(queue) = report.queue {
+                load.hear_queue(now, queue);
+            }
+        }
+        self.watches[worker].hear(Held { report, at: now, period, source });
+    }
+
+    /// One tick of the slow loop, as the coordinator does it; then tells `watcher`.
+    pub(super) fn tick(&mut self, now: Mono, number: usize, watcher: &mut impl FnMut(&Tick<'_>)) {
+        let mut workers = Vec::with_capacity(self.watches.len());
+        for (at, watch) in self.watches.iter_mut().enumerate() {
+            let worker = &self.view.workers[at];
+            let configured = Configured { limit: None, weight: self.fixed[at], standing: worker.standing };
+            workers.push((worker.id, watch.see(now, &worker.cells, &configured)));
+        }
+        let turned = self.reporting.judge(self.watches.iter_mut().filter_map(Watch::take_reporting));
+        let input = PlanInput::Tick { at: now, workers };
+        let mut decisions = Vec::new();
+        self.planner.on(&input, &mut decisions);
+        if let Some(utilization) = self.planner.utilization() {
+            self.budget.hear_utilization(now, Share::clamped(utilization));
+        }
+        if turned || !decisions.is_empty() {
+            self.publish();
+        }
+        let events = self.planner.take_events();
+        watcher(&Tick { gateway: number, input: &input, decisions: &decisions, events: &events, pool: &self.view });
+    }
+
+    fn publish(&mut self) {
+        let learned: Vec<f64> = self.planner.weights().map(|(_, weight)| weight).collect();
+        let learned = if learned.iter().sum::<f64>() > 0.0 { learned } else { self.fixed.clone() };
+        let parts = PoolParts {
+            id: POOL,
+            name: Arc::clone(&self.view.name),
+            revision: self.view.revision + 1,
+            workers: self.view.workers.clone(),
+            pick: self.settings.balance.resolve(self.reporting.is_on()),
+            learned,
+            fixed: self.fixed.clone(),
+            learned_share: learned_share(&self.settings),
+            breaker: self.settings.breaker,
+            budget: Arc::clone(&self.budget),
+        };
+        self.view = Arc::new(PoolView::new(parts, Some(&self.view)).guarded(self.guards.clone()));
+    }
+
+    /// The time between two ticks.
+    pub(super) fn pace(&self) -> Span {
+        self.settings.weights.tick
+    }
+}
+
+fn learned_share(settings: &Balancer) -> Share {
+    match settings.weights.mode {
+        Mode::Observe => Share::NONE,
+        Mode::Apply => settings.weights.share,
+    }
+}
+
+fn seen(at: usize, worker: &Written<'_>, threads: usize) -> WorkerView {
+    WorkerView {
+        id: WorkerId(u32::try_from(at).unwrap_or(u32::MAX)),
+        name: worker.name.as_str().into(),
+        url: "".into(),
+        address: Address::Unix("".into()),
+        zone: worker.group.zone.as_str().into(),
+        standing: Standing::Serving,
+        cells: Arc::new(Cells::new(threads)),
+    }
+}
+
+const POOL: PoolId = PoolId(1);

@@ -1,0 +1,95 @@
+//! The simulator against queueing theory, against itself, and against the law that nothing gets lost.
+
+use super::*;
+
+fn scenario(text: &str) -> Scenario {
+    Scenario::read("x.yaml", text.to_owned()).unwrap_or_else(|findings| panic!("{}", findings.render(false)))
+}
+
+fn run(text: &str) -> Simulated {
+    simulate(&scenario(text), None, &[])
+}
+
+fn plain(seconds: u32, workers: &str, load: &str) -> String {
+    format!("scenario: T\ntitle: T\nwarm_up: 5s\nduration: {seconds}s\nworkers: [{workers}]\nload: {load}\n")
+}
+
+/// Mean time in a system of c servers and one queue (Erlang C), in mean service times.
+fn erlang_c(servers: u32, load: f64) -> f64 {
+    let (c, offered) = (f64::from(servers), load * f64::from(servers));
+    let (mut term, mut sum) = (1.0, 0.0);
+    for k in 0..servers {
+        sum += term;
+        term *= offered / f64::from(k + 1);
+    }
+    let waits = term / (1.0 - load) / (sum + term / (1.0 - load));
+    1.0 + waits / (c * (1.0 - load))
+}
+
+#[test]
+fn a_worker_is_as_slow_as_queueing_theory_says() {
+    // For one slot sharing and queueing have the same mean.
+    for (slots, load, discipline) in [(1, 50, "queue"), (1, 80, "queue"), (4, 80, "queue"), (1, 70, "share")] {
+        let worker = format!("{{slots: {slots}, service: exponential:1ms, discipline: {discipline}}}");
+        let mean = run(&plain(120 / slots, &worker, &format!("{{rate: {load}%}}"))).figures.latency.mean_ms;
+        let theory = erlang_c(slots, f64::from(load) / 100.0);
+        assert!((mean / theory - 1.0).abs() < 0.05, "{slots} slots at {load}%, {discipline}: {mean}, not {theory}");
+    }
+}
+
+#[test]
+fn a_worker_of_constant_service_waits_half_as_long() {
+    // Pollaczek and Khinchine: the wait of M/D/1 is half of that of M/M/1.
+    let mean = run(&plain(80, "{slots: 1, service: 1ms, discipline: queue}", "{rate: 80%}")).figures.latency.mean_ms;
+    assert!((mean / 3.0 - 1.0).abs() < 0.05, "{mean}");
+}
+
+const TROUBLED: &str = "\
+scenario: T
+title: Everything at once
+warm_up: 1s
+duration: 6s
+workers: [{name: w, count: 9, slots: 2, service: exponential:5ms}, {name: polled, report: endpoint, poll: 1s}]
+load:
+  rate: 80%
+  rates: [{at: 3s, rate: 130%}, {at: 4s, rate: 60%}]
+  classes: [{name: cheap, share: 90%}, {name: dear, share: 10%, cost: 4}]
+  timeout: 300ms
+faults:
+  - {on: [w-1], what: refuse, curve: {square: {period: 2s}}}
+  - {on: [w-2], what: blackhole, curve: {square: {period: 3s}}}
+  - {on: [w-3], what: errors, to: 30%}
+  - {on: [w-4], what: resets, to: 30%}
+  - {on: [w-5], what: truncate, to: 30%}
+  - {on: [w-6, w-7], what: pause, curve: {square: {period: 1s, duty: 10%, stagger: 100%}}}
+  - {on: [w-8], what: slowdown, to: 5, curve: {ramp: {from: 1s, until: 4s}}}
+  - {on: [w-9], what: silence}
+gateways: {count: 3, threads: 2, report_delay: 200ms, report_loss: 10%}
+route: {deadline: 250ms, retry: {}, first_try: {after: 100ms}, hedge: {after: p95}}
+";
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_and_another_one_others() {
+    let json = |text: &str| serde_json::to_string(&run(text).figures).expect("JSON");
+    let other = TROUBLED.replace("duration: 6s", "duration: 6s\nseed: 2");
+    assert_eq!(json(TROUBLED), json(TROUBLED));
+    assert_ne!(json(TROUBLED), json(&other));
+}
+
+#[test]
+fn every_request_ends_once_whatever_goes_wrong() {
+    for agents in ["", "agents: {}\n"] {
+        // Everything that was due counts when there is no warm-up.
+        let text = format!("{TROUBLED}{agents}").replace("warm_up: 1s", "warm_up: 0s");
+        let simulated = run(&text);
+        assert_eq!(simulated.figures.requests, simulated.arrived);
+        assert!(simulated.arrived > 5_000 && simulated.sent > simulated.arrived, "{simulated:?}");
+    }
+}
+
+#[test]
+fn a_watcher_sees_every_tick_of_every_coordinator() {
+    let mut ticks = [0; 3];
+    let simulated = watch(&scenario(TROUBLED), None, &[], |tick| ticks[tick.gateway] += 1);
+    assert!(simulated.arrived > 0 && ticks.iter().all(|count| (7..=9).contains(count)), "{ticks:?}");
+}
