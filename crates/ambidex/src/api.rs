@@ -14,6 +14,7 @@ use hyper::client::conn::http1;
 use hyper::header::HeaderValue;
 use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
@@ -61,7 +62,7 @@ pub(crate) enum ApiError {
         source: hyper::Error,
     },
     /// An answer that cannot be read.
-    #[error("the gateway at {at} answered {path} with what is not JSON: {source}")]
+    #[error("the gateway at {at} answered {path} with what is not understood: {source}")]
     Json {
         /// Where.
         at: String,
@@ -121,6 +122,18 @@ impl Api {
             Err(ApiError::Refused { status: StatusCode::UNAUTHORIZED, .. }) => ask(Some(self.token()?)),
             answer => answer,
         }
+    }
+
+    /// Asks, and reads the answer as a type.
+    ///
+    /// # Errors
+    /// No answer, a refusal, or an answer of another form.
+    pub(crate) fn get_as<T: DeserializeOwned>(&self, path: &str) -> Result<T, ApiError> {
+        serde_json::from_value(self.get(path)?).map_err(|source| ApiError::Json {
+            at: self.authority.clone(),
+            path: path.to_owned(),
+            source,
+        })
     }
 
     /// Changes something, by the token.
@@ -246,7 +259,7 @@ pub(crate) fn escaped(name: &str) -> String {
     out
 }
 
-fn runtime() -> Result<Runtime, ApiError> {
+pub(crate) fn runtime() -> Result<Runtime, ApiError> {
     Builder::new_current_thread().enable_all().build().map_err(ApiError::Runtime)
 }
 

@@ -7,6 +7,7 @@ mod clock;
 mod config;
 mod demo;
 mod env;
+mod gate;
 mod logging;
 mod run;
 mod system;

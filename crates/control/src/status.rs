@@ -154,6 +154,10 @@ pub struct WorkerStatus {
     pub in_flight: u32,
     /// Requests at once that it can serve, as configured.
     pub limit: Option<u32>,
+    /// Tries sent to it since it joined.
+    pub tries: u64,
+    /// Those of them that it failed.
+    pub failures: u64,
     /// The last tick's measurements.
     #[serde(flatten)]
     pub measured: Measured,
@@ -260,6 +264,7 @@ impl WorkerStatus {
         let held = track.and_then(|track| track.watch.report());
         let decided = track.and_then(|track| track.decided.as_ref());
         let standing = worker.standing();
+        let totals = worker.cells.totals();
         Self {
             id: worker.id.0,
             name: Arc::clone(&worker.found.name),
@@ -280,6 +285,8 @@ impl WorkerStatus {
             pinned: pool.planner.pinned(worker.id),
             in_flight: worker.cells.load.in_flight(),
             limit: worker.found.limit,
+            tries: totals.started,
+            failures: totals.failed,
             measured: track.map(|track| track.measured).unwrap_or_default(),
             report_age_ms: held.map(|held| millis(now.since(held.at))),
             report: held.map(|held| held.report),

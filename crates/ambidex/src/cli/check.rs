@@ -19,7 +19,9 @@ pub(super) fn run(path: &Path, output: Output) -> End {
                 End::Worked => {
                     answer(&format!("{}: good: {summary}, {}\n", findings.file, counted(warnings, "warning")))
                 }
-                End::Failed | End::Wrong => complain(&format!("{}: {}\n", findings.file, counted(errors, "error"))),
+                End::Failed | End::Wrong | End::Unclear => {
+                    complain(&format!("{}: {}\n", findings.file, counted(errors, "error")));
+                }
             }
         }
     }

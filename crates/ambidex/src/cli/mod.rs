@@ -1,12 +1,13 @@
 //! The command line: what can be asked of the binary, and what each answer looks like.
 //!
-//! Exit codes: 0 it worked; 1 it did not; 2 the command or the configuration is wrong.
+//! Exit codes: 0 it worked; 1 it did not; 2 the command or the configuration is wrong, or it cannot be told.
 
 mod agent;
 mod ask;
 mod change;
 mod check;
 mod config;
+mod gate;
 mod lab;
 mod serve;
 
@@ -91,6 +92,8 @@ enum Command {
     Freeze(change::PoolArguments),
     /// Let the loop decide the weights of a pool again.
     Unfreeze(change::PoolArguments),
+    /// Fail a pipeline when load lies less evenly on the workers than it did.
+    Gate(gate::GateArguments),
     /// Parts of the laboratory: programmable workers, and load.
     #[command(subcommand)]
     Lab(lab::LabCommand),
@@ -126,6 +129,8 @@ pub(crate) enum End {
     Failed,
     /// The command or the configuration is wrong.
     Wrong,
+    /// It cannot be told whether it worked.
+    Unclear,
 }
 
 impl From<End> for ExitCode {
@@ -133,7 +138,7 @@ impl From<End> for ExitCode {
         Self::from(match end {
             End::Worked => 0,
             End::Failed => 1,
-            End::Wrong => 2,
+            End::Wrong | End::Unclear => 2,
         })
     }
 }
@@ -156,6 +161,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Unpin(arguments) => change::worker("unpin", &arguments, output),
         Command::Freeze(arguments) => change::pool("freeze", &arguments, output),
         Command::Unfreeze(arguments) => change::pool("unfreeze", &arguments, output),
+        Command::Gate(arguments) => gate::run(&arguments, output),
         Command::Lab(command) => Ok(lab::run(&command, output)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
