@@ -1,8 +1,10 @@
 //! What travels between the parts of Ambidex: bytes to types and back, no sockets.
 //!
-//! For: the gateway (reports on answers, deadlines on requests), the coordinator (reports fetched, the journal), workers and their agents
-//! (writing reports). Everything that arrives is bounded before it is parsed and checked before it is believed.
+//! For: the gateway (reports on answers, deadlines on requests), the coordinator (reports fetched or pushed, the journal),
+//! workers and their agents (writing reports). Everything that arrives is bounded before it is parsed and checked before it
+//! is believed.
 
 pub mod deadline;
+pub mod heartbeat;
 pub mod journal;
 pub mod report;
