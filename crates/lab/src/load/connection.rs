@@ -1,4 +1,4 @@
-//! One keep-alive connection of the generator: writes the same bytes, reads an answer to its end.
+//! One keep-alive connection of HTTP/1: writes a request's bytes, reads an answer to its end.
 //!
 //! Its own reader instead of a general client, because the generator shares the machine with what it measures: it
 //! needs the status, the length, `x-worker` and `connection`, and copies nothing but that.
@@ -10,13 +10,11 @@ use ambidex_core::time::Span;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::LoadOptions;
 use super::record::{Answer, Failure};
 
 /// A connection that is made when needed and made anew when lost.
 pub(super) struct Line {
     target: SocketAddr,
-    request: Vec<u8>,
     requests_per_connection: u32,
     stream: Option<TcpStream>,
     asked: u32,
@@ -26,28 +24,15 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn new(options: &LoadOptions) -> Self {
-        let host = if options.host.is_empty() { options.target.to_string() } else { options.host.clone() };
-        let last = if options.requests_per_connection == 1 { "connection: close\r\n" } else { "" };
-        let fields: String = options.fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        let path = &options.path;
-        Self {
-            target: options.target,
-            request: format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: ambidex-lab\r\n{fields}{last}\r\n")
-                .into(),
-            requests_per_connection: options.requests_per_connection,
-            stream: None,
-            asked: 0,
-            buffer: Vec::with_capacity(16 << 10),
-            used: 0,
-        }
+    pub(super) fn new(target: SocketAddr, requests_per_connection: u32) -> Self {
+        Self { target, requests_per_connection, stream: None, asked: 0, buffer: Vec::with_capacity(16 << 10), used: 0 }
     }
 
     /// Sends one request and reads its answer. The first value says whether the other side had closed the idle
     /// connection without announcing it; then a new one is made and the request is not lost.
-    pub(super) async fn ask(&mut self, timeout: Span) -> (bool, Answer) {
+    pub(super) async fn ask(&mut self, request: &[u8], timeout: Span) -> (bool, Answer) {
         let closed_idle = self.drop_if_closed();
-        let answer = match tokio::time::timeout(timeout.into(), self.exchange()).await {
+        let answer = match tokio::time::timeout(timeout.into(), self.exchange(request)).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(failure)) => Answer::failed(failure),
             Err(_) => Answer::failed(Failure::Timeout),
@@ -69,7 +54,7 @@ impl Line {
         !idle
     }
 
-    async fn exchange(&mut self) -> Result<Answer, Failure> {
+    async fn exchange(&mut self, request: &[u8]) -> Result<Answer, Failure> {
         let stream = match &mut self.stream {
             Some(stream) => stream,
             empty => {
@@ -79,18 +64,25 @@ impl Line {
                 empty.insert(stream)
             }
         };
-        stream.write_all(&self.request).await.map_err(|_| Failure::Reset)?;
+        stream.write_all(request).await.map_err(|_| Failure::Reset)?;
         self.buffer.clear();
         self.used = 0;
         let head = self.head().await?;
-        match head.length {
-            Length::Known(length) => self.skip(length).await?,
-            Length::Chunked => self.skip_chunks().await?,
-            Length::UntilClosed => while self.fill().await? > 0 {},
-        }
+        self.body(head.length).await.map_err(in_the_middle)?;
         // Bytes after the answer belong to no request of ours.
         let closes = head.closes || self.used != self.buffer.len();
         Ok(Answer { status: Some(head.status), failure: None, worker: head.worker, closes })
+    }
+
+    async fn body(&mut self, length: Length) -> Result<(), Failure> {
+        match length {
+            Length::Known(length) => self.skip(length).await,
+            Length::Chunked => self.skip_chunks().await,
+            Length::UntilClosed => {
+                while self.fill().await? > 0 {}
+                Ok(())
+            }
+        }
     }
 
     async fn head(&mut self) -> Result<Head, Failure> {
@@ -172,6 +164,14 @@ impl Line {
     }
 }
 
+/// A connection that breaks after the head breaks in the middle of the answer.
+fn in_the_middle(failure: Failure) -> Failure {
+    match failure {
+        Failure::Reset => Failure::Truncated,
+        Failure::Connect | Failure::Truncated | Failure::Garbled | Failure::Timeout => failure,
+    }
+}
+
 /// What an answer's head says that the generator needs.
 #[derive(Debug, PartialEq, Eq)]
 struct Head {
@@ -235,14 +235,6 @@ mod tests {
         assert_eq!(parse("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 1"), Some((Length::Known(1), true)));
         assert_eq!(parse("HTTP/1.1 200 OK"), Some((Length::UntilClosed, true)));
         assert_eq!(parse("HTTP/1.1 204 No Content"), Some((Length::Known(0), false)));
-    }
-
-    #[test]
-    fn a_request_carries_the_fields_that_it_was_told() {
-        let fields = vec![("priority".to_owned(), "u=1".to_owned())];
-        let line = Line::new(&LoadOptions { fields, ..LoadOptions::default() });
-        let request = String::from_utf8(line.request).expect("text");
-        assert!(request.ends_with("\r\npriority: u=1\r\n\r\n"), "{request}");
     }
 
     #[test]

@@ -26,12 +26,16 @@ pub struct Outcome {
     pub latency: Latency,
     /// What each worker answered, by its `x-worker`.
     pub workers: Vec<WorkerShare>,
+    /// What became of each class of requests, where there are classes.
+    pub classes: Vec<ClassOutcome>,
     /// The most requests that waited for a connection at once.
     pub most_waiting: usize,
     /// How late the generator noticed that a request was due, 99th percentile.
     pub lag_p99_ms: f64,
-    /// Whether the generator sent what it was to send. If not, the figures are about the generator.
+    /// Whether the generator sent what it was to send.
     pub held: bool,
+    /// Why no latency here says anything of the target, where that is so: the generator did not hold its rate.
+    pub invalid: Option<String>,
     /// Tenths of seconds, by the time at which requests were due.
     pub moments: Vec<Moment>,
 }
@@ -48,6 +52,19 @@ pub struct WorkerShare {
     /// Its share of all requests that a worker answered.
     pub share: f64,
     /// Its latencies, as the client saw them.
+    pub latency: Latency,
+}
+
+/// What became of one class of requests.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ClassOutcome {
+    /// Its name.
+    pub name: String,
+    /// Requests of it that ended, or were never sent.
+    pub requests: u64,
+    /// Those that were not answered well.
+    pub failed: u64,
+    /// Latencies of the others.
     pub latency: Latency,
 }
 
@@ -75,9 +92,10 @@ impl fmt::Display for Outcome {
             "{} requests due in {:.1} s, {count} answered well ({:.1}/s)",
             self.offered, self.seconds, self.rate
         )?;
+        let invalid = if self.invalid.is_some() { "  INVALID" } else { "" };
         writeln!(
             f,
-            "latency  p50 {p50_ms:.2} ms   p90 {p90_ms:.2} ms   p99 {p99_ms:.2} ms   p99.9 {p999_ms:.2} ms   max {max_ms:.2} ms"
+            "latency  p50 {p50_ms:.2} ms   p90 {p90_ms:.2} ms   p99 {p99_ms:.2} ms   p99.9 {p999_ms:.2} ms   max {max_ms:.2} ms{invalid}"
         )?;
         let Tallies { status_4xx, status_5xx, connect, reset, truncated, garbled, timeout, never_sent } = self.failures;
         writeln!(
@@ -92,7 +110,7 @@ impl fmt::Display for Outcome {
             let latency = worker.latency;
             writeln!(
                 f,
-                "{:<16} {:>8} requests  {:>5.1}%  {:>6} failed  p50 {:>8.2} ms  p99 {:>8.2} ms",
+                "{:<16} {:>8} requests  {:>5.1}%  {:>6} failed  p50 {:>8.2} ms  p99 {:>8.2} ms{invalid}",
                 worker.name,
                 worker.requests,
                 worker.share * 100.0,
@@ -101,13 +119,16 @@ impl fmt::Display for Outcome {
                 latency.p99_ms,
             )?;
         }
-        if !self.held {
+        for class in &self.classes {
+            let latency = class.latency;
             writeln!(
                 f,
-                "NOT HELD: the generator fell behind (p99 of its lateness {:.1} ms): these figures are about the \
-                 generator, not about the target",
-                self.lag_p99_ms,
+                "class {:<10} {:>8} requests          {:>6} failed  p50 {:>8.2} ms  p99 {:>8.2} ms{invalid}",
+                class.name, class.requests, class.failed, latency.p50_ms, latency.p99_ms,
             )?;
+        }
+        if let Some(reason) = &self.invalid {
+            writeln!(f, "NOT HELD: {reason}; these latencies are about the generator, not about the target")?;
         }
         if self.failures.never_sent > 0 {
             writeln!(
@@ -117,5 +138,23 @@ impl fmt::Display for Outcome {
             )?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_did_not_hold_its_rate_has_no_latency_without_the_word_invalid() {
+        let workers = vec![WorkerShare::silent("a")];
+        let classes = vec![ClassOutcome { name: "dear".into(), ..ClassOutcome::default() }];
+        let outcome = Outcome { workers, classes, invalid: Some("it was late".into()), ..Outcome::default() };
+        let table = outcome.to_string();
+        assert!(table.contains("NOT HELD: it was late"), "{table}");
+        let marked = table.lines().filter(|line| line.contains("p99")).all(|line| line.ends_with("INVALID"));
+        assert!(marked, "{table}");
+        let json = serde_json::to_value(&outcome).expect("JSON");
+        assert_eq!((&json["held"], &json["invalid"]), (&false.into(), &"it was late".into()));
     }
 }

@@ -1,13 +1,12 @@
-//! What is written down while load runs: latencies, shares of the workers, failures, and the generator's own lateness.
-
-use std::collections::VecDeque;
+//! What is written down while load runs: latencies, shares of workers and classes, failures, and the generator's lateness.
 
 use ambidex_core::time::{Mono, Span};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use super::LoadOptions;
-use super::outcome::{Outcome, WorkerShare};
+use super::arrivals::Expected;
+use super::options::LoadOptions;
+use super::outcome::{ClassOutcome, Outcome, WorkerShare};
 use crate::measure::{Fate, Latency, Tallies, micros};
 
 /// Why a request has no whole answer.
@@ -75,8 +74,11 @@ pub struct Moment {
 
 #[derive(Debug)]
 pub(super) struct Record {
+    begin: Mono,
     measured_from: Mono,
     slow_over: Span,
+    /// The names of the classes, if there are any.
+    classes: Vec<String>,
     total: Count,
     lately: Count,
     lately_from: Mono,
@@ -93,24 +95,29 @@ struct Count {
     latency: Histogram<u64>,
     ok: u64,
     tallies: Tallies,
-    by_worker: Vec<WorkerCount>,
+    by_worker: Vec<Part>,
+    by_class: Vec<Part>,
 }
 
+/// The requests of one worker, or of one class.
 #[derive(Clone, Debug)]
-struct WorkerCount {
+struct Part {
     requests: u64,
     failed: u64,
     latency: Histogram<u64>,
 }
 
 impl Record {
-    pub(super) fn new(measured_from: Mono, slow_over: Span) -> Self {
+    pub(super) fn new(measured_from: Mono, options: &LoadOptions) -> Self {
+        let begin = measured_from - options.warm_up;
         Self {
+            begin,
             measured_from,
-            slow_over,
+            slow_over: options.slow_over,
+            classes: options.classes.iter().map(|class| class.name.clone()).collect(),
             total: Count::new(),
             lately: Count::new(),
-            lately_from: Mono::default(),
+            lately_from: begin,
             moments: Vec::new(),
             names: Vec::new(),
             lag: micros(3),
@@ -129,14 +136,15 @@ impl Record {
         }
     }
 
-    pub(super) fn ended(&mut self, due: Mono, now: Mono, answer: &Answer) {
+    pub(super) fn ended(&mut self, due: Mono, now: Mono, class: usize, answer: &Answer) {
         let worker = answer.worker.as_deref().map(|name| self.index_of(name));
+        let class = (!self.classes.is_empty()).then_some(class);
         let latency = now.since(due);
-        self.lately.add(answer, worker, latency);
+        self.lately.add(answer, worker, None, latency);
         if due < self.measured_from {
             return;
         }
-        self.total.add(answer, worker, latency);
+        self.total.add(answer, worker, class, latency);
         let moment = due.since(self.measured_from).as_nanos() / MOMENT.as_nanos();
         let Ok(moment) = usize::try_from(moment) else { return };
         if moment >= MOST_MOMENTS {
@@ -157,24 +165,34 @@ impl Record {
         }
     }
 
-    /// Requests that were still waiting for a connection when the run ended.
-    pub(super) fn never_sent(&mut self, due: &VecDeque<Mono>) {
-        let waiting = due.iter().filter(|due| **due >= self.measured_from).count();
-        self.total.tallies.never_sent += waiting as u64;
+    /// Requests that were still waiting for a connection when the run ended: when each was due, and its class.
+    pub(super) fn never_sent(&mut self, waiting: impl Iterator<Item = (Mono, usize)>) {
+        for (_, class) in waiting.filter(|(due, _)| *due >= self.measured_from) {
+            self.total.tallies.never_sent += 1;
+            if !self.classes.is_empty() {
+                part(&mut self.total.by_class, class).add(None);
+            }
+        }
     }
 
-    pub(super) fn outcome(&self, options: &LoadOptions, elapsed: Span) -> Outcome {
+    pub(super) fn outcome(&self, options: &LoadOptions, expected: &Expected, elapsed: Span) -> Outcome {
         let mut outcome = self.total.outcome(&self.names, elapsed);
+        outcome.classes = self.total.class_outcomes(&self.classes);
         outcome.offered = self.offered;
         outcome.closed_idle = self.closed_idle;
         outcome.most_waiting = self.most_waiting;
         outcome.lag_p99_ms = self.lag.value_at_quantile(0.99) as f64 / 1e3;
-        let expected = options.expected(elapsed);
+        let expected = expected.between(options.warm_up, options.warm_up + elapsed);
         let bounded = options.requests > 0;
         // Three standard deviations of a Poisson count, and 1 %, are chance; the rest is a generator that is too slow.
         let short = expected - 3.0 * expected.sqrt() - 0.01 * expected;
-        let too_late = outcome.lag_p99_ms > MOST_LAG_MS;
-        outcome.held = (bounded || outcome.offered as f64 >= short) && !too_late;
+        let behind = !bounded && (outcome.offered as f64) < short;
+        outcome.invalid = if outcome.lag_p99_ms > MOST_LAG_MS {
+            Some(format!("the generator was late: {:.1} ms at the 99th percentile", outcome.lag_p99_ms))
+        } else {
+            behind.then(|| format!("the generator sent {} of {expected:.0} requests", outcome.offered))
+        };
+        outcome.held = outcome.invalid.is_none();
         outcome.moments.clone_from(&self.moments);
         for moment in &mut outcome.moments {
             moment.by_worker.resize(self.names.len(), 0);
@@ -182,13 +200,15 @@ impl Record {
         outcome
     }
 
-    pub(super) fn lately(&mut self, options: &LoadOptions, now: Mono) -> Outcome {
+    pub(super) fn lately(&mut self, expected: &Expected, now: Mono) -> Outcome {
         let span = now.since(self.lately_from);
+        let since = |at: Mono| at.since(self.begin);
+        let expected = expected.between(since(self.lately_from), since(now));
         self.lately_from = now;
         let count = std::mem::replace(&mut self.lately, Count::new());
         let mut outcome = count.outcome(&self.names, span);
         outcome.offered = outcome.ok + outcome.failures.total();
-        outcome.held = outcome.offered as f64 >= options.rate * span.as_secs_f64() * 0.5;
+        outcome.held = outcome.offered as f64 >= expected * 0.5;
         outcome
     }
 
@@ -208,29 +228,36 @@ impl Record {
 
 impl Count {
     fn new() -> Self {
-        Self { latency: micros(3), ok: 0, tallies: Tallies::default(), by_worker: Vec::new() }
+        Self { latency: micros(3), ok: 0, tallies: Tallies::default(), by_worker: Vec::new(), by_class: Vec::new() }
     }
 
-    fn add(&mut self, answer: &Answer, worker: Option<usize>, latency: Span) {
+    fn add(&mut self, answer: &Answer, worker: Option<usize>, class: Option<usize>, latency: Span) {
         let ok = answer.is_ok();
         self.ok += u64::from(ok);
         self.tallies.count(answer.fate());
-        let micros_taken = latency.as_micros().max(1);
         // A failure that comes at once would flatter the percentiles; one that never came would distort them.
-        if ok {
+        let well = ok.then(|| latency.as_micros().max(1));
+        if let Some(micros_taken) = well {
             self.latency.saturating_record(micros_taken);
         }
         if let Some(worker) = worker {
-            while self.by_worker.len() <= worker {
-                self.by_worker.push(WorkerCount { requests: 0, failed: 0, latency: micros(3) });
-            }
-            let count = &mut self.by_worker[worker];
-            count.requests += 1;
-            count.failed += u64::from(!ok);
-            if ok {
-                count.latency.saturating_record(micros_taken);
-            }
+            part(&mut self.by_worker, worker).add(well);
         }
+        if let Some(class) = class {
+            part(&mut self.by_class, class).add(well);
+        }
+    }
+
+    fn class_outcomes(&self, names: &[String]) -> Vec<ClassOutcome> {
+        let nothing = Part::empty();
+        let parts = (0..names.len()).map(|class| self.by_class.get(class).unwrap_or(&nothing));
+        let outcomes = names.iter().zip(parts).map(|(name, part)| ClassOutcome {
+            name: name.clone(),
+            requests: part.requests,
+            failed: part.failed,
+            latency: Latency::of(&part.latency),
+        });
+        outcomes.collect()
     }
 
     fn outcome(&self, names: &[String], span: Span) -> Outcome {
@@ -256,6 +283,29 @@ impl Count {
             ..Outcome::default()
         }
     }
+}
+
+impl Part {
+    fn empty() -> Self {
+        Self { requests: 0, failed: 0, latency: micros(3) }
+    }
+
+    /// Counts a request, and how many microseconds it took if it was answered well.
+    fn add(&mut self, well: Option<u64>) {
+        self.requests += 1;
+        match well {
+            Some(micros_taken) => self.latency.saturating_record(micros_taken),
+            None => self.failed += 1,
+        }
+    }
+}
+
+/// The part with this index, made when it is first named.
+fn part(parts: &mut Vec<Part>, index: usize) -> &mut Part {
+    if parts.len() <= index {
+        parts.resize_with(index + 1, Part::empty);
+    }
+    &mut parts[index]
 }
 
 /// The step of the series.

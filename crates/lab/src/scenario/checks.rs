@@ -6,8 +6,9 @@ use ambidex_core::balance::{Balance, PickPolicy};
 use ambidex_core::time::Span;
 use ambidex_yaml::{Node, Problem, item, under, unknown};
 
-use super::load::{Arrivals, Keys};
+use super::load::Keys;
 use super::{Group, Scenario};
+use crate::load::Arrivals;
 
 /// All that is wrong, in the order of the file.
 pub(super) fn across(scenario: &Scenario, tree: &Node) -> Vec<Problem> {

@@ -1,13 +1,11 @@
 //! Who asks: how often, for what, and how patiently.
 
-use std::path::PathBuf;
-
 use ambidex_core::share::Share;
 use ambidex_core::time::Span;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::amount::Rate;
+use crate::load::{Arrivals, Http};
 
 /// Open-loop load: arrivals do not wait for answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,19 +64,6 @@ pub struct RateAt {
     pub rate: Rate,
 }
 
-/// How arrivals are spread.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Arrivals {
-    /// Each on its own.
-    #[default]
-    Poisson,
-    /// Evenly.
-    Constant,
-    /// At the times that a file names, beside the scenario's.
-    Trace(PathBuf),
-}
-
 /// A kind of requests.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -108,35 +93,6 @@ pub struct Keys {
 
 /// Tenants, of which few ask often: as [`Keys`].
 pub type Tenants = Keys;
-
-/// Which HTTP.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Http {
-    /// HTTP/1.1.
-    #[default]
-    One,
-    /// HTTP/2, by prior knowledge.
-    Two,
-}
-
-impl Serialize for Http {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u8(match self {
-            Self::One => 1,
-            Self::Two => 2,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for Http {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match u8::deserialize(deserializer)? {
-            1 => Ok(Self::One),
-            2 => Ok(Self::Two),
-            other => Err(D::Error::custom(format_args!("`{other}` is no HTTP to load with: write 1 or 2"))),
-        }
-    }
-}
 
 const fn connections() -> usize {
     256

@@ -24,10 +24,11 @@ use ambidex_core::time::Span;
 use ambidex_yaml::{Node, text_of};
 use serde::{Deserialize, Serialize};
 
+pub use crate::load::{Arrivals, Http};
 pub use ambidex_yaml::Findings;
 pub use amount::{Amount, AmountError, Goal, Rate, RateError};
 pub use fault::Fault;
-pub use load::{Arrivals, ClassShare, Http, Keys, Load, RateAt, Tenants};
+pub use load::{ClassShare, Keys, Load, RateAt, Tenants};
 pub use setup::{Balancer, Gateways, Retry, Route};
 pub use workers::{Group, Worker};
 
