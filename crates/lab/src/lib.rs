@@ -12,7 +12,6 @@
 //! - [`peer`]: real processes: nginx as a worker, and the balancers that people run today, on free ports.
 
 mod clock;
-pub mod curve;
 pub mod fault;
 pub mod load;
 pub mod measure;
@@ -23,6 +22,7 @@ pub mod sim;
 pub mod worker;
 pub mod zipf;
 
+pub use ambidex_core::curve;
 pub use ambidex_core::share::Share;
 pub use ambidex_core::time::Span;
 pub use clock::{Clock, poll, rest};

@@ -11,9 +11,9 @@
 //! Pure: time comes in, and a seed where there is chance. Between two changes every curve is flat and the next change is
 //! known, so that a simulator and a sleeping worker follow the same course without looking in between.
 
-use ambidex_core::draw::Draw;
-use ambidex_core::share::Share;
-use ambidex_core::time::Span;
+use crate::draw::Draw;
+use crate::share::Share;
+use crate::time::Span;
 use serde::{Deserialize, Serialize};
 
 /// A course over time. Times count from where the owner of the curve says; nothing holds before.
@@ -206,7 +206,7 @@ fn step_of(from: Span, until: Span) -> Span {
 
 fn part(whole: Span, share: Share) -> Span {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole nanoseconds of a part")]
-    Span::from_nanos((whole.as_nanos() as f64 * share.get()).round() as u64)
+    Span::from_nanos(libm::round(whole.as_nanos() as f64 * share.get()) as u64)
 }
 
 /// The level of one period, from 0 to 1: the same for the same seed, place and period, whatever was asked before.
@@ -267,6 +267,9 @@ const LEAST_PERIOD: Span = Span::from_millis(1);
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::{String, ToString};
+    use alloc::vec::Vec;
+
     use super::*;
 
     fn curve(text: &str) -> Curve {
