@@ -220,6 +220,7 @@ fn gateway_config(file: &File, view: &View) -> GatewayConfig {
         pools: view.pools().iter().filter_map(|pool| transport(pool)).collect(),
         cache: file.cache.clone(),
         access_log: file.access_log.clone(),
+        record: file.record.clone(),
         tracing: file.tracing.clone(),
         deduplication: file.deduplication,
         redis: file.redis.clone(),

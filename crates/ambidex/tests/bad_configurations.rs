@@ -183,7 +183,7 @@ const WHOLE_FILES: &[Case] = &[
             "gw.yaml:1:1: error: unknown key `a` (a)",
             " 1 | a: &a [b, b]",
             "   | ^",
-            "   = known: listeners, pools, routes, admin, cache, log, access_log, tracing, agent, redis, deduplication, journal, drain, threads",
+            "   = known: listeners, pools, routes, admin, cache, log, access_log, record, tracing, agent, redis, deduplication, journal, drain, threads",
         ],
     ),
     case(
@@ -928,6 +928,42 @@ const AFTER_A_GOOD_START: &[Case] = &[
         ],
     ),
     case(
+        "record: {sample: 1%}\n",
+        &[
+            "gw.yaml:6:9: error: `path` is missing (record)",
+            " 6 | record: {sample: 1%}",
+            "   |         ^",
+            "   = add `path:` here",
+        ],
+    ),
+    case(
+        "record: {path: a, bodies: 2MiB}\n",
+        &[
+            "gw.yaml:6:27: error: bodies: 2MiB is over 1MiB, the most that is kept of a body (record.bodies)",
+            " 6 | record: {path: a, bodies: 2MiB}",
+            "   |                           ^^^^",
+        ],
+    ),
+    case(
+        "record: {path: a, most: 1KiB}\n",
+        &[
+            "gw.yaml:6:25: error: most: 1KiB is less than 64KiB, which holds a few requests (record.most)",
+            " 6 | record: {path: a, most: 1KiB}",
+            "   |                         ^^^^",
+        ],
+    ),
+    case(
+        "record: {path: a, redact: [\"x y\"]}\n",
+        &[
+            "gw.yaml:6:28: error: redact: `x y` is no name of a header field (record.redact[0])",
+            " 6 | record: {path: a, redact: [\"x y\"]}",
+        ],
+    ),
+    case(
+        "record: {path: \"\"}\n",
+        &["gw.yaml:6:16: error: path: it is empty (record.path)", " 6 | record: {path: \"\"}"],
+    ),
+    case(
         "tracing: {otlp: \"https://collector\"}\n",
         &[
             "gw.yaml:6:17: error: tracing.otlp: `https://collector` is no collector (tracing.otlp)",
@@ -1106,7 +1142,7 @@ const AFTER_A_GOOD_START: &[Case] = &[
             "gw.yaml:6:1: error: unknown key `quorum` (quorum)",
             " 6 | quorum: {ask: 2}",
             "   | ^^^^^^",
-            "   = known: listeners, pools, routes, admin, cache, log, access_log, tracing, agent, redis, deduplication, journal, drain, threads",
+            "   = known: listeners, pools, routes, admin, cache, log, access_log, record, tracing, agent, redis, deduplication, journal, drain, threads",
         ],
     ),
 ];

@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 
 use crate::head::clean_trailers;
 use crate::held::Held;
+use crate::recording::Track;
 use crate::serve::client_wire::ClientWire;
 use crate::splice::{LEAST_PUMPED, Moved, Pump, PumpError};
 
@@ -28,6 +29,8 @@ struct Upload {
     progress: Rc<Progress>,
     /// What was taken and could not be sent.
     back: Option<Bytes>,
+    /// Who reads along.
+    track: Option<Track>,
 }
 
 enum Source {
@@ -87,11 +90,18 @@ impl RequestBody {
     /// A copy of one that was read whole; `progress` is that of the reading.
     pub(crate) fn of_held(held: &Held, progress: Rc<Progress>) -> Self {
         let (source, back) = (Source::Held(held.trailers.clone()), Some(held.data.clone()));
-        Self(Some(Upload { source, left: 0, progress, back: back.filter(|data| !data.is_empty()) }))
+        Self(Some(Upload { source, left: 0, progress, back: back.filter(|data| !data.is_empty()), track: None }))
     }
 
     fn of(source: Source, starved: Rc<Cell<bool>>, left: u64) -> Self {
-        Self(Some(Upload { source, left, progress: Rc::new(Progress::new(starved)), back: None }))
+        Self(Some(Upload { source, left, progress: Rc::new(Progress::new(starved)), back: None, track: None }))
+    }
+
+    /// Lets `track` read along what comes from here on.
+    pub(crate) fn read_along(&mut self, track: Track) {
+        if let Some(upload) = &mut self.0 {
+            upload.track = Some(track);
+        }
     }
 
     /// How it goes on, if there is any.
@@ -101,7 +111,7 @@ impl RequestBody {
 
     /// How many bytes follow that can be moved without being looked at, if that pays. Only of a body of known length.
     pub(crate) fn pumpable(&self) -> Option<u64> {
-        let Some(Upload { source: Source::H1(wire), back: None, .. }) = &self.0 else { return None };
+        let Some(Upload { source: Source::H1(wire), back: None, track: None, .. }) = &self.0 else { return None };
         wire.pumpable().filter(|length| *length >= LEAST_PUMPED)
     }
 
@@ -131,6 +141,17 @@ impl RequestBody {
     }
 }
 
+impl Source {
+    /// Whether nothing more comes from it.
+    fn is_over(&self) -> bool {
+        match self {
+            Self::H1(wire) => wire.body_is_whole(),
+            Self::H2(incoming) => incoming.is_end_stream(),
+            Self::Held(trailers) => trailers.is_none(),
+        }
+    }
+}
+
 impl Upload {
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         let polled = match &mut self.source {
@@ -145,10 +166,12 @@ impl Upload {
             }
         })?
         else {
+            self.track.iter().for_each(Track::whole);
             return Poll::Ready(None);
         };
         let frame = match frame.into_trailers() {
             Ok(mut trailers) => {
+                self.track.iter().for_each(Track::whole);
                 clean_trailers(&mut trailers);
                 return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
             }
@@ -162,6 +185,9 @@ impl Upload {
                 return Poll::Ready(Some(Err(RequestBodyError::TooLarge)));
             };
             self.left = left;
+            if let Some(track) = &self.track {
+                track.data(data, self.source.is_over());
+            }
         }
         Poll::Ready(Some(Ok(frame)))
     }
@@ -183,14 +209,7 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(|upload| {
-            upload.back.is_none()
-                && match &upload.source {
-                    Source::H1(wire) => wire.body_is_whole(),
-                    Source::H2(incoming) => incoming.is_end_stream(),
-                    Source::Held(trailers) => trailers.is_none(),
-                }
-        })
+        self.0.as_ref().is_none_or(|upload| upload.back.is_none() && upload.source.is_over())
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -29,6 +29,7 @@ use crate::listen::crowd::Crowd;
 use crate::listen::hall::{Command, Hall};
 use crate::listen::socket;
 use crate::listen::{Ground, Open};
+use crate::recording::RecordingStats;
 use crate::seldom::Seldom;
 use crate::serve::Thread;
 use crate::stats::{ThreadStats, Totals};
@@ -111,6 +112,8 @@ pub struct GatewayStats {
     pub listeners: Vec<ListenerStats>,
     /// The access log's; all 0 without one.
     pub access_log: LogStats,
+    /// The recording's; all 0 without one.
+    pub recording: RecordingStats,
     /// The trace export's; all 0 without one.
     pub tracing: TraceStats,
     /// The requests of all threads.
@@ -138,7 +141,7 @@ impl Gateway {
         shared.stores.take(shared.stores.prepare(&config, shared.clock.now())?);
         front.load().share(&shared.stores, config.cache.is_shared());
         let mut state = State::default();
-        let watch = state.watch.changed(&config, &mut state.ends)?;
+        let watch = state.watch.changed(&config, shared.clock.now(), &mut state.ends)?;
         let change = Change::prepare(&[], config.listeners, &mut state.next_id, &ground)?;
         let listeners = keeper::Listeners::default();
         let keeper = keeper::start(Arc::clone(&listeners)).map_err(GatewayError::Thread)?;
@@ -174,7 +177,7 @@ impl Gateway {
         let front = Front::new(&config, Some(&**self.front.load()), self.shared.clock)?;
         let stores = self.shared.stores.prepare(&config, self.shared.clock.now())?;
         let mut ends = Ends::default();
-        let watch = state.watch.changed(&config, &mut ends)?;
+        let watch = state.watch.changed(&config, self.shared.clock.now(), &mut ends)?;
         let known = self.listeners();
         let change = Change::prepare(&known, config.listeners, &mut state.next_id, &self.ground)?;
         // From here on nothing can fail.
@@ -250,14 +253,14 @@ impl Gateway {
     #[must_use]
     pub fn stats(&self) -> GatewayStats {
         let of = |open: &Arc<Open>| open.counters.stats(open.bound.to_string());
-        let (access_log, tracing) = locked(&self.state).watch.stats();
+        let (access_log, recording, tracing) = locked(&self.state).watch.stats();
         let mut traffic = Totals::default();
         self.stats.iter().for_each(|thread| traffic.add(thread));
         let cache = self.front.load().cache.as_ref().map_or_else(CacheStats::default, |cache| cache.stats());
         let listeners = self.listeners().iter().map(of).collect();
         let (keys, remote) = (self.shared.stores.keys().stats(), self.shared.stores.remote_status());
         let limits = self.front.load().routes.limits();
-        GatewayStats { listeners, access_log, tracing, traffic, cache, keys, remote, limits }
+        GatewayStats { listeners, access_log, recording, tracing, traffic, cache, keys, remote, limits }
     }
 
     fn listeners(&self) -> Vec<Arc<Open>> {

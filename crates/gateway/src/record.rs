@@ -1,4 +1,4 @@
-//! One request as the access log and the trace export are told of it, when it is over, however it ends.
+//! One request as access log, recording and trace export are told of it, when it is over, however it ends.
 //!
 //! Without an observer no record is made, and nothing is paid.
 
@@ -15,6 +15,7 @@ use crate::access_log::line::Line;
 use crate::clock::Wall;
 use crate::head::path_of;
 use crate::reason::Reason;
+use crate::recording::{Outcome, Take, Track};
 use crate::trace::otlp::{ERROR, KeyValue, Span as OtlpSpan, Status};
 use crate::trace::sampled::Sampled;
 use crate::watch::Observer;
@@ -67,6 +68,7 @@ pub(crate) struct Entry(Option<Box<Open>>);
 struct Open {
     observer: Rc<Observer>,
     clock: Clock,
+    take: Option<Take>,
     record: Record,
 }
 
@@ -79,6 +81,7 @@ impl Entry {
         head: Option<&RequestHead>,
         version: Version,
         client: Option<SocketAddr>,
+        take: Option<Take>,
     ) -> Self {
         let copy = |value: Option<Value<'_>>| value.map_or_else(Vec::new, |value| value.as_bytes().to_vec());
         let record = Record {
@@ -106,7 +109,7 @@ impl Entry {
             upstream: None,
             bytes: 0,
         };
-        Self(Some(Box::new(Open { observer, clock, record })))
+        Self(Some(Box::new(Open { observer, clock, take, record })))
     }
 
     /// Writes into the record, if there is one.
@@ -114,6 +117,11 @@ impl Entry {
         if let Some(open) = &mut self.0 {
             write(&mut open.record);
         }
+    }
+
+    /// What is to read the answer's body along, if it is recorded.
+    pub(crate) fn track(&self) -> Option<Track> {
+        Some(self.0.as_ref()?.take.as_ref()?.answer())
     }
 
     /// Takes note of the id that the request goes by.
@@ -126,6 +134,9 @@ impl Drop for Entry {
     fn drop(&mut self) {
         if let Some(open) = self.0.take() {
             let took = open.clock.now().since(open.record.arrived);
+            if let Some(take) = open.take {
+                take.end(&open.record.outcome(took));
+            }
             if let Some(pen) = &open.observer.pen {
                 pen.write(&open.record.line(took));
             }
@@ -165,6 +176,17 @@ impl Record {
         }
     }
 
+    fn outcome(&self, took: Span) -> Outcome<'_> {
+        Outcome {
+            route: self.route.as_deref().unwrap_or(""),
+            status: self.status,
+            reason: self.reason,
+            worker: self.worker.as_deref().unwrap_or(""),
+            tries: self.tries,
+            took,
+        }
+    }
+
     fn tries(&self, sampled: &Sampled, took: Span) -> Vec<OtlpSpan> {
         let at = |point: Mono| self.time.0 + point.since(self.arrived).as_nanos();
         let Some(method) = &self.method else { return Vec::new() };
@@ -201,7 +223,8 @@ impl Record {
     }
 }
 
-fn version(version: Version) -> &'static str {
+/// A version of HTTP, as logs write it.
+pub(crate) fn version(version: Version) -> &'static str {
     match version {
         Version::HTTP_10 => "HTTP/1.0",
         Version::HTTP_2 => "HTTP/2",

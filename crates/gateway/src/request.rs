@@ -17,6 +17,7 @@ use crate::deadline;
 use crate::head::{self, INTRODUCED, ORIGINS, OURS};
 use crate::held::Held;
 use crate::introduction::{Introduction, Joined};
+use crate::recording::Track;
 use crate::trace::context::Context;
 use crate::turn::Turn;
 use crate::websocket;
@@ -87,6 +88,11 @@ impl Request {
             (Some(held), Some(progress)) => RequestBody::of_held(held, Rc::clone(progress)),
             (None, _) | (_, None) => self.body.take(),
         }
+    }
+
+    /// Lets `track` read the body along.
+    pub(crate) fn read_along(&self, track: Track) {
+        self.body.borrow_mut().read_along(track);
     }
 
     /// Takes a body back that was not sent.

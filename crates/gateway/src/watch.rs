@@ -1,24 +1,30 @@
-//! Who is told of finished requests: access log and trace export, as one thing that a reload changes as a whole.
+//! Who is told of finished requests: access log, recording and trace export, as one thing that a reload changes as a
+//! whole.
 
 use std::rc::Rc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
+use ambidex_core::time::Mono;
+
 use crate::access_log::{self, FLUSH_EACH, Log, LogError, LogStats, Pen};
 use crate::config::GatewayConfig;
+use crate::recording::{self, Recorder, RecordingStats, Reel};
 use crate::trace::export::{self, Exporter, TraceStats};
 
-/// Access log and trace export of the process.
+/// Access log, recording and trace export of the process.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Watch {
     log: Option<Log>,
+    recorder: Option<Recorder>,
     exporter: Option<Exporter>,
 }
 
-/// Tells when log and exporter of a [`Watch`] have ended.
+/// Tells when log, recorder and exporter of a [`Watch`] have ended.
 #[derive(Debug, Default)]
 pub(crate) struct Ends {
     log: Option<access_log::Ended>,
+    recorder: Option<recording::Ended>,
     exporter: Option<export::Ended>,
 }
 
@@ -28,6 +34,9 @@ pub enum WatchError {
     /// The access log cannot be written.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The recorder has no thread.
+    #[error("record: its thread could not be started: {0}")]
+    Recorder(std::io::Error),
     /// The exporter has no thread.
     #[error("tracing: its thread could not be started: {0}")]
     Thread(std::io::Error),
@@ -35,7 +44,7 @@ pub enum WatchError {
 
 impl Watch {
     /// What `config` wants; what stays the same goes on. `ends` tells of what this returns.
-    pub(crate) fn changed(&self, config: &GatewayConfig, ends: &mut Ends) -> Result<Self, WatchError> {
+    pub(crate) fn changed(&self, config: &GatewayConfig, now: Mono, ends: &mut Ends) -> Result<Self, WatchError> {
         let log = match (&config.access_log, &self.log) {
             (None, _) => None,
             (Some(wanted), Some(log)) if log.config() == wanted => Some(log.clone()),
@@ -43,6 +52,15 @@ impl Watch {
                 let (log, ended) = Log::open(wanted)?;
                 ends.log = Some(ended);
                 Some(log)
+            }
+        };
+        let recorder = match (&config.record, &self.recorder) {
+            (None, _) => None,
+            (Some(wanted), Some(recorder)) if recorder.config() == wanted => Some(recorder.clone()),
+            (Some(wanted), _) => {
+                let (recorder, ended) = Recorder::start(wanted, now).map_err(WatchError::Recorder)?;
+                ends.recorder = Some(ended);
+                Some(recorder)
             }
         };
         let exporter = match (&config.tracing, &self.exporter) {
@@ -54,7 +72,7 @@ impl Watch {
                 Some(exporter)
             }
         };
-        Ok(Self { log, exporter })
+        Ok(Self { log, recorder, exporter })
     }
 
     /// Opens the log's file again.
@@ -64,15 +82,18 @@ impl Watch {
 
     /// For one thread; `None` when nobody watches. To be called in the thread's runtime.
     pub(crate) fn observer(&self) -> Option<Rc<Observer>> {
-        if self.log.is_none() && self.exporter.is_none() {
+        let Self { log, recorder, exporter } = self;
+        if log.is_none() && recorder.is_none() && exporter.is_none() {
             return None;
         }
-        let observer = Rc::new(Observer { pen: self.log.as_ref().map(Log::pen), exporter: self.exporter.clone() });
-        if observer.pen.is_some() {
+        let (pen, reel) = (log.as_ref().map(Log::pen), recorder.as_ref().map(Recorder::reel));
+        let observer = Rc::new(Observer { pen, reel, exporter: exporter.clone() });
+        if observer.pen.is_some() || observer.reel.is_some() {
             let weak = Rc::downgrade(&observer);
             tokio::task::spawn_local(async move {
                 while let Some(observer) = weak.upgrade() {
                     observer.pen.iter().for_each(Pen::flush);
+                    observer.reel.iter().for_each(|reel| reel.flush());
                     drop(observer);
                     tokio::time::sleep(FLUSH_EACH).await;
                 }
@@ -82,9 +103,10 @@ impl Watch {
     }
 
     /// The numbers of now.
-    pub(crate) fn stats(&self) -> (LogStats, TraceStats) {
+    pub(crate) fn stats(&self) -> (LogStats, RecordingStats, TraceStats) {
         let log = self.log.as_ref().map(Log::stats).unwrap_or_default();
-        (log, self.exporter.as_ref().map(Exporter::stats).unwrap_or_default())
+        let recording = self.recorder.as_ref().map(Recorder::stats).unwrap_or_default();
+        (log, recording, self.exporter.as_ref().map(Exporter::stats).unwrap_or_default())
     }
 }
 
@@ -92,14 +114,17 @@ impl Ends {
     /// Tells of what is in `newer`, too; what that replaces ends by itself.
     pub(crate) fn take_over(&mut self, newer: Self) {
         self.log = newer.log.or(self.log.take());
+        self.recorder = newer.recorder.or(self.recorder.take());
         self.exporter = newer.exporter.or(self.exporter.take());
     }
 
     /// Waits until all is written and sent, for a while: a pipe that nobody reads must not keep the process.
     pub(crate) fn wait(&self) {
-        for ended in self.log.iter().chain(&self.exporter) {
+        for ended in self.log.iter().chain(&self.recorder).chain(&self.exporter) {
             if ended.recv_timeout(LAST_WORDS) == Err(RecvTimeoutError::Timeout) {
-                tracing::warn!("some lines of the access log or spans are lost, since nobody takes them");
+                tracing::warn!(
+                    "some lines of the access log, of the recording or spans are lost, since nobody takes them"
+                );
             }
         }
     }
@@ -109,6 +134,7 @@ impl Ends {
 #[derive(Debug)]
 pub(crate) struct Observer {
     pub(crate) pen: Option<Pen>,
+    pub(crate) reel: Option<Rc<Reel>>,
     pub(crate) exporter: Option<Exporter>,
 }
 

@@ -12,7 +12,9 @@ use ambidex_core::guard::bulkhead::BulkheadConfig;
 use ambidex_core::guard::throttle::ThrottleConfig;
 use ambidex_core::plan::PlanConfig;
 use ambidex_core::time::Span;
-use ambidex_gateway::config::{AccessLog, CacheBounds, Deduplication, Listener, Route, Tracing, UpstreamTransport};
+use ambidex_gateway::config::{
+    AccessLog, CacheBounds, Deduplication, Listener, Recording, Route, Tracing, UpstreamTransport,
+};
 use ambidex_store::remote::RemoteConfig;
 use ambidex_worker::WorkerConfig;
 use schemars::JsonSchema;
@@ -45,6 +47,9 @@ pub(crate) struct File {
     /// Log of requests. Default: none; source: it costs nothing unless it is wanted.
     #[serde(default)]
     pub(crate) access_log: Option<AccessLog>,
+    /// Recording of traffic, for `ambidex replay` and `ambidex lab fit`. Default: none; source: it holds what clients sent.
+    #[serde(default)]
+    pub(crate) record: Option<Recording>,
     /// Export of spans. Default: none, trace context is passed through; source: R-O2.
     #[serde(default)]
     pub(crate) tracing: Option<Tracing>,
@@ -81,6 +86,9 @@ impl File {
         }
         if let Some(log) = &mut self.access_log {
             log.beside(folder);
+        }
+        if let Some(record) = &mut self.record {
+            record.beside(folder);
         }
         if let Some(redis) = &mut self.redis {
             redis.beside(folder);

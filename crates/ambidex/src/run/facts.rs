@@ -14,10 +14,18 @@ impl GatewayFacts for Host {
         let listeners = LISTENER.iter().map(|of| of.family(&stats.listeners));
         let (log, spans) = (&stats.access_log, &stats.tracing);
         let log = [("written", log.written), ("dropped", log.dropped), ("failed", log.failed)];
+        let taken = &stats.recording;
+        let recorded = [
+            ("written", taken.written),
+            ("dropped", taken.dropped),
+            ("failed", taken.failed),
+            ("beyond", taken.beyond),
+        ];
         let spans = [("sent", spans.sent), ("dropped", spans.dropped), ("failed", spans.failed)];
         listeners
             .chain([
                 outcomes("gateway_access_log_lines", "Lines of the access log, by what became of them", log),
+                outcomes("gateway_recorded", "Requests drawn for the recording, by what became of them", recorded),
                 outcomes("gateway_spans", "Spans for the collector, by what became of them", spans),
             ])
             .chain([gauge(

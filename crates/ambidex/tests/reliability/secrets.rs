@@ -70,7 +70,7 @@ fn collector() -> (String, Receiver<Vec<u8>>) {
 }
 
 /// A gateway at trace level with a pool that answers, one that nobody is in, a ring by a secret cookie, TLS, an access
-/// log and a collector; its token is ours.
+/// log, a recording and a collector; its token is ours.
 fn started(workers: &[Worker], key: &str, cert: &str, collector: &str) -> Running {
     let folder = TempDir::new().expect("a folder");
     let data = folder.path().join("data");
@@ -89,6 +89,7 @@ fn started(workers: &[Worker], key: &str, cert: &str, collector: &str) -> Runnin
          routes: [{{match: {{path_prefix: /dead}}, pool: dead}}, {{match: {{path_prefix: /ring}}, pool: ring, key: \
          {{cookie: sid}}}}, {{match: {{path_prefix: /listed}}, pool: listed}}, {{match: {{path_prefix: /api}}, pool: api}}]\n\
          admin: {{address: \"127.0.0.1:0\"}}\nlog: {{level: trace}}\naccess_log: {{path: access.log}}\n\
+         record: {{path: traffic.jsonl, sample: 100%}}\n\
          tracing: {{otlp: \"http://{collector}\", sample: 100%}}\nthreads: 1\n",
         workers[0].address, workers[1].address
     );
@@ -196,6 +197,7 @@ fn no_secret_comes_out_anywhere() {
     assert_absent("the collector", &spans.try_iter().flatten().collect::<Vec<u8>>(), &secrets);
     let folder = running.folder.path();
     assert!(fs::read_to_string(folder.join("access.log")).expect("written").lines().count() >= 5);
+    assert!(fs::read_to_string(folder.join("traffic.jsonl")).expect("written").lines().count() >= 5);
     assert!(running.log().contains("TRACE"), "the log is talkative: {}", running.log());
     for file in files(folder) {
         let own = ["key.pem", "workers.yaml", "gw.yaml", "token"];

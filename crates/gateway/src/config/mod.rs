@@ -7,6 +7,7 @@ mod cache;
 mod deduplication;
 mod lenient;
 mod listener;
+mod recording;
 mod route;
 mod tracing;
 mod upstream;
@@ -19,6 +20,7 @@ pub use cache::{CacheBounds, CacheError, CacheKey, CacheWrites, RouteCache, SetC
 pub use deduplication::{Deduplication, DeduplicationError};
 pub use lenient::Lenient;
 pub use listener::{CertificateFiles, ListenAddress, Listener, ListenerError, ServerTls, SocketMode, TlsVersion};
+pub use recording::{Recording, RecordingConfigError};
 pub use route::{
     ChainError, DeadlineError, Deduplicate, DeduplicateError, Key, KeyStore, Per, Quorum, RateLimit, RateLimitError,
     Repeat, Retry, Route, RouteError, RouteQuorumError, Snapshot, Static, Tier, WhenAway,
@@ -42,6 +44,8 @@ pub struct GatewayConfig {
     pub cache: CacheBounds,
     /// Where the access log goes, if anywhere.
     pub access_log: Option<AccessLog>,
+    /// Where traffic is recorded, if anywhere.
+    pub record: Option<Recording>,
     /// Where spans go, if anywhere.
     pub tracing: Option<Tracing>,
     /// How much is kept to know repeats.

@@ -27,6 +27,7 @@ use crate::key;
 use crate::listen::peer::Peer;
 use crate::reason::Reason;
 use crate::record::Entry;
+use crate::recording::Take;
 use crate::relay::Relay;
 use crate::request::Request;
 use crate::routes::Target;
@@ -34,12 +35,15 @@ use crate::thread::{Picture, Thread};
 use crate::trace::context::Context;
 use crate::trace::sampled::Sampled;
 use crate::upstream::Switched;
+use crate::watch::Observer;
 
 /// What the requests of one connection share.
 pub(crate) struct Client {
     pub(crate) thread: Rc<Thread>,
     pub(crate) peer: Peer,
     pub(crate) pulse: Rc<Pulse>,
+    /// Which of its thread's connections it is.
+    pub(crate) number: u64,
     pub(super) trusted: bool,
     pub(super) introduction: RefCell<Introduction>,
 }
@@ -138,7 +142,8 @@ impl Client {
         };
         let trusted = peer.client.is_some_and(trusted);
         let introduction = RefCell::new(Introduction::new(peer.client, peer.tls.is_some(), trusted));
-        Self { thread, peer, pulse, trusted, introduction }
+        let number = thread.stats.connections.get();
+        Self { thread, peer, pulse, number, trusted, introduction }
     }
 
     /// Answers one request. `interim` is told of interim answers.
@@ -163,6 +168,7 @@ impl Client {
     ) -> Reply {
         let thread = &self.thread;
         let (arrived, mut entry) = self.begin(Some(request));
+        let track = entry.track();
         let mut unanswered = Unanswered(Some(thread));
         let answered = match self.prepare(request, arrived, &mut entry) {
             Ok(ready) => {
@@ -176,10 +182,13 @@ impl Client {
             Err(reason) => Err(Errand { entry, service }.own(reason)),
         };
         unanswered.0 = None;
-        let reply = match answered {
+        let mut reply = match answered {
             Ok(reply) => reply,
             Err(own) => own.told(thread, *request.head.method() == Method::HEAD),
         };
+        if let (Some(track), Reply::Relayed(relayed)) = (track, &mut reply) {
+            relayed.relay.tap(Box::new(track));
+        }
         thread.stats.answered(reply.status());
         reply
     }
@@ -197,12 +206,22 @@ impl Client {
         let thread = &self.thread;
         thread.stats.requests.add(1);
         let arrived = thread.clock.now();
-        let entry = thread.observer.borrow().clone().map_or_else(Entry::default, |observer| {
-            let version = request.map_or(http::Version::HTTP_11, |request| request.version);
-            let head = request.map(|request| &request.head);
-            Entry::begin(observer, thread.clock, arrived, head, version, self.peer.client)
-        });
-        (arrived, entry)
+        let observer = thread.observer.borrow().clone();
+        (arrived, observer.map_or_else(Entry::default, |observer| self.record(observer, request, arrived)))
+    }
+
+    /// Begins the record of a request, if anybody is to be told of it.
+    fn record(&self, observer: Rc<Observer>, request: Option<&Request>, arrived: Mono) -> Entry {
+        let take = request.zip(observer.reel.as_ref()).and_then(|(request, reel)| reel.take(request, self, arrived));
+        if take.is_none() && observer.pen.is_none() && observer.exporter.is_none() {
+            return Entry::default();
+        }
+        if let Some((request, track)) = request.zip(take.as_ref().and_then(Take::upload)) {
+            request.read_along(track);
+        }
+        let version = request.map_or(http::Version::HTTP_11, |request| request.version);
+        let head = request.map(|request| &request.head);
+        Entry::begin(observer, self.thread.clock, arrived, head, version, self.peer.client, take)
     }
 
     fn prepare(&self, request: &Request, arrived: Mono, entry: &mut Entry) -> Result<Ready, Reason> {

@@ -32,6 +32,7 @@ pub(crate) fn config(listeners: Vec<Listener>) -> GatewayConfig {
         pools: vec![],
         cache: Default::default(),
         access_log: None,
+        record: None,
         tracing: None,
         deduplication: Deduplication::default(),
         redis: None,

@@ -124,6 +124,7 @@ impl Wanted {
             ],
             cache: serde_json::from_value(self.cache).expect("bounds"),
             access_log: None,
+            record: None,
             tracing: serde_json::from_value(self.tracing).expect("a collector"),
             deduplication: Deduplication::default(),
             redis: serde_json::from_value(self.redis).expect("a server"),

@@ -178,6 +178,7 @@ fn a_reload_keeps_what_is_kept_as_long_as_a_route_wants_a_cache() {
         deduplication: Default::default(),
         redis: None,
         access_log: None,
+        record: None,
         tracing: None,
     };
     setup.gateway.reload(config(json!({"pool": "api", "cache": {"max_body": "2MiB"}}))).expect("taken");
