@@ -76,9 +76,21 @@ fn every_shell_gets_its_completions() {
 
 #[test]
 fn every_command_explains_itself() {
-    for command in
-        ["run", "proxy", "demo", "check", "config", "workers", "explain", "decisions", "drain", "pin", "gate", "lab"]
-    {
+    for command in [
+        "run",
+        "proxy",
+        "demo",
+        "check",
+        "config",
+        "workers",
+        "explain",
+        "decisions",
+        "drain",
+        "pin",
+        "replay",
+        "gate",
+        "lab",
+    ] {
         let (text, code) = said(&[command, "--help"]);
         assert!(text.len() > 100 && code == Some(0), "{command}: {text}");
     }

@@ -9,6 +9,7 @@
 //! - [`scenario`]: one experiment as a file: who serves, who asks, what goes wrong, what stands between;
 //! - [`measure`]: what a run is measured by, whether it is live or simulated;
 //! - [`sim`]: a scenario under a virtual clock, with the code that gateways run;
+//! - [`replay`]: recorded requests sent again at their gaps, their answers compared with those of then;
 //! - [`peer`]: real processes: nginx as a worker, and the balancers that people run today, on free ports.
 
 mod clock;
@@ -16,6 +17,7 @@ pub mod fault;
 pub mod load;
 pub mod measure;
 pub mod peer;
+pub mod replay;
 pub mod scenario;
 mod service;
 pub mod sim;

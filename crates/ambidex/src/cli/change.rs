@@ -101,7 +101,7 @@ pub(super) fn perform(
 }
 
 impl Consent {
-    fn given(&self) -> bool {
+    pub(super) fn given(&self) -> bool {
         if self.yes {
             return true;
         }

@@ -9,6 +9,7 @@ mod check;
 mod config;
 mod gate;
 mod lab;
+mod replay;
 mod serve;
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -94,6 +95,8 @@ enum Command {
     Unfreeze(change::PoolArguments),
     /// Fail a pipeline when load lies less evenly on the workers than it did.
     Gate(gate::GateArguments),
+    /// Send recorded traffic again, at its gaps, and see what became of its answers.
+    Replay(Box<replay::ReplayArguments>),
     /// Parts of the laboratory: programmable workers, and load.
     #[command(subcommand)]
     Lab(lab::LabCommand),
@@ -162,6 +165,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Freeze(arguments) => change::pool("freeze", &arguments, output),
         Command::Unfreeze(arguments) => change::pool("unfreeze", &arguments, output),
         Command::Gate(arguments) => gate::run(&arguments, output),
+        Command::Replay(arguments) => Ok(replay::run(&arguments, output)),
         Command::Lab(command) => Ok(lab::run(&command, output)),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -14,6 +14,7 @@ mod lying;
 mod once;
 #[path = "../process/mod.rs"]
 mod process;
+mod recorded;
 mod rogue;
 mod scene;
 mod secrets;
