@@ -10,10 +10,12 @@
 //! - [`measure`]: what a run is measured by, whether it is live or simulated;
 //! - [`sim`]: a scenario under a virtual clock, with the code that gateways run;
 //! - [`replay`]: recorded requests sent again at their gaps, their answers compared with those of then;
+//! - [`fit`]: a load model from a recording, as a scenario writes it;
 //! - [`peer`]: real processes: nginx as a worker, and the balancers that people run today, on free ports.
 
 mod clock;
 pub mod fault;
+pub mod fit;
 pub mod load;
 pub mod measure;
 pub mod peer;

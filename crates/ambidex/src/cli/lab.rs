@@ -1,14 +1,18 @@
-//! `ambidex lab ..`: the laboratory's worker and load, from a terminal.
+//! `ambidex lab ..`: the laboratory's worker, its load, and load models, from a terminal.
 //!
 //! Options are written as in a file, `KEY=VALUE`, and read by the same reader: a wrong one is pointed at, an unknown one
 //! gets a suggestion, and no option of the laboratory has to be repeated here.
 
+use std::path::{Path, PathBuf};
+
+use ambidex_lab::fit::{self, FitOptions, Part};
 use ambidex_lab::load::{self, LoadOptions};
+use ambidex_lab::replay::Source;
 use ambidex_lab::worker::{self, WorkerOptions};
 use clap::Subcommand;
 use serde::de::DeserializeOwned;
 
-use super::{End, Output, colored, complain};
+use super::{End, Output, answer, answer_json, colored, complain};
 use crate::config;
 
 #[derive(Debug, Subcommand)]
@@ -26,6 +30,19 @@ pub(super) enum LabCommand {
         /// Options, such as `target=127.0.0.1:8080 rate=500 duration=10s`.
         #[arg(value_name = "KEY=VALUE")]
         options: Vec<String>,
+    },
+    /// Turn a recording into a load model, written as the `load:` of a scenario.
+    Fit {
+        /// A recording of a gateway (`record:`), a HAR (`.har`) or a file of GoReplay (`.gor`); `-` reads a recording
+        /// from standard input.
+        file: PathBuf,
+        /// What names the thing that a request is about: `path`, `host`, `header:NAME` or `query:NAME`. Default: its
+        /// path, where that names one.
+        #[arg(long, value_name = "PART")]
+        key: Option<Part>,
+        /// What names the one on whose behalf it comes. Default: its host.
+        #[arg(long, value_name = "PART")]
+        tenant: Option<Part>,
     },
 }
 
@@ -46,7 +63,26 @@ pub(super) fn run(command: &LabCommand, output: Output) -> End {
             Some(options) => told(load::run(options, output == Output::Json).map(|_| ())),
             None => End::Wrong,
         },
+        LabCommand::Fit { file, key, tenant } => {
+            fitted(file, &FitOptions { key: key.clone(), tenant: tenant.clone() }, output)
+        }
     }
+}
+
+fn fitted(file: &Path, options: &FitOptions, output: Output) -> End {
+    let source = match Source::open(file) {
+        Ok(source) => source,
+        Err(error) => return told(Err(error)),
+    };
+    let model = match fit::fit(&source, options) {
+        Ok(model) => model,
+        Err(error) => return told(Err(error)),
+    };
+    match output {
+        Output::Text => answer(&model.scenario()),
+        Output::Json => answer_json(&serde_json::to_value(&model).unwrap_or_default()),
+    }
+    End::Worked
 }
 
 fn work(options: WorkerOptions) -> End {

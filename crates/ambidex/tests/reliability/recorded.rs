@@ -130,3 +130,18 @@ fn a_recording_that_cannot_be_written_stops_no_request_and_says_so() {
         assert_eq!(recorded(&running, "written"), 0, "{path}");
     }
 }
+
+#[test]
+fn a_recording_becomes_a_load_model() {
+    let workers = workers(&["a"]);
+    let running = recording(&workers, "path: traffic.jsonl");
+    for at in 0..40 {
+        assert!(get(&running.listener, &format!("/items/{at}")).starts_with("HTTP/1.1 200"));
+    }
+    lines(&running, 40);
+    let file = running.folder.path().join("traffic.jsonl");
+    let section = running.ask(&["lab", "fit", file.to_str().expect("UTF-8")]);
+    assert!(section.contains("- {name: get-items, share: 100%, path: \"/items/"), "{section}");
+    let model = running.ask_json(&["lab", "fit", file.to_str().expect("UTF-8")]);
+    assert_eq!((&model["schema_version"], &model["recorded"]), (&1.into(), &40.into()), "{model}");
+}
