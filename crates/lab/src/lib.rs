@@ -11,6 +11,7 @@
 //! - [`sim`]: a scenario under a virtual clock, with the code that gateways run;
 //! - [`replay`]: recorded requests sent again at their gaps, their answers compared with those of then;
 //! - [`fit`]: a load model from a recording, as a scenario writes it;
+//! - [`report`]: what a run or a comparison gives: a table, JSON, one HTML file;
 //! - [`peer`]: real processes: nginx as a worker, and the balancers that people run today, on free ports.
 
 mod clock;
@@ -20,6 +21,7 @@ pub mod load;
 pub mod measure;
 pub mod peer;
 pub mod replay;
+pub mod report;
 pub mod scenario;
 mod service;
 pub mod sim;

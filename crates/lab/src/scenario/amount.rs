@@ -7,6 +7,8 @@ use ambidex_core::time::Span;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::measure::Metric;
+
 /// How much is asked for: `70%` of the capacity, or `350` requests a second.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rate {
@@ -73,8 +75,8 @@ impl<'de> Deserialize<'de> for Rate {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Goal {
-    /// Its name in the table.
-    pub metric: String,
+    /// Which.
+    pub metric: Metric,
     /// The arm whose value it is divided by. Default: it stands for itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub against: Option<String>,

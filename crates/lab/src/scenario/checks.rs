@@ -209,7 +209,7 @@ impl Checks<'_> {
     fn goals(&mut self) {
         for (at, goal) in self.scenario.goals.iter().enumerate() {
             if goal.at_most.is_some() == goal.at_least.is_some() {
-                let message = format!("what is wanted of {} is not clear", goal.metric);
+                let message = format!("what is wanted of {} is not clear", goal.metric.word());
                 self.wrong(&item("goals", at), message, "add one of `at_most` and `at_least`");
             }
         }

@@ -27,7 +27,12 @@ impl Scenario {
 
 /// Whom the event hits, and what share of the capacity they had before it and have left at their worst after it.
 fn happening(workers: &[Worker<'_>], at: Span, end: Span) -> Event {
-    let before: Vec<f64> = workers.iter().map(|worker| capacity(worker, at - Span::from_nanos(1))).collect();
+    // Nothing is wrong before the measured time begins.
+    let then = |worker: &Worker<'_>| match at {
+        Span::ZERO => carried(worker, Condition::SOUND),
+        _ => capacity(worker, at - Span::from_nanos(1)),
+    };
+    let before: Vec<f64> = workers.iter().map(then).collect();
     let worst: Vec<f64> = workers.iter().map(|worker| worst(worker, at, end)).collect();
     let hit: Vec<usize> = (0..workers.len()).filter(|worker| worst[*worker] < before[*worker] * (1.0 - HIT)).collect();
     let share = |of: &dyn Fn(usize) -> f64| {
@@ -55,7 +60,10 @@ fn worst(worker: &Worker<'_>, from: Span, end: Span) -> f64 {
 
 /// Requests of cost 1 a second that it can answer well.
 fn capacity(worker: &Worker<'_>, elapsed: Span) -> f64 {
-    let condition = Condition::of(&worker.faults, elapsed);
+    carried(worker, Condition::of(&worker.faults, elapsed))
+}
+
+fn carried(worker: &Worker<'_>, condition: Condition) -> f64 {
     if condition.is_paused || condition.refuses || condition.is_blackhole {
         return 0.0;
     }
