@@ -149,9 +149,10 @@ impl Sender {
     }
 
     /// Takes over the session of a welcome; says whether to send again at once. An answer to anything but the latest
-    /// heartbeat is an old one and changes nothing.
+    /// heartbeats is an old one and changes nothing.
     pub fn welcomed(&mut self, welcome: &Welcome) -> bool {
-        let is_news = welcome.sequence == self.sequence && welcome.session != self.session;
+        let is_recent = self.sequence.checked_sub(welcome.sequence).is_some_and(|behind| behind < LATEST);
+        let is_news = is_recent && welcome.session != self.session;
         if is_news {
             self.session = welcome.session;
         }
@@ -334,6 +335,8 @@ fn open(
 
 const HEARTBEAT: [u8; 4] = *b"AHB\x01";
 const WELCOME: [u8; 4] = *b"AHW\x01";
+/// Heartbeats whose answers may still be on their way. Source: ours; four seconds at one every 500 ms, more than any path.
+const LATEST: u64 = 8;
 /// A head, a name of one byte and a signature.
 const LEAST_BYTES: usize = 34 + TAG_BYTES;
 /// How many sequences back a late heartbeat is told from a replayed one.
