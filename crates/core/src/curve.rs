@@ -3,6 +3,7 @@
 //! ```text
 //! step    at, until          ____|####|____
 //! ramp    from, until, end   ____.-=###|___      in 100 even steps
+//! fall    from, until        ____#=-.______      all of it at `from`, then less, in 100 even steps
 //! square  first, period,     ____|##|__|##|__    `duty` of each period; with `stagger` each worker in its turn
 //!         duty, stagger, end
 //! noise   amplitude, period, __|=|#|-|_|=|___    a new level each period, drawn evenly from 0 to `amplitude`
@@ -45,6 +46,13 @@ pub enum RawCurve {
         /// When it is over. Default never.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         end: Option<Span>,
+    },
+    /// All at once, and then less and less.
+    Fall {
+        /// When all of it holds.
+        from: Span,
+        /// When nothing is left.
+        until: Span,
     },
     /// On and off.
     Square {
@@ -133,6 +141,10 @@ impl Curve {
                 let step = since.as_nanos() / step_of(from, until).as_nanos();
                 (step as f64 / RAMP_STEPS as f64).min(1.0)
             }
+            RawCurve::Fall { from, until } => {
+                let step = since.as_nanos() / step_of(from, until).as_nanos();
+                1.0 - (step as f64 / RAMP_STEPS as f64).min(1.0)
+            }
             RawCurve::Square { period, duty, .. } => {
                 if Span::from_nanos(since.as_nanos() % period.as_nanos()) < part(period, duty) { 1.0 } else { 0.0 }
             }
@@ -162,7 +174,7 @@ impl Curve {
     pub fn begins(&self, place: Share) -> Span {
         match self.0 {
             RawCurve::Step { at, .. } => at,
-            RawCurve::Ramp { from, .. } | RawCurve::Noise { from, .. } => from,
+            RawCurve::Ramp { from, .. } | RawCurve::Fall { from, .. } | RawCurve::Noise { from, .. } => from,
             RawCurve::Square { first, period, stagger, .. } => {
                 first + part(period, Share::clamped(stagger.get() * place.get()))
             }
@@ -174,6 +186,7 @@ impl Curve {
     pub const fn ends(&self) -> Option<Span> {
         match self.0 {
             RawCurve::Step { until, .. } => until,
+            RawCurve::Fall { until, .. } => Some(until),
             RawCurve::Ramp { end, .. } | RawCurve::Square { end, .. } | RawCurve::Noise { end, .. } => end,
         }
     }
@@ -184,7 +197,7 @@ impl Curve {
             |of: Span| Span::from_nanos((since.as_nanos() / of.as_nanos() + 1).saturating_mul(of.as_nanos()));
         match self.0 {
             RawCurve::Step { .. } => None,
-            RawCurve::Ramp { from, until, .. } => {
+            RawCurve::Ramp { from, until, .. } | RawCurve::Fall { from, until } => {
                 let step = step_of(from, until);
                 (since < step.times(RAMP_STEPS)).then(|| multiple(step))
             }
@@ -239,6 +252,7 @@ impl TryFrom<RawCurve> for Curve {
                 in_order(from, Some(until))?;
                 in_order(from, end)?;
             }
+            RawCurve::Fall { from, until } => in_order(from, Some(until))?,
             RawCurve::Square { first, period, duty, end, .. } => {
                 long_enough(period)?;
                 some("duty", duty)?;
@@ -303,6 +317,13 @@ mod tests {
     }
 
     #[test]
+    fn a_fall_begins_with_all_of_it_and_ends_with_nothing() {
+        let curve = curve(r#"{"fall": {"from": "1s", "until": "5s"}}"#);
+        assert_eq!(levels(&curve, FIRST, [999, 1_000, 2_000, 3_000, 5_000]), "0 1 0.75 0.5 0");
+        assert_eq!(curve.next_change(ms(5_000), FIRST), None);
+    }
+
+    #[test]
     fn a_staggered_wave_takes_one_worker_after_the_other() {
         let curve = curve(r#"{"square": {"first": "1s", "period": "20s", "duty": "25%", "stagger": 1.0}}"#);
         let on = |place| levels(&curve, place, [0, 1_000, 5_999, 6_000, 10_999, 11_000, 21_000]);
@@ -325,6 +346,7 @@ mod tests {
         for text in [
             r#"{"step": {"at": "300ms", "until": "900ms"}}"#,
             r#"{"ramp": {"from": "100ms", "until": "1s", "end": "2s"}}"#,
+            r#"{"fall": {"from": "100ms", "until": "1s"}}"#,
             r#"{"square": {"first": "50ms", "period": "130ms", "duty": 0.3, "stagger": 0.5, "end": "1500ms"}}"#,
             r#"{"square": {"period": "130ms", "duty": 1.0}}"#,
             r#"{"noise": {"amplitude": 1.0, "period": "70ms", "from": "10ms", "end": "1s"}}"#,
@@ -360,6 +382,7 @@ mod tests {
         for (text, why) in [
             (r#"{"step": {"at": "3s", "until": "3s"}}"#, "over at 3s"),
             (r#"{"ramp": {"from": "3s", "until": "1s"}}"#, "over at 1s"),
+            (r#"{"fall": {"from": "3s", "until": "3s"}}"#, "over at 3s"),
             (r#"{"square": {"period": "0s"}}"#, "period of 0s"),
             (r#"{"square": {"period": "1s", "duty": 0}}"#, "duty of nothing"),
             (r#"{"noise": {"amplitude": 0.0, "period": "1s"}}"#, "amplitude of nothing"),

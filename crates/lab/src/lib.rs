@@ -6,6 +6,7 @@
 //!   the machine's own scheduler does not balance for us; it can be slowed, paused and made to fail while it runs;
 //! - [`load`]: an open-loop generator: arrivals come from a seed and a rate, and a latency counts from the moment at
 //!   which the request was due, so that a slow answer cannot hide the wait of those behind it;
+//! - [`curve`] and [`fault`]: what is wrong with a worker, and how much of it at which time;
 //! - [`scenario`]: one experiment as a file: who serves, who asks, what goes wrong, what stands between;
 //! - [`measure`]: what a run is measured by, whether it is live or simulated;
 //! - [`sim`]: a scenario under a virtual clock, with the code that gateways run;
@@ -15,6 +16,7 @@
 //! - [`peer`]: real processes: nginx as a worker, and the balancers that people run today, on free ports.
 
 mod clock;
+mod cold;
 pub mod fault;
 pub mod fit;
 pub mod load;
@@ -32,4 +34,6 @@ pub use ambidex_core::curve;
 pub use ambidex_core::share::Share;
 pub use ambidex_core::time::Span;
 pub use clock::{Clock, poll, rest};
-pub use service::{Service, ServiceError, Shape};
+pub use cold::ColdStart;
+pub use curve::Curve;
+pub use service::{Service, ServiceError, Shape, Trace};

@@ -82,8 +82,10 @@ fn keys_are_in_their_field_and_in_the_path() {
 
 #[test]
 fn a_target_that_is_not_there_fails_to_connect() {
-    let gone =
-        std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("an address");
+    // Bound, so that nobody else takes the port, and not listening.
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+    let gone = socket.local_addr().expect("an address");
     let outcome = load(LoadOptions { target: gone, connections: 1, requests: 5, ..LoadOptions::default() });
     assert_eq!(outcome.failures.connect, 5, "{outcome}");
 }

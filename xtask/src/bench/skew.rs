@@ -163,11 +163,10 @@ fn held(scenario: &Scenario, arm: &Arm, extent: &Extent, round: usize) -> Result
 /// One run, and whether the generator held its rate.
 fn one(scenario: &Scenario, arm: &Arm, extent: &Extent, round: usize) -> Result<(bool, Run)> {
     let healthy = scenario.slowdowns.len() - scenario.sinkholes;
-    let service = Service::exponential(Span::from_millis(10));
     let fleet = scenario.slowdowns.iter().enumerate().map(|(index, slowdown)| WorkerOptions {
         name: format!("w{index}"),
         slots: SLOTS,
-        service,
+        service: Service::exponential(Span::from_millis(10)),
         slowdown: *slowdown,
         error_share: if index < healthy { Share::NONE } else { Share::ALL },
         report: ReportStyle::ServerLoad,

@@ -22,8 +22,8 @@ fn quick(name: &str, listen: SocketAddr) -> WorkerOptions {
 /// Well, and slower than the one that breaks, so that this one is the first choice.
 fn honest(names: &[&str]) -> Vec<Worker> {
     let listen = WorkerOptions::default().listen;
-    let service = Service::constant(Span::from_millis(20));
-    let one = |name: &&str| WorkerOptions { service, ..quick(name, listen) };
+    let slow = || Service::constant(Span::from_millis(20));
+    let one = |name: &&str| WorkerOptions { service: slow(), ..quick(name, listen) };
     worker::start_all(names.iter().map(one).collect()).expect("workers")
 }
 

@@ -108,7 +108,7 @@ fn the_section_says_what_the_model_does() {
 #[test]
 fn the_section_is_one_that_a_scenario_takes() {
     let model = model(Share::ALL);
-    let times = model.times.expect("times").service;
+    let times = model.times.as_ref().expect("times").service.clone();
     let start = format!(
         "scenario: F\ntitle: fitted\nduration: 120s\nworkers: [{{name: w, count: 8, slots: 4, service: \"{times}\"}}]\n"
     );

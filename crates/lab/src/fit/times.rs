@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::service::{Service, Shape};
 
 /// A distribution of times, and how good it is.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Times {
     /// Which.
     pub service: Service,
@@ -87,7 +87,7 @@ mod tests {
             let found = fit(drawn.into_iter()).expect("times");
             let mean = found.service.mean.as_secs_f64() / service.mean.as_secs_f64();
             assert!((mean - 1.0).abs() < 0.1 && found.distance < 0.03, "{text}: {found:?}");
-            match (service.shape, found.service.shape) {
+            match (&service.shape, &found.service.shape) {
                 (Shape::Lognormal { sigma }, Shape::Lognormal { sigma: again }) => {
                     assert!((sigma - again).abs() < 0.06, "{text}: {found:?}");
                 }

@@ -27,6 +27,7 @@ pub struct Outcome {
     /// What each worker answered, by its `x-worker`.
     pub workers: Vec<WorkerShare>,
     /// What became of each class of requests, where there are classes.
+    #[serde(default)]
     pub classes: Vec<ClassOutcome>,
     /// The most requests that waited for a connection at once.
     pub most_waiting: usize,
@@ -35,6 +36,7 @@ pub struct Outcome {
     /// Whether the generator sent what it was to send.
     pub held: bool,
     /// Why no latency here says anything of the target, where that is so: the generator did not hold its rate.
+    #[serde(default)]
     pub invalid: Option<String>,
     /// Tenths of seconds, by the time at which requests were due.
     pub moments: Vec<Moment>,

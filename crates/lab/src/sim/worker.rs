@@ -216,7 +216,7 @@ impl Worker {
     /// What an answer says of its load; nothing when it is silent or says so only when asked.
     pub(super) fn report(&mut self, now: Mono) -> Option<Report> {
         match self.style {
-            ReportStyle::None | ReportStyle::Endpoint => None,
+            ReportStyle::None | ReportStyle::Endpoint | ReportStyle::Heartbeat => None,
             ReportStyle::ServerLoad => self.said(now),
             ReportStyle::OrcaText | ReportStyle::OrcaJson => {
                 let rate = self.window.told(now).rate;

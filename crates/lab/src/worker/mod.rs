@@ -4,16 +4,24 @@
 //! GET anything   takes a slot for as long as `service` says, answers `answer_bytes` with `x-worker: NAME`
 //! GET /load      the load report as JSON (unless the style is none)
 //! GET /admin     what it is and how many requests it has served
-//! POST /admin    a [`Change`] as JSON
+//! POST /admin    a [`Change`] as JSON, obeyed whatever else is wrong with the worker
 //! ```
+//! What goes wrong follows curves ([`crate::fault`]): told at the start, or at any time by a change.
+//!
 //! Many workers can share one thread ([`start_all`]): they sleep, so that the thread is idle nearly always, and the
 //! processor that they would need stays free for what is measured.
 
 mod answer;
+mod beat;
+mod change;
+mod line;
 mod options;
 pub(crate) mod processor;
 mod report;
 mod schedule;
+mod serve;
+mod state;
+mod style;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,14 +29,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc as blocking;
 use std::{io, thread};
 
-use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 
-pub use self::options::{Change, OptionError, Pauses, ReportStyle, Step, StyleError, WorkerOptions};
+pub use self::beat::KeyError;
+pub use self::change::{Change, OptionError};
+pub use self::options::{HeartbeatOptions, Pauses, Step, WorkerOptions};
 pub use self::processor::Discipline;
-use crate::clock::Clock;
+use self::serve::Seat;
+pub use self::style::{ReportStyle, StyleError};
 
 /// Why a worker did not start.
 #[derive(Debug, thiserror::Error)]
@@ -43,13 +52,13 @@ pub enum WorkerError {
     },
     /// It would listen where others can reach it.
     #[error(
-        "worker {name}: {listen} is not a loopback address, and anyone who reaches it may change it: allow `remote`"
+        "worker {name}: {address} is not a loopback address: allow `remote` if others may change the worker or hear it"
     )]
     Remote {
         /// Which worker.
         name: String,
-        /// Where it was to listen.
-        listen: SocketAddr,
+        /// Where it was to listen, or to send heartbeats.
+        address: SocketAddr,
     },
     /// The system refused.
     #[error("worker {name}: cannot listen on {listen}: {source}")]
@@ -60,6 +69,16 @@ pub enum WorkerError {
         listen: SocketAddr,
         /// What the system said.
         source: io::Error,
+    },
+    /// Its heartbeats cannot be sent.
+    #[error("worker {name}: cannot send heartbeats to {to}: {source}")]
+    Heartbeat {
+        /// Which worker.
+        name: String,
+        /// Where they were to go.
+        to: SocketAddr,
+        /// Why not.
+        source: KeyError,
     },
     /// No thread or runtime to be had.
     #[error("cannot start the workers' thread: {0}")]
@@ -137,7 +156,7 @@ pub fn start_all(fleet: Vec<WorkerOptions>) -> Result<Vec<Worker>, WorkerError> 
     thread::Builder::new().name("lab-workers".into()).spawn(move || match runtime() {
         Ok(runtime) => {
             drop(ready.send(Ok(())));
-            runtime.block_on(serve_all(seats));
+            runtime.block_on(serve::all(seats));
         }
         Err(error) => drop(ready.send(Err(error))),
     })?;
@@ -165,62 +184,27 @@ struct Counts {
     served: AtomicU64,
 }
 
-/// What a worker takes with it into its thread.
-struct Seat {
-    options: WorkerOptions,
-    listener: std::net::TcpListener,
-    counts: Arc<Counts>,
-    changes: mpsc::Receiver<Change>,
-    stopped: blocking::SyncSender<()>,
-}
-
 fn bind(options: WorkerOptions) -> Result<(Worker, Seat), WorkerError> {
     let name = options.name.clone();
     options.check().map_err(|source| WorkerError::Options { name: name.clone(), source })?;
     let listen = options.listen;
-    if !listen.ip().is_loopback() && !options.remote {
-        return Err(WorkerError::Remote { name, listen });
+    let mut addresses = [Some(listen), options.heartbeat.as_ref().map(|heartbeat| heartbeat.to)].into_iter().flatten();
+    if let Some(address) = addresses.find(|address| !address.ip().is_loopback() && !options.remote) {
+        return Err(WorkerError::Remote { name, address });
     }
-    let refused = |source| WorkerError::Listen { name: options.name.clone(), listen, source };
-    let listener = std::net::TcpListener::bind(listen).map_err(refused)?;
-    listener.set_nonblocking(true).map_err(refused)?;
-    let address = listener.local_addr().map_err(refused)?;
+    let refused = |source| WorkerError::Listen { name: name.clone(), listen, source };
+    let door = serve::Door::open(listen).map_err(refused)?;
+    let address = door.address();
+    let beats = match &options.heartbeat {
+        Some(heartbeat) => {
+            let unsendable = |source| WorkerError::Heartbeat { name: name.clone(), to: heartbeat.to, source };
+            Some(beat::Beats::new(heartbeat).map_err(unsendable)?)
+        }
+        None => None,
+    };
     let counts = Arc::<Counts>::default();
     let (changes, arriving) = mpsc::channel(64);
     let (stopped, is_stopped) = blocking::sync_channel(1);
     let worker = Worker { name, address, counts: Arc::clone(&counts), changes: Some(changes), stopped: is_stopped };
-    Ok((worker, Seat { options, listener, counts, changes: arriving, stopped }))
-}
-
-async fn serve_all(seats: Vec<Seat>) {
-    let clock = Clock::starting_now();
-    let mut running = JoinSet::new();
-    for seat in seats {
-        running.spawn_local(serve(seat, clock));
-    }
-    while running.join_next().await.is_some() {}
-}
-
-/// Serves until the handle is dropped, then breaks all connections.
-async fn serve(mut seat: Seat, clock: Clock) {
-    let bench = answer::Bench::new(seat.options, clock, seat.counts);
-    let mut connections = JoinSet::new();
-    if let (Ok(listener), Ok(alarm)) = (TcpListener::from_std(seat.listener), crate::clock::Alarm::new(clock)) {
-        connections.spawn_local(answer::keep_time(bench.clone(), alarm));
-        loop {
-            tokio::select! {
-                accepted = listener.accept() => if let Ok((stream, _)) = accepted {
-                    drop(stream.set_nodelay(true));
-                    connections.spawn_local(answer::converse(stream, bench.clone()));
-                },
-                change = seat.changes.recv() => match change {
-                    Some(change) => bench.change(&change),
-                    None => break,
-                },
-                Some(_) = connections.join_next() => {}
-            }
-        }
-    }
-    connections.shutdown().await;
-    let _ = seat.stopped.try_send(());
+    Ok((worker, Seat { options, door, beats, counts, changes: arriving, stopped }))
 }

@@ -1,14 +1,18 @@
-//! What a worker of the laboratory is told to be, at its start and while it runs.
+//! What a worker of the laboratory is told to be at its start.
 
-use std::fmt;
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::str::FromStr;
+use std::path::PathBuf;
 
 use ambidex_core::share::Share;
 use ambidex_core::time::Span;
 use serde::{Deserialize, Serialize};
 
+use super::change::{Change, OptionError};
 use super::processor::Discipline;
+use super::style::ReportStyle;
+use crate::cold::ColdStart;
+use crate::fault::Placed;
 use crate::service::Service;
 
 /// A worker's behaviour.
@@ -19,7 +23,7 @@ pub struct WorkerOptions {
     pub name: String,
     /// Where it listens. Default a free port of 127.0.0.1.
     pub listen: SocketAddr,
-    /// Whether it may listen off loopback. Default no: it obeys anyone who posts to `/admin`.
+    /// Whether it may listen off loopback, and send heartbeats there. Default no: it obeys anyone who posts to `/admin`.
     pub remote: bool,
     /// Requests that progress at full speed. Default 4.
     pub slots: u32,
@@ -27,18 +31,30 @@ pub struct WorkerOptions {
     pub discipline: Discipline,
     /// What a request costs. Default 10 ms, constant.
     pub service: Service,
+    /// How many times as much a request costs whose path begins so; the longest beginning counts. Default once.
+    pub costs: BTreeMap<String, f64>,
     /// How many times as long everything takes. Default 1.
     pub slowdown: f64,
+    /// How slow it is at first, after its start and after each time in which it refused connections. Default not.
+    pub cold_start: Option<ColdStart>,
     /// Share of requests that fail at once, without work. Default none.
     pub error_share: Share,
+    /// Share of requests whose connection is reset before the answer begins. Default none.
+    pub reset_share: Share,
+    /// Share of requests whose connection is reset in the middle of the answer. Default none.
+    pub truncate_share: Share,
     /// Pauses in which nothing progresses. Default none.
     pub pauses: Option<Pauses>,
+    /// What goes wrong, and its course, counted from the start. Default nothing.
+    pub faults: Vec<Placed>,
     /// Bytes in an answer. Default 200.
     pub answer_bytes: usize,
     /// How it tells of its load. Default not at all.
     pub report: ReportStyle,
     /// The window over which reported latencies and errors are taken. Default 10 s; source: R-S1 (10 to 60 s).
     pub report_window: Span,
+    /// Where heartbeats go, and what signs them; for the style `heartbeat`. Default none.
+    pub heartbeat: Option<HeartbeatOptions>,
     /// Changes that happen by themselves, each so long after the start. Default none.
     pub steps: Vec<Step>,
     /// Seed of its service times and failures. Default 1.
@@ -54,23 +70,21 @@ impl Default for WorkerOptions {
             slots: 4,
             discipline: Discipline::Share,
             service: Service::constant(Span::from_millis(10)),
+            costs: BTreeMap::new(),
             slowdown: 1.0,
+            cold_start: None,
             error_share: Share::NONE,
+            reset_share: Share::NONE,
+            truncate_share: Share::NONE,
             pauses: None,
+            faults: Vec::new(),
             answer_bytes: 200,
             report: ReportStyle::None,
             report_window: Span::from_secs(10),
+            heartbeat: None,
             steps: Vec::new(),
             seed: 1,
         }
-    }
-}
-
-impl WorkerOptions {
-    /// Requests a second that it can carry.
-    #[must_use]
-    pub fn capacity(&self) -> f64 {
-        f64::from(self.slots) / (self.service.mean.as_secs_f64() * self.slowdown)
     }
 }
 
@@ -87,6 +101,30 @@ pub struct Pauses {
     pub first: Span,
 }
 
+/// Where a worker's heartbeats go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeartbeatOptions {
+    /// The receiver's address.
+    pub to: SocketAddr,
+    /// A file with the key that signs them, at least 32 bytes; space around it does not count.
+    pub key_file: PathBuf,
+    /// The number by which the receiver knows the key. Default 1.
+    #[serde(default = "first_key")]
+    pub key_id: u32,
+    /// From one to the next. Default 500 ms; source: R-S3.
+    #[serde(default = "half_a_second")]
+    pub every: Span,
+}
+
+const fn first_key() -> u32 {
+    1
+}
+
+const fn half_a_second() -> Span {
+    Span::from_millis(500)
+}
+
 /// A change at its time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -97,154 +135,53 @@ pub struct Step {
     pub change: Change,
 }
 
-/// A change of a running worker: what `POST /admin` takes. What is absent stays.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Change {
-    /// How many times as long everything takes.
-    pub slowdown: Option<f64>,
-    /// Requests that progress at full speed.
-    pub slots: Option<u32>,
-    /// What a request costs.
-    pub service: Option<Service>,
-    /// Share of requests that fail at once.
-    pub error_share: Option<Share>,
-    /// Bytes in an answer.
-    pub answer_bytes: Option<usize>,
-    /// Pauses; counted from the start of the worker.
-    pub pauses: Option<Pauses>,
-}
-
-/// Why a change, or a worker's options, were refused.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum OptionError {
-    /// Time would stand still or run backwards.
-    #[error("slowdown {0} is not a number from 0.001 to 100000")]
-    Slowdown(f64),
-    /// Nothing could be served.
-    #[error("slots must be from 1 to 100000, not {0}")]
-    Slots(u32),
-    /// It would never work.
-    #[error("pauses of {length} every {every} leave no time to work")]
-    Pauses {
-        /// How long one lasts.
-        length: Span,
-        /// From one to the next.
-        every: Span,
-    },
-    /// More than an answer of the laboratory may hold.
-    #[error("an answer of {0} bytes is larger than 64 MiB")]
-    AnswerBytes(usize),
-}
-
-impl Change {
-    /// Checks every value.
-    ///
-    /// # Errors
-    /// The first value that no worker can take.
-    pub fn check(&self) -> Result<(), OptionError> {
-        if let Some(slowdown) = self.slowdown.filter(|slowdown| !(0.001..=1e5).contains(slowdown)) {
-            return Err(OptionError::Slowdown(slowdown));
-        }
-        if let Some(slots) = self.slots.filter(|slots| !(1..=100_000).contains(slots)) {
-            return Err(OptionError::Slots(slots));
-        }
-        if let Some(Pauses { length, every, .. }) = self.pauses.filter(|pauses| pauses.length >= pauses.every) {
-            return Err(OptionError::Pauses { length, every });
-        }
-        match self.answer_bytes {
-            Some(bytes) if bytes > 64 << 20 => Err(OptionError::AnswerBytes(bytes)),
-            _ => Ok(()),
-        }
-    }
-}
-
 impl WorkerOptions {
+    /// Requests a second that it can carry, when each costs the same and nothing is wrong.
+    #[must_use]
+    pub fn capacity(&self) -> f64 {
+        f64::from(self.slots) / (self.service.mean.as_secs_f64() * self.slowdown)
+    }
+
+    /// How many times as much a request for this path costs.
+    pub(super) fn cost(&self, path: &str) -> f64 {
+        let begins = self.costs.iter().filter(|(beginning, _)| path.starts_with(beginning.as_str()));
+        begins.max_by_key(|(beginning, _)| beginning.len()).map_or(1.0, |(_, cost)| *cost)
+    }
+
     pub(super) fn check(&self) -> Result<(), OptionError> {
         let all = Change {
             slowdown: Some(self.slowdown),
             slots: Some(self.slots),
+            costs: Some(self.costs.clone()),
             answer_bytes: Some(self.answer_bytes),
             pauses: self.pauses,
             ..Change::default()
         };
         all.check()?;
-        self.steps.iter().try_for_each(|step| step.change.check())
+        self.steps.iter().try_for_each(|step| step.change.check())?;
+        match (&self.heartbeat, self.report) {
+            (None, ReportStyle::Heartbeat) => Err(OptionError::NoReceiver),
+            (Some(heartbeat), _) if heartbeat.every < Span::from_millis(1) => Err(OptionError::Every(heartbeat.every)),
+            _ => Ok(()),
+        }
     }
 }
-
-/// How a worker tells of its load. The JSON endpoint `/load` is there in every style but `None`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ReportStyle {
-    /// Not at all.
-    #[default]
-    None,
-    /// The header `Server-Load` on every answer.
-    ServerLoad,
-    /// The header `endpoint-load-metrics: TEXT ...` on every answer.
-    OrcaText,
-    /// The header `endpoint-load-metrics: JSON ...` on every answer.
-    OrcaJson,
-    /// Only when asked at `/load`.
-    Endpoint,
-}
-
-impl FromStr for ReportStyle {
-    type Err = StyleError;
-
-    fn from_str(text: &str) -> Result<Self, StyleError> {
-        STYLES.iter().find(|(name, _)| *name == text).map(|(_, style)| *style).ok_or_else(|| StyleError(text.into()))
-    }
-}
-
-impl fmt::Display for ReportStyle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = STYLES.iter().find(|(_, style)| style == self).map_or("none", |(name, _)| name);
-        f.write_str(name)
-    }
-}
-
-/// Why a text names no style of report.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a style of report: write none, server-load, orca-text, orca-json or endpoint")]
-pub struct StyleError(String);
-
-const STYLES: [(&str, ReportStyle); 5] = [
-    ("none", ReportStyle::None),
-    ("server-load", ReportStyle::ServerLoad),
-    ("orca-text", ReportStyle::OrcaText),
-    ("orca-json", ReportStyle::OrcaJson),
-    ("endpoint", ReportStyle::Endpoint),
-];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_unknown_key_in_a_change_is_refused() {
-        let error = serde_json::from_str::<Change>(r#"{"slow": 10}"#).expect_err("unknown key");
-        assert!(error.to_string().contains("slowdown"), "{error}");
+    fn the_longest_beginning_of_a_path_says_its_cost() {
+        let costs = BTreeMap::from([("/".to_owned(), 2.0), ("/dear".to_owned(), 50.0)]);
+        let options = WorkerOptions { costs, ..WorkerOptions::default() };
+        let costs = ["/dear/1", "/cheap", ""].map(|path| options.cost(path).to_string());
+        assert_eq!(costs, ["50", "2", "1"]);
     }
 
     #[test]
-    fn values_that_no_worker_can_take_are_refused() {
-        for text in [
-            r#"{"slowdown": 0}"#,
-            r#"{"slots": 0}"#,
-            r#"{"pauses": {"length": "2s", "every": "1s"}}"#,
-            r#"{"answer_bytes": 100000000}"#,
-        ] {
-            let change: Change = serde_json::from_str(text).expect("parses");
-            assert!(change.check().is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn styles_read_back() {
-        for (name, style) in STYLES {
-            assert_eq!((name.parse(), style.to_string()), (Ok(style), name.to_owned()));
-        }
+    fn heartbeats_without_a_receiver_are_refused() {
+        let options = WorkerOptions { report: ReportStyle::Heartbeat, ..WorkerOptions::default() };
+        assert_eq!(options.check(), Err(OptionError::NoReceiver));
     }
 }

@@ -1,11 +1,12 @@
 //! What a worker says of itself: counted over a window, written in one of the forms that gateways read.
 
 use ambidex_core::share::Share;
+use ambidex_core::signal::Report;
 use ambidex_core::time::{Mono, Span};
 use hdrhistogram::Histogram;
 use http::{HeaderName, HeaderValue};
 
-use super::options::ReportStyle;
+use super::style::ReportStyle;
 
 /// The numbers of one report.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,7 +27,7 @@ impl Numbers {
         let Self { in_flight, queue, limit, p50_ms, p99_ms, errors, utilization, rate } = self;
         let failures = errors * rate;
         let (name, text) = match style {
-            ReportStyle::None | ReportStyle::Endpoint => return None,
+            ReportStyle::None | ReportStyle::Endpoint | ReportStyle::Heartbeat => return None,
             ReportStyle::ServerLoad => (
                 "server-load",
                 format!(
@@ -52,6 +53,24 @@ impl Numbers {
             ),
         };
         Some((HeaderName::from_static(name), HeaderValue::from_str(&text).ok()?))
+    }
+
+    /// The report that a heartbeat carries.
+    pub(super) fn report(&self) -> Report {
+        let count = |count: usize| Some(u32::try_from(count).unwrap_or(u32::MAX));
+        let millis = |millis: f64| Some(Span::from_secs_f64(millis / 1e3));
+        Report {
+            in_flight: count(self.in_flight),
+            queue: count(self.queue),
+            p50: millis(self.p50_ms),
+            p99: millis(self.p99_ms),
+            rate: Some(self.rate),
+            errors: Some(Share::clamped(self.errors)),
+            utilization: Some(self.utilization),
+            limit: Some(self.limit),
+            accepting: Some(true),
+            ..Report::default()
+        }
     }
 
     /// The answer of the JSON endpoint [R-S2].
