@@ -9,6 +9,7 @@ use ambidex_yaml::{Node, Problem, item, under, unknown};
 use super::load::Keys;
 use super::{Group, Scenario};
 use crate::load::Arrivals;
+use crate::worker::ReportStyle;
 
 /// All that is wrong, in the order of the file.
 pub(super) fn across(scenario: &Scenario, tree: &Node) -> Vec<Problem> {
@@ -98,6 +99,10 @@ impl Checks<'_> {
         }
         if group.poll < Span::from_millis(100) || group.poll > HOUR {
             self.wrong(&at("poll"), format!("poll is {}", group.poll), "write 100ms to 1h");
+        }
+        if group.report == ReportStyle::Heartbeat {
+            let message = "no gateway hears heartbeats yet".to_owned();
+            self.wrong(&at("report"), message, "write server-load, orca-text, orca-json, endpoint or none");
         }
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if group.name.is_empty() || !group.name.chars().all(plain) {

@@ -12,6 +12,7 @@
 mod amount;
 mod checks;
 mod fault;
+mod live;
 mod load;
 mod scope;
 mod setup;
@@ -28,6 +29,7 @@ pub use crate::load::{Arrivals, Http};
 pub use ambidex_yaml::Findings;
 pub use amount::{Amount, AmountError, Goal, Rate, RateError};
 pub use fault::Fault;
+pub use live::NotLive;
 pub use load::{ClassShare, Keys, Load, RateAt, Tenants};
 pub use setup::{Balancer, Gateways, Retry, Route};
 pub use workers::{Group, Worker};

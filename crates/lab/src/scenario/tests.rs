@@ -95,6 +95,7 @@ fn what_does_not_fit_together_is_refused() {
         ("at_most: 1s", "against: x", "what is wanted of shift_90"),
         ("route: {", "balancer: {balance: ring}\nroute: {", "`ring` places by the key"),
         ("count: 10,", "count: 20000,", "there are 20000 workers"),
+        ("slots: 4", "slots: 4, report: heartbeat", "no gateway hears heartbeats yet"),
         ("name: w,", "name: a b,", "is no name of a worker"),
     ] {
         let text = GOOD.replace(from, to);
