@@ -48,10 +48,16 @@ pub(super) enum LabCommand {
 
 const WORKER_OPTIONS: &str = "Examples:
   ambidex lab worker listen=127.0.0.1:9000 slots=4
-  ambidex lab worker name=slow slowdown=4 error_share=1% 'pauses={length: 200ms, every: 2s}'";
+  ambidex lab worker name=slow slowdown=4 error_share=1% 'pauses={length: 200ms, every: 2s}'
+  ambidex lab worker 'faults=[{what: slowdown, to: 10, curve: {step: {at: 20s}}}]'
 
-const LOAD_OPTIONS: &str = "Example:
-  ambidex lab load target=127.0.0.1:8080 rate=500 duration=10s connections=64";
+All options, faults and curves are in docs/lab.md.";
+
+const LOAD_OPTIONS: &str = "Examples:
+  ambidex lab load target=127.0.0.1:8080 rate=500 duration=10s connections=64
+  ambidex lab load target=127.0.0.1:8080 http=2 connections=4 'keys={count: 1000, zipf: 1.0}'
+
+All options are in docs/lab.md.";
 
 pub(super) fn run(command: &LabCommand, output: Output) -> End {
     match command {
