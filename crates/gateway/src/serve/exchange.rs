@@ -176,7 +176,7 @@ impl Client {
                 if ready.extras().is_plain() {
                     self.send(request, ready, errand, interim).await
                 } else {
-                    Box::pin(self.staged(request, ready, errand, interim)).await
+                    self.staged(request, ready, errand, interim).await
                 }
             }
             Err(reason) => Err(Errand { entry, service }.own(reason)),

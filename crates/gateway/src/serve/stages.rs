@@ -9,7 +9,7 @@
 //! Most routes want nothing of this, and their requests never come here.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -55,11 +55,22 @@ impl Client {
         if ready.extras().cache.is_some() && !(hot && request.is_harmless()) {
             return self.through_cache(request, ready, errand, interim).await;
         }
-        self.uncached(request, ready, errand, interim).await
+        self.after_cache(request, ready, errand, interim).await
     }
 
-    /// What comes after the cache.
-    pub(super) async fn uncached(
+    /// What comes after the cache, in a box: it is most of what a request takes, and one that is answered from what is
+    /// kept should not have to make room for it.
+    pub(super) fn uncached(
+        &self,
+        request: &Request,
+        ready: Ready,
+        errand: Errand,
+        interim: Option<&dyn Fn(&ResponseHead)>,
+    ) -> Pin<Box<impl Future<Output = Result<Reply, Own>>>> {
+        Box::pin(self.after_cache(request, ready, errand, interim))
+    }
+
+    async fn after_cache(
         &self,
         request: &Request,
         ready: Ready,
