@@ -6,6 +6,7 @@
 //! | `AMBIDEX_TOKEN_FILE` | file with the token of the admin API; default: in the data folder |
 //! | `AMBIDEX_ADMIN` | URL of the admin API for the commands that ask it; `--admin` wins |
 //! | `NO_COLOR` | set and not empty: no colours |
+//! | `PATH` | where the laboratory looks for other balancers |
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -34,6 +35,16 @@ pub(crate) fn admin() -> Option<String> {
 /// Whether the user wants no colours.
 pub(crate) fn colorless() -> bool {
     read("NO_COLOR").is_some()
+}
+
+/// Folders that programs are looked for in.
+pub(crate) fn folders_of_programs() -> Vec<PathBuf> {
+    read("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default()
+}
+
+/// The file of this program.
+pub(crate) fn binary() -> std::io::Result<PathBuf> {
+    std::env::current_exe()
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]

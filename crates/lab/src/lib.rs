@@ -13,12 +13,14 @@
 //! - [`replay`]: recorded requests sent again at their gaps, their answers compared with those of then;
 //! - [`fit`]: a load model from a recording, as a scenario writes it;
 //! - [`report`]: what a run or a comparison gives: a table, JSON, one HTML file;
+//! - [`live`]: scenarios with real processes: ours alone, side by side with others, feature by feature;
 //! - [`peer`]: real processes: nginx as a worker, and the balancers that people run today, on free ports.
 
 mod clock;
 mod cold;
 pub mod fault;
 pub mod fit;
+pub mod live;
 pub mod load;
 pub mod measure;
 pub mod peer;

@@ -1,4 +1,4 @@
-//! `ambidex lab ..`: the laboratory's worker, its load, and load models, from a terminal.
+//! `ambidex lab ..`: the laboratory's worker, its load, its scenarios, and load models, from a terminal.
 //!
 //! Options are written as in a file, `KEY=VALUE`, and read by the same reader: a wrong one is pointed at, an unknown one
 //! gets a suggestion, and no option of the laboratory has to be repeated here.
@@ -12,6 +12,7 @@ use ambidex_lab::worker::{self, WorkerOptions};
 use clap::Subcommand;
 use serde::de::DeserializeOwned;
 
+use super::lab_live::{self, AblateArguments, CompareArguments, RunArguments};
 use super::{End, Output, answer, answer_json, colored, complain};
 use crate::config;
 
@@ -31,6 +32,12 @@ pub(super) enum LabCommand {
         #[arg(value_name = "KEY=VALUE")]
         options: Vec<String>,
     },
+    /// Run a scenario with real processes: workers, this gateway before them, load.
+    Run(RunArguments),
+    /// Run a scenario with this gateway and with other balancers, one at a time, alternating.
+    Compare(CompareArguments),
+    /// Measure what each feature does in a scenario: without any, with each alone, with all.
+    Ablate(AblateArguments),
     /// Turn a recording into a load model, written as the `load:` of a scenario.
     Fit {
         /// A recording of a gateway (`record:`), a HAR (`.har`) or a file of GoReplay (`.gor`); `-` reads a recording
@@ -69,6 +76,9 @@ pub(super) fn run(command: &LabCommand, output: Output) -> End {
             Some(options) => told(load::run(options, output == Output::Json).map(|_| ())),
             None => End::Wrong,
         },
+        LabCommand::Run(arguments) => lab_live::run(arguments, output),
+        LabCommand::Compare(arguments) => lab_live::compare(arguments, output),
+        LabCommand::Ablate(arguments) => lab_live::ablate(arguments, output),
         LabCommand::Fit { file, key, tenant } => {
             fitted(file, &FitOptions { key: key.clone(), tenant: tenant.clone() }, output)
         }

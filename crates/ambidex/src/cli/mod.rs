@@ -9,6 +9,7 @@ mod check;
 mod config;
 mod gate;
 mod lab;
+mod lab_live;
 mod replay;
 mod serve;
 

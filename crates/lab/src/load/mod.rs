@@ -15,6 +15,7 @@ mod options;
 mod outcome;
 mod record;
 mod streams;
+mod watch;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -36,6 +37,8 @@ pub use self::outcome::{ClassOutcome, Outcome, WorkerShare};
 use self::record::Record;
 pub use self::record::{Failure, Moment};
 use self::streams::Stem;
+use self::watch::Watcher;
+pub use self::watch::{Seen, Watch};
 use crate::clock::{Alarm, Clock};
 pub use crate::measure::{Latency, Tallies};
 
@@ -56,13 +59,25 @@ pub struct Load {
 /// # Errors
 /// Options that make no load, or no thread.
 pub fn start(options: LoadOptions) -> Result<Load, LoadError> {
+    begin(options, Watcher(None))
+}
+
+/// As [`start`]; `watch` sees each request of the measured time as it ends.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_watched(options: LoadOptions, watch: Watch) -> Result<Load, LoadError> {
+    begin(options, Watcher(Some(watch)))
+}
+
+fn begin(options: LoadOptions, watcher: Watcher) -> Result<Load, LoadError> {
     options.check()?;
     let (times, mix, templates) = (Times::of(&options)?, Mix::new(&options), Template::all(&options)?);
     let expected = times.expected();
     let clock = Clock::starting_now();
     let begin = clock.now() + Span::from_millis(1);
     let measured_from = begin + options.warm_up;
-    let record = Arc::new(Mutex::new(Record::new(measured_from, &options)));
+    let record = Arc::new(Mutex::new(Record::new(measured_from, &options, watcher)));
     let stopping = Arc::new(AtomicBool::new(false));
     let run = Run {
         clock,
@@ -183,7 +198,8 @@ impl Run {
             alarm.until(Some(run.clock.now() + Span::from_millis(5))).await?;
         }
         let left = queue.due.take();
-        run.with_record(|record| record.never_sent(left.iter().map(|due| (due.at, due.wanted.class))));
+        let now = run.clock.now();
+        run.with_record(|record| record.never_sent(now, left.iter().map(|due| (due.at, due.wanted.class))));
         // One closing mark for each line: it ends when it is free.
         queue.due.borrow_mut().extend(std::iter::repeat_n(CLOSING, lines.len()));
         queue.came.notify_waiters();

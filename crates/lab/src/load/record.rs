@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::arrivals::Expected;
 use super::options::LoadOptions;
 use super::outcome::{ClassOutcome, Outcome, WorkerShare};
+use super::watch::{Seen, Watcher};
 use crate::measure::{Fate, Latency, Tallies, micros};
 
 /// Why a request has no whole answer.
@@ -88,6 +89,7 @@ pub(super) struct Record {
     most_waiting: usize,
     offered: u64,
     pub(super) closed_idle: u64,
+    watcher: Watcher,
 }
 
 #[derive(Debug)]
@@ -108,7 +110,7 @@ struct Part {
 }
 
 impl Record {
-    pub(super) fn new(measured_from: Mono, options: &LoadOptions) -> Self {
+    pub(super) fn new(measured_from: Mono, options: &LoadOptions, watcher: Watcher) -> Self {
         let begin = measured_from - options.warm_up;
         Self {
             begin,
@@ -124,6 +126,7 @@ impl Record {
             most_waiting: 0,
             offered: 0,
             closed_idle: 0,
+            watcher,
         }
     }
 
@@ -144,6 +147,13 @@ impl Record {
         if due < self.measured_from {
             return;
         }
+        self.watcher.see(&Seen {
+            due: due.since(self.measured_from),
+            latency,
+            worker: answer.worker.as_deref(),
+            class: class.unwrap_or(0),
+            fate: answer.fate(),
+        });
         self.total.add(answer, worker, class, latency);
         let moment = due.since(self.measured_from).as_nanos() / MOMENT.as_nanos();
         let Ok(moment) = usize::try_from(moment) else { return };
@@ -166,8 +176,11 @@ impl Record {
     }
 
     /// Requests that were still waiting for a connection when the run ended: when each was due, and its class.
-    pub(super) fn never_sent(&mut self, waiting: impl Iterator<Item = (Mono, usize)>) {
-        for (_, class) in waiting.filter(|(due, _)| *due >= self.measured_from) {
+    pub(super) fn never_sent(&mut self, now: Mono, waiting: impl Iterator<Item = (Mono, usize)>) {
+        let measured_from = self.measured_from;
+        for (due, class) in waiting.filter(|(due, _)| *due >= measured_from) {
+            let (due, latency) = (due.since(measured_from), now.since(due));
+            self.watcher.see(&Seen { due, latency, worker: None, class, fate: Fate::NeverSent });
             self.total.tallies.never_sent += 1;
             if !self.classes.is_empty() {
                 part(&mut self.total.by_class, class).add(None);

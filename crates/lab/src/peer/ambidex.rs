@@ -42,15 +42,19 @@ pub(super) fn with(
         let _ = writeln!(workers, "      - {{url: \"http://{address}\", name: {name}, weight: {weight}}}");
     }
     let route: String = setup.route.iter().map(|line| format!("    {line}\n")).collect();
-    let pool: String = setup.pool.iter().map(|line| format!("    {line}\n")).collect();
+    let usual = [format!("balance: {balance}"), "weights: capacity".to_owned()];
+    let is_told = |line: &&String| {
+        let key = line.split_inclusive(':').next().unwrap_or_default();
+        setup.pool.iter().any(|told| told.starts_with(key))
+    };
+    let pool = usual.iter().filter(|line| !is_told(line)).chain(&setup.pool);
+    let pool: String = pool.map(|line| format!("    {line}\n")).collect();
     let more: String = setup.file.iter().map(|line| format!("{line}\n")).collect();
     format!(
         "listeners:
   - address: {address}
 {doors}pools:
   workers:
-    balance: {balance}
-    weights: capacity
 {pool}    workers:
 {workers}routes:
   - pool: workers

@@ -20,7 +20,8 @@ pub struct Setup {
     pub certificate: Option<PathBuf>,
     /// Lines of our route's configuration, such as `hedge: {after: p95}`. The others have no such words.
     pub route: Vec<String>,
-    /// Lines of our pool's configuration, such as `throttle: {}`.
+    /// Lines of our pool's configuration, such as `throttle: {}`; `balance:` and `weights:` stand in place of the
+    /// usual ones.
     pub pool: Vec<String>,
     /// Lines of our configuration's top level, such as `agent: {priority: urgency}`.
     pub file: Vec<String>,

@@ -10,6 +10,7 @@ mod hands;
 mod haproxy;
 mod nginx;
 mod process;
+mod traefik;
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ pub use self::doors::{Doors, Retries, Setup};
 pub use self::hands::WorkerProcess;
 pub use self::nginx::{Origin, OriginOptions};
 pub use self::process::{Process, exchange, free_port, get, post};
+use crate::clock::poll;
 
 /// A worker as a balancer's configuration names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +57,13 @@ pub enum Peer {
     Nginx {
         /// The directive, without its semicolon.
         balance: &'static str,
+    },
+    /// Traefik; `strategy` as in its configuration: `wrr`, `p2c`, `leasttime`.
+    Traefik {
+        /// The strategy.
+        strategy: &'static str,
+        /// Its binary, which no distribution packages.
+        binary: PathBuf,
     },
     /// Envoy; `policy` as in its configuration: `LEAST_REQUEST`, `ROUND_ROBIN`.
     Envoy {
@@ -129,6 +138,19 @@ impl Peer {
             Self::Nginx { balance: "" } => "nginx round robin".into(),
             Self::Nginx { balance } => format!("nginx {balance}"),
             Self::Envoy { policy, .. } => format!("envoy {policy}"),
+            Self::Traefik { strategy, .. } => format!("traefik {strategy}"),
+        }
+    }
+
+    /// What [`Failing::LeftOut`] means to it, in words.
+    #[must_use]
+    pub const fn ejection(&self) -> &'static str {
+        match self {
+            Self::Ambidex { .. } => "breaker and weights, as always",
+            Self::Haproxy { .. } => "marked down after 10 errors (observe layer7), checked every 2 s",
+            Self::Nginx { .. } => "left out for 10 s after a failure (max_fails 1), 5xx among them",
+            Self::Envoy { .. } => "outlier detection: 5 consecutive 5xx, at most a third of the pool",
+            Self::Traefik { .. } => "passive health check: 5 failures within 10 s",
         }
     }
 
@@ -168,9 +190,14 @@ impl Peer {
             Self::Haproxy { balance } => haproxy::command(address, balance, upstreams, setup, more)?,
             Self::Nginx { balance } => nginx::balancer(address, balance, upstreams, setup, more)?,
             Self::Envoy { policy, binary } => envoy::command(binary, address, policy, upstreams, setup, more)?,
+            Self::Traefik { strategy, binary } => traefik::command(binary, address, strategy, upstreams, setup, more)?,
         };
         let mut process = Process::start(&self.name(), command, dir)?;
         process.wait_until_it_answers(address, "/")?;
+        if let Self::Traefik { .. } = self {
+            // It listens before it has read its routes, and answers 404 until then.
+            poll(Span::from_secs(60), || get(address, "/").is_ok_and(|(status, _)| status != 404));
+        }
         Ok(Balancer { address, admin, doors, process })
     }
 }

@@ -128,6 +128,7 @@ impl Bench {
         let now = self.clock.now();
         let mut state = self.state.borrow_mut();
         state.answered(now, now.since(came), fate != Fate::Served);
+        self.counts.busy_nanos.store(state.busy(now).as_nanos(), Ordering::Relaxed);
         let mut answer = match fate {
             Fate::Served => Response::new(Answer::whole(state.body.clone())),
             Fate::Failed => plain(StatusCode::INTERNAL_SERVER_ERROR, "failed, as told"),

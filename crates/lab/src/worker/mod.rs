@@ -29,6 +29,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc as blocking;
 use std::{io, thread};
 
+use ambidex_core::time::Span;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 
@@ -110,6 +111,12 @@ impl Worker {
         self.counts.came.load(Ordering::Relaxed)
     }
 
+    /// Slot-seconds in which a request occupied a slot since the start, as of the last answer.
+    #[must_use]
+    pub fn busy_slot_seconds(&self) -> f64 {
+        Span::from_nanos(self.counts.busy_nanos.load(Ordering::Relaxed)).as_secs_f64()
+    }
+
     /// Changes the running worker; the change holds within a millisecond.
     ///
     /// # Errors
@@ -182,6 +189,7 @@ pub async fn run(options: WorkerOptions) -> Result<(), WorkerError> {
 struct Counts {
     came: AtomicU64,
     served: AtomicU64,
+    busy_nanos: AtomicU64,
 }
 
 fn bind(options: WorkerOptions) -> Result<(Worker, Seat), WorkerError> {

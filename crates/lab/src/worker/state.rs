@@ -139,6 +139,12 @@ impl State {
         self.processor.set_speed(now, if self.condition.is_paused { 0.0 } else { 1.0 / self.condition.slowdown });
     }
 
+    /// Slot-seconds in which a request occupied a slot.
+    pub(super) fn busy(&mut self, now: Mono) -> Span {
+        self.processor.settle(now);
+        Span::from_secs_f64(self.processor.busy_slot_seconds())
+    }
+
     pub(super) fn in_flight(&self) -> usize {
         self.processor.serving() + self.processor.waiting()
     }
