@@ -17,7 +17,11 @@ pub(crate) fn is_root() -> bool {
 
 /// A command's folder on the search path, if it is installed.
 pub(crate) fn find(command: &str) -> Option<PathBuf> {
-    #[expect(clippy::disallowed_methods, reason = "the search path is what this asks about")]
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|dir| dir.join(command)).find(|file| file.is_file())
+    folders_of_programs().into_iter().map(|dir| dir.join(command)).find(|file| file.is_file())
+}
+
+/// Folders that programs are looked for in.
+#[expect(clippy::disallowed_methods, reason = "the search path is what this asks about")]
+pub(crate) fn folders_of_programs() -> Vec<PathBuf> {
+    std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default()
 }

