@@ -18,6 +18,7 @@ pub mod balance;
 pub mod curve;
 pub mod decision;
 pub mod draw;
+pub mod drill;
 pub mod guard;
 pub mod load;
 pub mod plan;

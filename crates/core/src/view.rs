@@ -17,6 +17,7 @@ use core::net::SocketAddr;
 
 use crate::again::budget::Budget;
 use crate::balance::{Pick, PickPolicy, ring::RingTable};
+use crate::drill::Drill;
 use crate::guard::breaker::BreakerConfig;
 use crate::guard::pool::PoolGuards;
 use crate::load::{Cells, Load};
@@ -79,6 +80,8 @@ pub struct PoolView {
     pub budget: Arc<Budget>,
     /// What guards it beside the breakers; its counts outlive views.
     pub guards: PoolGuards,
+    /// The drill of one of its workers, if one is drilled: its clients' requests are counted.
+    pub drill: Option<Arc<Drill>>,
     /// The workers' cells once more, side by side: picks of big pools run at the speed of the memory they touch.
     cells: Box<[Arc<Cells>]>,
 }
@@ -125,6 +128,8 @@ pub struct WorkerView {
     pub standing: Standing,
     /// Its live numbers.
     pub cells: Arc<Cells>,
+    /// The fault that is put on the way to it on purpose, if one is.
+    pub drill: Option<Arc<Drill>>,
 }
 
 /// Where a worker listens.
@@ -159,7 +164,23 @@ impl PoolView {
             let known = previous.and_then(|view| view.ring.as_ref());
             RingTable::reused(known, members)
         });
-        Self { id, name, revision, workers, pick, learned, fixed, learned_share, ring, breaker, budget, guards, cells }
+        let drill = workers.iter().find_map(|worker| worker.drill.clone());
+        Self {
+            id,
+            name,
+            revision,
+            workers,
+            pick,
+            learned,
+            fixed,
+            learned_share,
+            ring,
+            breaker,
+            budget,
+            guards,
+            drill,
+            cells,
+        }
     }
 
     /// The same with these guards.

@@ -101,6 +101,7 @@ fn pool(policy: PickPolicy, workers: u32) -> PoolView {
             zone: "".into(),
             standing: Standing::Serving,
             cells: Arc::new(cells),
+            drill: None,
         }
     };
     let workers: Vec<WorkerView> = (0..workers).map(worker).collect();

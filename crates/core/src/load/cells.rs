@@ -81,6 +81,12 @@ impl Cells {
         seats
     }
 
+    /// Tries sent, over all seats: for who looks often.
+    #[must_use]
+    pub fn started(&self) -> u64 {
+        self.tallies.iter().map(Tally::started).sum()
+    }
+
     /// Sums over all seats.
     #[must_use]
     pub fn totals(&self) -> TallyState {

@@ -159,6 +159,12 @@ impl Tally {
         bump(&self.broken, 1);
     }
 
+    /// How many tries were sent.
+    #[must_use]
+    pub fn started(&self) -> u64 {
+        self.started.load(Relaxed)
+    }
+
     /// Adds what the tally holds to `into`.
     pub fn add_to(&self, into: &mut TallyState) {
         for (sum, cell) in into.latency.counts.iter_mut().zip(&self.counts) {

@@ -30,6 +30,7 @@ pub(super) fn pool(id: u32, weights: &[f64]) -> PoolView {
         zone: "".into(),
         standing: Standing::Serving,
         cells: Arc::new(Cells::new(1)),
+        drill: None,
     });
     let parts = PoolParts {
         id: PoolId(id),

@@ -33,6 +33,7 @@ fn pool(pick: PickPolicy, revision: u64, weights: &[f64], cells: &[Arc<Cells>]) 
         zone: "".into(),
         standing: Standing::Serving,
         cells: Arc::clone(cells),
+        drill: None,
     };
     let parts = PoolParts {
         id: PoolId(0),

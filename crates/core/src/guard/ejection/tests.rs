@@ -31,6 +31,7 @@ fn view(revision: u64, ids: &[u32], weights: &[f64], cells: &[Arc<Cells>]) -> Po
         zone: "".into(),
         standing: Standing::Serving,
         cells: Arc::clone(&cells[*id as usize]),
+        drill: None,
     };
     let parts = PoolParts {
         id: PoolId(0),

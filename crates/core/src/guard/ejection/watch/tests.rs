@@ -28,6 +28,7 @@ fn bench(workers: u32, config: &str) -> Bench {
         zone: "".into(),
         standing: Standing::Serving,
         cells: Arc::new(Cells::new(1)),
+        drill: None,
     };
     let parts = PoolParts {
         id: PoolId(0),
