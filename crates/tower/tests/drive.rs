@@ -73,6 +73,7 @@ fn pool(workers: u32) -> PoolView {
         zone: "".into(),
         standing: Standing::Serving,
         cells: Arc::new(Cells::new(1)),
+        drill: None,
     };
     let parts = PoolParts {
         id: PoolId(7),

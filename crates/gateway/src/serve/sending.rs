@@ -43,9 +43,11 @@ impl Client {
         let transport = Upstreams { thread, home, request, saying, interim, sampled };
         let seats = Sitting { home: &seat, turn };
         let driver = Driver { transport: &transport, seats: &seats, timer: &thread.alarms, clock: thread.clock };
+        let drill = pool.drill.as_ref();
         let answer = match driver.drive(pool, plan, ()).await {
             Ok(answer) => answer,
             Err(refused) => {
+                drill.iter().for_each(|drill| drill.toll.ended(refused.tier.is_some()));
                 transport.sampled.iter().for_each(|sampled| sampled.refused(why_refused(request, refused.why)));
                 return self.unanswered(request, errand, refused, pool, turn);
             }
@@ -55,6 +57,7 @@ impl Client {
         let (tier, way) = fallen.as_ref().zip(turn).and_then(|(fallen, turn)| turn.of(fallen.place)).unzip();
         let way = way.unwrap_or(home);
         let upstream::Answer { head, mut body, .. } = *response;
+        drill.iter().for_each(|drill| drill.toll.ended(!head.status().is_server_error()));
         errand.entry.note(|record| {
             record.tries = tries;
             record.worker = Some(Arc::clone(&pool.picked(pick).name));

@@ -8,6 +8,7 @@
 mod body;
 mod compare;
 mod connect;
+mod drilled;
 mod h1;
 mod h2;
 mod io;
@@ -135,7 +136,11 @@ impl Transport for Upstreams<'_> {
     async fn send(&self, worker: &WorkerView, pick: Pick, (): ()) -> Result<Box<Answer>, SendError<()>> {
         let begun = self.sampled.as_ref().map(|sampled| sampled.begin(self.thread.span_id(), worker, pick));
         let (trace, running) = begun.unzip();
-        let ended = self.ask(worker, trace.as_ref()).await;
+        let ended = match &worker.drill {
+            None => self.ask(worker, trace.as_ref()).await,
+            // Boxed, as all that is rare.
+            Some(drill) => Box::pin(self.drilled(drill, worker, trace.as_ref())).await,
+        };
         if let Some(running) = running {
             running.ended(&ended);
         }

@@ -77,6 +77,7 @@ fn view(worker: &TcpListener) -> View {
         zone: "".into(),
         standing: Standing::Serving,
         cells: Arc::new(Cells::new(2)),
+        drill: None,
     };
     let parts = PoolParts {
         id: PoolId(1),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ambidex_core::again::budget::Budget;
 use ambidex_core::balance::PickPolicy;
+use ambidex_core::drill::Drill;
 use ambidex_core::guard::breaker::BreakerConfig;
 use ambidex_core::guard::pool::PoolGuards;
 use ambidex_core::load::Cells;
@@ -152,6 +153,15 @@ impl Setup {
         self.view.store(Arc::new(View::new(2, vec![Arc::new(pool)])));
     }
 
+    /// Publishes a view of these workers in which the one in a slot is drilled.
+    pub(crate) fn drill(&self, addresses: &[SocketAddr], slot: usize, drill: &Arc<Drill>) {
+        let urls: Vec<String> = addresses.iter().map(|address| format!("http://{address}")).collect();
+        let mut workers = pool(&urls, Standing::Serving).workers;
+        workers[slot].drill = Some(Arc::clone(drill));
+        let pool = PoolView::new(parts(0, "api", workers), None);
+        self.view.store(Arc::new(View::new(2, vec![Arc::new(pool)])));
+    }
+
     pub(crate) fn connect(&self) -> TcpStream {
         connect(self.address)
     }
@@ -190,20 +200,24 @@ fn zoned(pool: u32, name: &str, urls: &[String], zones: &[&str], standing: Stand
         zone: zones.get(id).copied().unwrap_or("").into(),
         standing,
         cells: Arc::new(Cells::new(1)),
+        drill: None,
     };
-    let parts = PoolParts {
+    PoolView::new(parts(pool, name, urls.iter().enumerate().map(worker).collect()), None)
+}
+
+fn parts(pool: u32, name: &str, workers: Vec<WorkerView>) -> PoolParts {
+    PoolParts {
         id: PoolId(pool),
         name: name.into(),
         revision: 1,
-        workers: urls.iter().enumerate().map(worker).collect(),
         pick: PickPolicy::RoundRobin,
-        learned: vec![1.0; urls.len()],
-        fixed: vec![1.0; urls.len()],
+        learned: vec![1.0; workers.len()],
+        fixed: vec![1.0; workers.len()],
         learned_share: Share::ALL,
         breaker: BreakerConfig::default(),
         budget: Arc::new(Budget::default()),
-    };
-    PoolView::new(parts, None)
+        workers,
+    }
 }
 
 /// A connection whose reads give up after ten seconds.

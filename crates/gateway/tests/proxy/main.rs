@@ -6,6 +6,7 @@ mod agreed;
 mod bodies;
 mod cache;
 mod common;
+mod drills;
 mod early;
 mod exchanges;
 mod fallback;

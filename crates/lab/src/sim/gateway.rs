@@ -177,6 +177,7 @@ fn seen(at: usize, worker: &Written<'_>, threads: usize) -> WorkerView {
         zone: worker.group.zone.as_str().into(),
         standing: Standing::Serving,
         cells: Arc::new(Cells::new(threads)),
+        drill: None,
     }
 }
 

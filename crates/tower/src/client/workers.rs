@@ -227,6 +227,7 @@ impl<S: Clone> Maker<S> {
                 zone: Arc::clone(&worker.zone),
                 standing: Standing::Serving,
                 cells,
+                drill: None,
             });
             seated.push(Seated { worker, service });
         }
