@@ -87,6 +87,7 @@ fn every_command_explains_itself() {
         "decisions",
         "drain",
         "pin",
+        "drill",
         "replay",
         "gate",
         "lab",

@@ -8,12 +8,14 @@
 //! GET  / /ui/{name} /healthz /readyz /metrics
 //! GET  /api/v1/status /pools /series /decisions /decisions/stream /decisions/verify /events
 //! GET  /api/v1/explain/weight/{pool}/{worker}?at=     /config /config/history
-//! POST /api/v1/pools/{pool}/workers/{worker}/{drain|undrain|pin|unpin}   /pools/{pool}/{freeze|unfreeze}
+//! GET  /api/v1/drills
+//! POST /api/v1/pools/{pool}/workers/{worker}/{drain|undrain|pin|unpin|drill}   /pools/{pool}/{freeze|unfreeze|undrill}
 //! POST /api/v1/config/{reload|rollback}
 //! ```
 
 mod answer;
 mod change;
+mod drill;
 mod guard;
 mod moment;
 mod pages;
@@ -75,6 +77,7 @@ impl Api {
             ("/api/v1/decisions/verify", get(read::verify)),
             ("/api/v1/events", get(stream::events)),
             ("/api/v1/explain/weight/{pool}/{worker}", get(read::explain)),
+            ("/api/v1/drills", get(drill::all)),
             ("/api/v1/config", get(read::config)),
             ("/api/v1/config/history", get(read::config_history)),
             ("/api/v1/pools/{pool}/workers/{worker}/{order}", post(change::worker)),

@@ -14,6 +14,7 @@ pub mod clock;
 pub mod config;
 mod coordinator;
 mod discovery;
+mod drills;
 mod explain;
 pub mod facts;
 mod health;
@@ -34,6 +35,7 @@ mod track;
 pub mod ui;
 
 pub use coordinator::{Coordinator, CoordinatorConfig, Links, StartError};
+pub use drills::DrillStatus;
 pub use health::Judged;
 pub use orders::Order;
 pub use room::{Diff, Obeyed, OrderError};

@@ -86,6 +86,9 @@ struct PoolRow {
     /// What its guards did, in the order of [`Kept::ALL`].
     kept: [u64; Kept::ALL.len()],
     frozen: bool,
+    drilled: bool,
+    /// Tries that drills met.
+    injected: u64,
     doubted: usize,
     revision: u64,
     /// What came of second chances, by [`Chance::ALL`] and [`Came::ALL`].
@@ -180,6 +183,8 @@ impl PoolRow {
             waiting: pool.guards.anteroom.waiting(),
             kept: Kept::ALL.map(|(kept, ..)| pool.guards.counts.of(kept)),
             frozen: pool.planner.is_frozen(),
+            drilled: pool.drilling.is_some(),
+            injected: pool.injected + pool.drilling.as_ref().map_or(0, |d| d.drill.toll.sums().injected),
             doubted: pool.roster.sources().iter().filter(|source| source.problem.is_some()).count(),
             revision: pool.pictured().map_or(0, |view| view.revision),
             chances: Chance::ALL.map(|chance| Came::ALL.map(|came| pool.chances().get(chance, came))),
@@ -274,6 +279,10 @@ impl Snapshot {
             "1 while an operator holds its weights",
             rows().map(|p| (of(p), frozen(p))),
         )?;
+        let drilled = rows().map(|pool| (of(pool), f64::from(u8::from(pool.drilled))));
+        page.gauges("ambidex_pool_drilled", "1 while one of its workers is drilled", drilled)?;
+        let injected = rows().map(|pool| (of(pool), pool.injected));
+        page.counters("ambidex_pool_drill_faults", "Tries that drills met", injected)?;
         let doubted = rows().map(|pool| (of(pool), f64::from(u8::from(pool.checks_doubted))));
         let help = "1 while so many health checks fail that nobody is taken out for them";
         page.gauges("ambidex_pool_health_doubted", help, doubted)?;

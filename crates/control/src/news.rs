@@ -12,6 +12,8 @@ use ambidex_core::plan::{Happening, PoolEvent};
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
+use crate::drills::DrillStatus;
+
 /// Items kept in memory. Source: ours, 2 MB; older ones are in the journal.
 const MOST_ITEMS: usize = 4_096;
 
@@ -68,6 +70,11 @@ pub enum What {
     },
     /// An operator ordered something.
     Order,
+    /// A drill began, or ended.
+    Drill {
+        /// Which, and what came of it.
+        drill: Box<DrillStatus>,
+    },
 }
 
 /// The ring and its waiting readers.

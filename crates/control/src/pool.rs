@@ -7,15 +7,17 @@ use std::sync::Arc;
 use ambidex_core::again::budget::Budget;
 use ambidex_core::again::counts::Counts;
 use ambidex_core::decision::Decision;
+use ambidex_core::drill::Fault;
 use ambidex_core::guard::pool::PoolGuards;
 use ambidex_core::plan::{Held, Mode, PlanInput, Planner, PoolEvent, Reporting, Source};
 use ambidex_core::share::Share;
 use ambidex_core::time::Mono;
-use ambidex_core::view::{PoolParts, PoolView};
+use ambidex_core::view::{PoolParts, PoolView, WorkerView};
 use ambidex_core::worker::{PoolId, WorkerId};
 
 use crate::config::PoolConfig;
 use crate::discovery;
+use crate::drills::Drilling;
 use crate::roster::{Effect, Event, Ids, Roster, Worker};
 use crate::series::Series;
 use crate::track::Track;
@@ -36,6 +38,10 @@ pub(crate) struct Pool {
     reporting: Reporting,
     budget: Arc<Budget>,
     pub(crate) guards: PoolGuards,
+    /// The drill of one of its workers, while there is one.
+    pub(crate) drilling: Option<Drilling>,
+    /// Tries that drills which ended met.
+    pub(crate) injected: u64,
     view: Option<Arc<PoolView>>,
     /// Whether something changed that the request path must see.
     pub(crate) stale: bool,
@@ -73,6 +79,8 @@ impl Pool {
             reporting: Reporting::default(),
             budget: Arc::default(),
             guards: PoolGuards::default(),
+            drilling: None,
+            injected: 0,
             view: None,
             stale: true,
         }
@@ -219,7 +227,7 @@ impl Pool {
             id: self.id,
             name: Arc::clone(&self.config.name),
             revision: self.view.as_ref().map_or(1, |view| view.revision + 1),
-            workers: workers.iter().map(Worker::view).collect(),
+            workers: workers.iter().map(|worker| self.view_of(worker)).collect(),
             pick: self.config.balance.resolve(self.reporting.is_on()),
             learned: self.learned(&fixed),
             fixed,
@@ -233,6 +241,24 @@ impl Pool {
         self.stale = false;
         self.view = Some(Arc::clone(&view));
         view
+    }
+
+    fn view_of(&self, worker: &Worker) -> WorkerView {
+        let drilling = self.drilling.as_ref().filter(|drilling| drilling.worker == worker.id);
+        WorkerView { drill: drilling.map(|drilling| Arc::clone(&drilling.drill)), ..worker.view() }
+    }
+
+    /// The fault on the way to a worker that is drilled.
+    pub(crate) fn drill_of(&self, worker: WorkerId) -> Option<Fault> {
+        self.drilling.as_ref().filter(|drilling| drilling.worker == worker).map(Drilling::fault)
+    }
+
+    /// Drills one of its workers, or nobody any more; the drill before.
+    pub(crate) fn drill(&mut self, drilling: Option<Drilling>) -> Option<Drilling> {
+        self.stale = true;
+        let before = std::mem::replace(&mut self.drilling, drilling);
+        self.injected += before.as_ref().map_or(0, |drilling| drilling.drill.toll.sums().injected);
+        before
     }
 
     /// Configured weights by slot. What an operator pinned holds here, too: an order is obeyed by every request, also

@@ -3,9 +3,10 @@
 //! All of it is changed by the coordinator's own thread (ticks, discovery, the admin API) and by the binary's reloads.
 //! The request path never comes here: it reads the published [`View`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use ambidex_core::drill::Ending;
 use ambidex_core::plan::Held;
 use ambidex_core::time::{Mono, Span};
 use ambidex_core::view::View;
@@ -17,6 +18,7 @@ use serde::Serialize;
 use crate::clock::wall_millis;
 use crate::config::{PoolConfig, Source};
 use crate::discovery;
+use crate::drills::{DrillStatus, Drilling};
 use crate::health;
 use crate::journal::Journal;
 use crate::news::News;
@@ -27,6 +29,7 @@ use crate::reach::Place;
 use crate::roster::{Event, Ids};
 use crate::series::MOST_SERIES;
 
+mod drill;
 mod obey;
 mod record;
 
@@ -44,6 +47,10 @@ pub(crate) struct Room {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) news: News,
     orders: Orders,
+    /// How many drills were begun.
+    drills: u64,
+    /// Drills that ended, the newest first.
+    drilled: VecDeque<DrillStatus>,
     next_second: Mono,
     next_checkpoint: Mono,
 }
@@ -71,6 +78,8 @@ impl Room {
             journal,
             news: News::default(),
             orders: kept.unwrap_or_default(),
+            drills: 0,
+            drilled: VecDeque::new(),
             next_second: now,
             next_checkpoint: now + CHECKPOINT,
         }
@@ -109,7 +118,12 @@ impl Room {
                 self.record(at, planned);
             }
         }
-        diff.removed = known.into_keys().collect();
+        for (name, mut gone) in known {
+            if let Some(drilling) = gone.drill(None) {
+                self.keep_drill(drilling.status(&name, Some(Ending::Gone)));
+            }
+            diff.removed.push(name);
+        }
         diff.removed.sort();
         self.publish();
         diff
@@ -157,6 +171,7 @@ impl Room {
                 self.obey_pins(at, now);
             }
         }
+        self.watch_drills(now);
         if self.next_second <= now {
             let second = u32::try_from(now.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX);
             self.pools.iter_mut().for_each(|pool| pool.draw(second));
@@ -169,7 +184,8 @@ impl Room {
         self.publish();
         let leave = self.pools.iter().filter_map(|pool| pool.roster.deadline(now));
         let ticks = self.pools.iter().map(|pool| pool.next_tick);
-        ticks.chain(leave).chain([self.next_second]).min().unwrap_or(self.next_second)
+        let looks = self.pools.iter().filter_map(|pool| pool.drilling.as_ref()).map(Drilling::deadline);
+        ticks.chain(leave).chain(looks).chain([self.next_second]).min().unwrap_or(self.next_second)
     }
 
     /// Notes why a worker's endpoint gave no report.

@@ -107,6 +107,7 @@ impl Worker {
             zone: Arc::clone(&self.found.zone),
             standing: self.standing(),
             cells: Arc::clone(&self.cells),
+            drill: None,
         }
     }
 }

@@ -150,6 +150,8 @@ pub struct WorkerStatus {
     pub fair_share: f64,
     /// The weight that an operator fixed.
     pub pinned: Option<f64>,
+    /// The fault that is put on the way to it on purpose, while it is drilled, such as `delay=200ms`.
+    pub drill: Option<String>,
     /// Requests in flight.
     pub in_flight: u32,
     /// Requests at once that it can serve, as configured.
@@ -283,6 +285,7 @@ impl WorkerStatus {
             share: applied.share,
             fair_share: if standing == Standing::Serving { fair_share } else { 0.0 },
             pinned: pool.planner.pinned(worker.id),
+            drill: pool.drill_of(worker.id).map(|fault| fault.to_string()),
             in_flight: worker.cells.load.in_flight(),
             limit: worker.found.limit,
             tries: totals.started,

@@ -122,6 +122,7 @@ fn state(worker: &Value) -> String {
     }
     let breaker = worker.pointer("/breakers/state").and_then(Value::as_str).filter(|state| *state != "closed");
     states.extend(breaker.map(|state| format!("breaker {state}")));
+    states.extend(worker.get("drill").and_then(Value::as_str).map(|fault| format!("drill {fault}")));
     states.join(", ")
 }
 

@@ -7,6 +7,7 @@ mod ask;
 mod change;
 mod check;
 mod config;
+mod drill;
 mod gate;
 mod lab;
 mod lab_live;
@@ -94,6 +95,9 @@ enum Command {
     Freeze(change::PoolArguments),
     /// Let the loop decide the weights of a pool again.
     Unfreeze(change::PoolArguments),
+    /// Put a fault on the way to one worker on purpose, and see what is done about it.
+    #[command(subcommand)]
+    Drill(drill::DrillCommand),
     /// Fail a pipeline when load lies less evenly on the workers than it did.
     Gate(gate::GateArguments),
     /// Send recorded traffic again, at its gaps, and see what became of its answers.
@@ -165,6 +169,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Unpin(arguments) => change::worker("unpin", &arguments, output),
         Command::Freeze(arguments) => change::pool("freeze", &arguments, output),
         Command::Unfreeze(arguments) => change::pool("unfreeze", &arguments, output),
+        Command::Drill(command) => drill::run(&command, output),
         Command::Gate(arguments) => gate::run(&arguments, output),
         Command::Replay(arguments) => Ok(replay::run(&arguments, output)),
         Command::Lab(command) => Ok(lab::run(&command, output)),

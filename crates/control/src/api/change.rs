@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::Api;
 use super::answer::{Refused, json};
+use super::drill;
 use super::read::off_loop;
 use crate::orders::Order;
 
@@ -35,8 +36,11 @@ pub(crate) async fn worker(
                 .map_err(|error| Refused::wrong(format!("{error}: send {{\"weight\": 0.5}}, in fair shares")))?;
             Order::Pin(asked.weight)
         }
+        "drill" => return drill::begin(&api, &pool, &worker, &body),
         other => {
-            return Err(Refused::missing(format!("there is no order `{other}`: use drain, undrain, pin or unpin")));
+            return Err(Refused::missing(format!(
+                "there is no order `{other}`: use drain, undrain, pin, unpin or drill"
+            )));
         }
     };
     let obeyed = api.shared.room().order(api.shared.clock.now(), &pool, &worker, order)?;
@@ -51,7 +55,8 @@ pub(crate) async fn pool(
     let frozen = match order.as_str() {
         "freeze" => true,
         "unfreeze" => false,
-        other => return Err(Refused::missing(format!("there is no order `{other}`: use freeze or unfreeze"))),
+        "undrill" => return drill::end(&api, &pool),
+        other => return Err(Refused::missing(format!("there is no order `{other}`: use freeze, unfreeze or undrill"))),
     };
     Ok(json(api.shared.room().freeze(api.shared.clock.now(), &pool, frozen)?))
 }

@@ -131,6 +131,7 @@ fn worker_row(pool: &Pool, worker: &Worker, applied: Applied, rates: f64, now: M
             fault.unwrap_or_else(|| "they succeed again, not yet often enough".into())
         }),
         refuses: report.accepting == Some(false),
+        drilled: pool.drill_of(worker.id),
         weight: applied.learned,
         pinned: pool.planner.pinned(worker.id),
         reason: track.and_then(|track| track.decided.as_ref()).map(|item| item.sentence.clone()),
@@ -153,6 +154,7 @@ fn line(item: &Arc<Item>) -> Line {
         What::Decision { decision } => (false, Some(decision.clone())),
         What::Pool { alert, .. } => (*alert, None),
         What::Health { well } => (!well, None),
+        What::Drill { drill } => (drill.ending.is_some_and(|ending| ending.is_abort()), None),
         What::Breaker { .. } | What::Member | What::Order => (false, None),
     };
     Line {

@@ -243,7 +243,8 @@ fn orders(worker: &WorkerRow) -> impl Iterator<Item = Fact> {
     let pinned = worker.pinned.map(|weight| {
         note("pinned", format!("is pinned to {} of a fair share by an operator", text::three_digits(weight)))
     });
-    [draining, refuses, pinned].into_iter().flatten()
+    let drilled = worker.drilled.map(|fault| note("drilled", format!("is drilled by an operator: {fault}")));
+    [draining, refuses, pinned, drilled].into_iter().flatten()
 }
 
 /// Periods without a report that make silence. Source: R-W10.

@@ -1,5 +1,6 @@
 //! The dashboard as text: what its tables and sentences say of a pool.
 
+use ambidex_core::drill::Fault;
 use ambidex_core::plan::Source;
 use ambidex_core::share::Share;
 use ambidex_core::time::Span;
@@ -74,6 +75,7 @@ fn slowness_is_measured_against_the_others_and_not_against_itself() {
 #[test]
 fn silence_failures_and_breakers_are_told_and_orders_are_only_notes() {
     let old = SignalAge { age: Span::from_secs(4), period: Span::from_millis(500), source: Source::Poll };
+    let reset = Fault::Resets(Share::percent(10));
     let cases = [
         (WorkerRow { signal: Some(old), ..worker("x", 40) }, "has been silent for 4.0 s", 1),
         (WorkerRow { errors: Share::percent(30), ..worker("x", 40) }, "fails 30 % of its requests", 1),
@@ -88,6 +90,7 @@ fn silence_failures_and_breakers_are_told_and_orders_are_only_notes() {
         ),
         (WorkerRow { standing: Standing::Draining, ..worker("x", 40) }, "is draining", 0),
         (WorkerRow { pinned: Some(2.0), ..worker("x", 40) }, "is pinned to 2.00 of a fair share by an operator", 0),
+        (WorkerRow { drilled: Some(reset), ..worker("x", 40) }, "is drilled by an operator: resets=10%", 0),
     ];
     for (odd, wanted, worries) in cases {
         let page = pool(vec![worker("a", 40), odd]);

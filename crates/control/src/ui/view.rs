@@ -1,6 +1,7 @@
 //! What the page shows, as plain data: whoever serves the page fills these.
 
 use ambidex_core::decision::Decision;
+use ambidex_core::drill::Fault;
 pub use ambidex_core::guard::breaker::BreakerState;
 use ambidex_core::plan::Source;
 use ambidex_core::share::Share;
@@ -83,6 +84,8 @@ pub struct WorkerRow {
     pub unwell: Option<String>,
     /// Whether it asks for nothing new itself.
     pub refuses: bool,
+    /// The fault that is put on the way to it on purpose, while it is drilled.
+    pub drilled: Option<Fault>,
     /// Its weight in fair shares: as learned, also where that is only observed.
     pub weight: f64,
     /// The weight that an operator fixed.

@@ -27,7 +27,7 @@ enum Needs {
 }
 
 /// The router's path, one that fits it, what it needs, what is sent, and the status when let in.
-const ENDPOINTS: [(&str, &str, Needs, &str, u16); 29] = [
+const ENDPOINTS: [(&str, &str, Needs, &str, u16); 34] = [
     ("/healthz", "/healthz", Needs::Nothing, "", 200),
     ("/readyz", "/readyz", Needs::Nothing, "", 200),
     ("/metrics", "/metrics", Needs::Nothing, "", 200),
@@ -43,6 +43,7 @@ const ENDPOINTS: [(&str, &str, Needs, &str, u16); 29] = [
     ("/api/v1/decisions/verify", "/api/v1/decisions/verify", Needs::Reading, "", 503),
     ("/api/v1/events", "/api/v1/events", Needs::Reading, "", 200),
     ("/api/v1/explain/weight/{pool}/{worker}", "/api/v1/explain/weight/api/a", Needs::Reading, "", 200),
+    ("/api/v1/drills", "/api/v1/drills", Needs::Reading, "", 200),
     ("/api/v1/config", "/api/v1/config", Needs::Reading, "", 200),
     ("/api/v1/config/history", "/api/v1/config/history", Needs::Reading, "", 200),
     (WORKER, "/api/v1/pools/api/workers/a/drain", Needs::Changing, "", 200),
@@ -51,6 +52,10 @@ const ENDPOINTS: [(&str, &str, Needs, &str, u16); 29] = [
     (WORKER, "/api/v1/pools/api/workers/a/unpin", Needs::Changing, "", 200),
     (WORKER, "/api/v1/pools/api/workers/a/pin", Needs::Changing, r#"{"weight":-1}"#, 400),
     (WORKER, "/api/v1/pools/api/workers/nobody/drain", Needs::Changing, "", 404),
+    (WORKER, "/api/v1/pools/api/workers/b/drill", Needs::Changing, r#"{"fault":{"delay":"1ms"},"share":0.1}"#, 200),
+    (WORKER, "/api/v1/pools/api/workers/b/drill", Needs::Changing, r#"{"fault":{"delay":"1ms"},"share":0.1}"#, 409),
+    (WORKER, "/api/v1/pools/api/workers/b/drill", Needs::Changing, r#"{"fault":"fire"}"#, 400),
+    (POOL, "/api/v1/pools/api/undrill", Needs::Changing, "", 200),
     (POOL, "/api/v1/pools/api/freeze", Needs::Changing, "", 200),
     (POOL, "/api/v1/pools/api/unfreeze", Needs::Changing, "", 200),
     (POOL, "/api/v1/pools/api/nonsense", Needs::Changing, "", 404),
