@@ -132,7 +132,10 @@ fn heartbeats_are_believed_once_the_worker_was_greeted() {
     for _ in 0..10_000 {
         let (length, from) = socket.recv_from(&mut buffer).expect("a heartbeat");
         let is_signed = |id: u32, bytes: &[u8], tag: &[u8]| id == 7 && hmac::verify(&key, bytes, tag).is_ok();
-        match receiver.on(&buffer[..length], is_signed, || [9; 16]).expect("a sound heartbeat") {
+        match receiver
+            .on(&buffer[..length], is_signed, |_, worker| worker == "w-1", || [9; 16])
+            .expect("a sound heartbeat")
+        {
             Verdict::Heard { heartbeat, .. } => {
                 assert_eq!((heartbeat.worker.as_str(), heartbeat.report.limit), ("w-1", Some(4)));
                 return;

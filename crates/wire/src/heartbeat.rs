@@ -79,6 +79,14 @@ pub enum HeartbeatFault {
     /// Signed by a key that we do not have, or by none.
     #[error("not signed by key {0}")]
     Signature(u32),
+    /// Signed by a key that is not this worker's.
+    #[error("key {key} does not speak for {worker}")]
+    Impostor {
+        /// The key that signed it.
+        key: u32,
+        /// Whose it says it is.
+        worker: String,
+    },
     /// A name that none can have.
     #[error("a worker's name must have 1 to 255 bytes of UTF-8")]
     Name,
@@ -195,18 +203,23 @@ impl Receiver {
         Self { most, workers: HashMap::new() }
     }
 
-    /// Takes a datagram. `is_signed` says whether a key signs these bytes with this signature, in constant time; `fresh`
-    /// draws an unpredictable session.
+    /// Takes a datagram. `is_signed` says whether a key signs these bytes with this signature, in constant time;
+    /// `speaks_for` whether a key is this worker's, because a worker may lie about itself only; `fresh` draws an
+    /// unpredictable session.
     ///
     /// # Errors
-    /// What is no heartbeat, is not signed, came before, or says what no worker can.
+    /// What is no heartbeat, is not signed by a key of the worker's, came before, or says what no worker can.
     pub fn on(
         &mut self,
         datagram: &[u8],
         is_signed: impl FnOnce(u32, &[u8], &[u8]) -> bool,
+        speaks_for: impl FnOnce(u32, &str) -> bool,
         fresh: impl FnOnce() -> Session,
     ) -> Result<Verdict, HeartbeatFault> {
         let heartbeat = Heartbeat::decode(datagram, is_signed)?;
+        if !speaks_for(heartbeat.key, &heartbeat.worker) {
+            return Err(HeartbeatFault::Impostor { key: heartbeat.key, worker: heartbeat.worker });
+        }
         let Some(sessions) = self.workers.get_mut(&heartbeat.worker) else {
             if self.workers.len() >= self.most {
                 return Err(HeartbeatFault::Full(self.most));

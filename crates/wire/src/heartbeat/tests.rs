@@ -21,6 +21,10 @@ fn is_signed(key: u32, bytes: &[u8], tag: &[u8]) -> bool {
     key == 7 && sign(key, bytes) == tag
 }
 
+fn speaks_for(key: u32, worker: &str) -> bool {
+    key == 7 && worker != "another's"
+}
+
 fn report(in_flight: u32) -> Report {
     Report { in_flight: Some(in_flight), ..Report::default() }
 }
@@ -52,7 +56,7 @@ impl Pair {
 
     fn hear(&mut self, datagram: &[u8]) -> Result<Verdict, HeartbeatFault> {
         let drawn = &mut self.drawn;
-        self.receiver.on(datagram, is_signed, || {
+        self.receiver.on(datagram, is_signed, speaks_for, || {
             *drawn += 1;
             [*drawn; 16]
         })
@@ -154,6 +158,13 @@ fn what_is_not_signed_by_a_key_of_ours_is_refused_before_it_is_read() {
 }
 
 #[test]
+fn a_worker_cannot_speak_for_another() {
+    let beat = Sender::default().next(7, "another's", report(0)).encode(sign).expect("fits");
+    let wanted = HeartbeatFault::Impostor { key: 7, worker: "another's".into() };
+    assert_eq!(Pair::new().hear(&beat), Err(wanted));
+}
+
+#[test]
 fn a_welcome_is_no_heartbeat_and_is_smaller_than_one() {
     let mut pair = Pair::new();
     let beat = pair.beat(0);
@@ -190,7 +201,7 @@ proptest! {
         if ours && bytes.len() >= 4 {
             bytes[..4].copy_from_slice(&HEARTBEAT);
         }
-        let heard = Receiver::new(4).on(&bytes, |_, _, _| true, || [1; 16]);
+        let heard = Receiver::new(4).on(&bytes, |_, _, _| true, |_, _| true, || [1; 16]);
         let believed = matches!(heard, Ok(Verdict::Heard { .. }));
         prop_assert!(!believed);
     }
