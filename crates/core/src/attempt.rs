@@ -27,7 +27,7 @@
 //! 1. **Quorum**: several at once, from the start. Then [`again::quorum`](crate::again::quorum) decides, not the first.
 //! 2. **First-try timeout**: comes before the hedge, if both are due: it frees a worker where a hedge takes one more.
 //! 3. **Hedge**: one more beside the running one; the first good answer wins. While its bound is spent, it is asked for
-//!    again each time the wait has doubled.
+//!    again each time the wait has grown by a quarter.
 //! 4. **A failing answer** is kept while another try runs or may be sent: the worst answer is better than none.
 //! 5. **Retry**: only when no try is left that could answer. While one is, it costs nothing to wait for it.
 //! 6. **Fallback**: only when there is no retry. A tier is a second best answer.
@@ -91,6 +91,8 @@ pub struct Attempt<'c> {
     spoiled: bool,
     /// The try beside the first one.
     hedge: Option<TryId>,
+    /// It was refused a hedge.
+    in_need: bool,
     alarms: Alarms,
     /// Place of the next tier of the chain.
     tier: usize,
@@ -135,6 +137,7 @@ impl<'c> Attempt<'c> {
             reads_many: false,
             spoiled: false,
             hedge: None,
+            in_need: false,
             alarms: Alarms::default(),
             tier: 0,
             place: None,
@@ -360,14 +363,22 @@ impl<'c> Attempt<'c> {
         if !chances.hedge.mode.watches() || self.tries.open() != 1 {
             return;
         }
-        let admitted =
-            if another { chances.hedge.admit(now, budget, chances.hedge.mode.acts()) } else { Err(NoHedge::Useless) };
+        let admitted = if another {
+            chances.hedge.admit(now, budget, chances.hedge.mode.acts(), self.in_need)
+        } else {
+            Err(NoHedge::Useless)
+        };
         if let Err(why) = admitted {
-            // At the p95 of a route its bound is just spent: who still waits at twice the time needs it more.
+            // At the p95 of a route its bound is just spent: who still waits a little later needs it more.
             if why == NoHedge::Spent {
-                self.alarms.hedge = Some(now + self.tries.took(TryId(0), now).max(LEAST_WAIT));
+                let wait = Span::from_nanos(self.tries.took(TryId(0), now).as_nanos() / 4);
+                self.alarms.hedge = Some(now + wait.max(LEAST_WAIT));
             }
-            return counts.add(Chance::Hedge, Came::Refused);
+            if !self.in_need {
+                counts.add(Chance::Hedge, Came::Refused);
+            }
+            self.in_need = true;
+            return;
         }
         counts.add(Chance::Hedge, came(chances.hedge.mode));
         if chances.hedge.mode.acts() {

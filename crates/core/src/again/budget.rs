@@ -5,7 +5,8 @@
 //!
 //! ```text
 //! allowed in 10 s   share x requests in 10 s + floor x 10      (20 % and 10/s: balancing.md, after finagle's budget)
-//! hedges            each request earns its share of one (5 %); what is earned is all that there ever is
+//! hedges            each request earns its share of one (5 %); what is earned is all that there ever is, and half of
+//!                   what is kept goes only to requests that still wait when they ask again
 //! ```
 //! The floor lets a quiet client retry at all; hedges have none, because nobody needs them. What is granted is counted
 //! at once, before any backoff, so that a hundred waiting requests cannot all believe in the last token.
@@ -14,6 +15,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::again::counts::Counts;
 use crate::share::Share;
+use crate::stats::interval::wilson;
 use crate::stats::ring::Ring;
 use crate::time::{Mono, Span};
 
@@ -84,9 +86,11 @@ impl Budget {
         let _ = self.hedges.fetch_update(Relaxed, Relaxed, |left| Some((left + earned).min(MOST_HEDGES * ONE_HEDGE)));
     }
 
-    /// Takes one hedge, if one was earned and a second try is left.
-    pub fn take_hedge(&self, now: Mono) -> bool {
-        let earned = |left: u64| left.checked_sub(ONE_HEDGE);
+    /// Takes one hedge, if one was earned and a second try is left; and leaves `spared` of what can be kept.
+    pub fn take_hedge(&self, now: Mono, spared: Share) -> bool {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of ten million")]
+        let kept = (spared.get() * (MOST_HEDGES * ONE_HEDGE) as f64) as u64;
+        let earned = |left: u64| if left >= kept + ONE_HEDGE { Some(left - ONE_HEDGE) } else { None };
         if !self.has(now) || self.hedges.fetch_update(Relaxed, Relaxed, earned).is_err() {
             return false;
         }
@@ -99,11 +103,11 @@ impl Budget {
         self.hedged.count(now, won);
     }
 
-    /// Whether at least `least` of the hedges of the last ten seconds won. Too few of them are believed to, which is
-    /// also how hedging begins anew after a pause.
+    /// Whether the hedges of the last ten seconds do not prove that fewer than `least` of them win. Too few prove
+    /// nothing, which is also how hedging begins anew after a pause.
     pub fn hedges_win(&self, now: Mono, least: Share) -> bool {
         let seen = self.hedged.sums(now);
-        seen.total < LEAST_HEDGES || seen.marked as f64 >= least.get() * seen.total as f64
+        wilson(seen.marked.min(seen.total), seen.total).1 >= least
     }
 
     /// Takes a read from several workers, if at most `share` of the requests are.
@@ -142,8 +146,6 @@ impl Budget {
 const ONE_HEDGE: u64 = 1_000_000;
 /// Hedges that are kept for later at most. Source: ours; a pause of one worker meets a handful of requests.
 pub const MOST_HEDGES: u64 = 10;
-/// Fewer hedges in ten seconds prove nothing. Source: balancing.md "Breaker" (at least 20 samples).
-const LEAST_HEDGES: u64 = 20;
 /// How long a utilization is believed. Source: ours; five ticks of the slow loop.
 const UTILIZATION_LIFE: Span = Span::from_secs(5);
 
@@ -175,9 +177,17 @@ mod tests {
     fn a_hundred_requests_earn_five_hedges_and_not_one_more() {
         let budget = Budget::default();
         (0..100).for_each(|_| budget.earn_hedge(Share::percent(5)));
-        assert_eq!((0..100).filter(|_| budget.take_hedge(at(0))).count(), 5);
+        assert_eq!((0..100).filter(|_| budget.take_hedge(at(0), Share::NONE)).count(), 5);
         (0..10_000).for_each(|_| budget.earn_hedge(Share::percent(5)));
-        assert_eq!((0..100).filter(|_| budget.take_hedge(at(0))).count(), 10, "what is kept for later is bounded");
+        assert_eq!((0..100).filter(|_| budget.take_hedge(at(0), Share::NONE)).count(), 10, "what is kept is bounded");
+    }
+
+    #[test]
+    fn what_is_spared_is_left_for_others() {
+        let budget = Budget::default();
+        (0..1_000).for_each(|_| budget.earn_hedge(Share::percent(5)));
+        assert_eq!((0..100).filter(|_| budget.take_hedge(at(0), Share::percent(50))).count(), 5);
+        assert_eq!((0..100).filter(|_| budget.take_hedge(at(0), Share::NONE)).count(), 5);
     }
 
     #[test]
@@ -185,15 +195,15 @@ mod tests {
         let budget = Budget::default();
         (0..1_000).for_each(|_| budget.earn_hedge(Share::ALL));
         while budget.take(at(0)) {}
-        assert!(!budget.take_hedge(at(0)));
+        assert!(!budget.take_hedge(at(0), Share::NONE));
     }
 
     #[test]
     fn hedges_that_do_not_win_stop_until_their_ten_seconds_are_over() {
         let budget = Budget::default();
-        (0..19).for_each(|_| budget.hedge_ended(at(0), false));
-        assert!(budget.hedges_win(at(0), Share::percent(5)));
-        budget.hedge_ended(at(0), false);
+        (0..70).for_each(|_| budget.hedge_ended(at(0), false));
+        assert!(budget.hedges_win(at(0), Share::percent(5)), "that may be chance");
+        (0..10).for_each(|_| budget.hedge_ended(at(0), false));
         assert!(!budget.hedges_win(at(0), Share::percent(5)));
         assert!(budget.hedges_win(at(10_000), Share::percent(5)));
     }

@@ -4,8 +4,10 @@
 //! when      after the route's own p95, or a fixed delay, or at once for a class remembered as dear
 //! whether   the bound of extra requests, the budget that it shares with retries, the pool's load, whether hedges win
 //! ```
-//! The p95 means that one request in twenty is hedged when nothing is wrong, which is what the bound allows; when all
-//! of a pool is slow, the p95 follows, and the bound holds meanwhile. A pool that is full has no worker to spare, and
+//! The p95 means that one request in twenty is hedged when nothing is wrong, which is all that the bound allows: then
+//! nothing is left for those whose worker stands still. So half of the hedges in hand are for requests that ask a second
+//! time, a quarter of their wait later; most of the others have been answered by then. When all of a pool is slow, the
+//! p95 follows, and the bound holds meanwhile. A pool that is full has no worker to spare, and
 //! hedges that never win say that all workers are equally slow: in both cases they are only load.
 //!
 //! The loser is cancelled, is no failure, and is remembered as having taken at least that long: else hedging would
@@ -42,7 +44,8 @@ pub struct HedgeConfig {
     pub extra: Share,
     /// Utilization of the pool over which nothing is hedged. Default 80%; source: balancing.md "Hedge".
     pub busy_over: Share,
-    /// Share of hedges that must win, or hedging pauses. Default 5%; source: balancing.md "Hedge".
+    /// Share of hedges that must win: when those of 10 s prove that fewer do, hedging pauses. Default 5%; source:
+    /// balancing.md "Hedge".
     pub wins_least: Share,
 }
 
@@ -105,6 +108,9 @@ impl From<HedgeAfter> for String {
     }
 }
 
+/// The part of the hedges in hand that is left for those who ask again. Source: measured in the simulator, X5 over seven
+/// seeds: p99.9 of 37 to 38 ms at 4.6 % more requests, and 38 to 48 ms without.
+const SPARED: f64 = 0.5;
 /// Nothing is hedged sooner. Source: balancing.md "Hedge".
 const LEAST: Span = Span::from_millis(1);
 
@@ -136,18 +142,21 @@ impl HedgeConfig {
         }
     }
 
-    /// Whether a hedge may be sent now; `take` takes it from the budget, too.
+    /// Whether a hedge may be sent now; `take` takes it from the budget, too. `in_need`: the request was refused one
+    /// before, and still waits.
     ///
     /// # Errors
     /// Why not.
-    pub fn admit(&self, now: Mono, budget: &Budget, take: bool) -> Result<(), NoHedge> {
+    pub fn admit(&self, now: Mono, budget: &Budget, take: bool, in_need: bool) -> Result<(), NoHedge> {
         if budget.is_busy(now, self.busy_over) {
             return Err(NoHedge::Busy);
         }
         if !budget.hedges_win(now, self.wins_least) {
             return Err(NoHedge::Useless);
         }
-        if take && !budget.take_hedge(now) {
+        // Where every request may be hedged, nobody has to be spared.
+        let spared = if in_need { Share::NONE } else { Share::clamped(SPARED * self.extra.rest().get()) };
+        if take && !budget.take_hedge(now, spared) {
             return Err(NoHedge::Spent);
         }
         Ok(())

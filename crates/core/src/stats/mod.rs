@@ -5,6 +5,7 @@ mod distinct;
 pub mod frequent;
 mod gamma;
 pub mod histogram;
+pub mod interval;
 pub mod recent;
 pub mod ring;
 pub mod variation;

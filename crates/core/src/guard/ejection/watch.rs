@@ -17,6 +17,7 @@ use crate::guard::breaker::{BreakerConfig, Cause, Change, ErrorBound, Trip};
 use crate::guard::pace::{self, Pace};
 use crate::load::Outcome;
 use crate::share::Share;
+use crate::stats::interval::wilson;
 use crate::stats::ring::Counts;
 use crate::time::{Mono, Span};
 
@@ -174,22 +175,11 @@ fn proven(config: &BreakerConfig, seen: Counts) -> Option<Trip> {
     let (failed, of) = (seen.marked.min(seen.total), seen.total);
     let proven = match trigger.bound {
         ErrorBound::Plain => Share::of(failed, of),
-        ErrorBound::Wilson => wilson(failed, of),
+        ErrorBound::Wilson => wilson(failed, of).0,
     };
     let small = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
     (proven > trigger.share).then_some(Trip::Errors { failed: small(failed), of: small(of), proven })
 }
-
-/// The lower bound of Wilson's interval at 95 % for `part` of `whole`.
-fn wilson(part: u64, whole: u64) -> Share {
-    let (n, z2) = (whole as f64, Z * Z);
-    let p = part as f64 / n;
-    let spread = Z * libm::sqrt(p * (1.0 - p) / n + z2 / (4.0 * n * n));
-    Share::clamped((p + z2 / (2.0 * n) - spread) / (1.0 + z2 / n))
-}
-
-/// Of the normal distribution's middle 95 %.
-const Z: f64 = 1.96;
 
 #[cfg(test)]
 mod tests;
