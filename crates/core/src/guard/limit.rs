@@ -4,7 +4,7 @@
 //! usual      what requests take while the worker is at ease: at most half of the limit in flight
 //! gradient   tolerance x usual / what they take now, within 0.5..=1; one that was dropped or timed out counts as 0.5
 //! limit      gradient 1 and in use:  limit + 0.2 x sqrt(limit)          less than 1:  limit x (0.8 + 0.2 x gradient)
-//! dip        half of the limit for 20 requests: what they take then becomes the usual
+//! dip        half of the limit for 80 requests: what they take then becomes the usual
 //! ```
 //! The weakness of such limits is that "usual" follows a slowdown: latency doubles, the average learns it, the gradient
 //! says that all is well, and the limit climbs while every request waits. So `usual` rises only by what was measured
@@ -49,8 +49,8 @@ pub struct Served {
 pub struct Limit {
     config: LimitConfig,
     limit: f64,
-    /// `log2` of the nanoseconds that requests take at ease.
-    usual: Option<f64>,
+    /// What requests take at ease.
+    usual: Option<Taken>,
     window: Window,
     dip: Option<Dip>,
     /// When the usual was last confirmed, and the limit of that moment.
@@ -64,9 +64,7 @@ pub struct Limit {
 #[derive(Clone, Copy, Debug, Default)]
 struct Window {
     began: Mono,
-    /// Of `log2` nanoseconds.
-    sum: f64,
-    answered: u32,
+    answers: Answers,
     dropped: u32,
     /// Most in flight.
     peak: u32,
@@ -78,8 +76,50 @@ struct Dip {
     ends: Mono,
     /// Since when so few are in flight; only requests that began later count.
     eased: Option<Mono>,
+    answers: Answers,
+}
+
+/// What some answers took, in `log2` of nanoseconds.
+#[derive(Clone, Copy, Debug, Default)]
+struct Answers {
+    count: u32,
     sum: f64,
-    answered: u32,
+    squares: f64,
+}
+
+/// A mean of such, and the variance of that mean: how far chance may have moved it.
+#[derive(Clone, Copy, Debug)]
+struct Taken {
+    log: f64,
+    doubt: f64,
+}
+
+impl Answers {
+    fn add(&mut self, took: f64) {
+        self.count += 1;
+        self.sum += took;
+        self.squares += took * took;
+    }
+
+    fn taken(&self) -> Option<Taken> {
+        let n = f64::from(self.count);
+        let log = self.sum / n;
+        let variance = (self.squares / n - log * log).max(0.0);
+        (self.count > 0).then(|| Taken { log, doubt: variance / n })
+    }
+}
+
+impl Taken {
+    /// Goes so much of the way to another one.
+    fn approach(&mut self, other: Self, part: f64) {
+        self.log += (other.log - self.log) * part;
+        self.doubt = (1.0 - part) * (1.0 - part) * self.doubt + part * part * other.doubt;
+    }
+
+    /// How far two means may be apart by chance.
+    fn apart(self, other: Self) -> f64 {
+        SURE * libm::sqrt(self.doubt + other.doubt)
+    }
 }
 
 impl Limit {
@@ -106,13 +146,13 @@ impl Limit {
     /// What a request takes while the worker is at ease, as far as is known.
     #[must_use]
     pub fn usual(&self) -> Option<Span> {
-        self.usual.map(|log| Span::from_secs_f64(libm::exp2(log) / 1e9))
+        self.usual.map(|usual| Span::from_secs_f64(libm::exp2(usual.log) / 1e9))
     }
 
     /// A request begins; with it, `in_flight` are.
     pub fn begin(&mut self, now: Mono, in_flight: u32) {
         self.end_dip_by_time(now);
-        if self.window.answered + self.window.dropped == 0 && self.window.peak == 0 {
+        if self.window.answers.count + self.window.dropped == 0 && self.window.peak == 0 {
             self.window.began = now;
             // What is busy is counted from its first request.
             self.eased = if self.eased == Mono::default() { now } else { self.eased };
@@ -131,14 +171,11 @@ impl Limit {
             return;
         }
         match served.how {
-            Ended::Answered => {
-                self.window.sum += took;
-                self.window.answered += 1;
-            }
+            Ended::Answered => self.window.answers.add(took),
             Ended::Dropped => self.window.dropped += 1,
             Ended::Ignored => return,
         }
-        let enough = self.window.answered + self.window.dropped >= self.config.samples;
+        let enough = self.window.answers.count + self.window.dropped >= self.config.samples;
         if enough && now.since(self.window.began) >= self.config.window {
             self.judge(now);
             self.window = Window { began: now, peak: in_flight, ..Window::default() };
@@ -147,24 +184,23 @@ impl Limit {
 
     /// Moves the limit by what a window has shown.
     fn judge(&mut self, now: Mono) {
-        let Window { sum, answered, dropped, peak, .. } = self.window;
+        let Window { answers, dropped, peak, .. } = self.window;
         let at_ease = f64::from(peak) <= self.limit / 2.0;
         let mut gradient = 1.0;
-        if answered > 0 {
-            let took = sum / f64::from(answered);
-            let usual = self.usual.get_or_insert(took);
-            if took < *usual {
-                *usual += (took - *usual) * FALLS;
+        if let Some(taken) = answers.taken() {
+            let usual = self.usual.get_or_insert(taken);
+            if taken.log + usual.apart(taken) < usual.log {
+                usual.approach(taken, FALLS);
             } else if at_ease {
-                *usual += (took - *usual) * RISES;
+                usual.approach(taken, RISES);
             }
-            gradient = (self.config.tolerance * libm::exp2(*usual - took)).clamp(LEAST_GRADIENT, 1.0);
+            gradient = (self.config.tolerance * libm::exp2(usual.log - taken.log)).clamp(LEAST_GRADIENT, 1.0);
         }
         if at_ease {
             (self.eased, self.anchor) = (now, self.limit);
             return;
         }
-        let (answered, dropped) = (f64::from(answered), f64::from(dropped));
+        let (answered, dropped) = (f64::from(answers.count), f64::from(dropped));
         let gradient = (answered * gradient + dropped * LEAST_GRADIENT) / (answered + dropped);
         if gradient < 1.0 {
             self.limit *= 1.0 - SMOOTHING * (1.0 - gradient);
@@ -174,7 +210,7 @@ impl Limit {
         self.limit = self.limit.clamp(f64::from(self.config.least), f64::from(self.config.most));
         if now.since(self.eased) >= self.dip_after || self.limit <= self.anchor / 2.0 {
             let patience = self.usual().unwrap_or_default().times(4) + LEAST_DIP;
-            self.dip = Some(Dip { ends: now + patience, eased: None, sum: 0.0, answered: 0 });
+            self.dip = Some(Dip { ends: now + patience, eased: None, answers: Answers::default() });
         }
     }
 
@@ -183,32 +219,38 @@ impl Limit {
         let Some(dip) = &mut self.dip else { return };
         match dip.eased {
             None if in_flight <= half => dip.eased = Some(now),
-            Some(eased) if began >= eased && how == Ended::Answered => {
-                dip.sum += took;
-                dip.answered += 1;
-            }
+            Some(eased) if began >= eased && how == Ended::Answered => dip.answers.add(took),
             None | Some(_) => {}
         }
-        if dip.answered >= self.config.samples {
-            let measured = dip.sum / f64::from(dip.answered);
-            let moved = self.usual.is_none_or(|usual| (measured - usual).abs() > MOVED);
-            self.usual = Some(measured);
-            self.dip_after = if moved { FIRST_DIP } else { self.dip_after.times(2) }.min(self.config.rebase);
+        if dip.answers.count >= self.config.samples * DIP_SAMPLES {
             self.end_dip(now);
         } else {
             self.end_dip_by_time(now);
         }
     }
 
-    /// A dip in which too little was answered proves nothing and must not last.
+    /// A dip must not last, though little may be answered in it.
     fn end_dip_by_time(&mut self, now: Mono) {
         if self.dip.is_some_and(|dip| now >= dip.ends) {
             self.end_dip(now);
         }
     }
 
+    /// What a dip has measured is the usual; with what was known before it, if that may be the same. Too few answers
+    /// prove nothing.
     fn end_dip(&mut self, now: Mono) {
-        self.dip = None;
+        let answers = self.dip.take().map(|dip| dip.answers).unwrap_or_default();
+        if let Some(measured) = answers.taken().filter(|_| answers.count >= self.config.samples) {
+            let known = self.usual.get_or_insert(measured);
+            let off = (measured.log - known.log).abs();
+            let moved = off > MOVED.max(known.apart(measured));
+            if off > known.apart(measured) {
+                *known = measured;
+            } else {
+                known.approach(measured, known.doubt / (known.doubt + measured.doubt).max(f64::MIN_POSITIVE));
+            }
+            self.dip_after = if moved { FIRST_DIP } else { self.dip_after.times(2) }.min(self.config.rebase);
+        }
         (self.eased, self.anchor) = (now, self.limit);
         self.window = Window { began: now, ..Window::default() };
     }
@@ -229,14 +271,19 @@ const SMOOTHING: f64 = 0.2;
 const LEAST_GRADIENT: f64 = 0.5;
 /// The limit grows when this part of it was in use. Source: ours; less would let it grow while nothing proves it.
 const IN_USE: f64 = 0.8;
-/// How fast the usual follows windows that were faster, and windows at ease that were slower. Source: ours; a faster
-/// one is proof at once, a slower one may be a few dear requests.
+/// Standard errors by which two means differ beyond doubt. Source: ours, the middle 95 %; without it the luckiest of many
+/// windows becomes the usual, and the limit falls under what the worker serves side by side.
+const SURE: f64 = 2.0;
+/// How fast the usual follows windows that were faster beyond doubt, and windows at ease. Source: ours; a faster one is
+/// proof at once, a slower one may be a few dear requests.
 const FALLS: f64 = 0.5;
 const RISES: f64 = 0.2;
 /// Source: ours; a new worker is busy for a second before it is asked what it takes at ease.
 const FIRST_DIP: Span = Span::from_secs(1);
 /// Time for a dip beside four usual latencies. Source: ours; a tenth of `rebase`.
 const LEAST_DIP: Span = Span::from_secs(3);
+/// A dip wants so many times the samples of a window. Source: ours; a usual that is off by chance holds until the next.
+const DIP_SAMPLES: u32 = 4;
 /// A usual that moved by over a quarter (`log2(1.25)`) is looked at again soon.
 const MOVED: f64 = 0.322;
 
