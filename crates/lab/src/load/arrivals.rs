@@ -101,7 +101,8 @@ impl Expected {
     }
 }
 
-fn read(file: &Path) -> Result<Vec<Span>, String> {
+/// The times of a trace, or why there are none.
+pub(crate) fn read(file: &Path) -> Result<Vec<Span>, String> {
     parse(&std::fs::read_to_string(file).map_err(|error| error.to_string())?)
 }
 

@@ -8,7 +8,7 @@
 //! generator's own lateness, are part of it and cannot hide what a slow answer does to those behind it. When the
 //! generator itself could not keep up, the outcome says so ([`Outcome::held`]).
 
-mod arrivals;
+pub(crate) mod arrivals;
 mod connection;
 mod mix;
 mod options;

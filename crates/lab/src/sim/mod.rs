@@ -25,8 +25,9 @@ use ambidex_core::time::Span;
 pub use gateway::Tick;
 pub use oracle::Oracle;
 
+use crate::load::{LoadError, arrivals};
 use crate::measure::Figures;
-use crate::scenario::Scenario;
+use crate::scenario::{Arrivals, Scenario};
 
 /// What came of a simulated run.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,7 +42,18 @@ pub struct Simulated {
     pub chances: Vec<(Chance, Came, u64)>,
 }
 
-/// Runs a scenario. An oracle takes the place of the picks; `trace` holds the times of the scenario's trace, if it has one.
+/// The times of a scenario's trace; none where it has none.
+///
+/// # Errors
+/// A trace that cannot be used.
+pub fn trace_of(scenario: &Scenario) -> Result<Vec<Span>, LoadError> {
+    match &scenario.load.arrivals {
+        Arrivals::Trace(file) => arrivals::read(file).map_err(|why| LoadError::Trace { file: file.clone(), why }),
+        Arrivals::Poisson | Arrivals::Constant => Ok(Vec::new()),
+    }
+}
+
+/// Runs a scenario. An oracle takes the place of the picks; `trace` is that of [`trace_of`].
 #[must_use]
 pub fn simulate(scenario: &Scenario, oracle: Option<Oracle>, trace: &[Span]) -> Simulated {
     watch(scenario, oracle, trace, |_| {})

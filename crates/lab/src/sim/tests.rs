@@ -93,3 +93,44 @@ fn a_watcher_sees_every_tick_of_every_coordinator() {
     let simulated = watch(&scenario(TROUBLED), None, &[], |tick| ticks[tick.gateway] += 1);
     assert!(simulated.arrived > 0 && ticks.iter().all(|count| (7..=9).contains(count)), "{ticks:?}");
 }
+
+/// X5: six workers stand still for 200 ms every 5 s, one after the other.
+fn pausing(seed: u32, route: &str) -> Figures {
+    let text = format!(
+        "scenario: X5\ntitle: T\nseed: {seed}\nwarm_up: 5s\nduration: 15s\n\
+         workers: [{{name: w, count: 6, service: lognormal:10ms:0.5}}]\nload: {{rate: 50%}}\n\
+         faults: [{{on: [w], what: pause, curve: {{square: {{period: 5s, duty: 4%, stagger: 100%}}}}}}]\n{route}"
+    );
+    run(&text).figures
+}
+
+#[test]
+fn hedges_take_four_fifths_of_the_tail_that_pauses_make_for_a_twentieth_of_the_requests() {
+    // With these seeds few of the first hedges win, or many come at once.
+    for seed in [4, 7] {
+        let (without, with) = (pausing(seed, ""), pausing(seed, "route: {hedge: {after: p95, budget: 5%}}\n"));
+        let part = with.latency.p999_ms / without.latency.p999_ms;
+        let sent = with.amplification.expect("tries are counted");
+        assert!(part < 0.2 && sent < 1.05, "seed {seed}: {part} of the p99.9, {sent} times the requests");
+    }
+}
+
+#[test]
+fn a_pool_with_agents_is_well_again_as_soon_as_its_overload_is_over() {
+    // With these seeds the limits learned that the luckiest moments are usual, and starved the workers.
+    for seed in [2, 4] {
+        let text = format!(
+            "scenario: X12\ntitle: T\nseed: {seed}\nwarm_up: 3s\nduration: 40s\nevent: 25s\n\
+             workers: [{{name: w, count: 3, service: exponential:10ms}}]\nagents: {{}}\n\
+             load: {{rate: 90%, rates: [{{at: 5s, rate: 120%}}, {{at: 25s, rate: 90%}}], timeout: 1s}}\n\
+             route: {{deadline: 1s, retry: {{sent: on, answers: on}}}}\n"
+        );
+        let figures = run(&text).figures;
+        let bins = |counts: &[u32], from: usize| f64::from(counts[from..].iter().sum::<u32>());
+        let after = 260 * figures.series.ok.len() / 400;
+        let (ok, failed) = (bins(&figures.series.ok, after), bins(&figures.series.failed, after));
+        assert!(ok / (ok + failed) > 0.99, "seed {seed}: {ok} answered and {failed} not, a second after it was over");
+        let sent = figures.amplification.expect("tries are counted");
+        assert!(sent < 1.2, "seed {seed}: {sent} times the requests");
+    }
+}
