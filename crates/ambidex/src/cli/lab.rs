@@ -13,7 +13,7 @@ use clap::Subcommand;
 use serde::de::DeserializeOwned;
 
 use super::lab_live::{self, AblateArguments, CompareArguments, RunArguments};
-use super::{End, Output, answer, answer_json, colored, complain};
+use super::{End, Output, answer, answer_json, colored, complain, simulate};
 use crate::config;
 
 #[derive(Debug, Subcommand)]
@@ -38,6 +38,9 @@ pub(super) enum LabCommand {
     Compare(CompareArguments),
     /// Measure what each feature does in a scenario: without any, with each alone, with all.
     Ablate(AblateArguments),
+    /// Run a scenario under a virtual clock, with the code that gateways run: the same figures for the same seed.
+    #[command(after_help = SIMULATE_OPTIONS)]
+    Simulate(simulate::SimulateArguments),
     /// Turn a recording into a load model, written as the `load:` of a scenario.
     Fit {
         /// A recording of a gateway (`record:`), a HAR (`.har`) or a file of GoReplay (`.gor`); `-` reads a recording
@@ -52,6 +55,13 @@ pub(super) enum LabCommand {
         tenant: Option<Part>,
     },
 }
+
+const SIMULATE_OPTIONS: &str = "Examples:
+  ambidex lab simulate lab/scenarios/x6.yaml
+  ambidex lab simulate lab/scenarios/x2.yaml --repeats 5 --balance auto,p2c,join-shortest-queue
+  ambidex lab simulate lab/scenarios/x2.yaml --weights capacity,headroom,tail-latency,static
+
+Scenarios are described in docs/scenarios.md.";
 
 const WORKER_OPTIONS: &str = "Examples:
   ambidex lab worker listen=127.0.0.1:9000 slots=4
@@ -79,6 +89,7 @@ pub(super) fn run(command: &LabCommand, output: Output) -> End {
         LabCommand::Run(arguments) => lab_live::run(arguments, output),
         LabCommand::Compare(arguments) => lab_live::compare(arguments, output),
         LabCommand::Ablate(arguments) => lab_live::ablate(arguments, output),
+        LabCommand::Simulate(arguments) => simulate::run(arguments, output),
         LabCommand::Fit { file, key, tenant } => {
             fitted(file, &FitOptions { key: key.clone(), tenant: tenant.clone() }, output)
         }

@@ -13,6 +13,7 @@ mod lab;
 mod lab_live;
 mod replay;
 mod serve;
+mod simulate;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
