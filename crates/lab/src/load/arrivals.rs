@@ -7,7 +7,8 @@ use std::path::Path;
 use ambidex_core::draw::Draw;
 use ambidex_core::time::Span;
 
-use super::options::{Arrivals, LoadError, LoadOptions};
+use super::error::LoadError;
+use super::options::{Arrivals, LoadOptions};
 use crate::service::exponential;
 
 /// The times at which requests are due, counted from the beginning of the warm-up.

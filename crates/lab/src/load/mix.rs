@@ -8,7 +8,8 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
 
-use super::options::{LoadClass, LoadError, LoadOptions, Skew};
+use super::error::LoadError;
+use super::options::{LoadClass, LoadOptions, Skew};
 use crate::zipf::Zipf;
 
 /// What one request is to be.

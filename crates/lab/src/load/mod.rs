@@ -10,6 +10,7 @@
 
 pub(crate) mod arrivals;
 mod connection;
+mod error;
 mod mix;
 mod options;
 mod outcome;
@@ -31,8 +32,9 @@ use tokio::task::JoinSet;
 
 use self::arrivals::{Expected, Times};
 use self::connection::Line;
+pub use self::error::LoadError;
 use self::mix::{Mix, Template, Wanted};
-pub use self::options::{Arrivals, Http, LoadClass, LoadError, LoadOptions, RateStep, Skew};
+pub use self::options::{Arrivals, Http, LoadClass, LoadOptions, RateStep, Skew};
 pub use self::outcome::{ClassOutcome, Outcome, WorkerShare};
 use self::record::Record;
 pub use self::record::{Failure, Moment};
