@@ -55,6 +55,9 @@ struct What {
     /// Ends the run so long after its warm-up; an event has ten seconds after it in any case.
     #[arg(long, value_name = "DURATION")]
     duration: Option<Span>,
+    /// How often a run is made again whose generator fell behind.
+    #[arg(long, value_name = "COUNT", default_value_t = 2)]
+    again: usize,
     /// Writes the report as one HTML file, too.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -65,19 +68,19 @@ struct What {
 
 pub(super) fn run(arguments: &RunArguments, output: Output) -> End {
     let RunArguments { what, repeats } = arguments;
-    what.report(output, |scenario| bench(*repeats)?.run(scenario, &mut tell).map_err(said))
+    what.report(output, |scenario| bench(*repeats, what.again)?.run(scenario, &mut tell).map_err(said))
 }
 
 pub(super) fn compare(arguments: &CompareArguments, output: Output) -> End {
     let CompareArguments { what, against, repeats } = arguments;
-    what.report(output, |scenario| bench(*repeats)?.compare(scenario, against, &mut tell).map_err(said))
+    what.report(output, |scenario| bench(*repeats, what.again)?.compare(scenario, against, &mut tell).map_err(said))
 }
 
 pub(super) fn ablate(arguments: &AblateArguments, output: Output) -> End {
     let AblateArguments { what, repeats, live } = arguments;
     what.report(output, |scenario| {
         let variants = features(scenario);
-        let bench = bench(*repeats)?;
+        let bench = bench(*repeats, what.again)?;
         let runs = if *live {
             let whole = length(scenario, variants.len() * repeats);
             tell(&format!("{} variants, {repeats} times each: at least {whole}", variants.len()));
@@ -153,12 +156,12 @@ fn write(file: Option<&Path>, text: impl FnOnce() -> String) -> Result<(), Strin
     Ok(())
 }
 
-fn bench(repeats: usize) -> Result<Bench, String> {
+fn bench(repeats: usize, patience: usize) -> Result<Bench, String> {
     if repeats == 0 {
         return Err("--repeats 0 measures nothing".to_owned());
     }
     let binary = env::binary().map_err(|error| format!("cannot find this program's file: {error}"))?;
-    Ok(Bench { binary, programs: Programs { folders: env::folders_of_programs() }, repeats, patience: PATIENCE })
+    Ok(Bench { binary, programs: Programs { folders: env::folders_of_programs() }, repeats, patience })
 }
 
 /// What is under way, on standard error: the report alone stands on the other.
@@ -173,5 +176,3 @@ fn said(error: LiveError) -> String {
 
 /// What convergence needs after an event: its final shares are those of a quarter of this.
 const AFTER_EVENT: Span = Span::from_secs(10);
-/// How often a run is made again whose generator fell behind.
-const PATIENCE: usize = 2;

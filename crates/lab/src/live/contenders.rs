@@ -99,15 +99,14 @@ impl Against {
         let Some(program) = programs.find(self.word()) else { return Ok(vec![self.missing()]) };
         let mut contenders = Vec::new();
         for way in self.ways() {
+            let failing = if is_about_failures(scenario) { Failing::LeftOut } else { Failing::AsShipped };
             let of = |failing, told| Contender::peer(scenario, self.peer(way, &program), way, failing, told);
-            if is_about_failures(scenario) {
-                contenders.push(of(Failing::LeftOut, false));
-            }
-            if !is_about_failures(scenario) || way.known_as.contains(&ROUND_ROBIN) {
+            contenders.push(of(failing, false));
+            if failing == Failing::LeftOut && way.known_as.contains(&ROUND_ROBIN) {
                 contenders.push(of(Failing::AsShipped, false));
             }
             if are_unlike(scenario) && way.reads_weights {
-                contenders.push(of(Failing::AsShipped, true));
+                contenders.push(of(failing, true));
             }
         }
         Ok(contenders)
@@ -246,10 +245,12 @@ impl Contender {
         if !way.reads_weights {
             setup_lines.push("this way of choosing heeds no weights".to_owned());
         }
+        // Who goes round and leaves failing workers out is not the plain way that goals mean.
+        let is_it = |known: &&&str| **known != ROUND_ROBIN || failing == Failing::AsShipped;
         Self {
             name: format!("{}{marks}", peer.name()),
             kind: if told { Kind::Told } else { Kind::Peer },
-            known_as: way.known_as.iter().map(|known| (*known).to_owned()).collect(),
+            known_as: way.known_as.iter().filter(is_it).map(|known| (*known).to_owned()).collect(),
             setup_lines,
             setup,
             told,
@@ -312,6 +313,9 @@ mod tests {
         let names = names(Against::Haproxy, &failing, &programs);
         assert!(names.contains(&"haproxy leastconn, ejects".to_owned()), "{names:?}");
         assert!(names.contains(&"haproxy roundrobin".to_owned()), "{names:?}");
+        let contenders = Against::Haproxy.contenders(&failing, Path::new("ambidex"), &programs).expect("contenders");
+        let plain = contenders.iter().filter(|one| one.known_as.contains(&ROUND_ROBIN.to_owned()));
+        assert_eq!(plain.count(), 1, "goals against round robin mean the plain one");
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(super) fn command(
     }
     let ejection = match setup.failing {
         Failing::AsShipped => "",
-        Failing::LeftOut => "\n    outlier_detection: {consecutive_5xx: 5, interval: 1s, max_ejection_percent: 33}",
+        Failing::LeftOut => "\n    outlier_detection: {consecutive_5xx: 5, interval: 1s, max_ejection_percent: 34}",
     };
     let mut listeners = listener("clients", address, "");
     if let Some(Doors { http2, tls, certificate }) = doors {

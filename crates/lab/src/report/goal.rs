@@ -45,7 +45,7 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Met => f.write_str("met"),
-            Self::Missed { by } if by.is_infinite() => f.write_str("MISSED: it never happened"),
+            Self::Missed { by } if by.is_infinite() => f.write_str("MISSED without bound"),
             Self::Missed { by } => write!(f, "MISSED by {:.0} %", (by * 100.0).max(1.0)),
             Self::Invalid(why) => write!(f, "invalid: {why}"),
             Self::NotJudged(why) => write!(f, "not judged: {why}"),
@@ -220,6 +220,6 @@ mod tests {
         if let State::Ran(runs) = &mut arms[0].state {
             runs.iter_mut().for_each(|run| run.shift_90 = Some(crate::measure::Reached::Never));
         }
-        assert_eq!(judge(&goal, &arms).verdict.to_string(), "MISSED: it never happened");
+        assert_eq!(judge(&goal, &arms).verdict.to_string(), "MISSED without bound");
     }
 }
