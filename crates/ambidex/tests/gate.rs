@@ -135,7 +135,7 @@ fn a_running_gateway_is_counted_and_judged_by_the_recipe() {
     let options = LoadOptions { target, rate: 500.0, duration: Span::from_secs(60), ..LoadOptions::default() };
     let load = load::start(options).expect("load");
     until(|| (load.so_far().ok > 10).then_some(()));
-    let recipe = |arguments: &[&str]| recipe(&running, folder, arguments);
+    let recipe = |arguments: &[&str]| recipe(&running, folder, "", arguments);
     let (text, code) = recipe(&["baseline.json"]);
     assert!(text.contains("this run is written to baseline.json") && code == Some(0), "{text}");
     let (text, code) = recipe(&["baseline.json", "--most-failed", "1%"]);
@@ -147,8 +147,23 @@ fn a_running_gateway_is_counted_and_judged_by_the_recipe() {
     drop(load);
 }
 
-/// Runs `examples/pipeline/gate.sh` beside a gateway.
-fn recipe(running: &Running, folder: &Path, arguments: &[&str]) -> (String, Option<i32>) {
+#[test]
+fn the_recipe_makes_the_load_it_is_given_and_says_when_that_fails() {
+    let (running, _workers) = gateway();
+    let folder = running.folder.path();
+    let (binary, target) = (env!("CARGO_BIN_EXE_ambidex"), &running.listener);
+    let load = format!("{binary} lab load target={target} rate=500 warm_up=0s duration=60s");
+    let (text, code) = recipe(&running, folder, &load, &["baseline.json"]);
+    assert!(text.contains("this run is written to baseline.json") && code == Some(0), "{text}");
+    let run: Value =
+        serde_json::from_str(&fs::read_to_string(folder.join("run.json")).expect("written")).expect("JSON");
+    assert!(run["pools"][0]["workers"][0]["requests"].as_u64() > Some(0), "{run}");
+    let (text, code) = recipe(&running, folder, "false", &["baseline.json"]);
+    assert!(text.contains("the load failed: see load.log") && code == Some(2), "{text}");
+}
+
+/// Runs `examples/pipeline/gate.sh` beside a gateway, with this load.
+fn recipe(running: &Running, folder: &Path, load: &str, arguments: &[&str]) -> (String, Option<i32>) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/pipeline/gate.sh");
     let output = Command::new("sh")
         .arg(script)
@@ -157,6 +172,7 @@ fn recipe(running: &Running, folder: &Path, arguments: &[&str]) -> (String, Opti
         .env("AMBIDEX", env!("CARGO_BIN_EXE_ambidex"))
         .env("AMBIDEX_ADMIN", &running.admin)
         .env("LENGTH", "2s")
+        .env("LOAD", load)
         .output()
         .expect("sh runs");
     (String::from_utf8([output.stdout, output.stderr].concat()).expect("UTF-8"), output.status.code())

@@ -133,8 +133,10 @@ const WINDOWS: usize = 20;
 #[cfg(test)]
 mod tests {
     use ambidex_lab::load::{Moment, WorkerShare};
+    use ambidex_lab::measure::{Figures, Latency, Series, WorkerFigures};
+    use ambidex_lab::report::{Arm, Head, Kind, Report, State};
 
-    use super::*;
+    use super::{NOT_HELD, Outcome, PoolRun, Printed, printed, read};
 
     #[test]
     fn a_load_is_one_pool_with_windows_and_its_doubts() {
@@ -153,22 +155,38 @@ mod tests {
         assert_eq!(run.pools[0].doubt.as_deref(), Some(NOT_HELD));
     }
 
+    fn arm(name: &str, kind: Kind, state: State) -> Arm {
+        Arm { name: name.into(), kind, known_as: Vec::new(), setup: Vec::new(), state }
+    }
+
     #[test]
     fn a_report_is_a_pool_for_each_arm_of_ours_that_ran() {
-        let text = r#"{"schema_version": 1, "experiment": "comparison", "arms": [
-            {"name": "ambidex", "kind": "ours", "typical_run": {"workers": [{"name": "a", "requests": 3, "share": 1.0}],
-             "latency": {"count": 3, "p99_ms": 4.5}, "failed": 0.25, "invalid": "late",
-             "series": {"bin_s": 0.1, "by_worker": [[1, 2]]}}},
-            {"name": "nginx", "kind": "peer", "typical_run": {"workers": [], "latency": {"p99_ms": 1}, "failed": 0}},
-            {"name": "ambidex, static", "kind": "ours_otherwise", "skipped": {"why": "asked to"}}]}"#;
-        assert_eq!(printed(&serde_json::from_str(text).expect("JSON")), Some(Printed::Report));
-        let run = read(Printed::Report, text).expect("read");
-        assert_eq!(run.pools.len(), 1);
-        let PoolRun { name, doubt, windows, p99_ms, failed, .. } = &run.pools[0];
-        assert_eq!(
-            (name.as_str(), doubt.as_deref(), windows.as_slice()),
-            ("ambidex", Some("late"), &[vec![1], vec![2]][..])
-        );
-        assert_eq!((*p99_ms, *failed), (Some(4.5), Some(0.25)));
+        let figures = Figures {
+            workers: vec![WorkerFigures { name: "a".into(), requests: 3, ..WorkerFigures::default() }],
+            latency: Latency { p99_ms: 4.5, ..Latency::default() },
+            failed: 0.25,
+            invalid: Some("late".into()),
+            series: Series { by_worker: vec![vec![1, 2]], ..Series::default() },
+            ..Figures::default()
+        };
+        let skipped = State::Skipped { why: "it is not there".into(), install: "apt install it".into() };
+        let report = Report {
+            experiment: "comparison",
+            head: Head::default(),
+            arms: vec![
+                arm("ambidex", Kind::Ours, State::Ran(vec![figures.clone()])),
+                arm("nginx", Kind::Peer, State::Ran(vec![figures])),
+                arm("ambidex, static", Kind::OursOtherwise, skipped),
+            ],
+            goals: Vec::new(),
+            effects: Vec::new(),
+            machine: String::new(),
+        };
+        let json = report.json();
+        assert_eq!(printed(&json), Some(Printed::Report));
+        let run = read(Printed::Report, &json.to_string()).expect("read");
+        let [PoolRun { name, doubt, windows, p99_ms, failed, .. }] = &run.pools[..] else { panic!("{:?}", run.pools) };
+        assert_eq!((name.as_str(), doubt.as_deref()), ("ambidex", Some("late")));
+        assert_eq!((windows.as_slice(), *p99_ms, *failed), (&[vec![1], vec![2]][..], Some(4.5), Some(0.25)));
     }
 }
