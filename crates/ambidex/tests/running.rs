@@ -410,12 +410,13 @@ fn a_worker_whose_health_endpoint_fails_or_redirects_gets_nothing_until_it_is_we
         is("unhealthy");
         assert!(!names().contains("x-worker: odd"), "{status}");
         assert_eq!(worker(&running.ask_json(&["workers"]), "odd")["share"], 0.0);
+        // Decided at the next tick, which must come before it is well again.
+        until(|| running.ask(&["decisions"]).contains("because its health checks fail").then_some(()));
         *health.lock().expect("whole") = "200 OK";
         is("serving");
         // With the next tick it has a weight again.
         until(|| names().contains("x-worker: odd").then_some(()));
     }
-    until(|| running.ask(&["decisions"]).contains("because its health checks fail").then_some(()));
     let authority = running.admin.trim_start_matches("http://").trim_end_matches('/').to_owned();
     let page = get(&authority, "/metrics");
     assert!(page.contains(r#"ambidex_worker_unhealthy{pool="api",worker="odd"} 0"#), "{page}");
