@@ -59,6 +59,29 @@ fn an_option_of_the_laboratory_that_does_not_exist_gets_a_suggestion() {
 }
 
 #[test]
+fn a_replay_stays_on_this_machine_unless_it_is_told_otherwise() {
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("one.gor");
+    std::fs::write(&file, "1 a 1\nPOST /a HTTP/1.1\r\nhost: a\r\n\r\n").expect("written");
+    let replay = |more: &[&str]| said(&[&["replay", file.to_str().expect("UTF-8")], more].concat());
+    for (more, says, code) in [
+        (&["--to", "http://192.0.2.1:80"][..], "192.0.2.1:80 is not a loopback address", 2),
+        (&["--to", "http://192.0.2.1:80", "--remote", "--unsafe"], "no terminal to ask at; add --yes", 2),
+        (&["--to", "http://127.0.0.1:9"], "nothing of the 1 recorded requests is left to send", 1),
+        (&["--to", "http://127.0.0.1:9", "--unsafe"], "no terminal to ask at; add --yes", 2),
+        (&["--to", "https://127.0.0.1:9"], "TLS is not spoken", 2),
+        (&["--to", "http://127.0.0.1:9", "--filter", "verb=GET"], "`verb=GET` is no condition", 2),
+        (&["--to", "http://127.0.0.1:9", "--speed", "fast"], "write a factor from 0.01x to 1000x", 2),
+    ] {
+        let (text, ended) = replay(more);
+        assert!(text.contains(says) && ended == Some(code), "{more:?}: {ended:?} {text}");
+    }
+    // Nobody listens there: what fails is counted.
+    let (text, code) = replay(&["--to", "http://127.0.0.1:1", "--unsafe", "--yes"]);
+    assert!(text.contains("failed    1 connect") && code == Some(1), "{text}");
+}
+
+#[test]
 fn the_version_is_told_to_people_and_programs() {
     assert_eq!(said(&["version"]), (format!("ambidex {}\n", env!("CARGO_PKG_VERSION")), Some(0)));
     let (text, _) = said(&["version", "--output", "json"]);

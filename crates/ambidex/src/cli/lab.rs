@@ -53,6 +53,9 @@ pub(super) enum LabCommand {
         /// What names the one on whose behalf it comes. Default: its host.
         #[arg(long, value_name = "PART")]
         tenant: Option<Part>,
+        /// Write when each request came into this file, and have the section name it: for arrivals in bursts.
+        #[arg(long, value_name = "FILE")]
+        trace: Option<PathBuf>,
     },
 }
 
@@ -90,13 +93,13 @@ pub(super) fn run(command: &LabCommand, output: Output) -> End {
         LabCommand::Compare(arguments) => lab_live::compare(arguments, output),
         LabCommand::Ablate(arguments) => lab_live::ablate(arguments, output),
         LabCommand::Simulate(arguments) => simulate::run(arguments, output),
-        LabCommand::Fit { file, key, tenant } => {
-            fitted(file, &FitOptions { key: key.clone(), tenant: tenant.clone() }, output)
+        LabCommand::Fit { file, key, tenant, trace } => {
+            fitted(file, &FitOptions { key: key.clone(), tenant: tenant.clone() }, trace.as_deref(), output)
         }
     }
 }
 
-fn fitted(file: &Path, options: &FitOptions, output: Output) -> End {
+fn fitted(file: &Path, options: &FitOptions, trace: Option<&Path>, output: Output) -> End {
     let source = match Source::open(file) {
         Ok(source) => source,
         Err(error) => return told(Err(error)),
@@ -105,8 +108,18 @@ fn fitted(file: &Path, options: &FitOptions, output: Output) -> End {
         Ok(model) => model,
         Err(error) => return told(Err(error)),
     };
+    if let Some(path) = trace {
+        let written = match fit::trace(&source) {
+            Ok(times) => std::fs::write(path, times).map_err(|error| format!("{}: {error}", path.display())),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = written {
+            return told(Err(error));
+        }
+    }
+    let trace = trace.map(|path| path.display().to_string());
     match output {
-        Output::Text => answer(&model.scenario()),
+        Output::Text => answer(&model.scenario(trace.as_deref())),
         Output::Json => answer_json(&serde_json::to_value(&model).unwrap_or_default()),
     }
     End::Worked

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use ambidex_core::time::Span;
-use ambidex_lab::replay::{self, Filter, Outcome, ReplayOptions, Source};
+use ambidex_lab::replay::{Filter, Outcome, Replay, ReplayError, ReplayOptions, Source};
 use clap::Args;
 
 use super::change::Consent;
-use super::{End, Output, answer, answer_json, complain};
+use super::{End, Output, answer, answer_json, complain, counted};
 
 /// Exit codes: 0 all was answered, and with `--compare` as it was; 1 it was not; 2 the command is wrong.
 #[derive(Debug, Args)]
@@ -54,19 +54,26 @@ pub(super) struct ReplayArguments {
 }
 
 pub(super) fn run(arguments: &ReplayArguments, output: Output) -> End {
-    let options = arguments.options();
-    let source = match Source::open(&arguments.file) {
-        Ok(source) => source,
-        Err(error) => return failed(&error),
+    let replay = match Source::open(&arguments.file) {
+        Ok(source) => Replay::new(&source, arguments.options()),
+        Err(error) => {
+            complain(&format!("{error}\n"));
+            return End::Failed;
+        }
     };
-    complain(&format!("will {}\n", what(&source, &options)));
+    let replay = match replay {
+        Ok(replay) => replay,
+        Err(error) => return refused(&error),
+    };
+    let (requests, seconds) = (counted(replay.requests(), "request"), replay.length().as_secs_f64());
+    complain(&format!("will send {requests} to {} in {seconds:.1} s\n", arguments.to));
     // Both reach further than a test on this machine does.
     if (arguments.remote || arguments.r#unsafe) && !arguments.consent.given() {
         return End::Wrong;
     }
-    match replay::run(&source, &options) {
+    match replay.run() {
         Ok(outcome) => told(&outcome, output),
-        Err(error) => failed(&error),
+        Err(error) => refused(&error),
     }
 }
 
@@ -78,15 +85,9 @@ fn told(outcome: &Outcome, output: Output) -> End {
     if outcome.is_good() { End::Worked } else { End::Failed }
 }
 
-fn failed(error: &dyn std::fmt::Display) -> End {
+fn refused(error: &ReplayError) -> End {
     complain(&format!("{error}\n"));
-    End::Failed
-}
-
-fn what(source: &Source, options: &ReplayOptions) -> String {
-    let kind = if options.unsafe_methods { "requests, those that change something among them," } else { "requests" };
-    let after = source.length().as_secs_f64() / options.speed;
-    format!("send up to {} recorded {kind} to {} in {after:.0} s", source.exchanges.len(), options.target)
+    if error.is_of_the_options() { End::Wrong } else { End::Failed }
 }
 
 impl ReplayArguments {

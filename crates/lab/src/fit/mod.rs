@@ -29,7 +29,7 @@ use crate::replay::Source;
 
 pub use self::rates::{Arrivals, Step};
 pub use self::times::Times;
-pub use self::zipf::Zipf;
+pub use self::zipf::Skew;
 
 /// What the key and the tenant of a request are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,6 +67,9 @@ pub enum FitError {
     /// Parts of several shares.
     #[error("its parts were recorded at {0} and {1} of the requests: their times do not add up to one load")]
     Samples(Share, Share),
+    /// Some requests are missing.
+    #[error("it was recorded at {0} of the requests: only a recording of all of them is a trace")]
+    Part(Share),
 }
 
 /// A load, as a recording shows it.
@@ -87,9 +90,9 @@ pub struct Model {
     /// Distribution of the times around each class's own cost.
     pub times: Option<Times>,
     /// Skew of keys.
-    pub keys: Option<Zipf>,
+    pub keys: Option<Skew>,
     /// Skew of tenants.
-    pub tenants: Option<Zipf>,
+    pub tenants: Option<Skew>,
     /// Bodies of requests that had one, in bytes.
     pub request_bytes: Option<Sizes>,
     /// Bodies of answers, in bytes.
@@ -107,7 +110,7 @@ pub struct Class {
     pub method: String,
     /// Template of the paths, `*` for each name in it; empty for what is rare.
     pub template: String,
-    /// One of the paths.
+    /// What is asked for: `{key}` stands for the key where the path names it, else it is one of the paths.
     pub path: String,
     /// Share of the requests.
     pub share: f64,
@@ -152,7 +155,11 @@ pub fn fit(source: &Source, options: &FitOptions) -> Result<Model, FitError> {
     let mut arrivals = rates::fit(&times, length);
     arrivals.steps.iter_mut().for_each(|step| step.rate /= sample);
     let templates = templates::of(exchanges.iter().map(Exchange::path));
-    let (classes, of) = classes(exchanges, &templates);
+    let (mut classes, of) = classes(exchanges, &templates);
+    let keys = keys(exchanges, &templates, options);
+    if keys.is_some() && options.key.is_none() {
+        classes.iter_mut().for_each(Class::name_the_key);
+    }
     Ok(Model {
         schema_version: 1,
         recorded: exchanges.len() as u64,
@@ -161,12 +168,34 @@ pub fn fit(source: &Source, options: &FitOptions) -> Result<Model, FitError> {
         arrivals,
         times: times::fit(relative(exchanges, &classes, &of)),
         classes,
-        keys: keys(exchanges, &templates, options),
+        keys,
         tenants: tenants(exchanges, options),
         request_bytes: sizes(exchanges.iter().filter_map(|exchange| exchange.body.as_ref())),
         answer_bytes: sizes(exchanges.iter().filter_map(|exchange| Some(&exchange.answer.as_ref()?.body))),
         failed_share: exchanges.iter().filter(|exchange| failed(exchange)).count() as f64 / count,
     })
+}
+
+impl Class {
+    /// Has the path name any key, where it named one.
+    fn name_the_key(&mut self) {
+        if self.template.contains(templates::NAME) {
+            self.path = self.template.replace(templates::NAME, "{key}");
+        }
+    }
+}
+
+/// The times of a source's requests, as a load takes them: seconds from the first, one a line.
+///
+/// # Errors
+/// A share of the requests is no trace of them.
+pub fn trace(source: &Source) -> Result<String, FitError> {
+    if let Some(part) = source.samples.iter().find(|share| **share < Share::ALL) {
+        return Err(FitError::Part(*part));
+    }
+    let first = source.exchanges.first().ok_or(FitError::TooFew(0))?.at;
+    let seconds = source.exchanges.iter().map(|exchange| exchange.at.as_secs_f64() - first.as_secs_f64());
+    Ok(seconds.map(|seconds| format!("{seconds:.6}\n")).collect())
 }
 
 fn failed(exchange: &Exchange) -> bool {
@@ -237,7 +266,7 @@ fn relative(exchanges: &[Exchange], classes: &[Class], of: &[usize]) -> impl Ite
     exchanges.iter().zip(of).filter_map(|(exchange, class)| Some(good_seconds(exchange)? / classes[*class].cost))
 }
 
-fn keys(exchanges: &[Exchange], templates: &[String], options: &FitOptions) -> Option<Zipf> {
+fn keys(exchanges: &[Exchange], templates: &[String], options: &FitOptions) -> Option<Skew> {
     let named = |(exchange, template): (&Exchange, &String)| match &options.key {
         Some(part) => part.of(exchange),
         None => template.contains(templates::NAME).then(|| exchange.path().to_owned()),
@@ -245,7 +274,7 @@ fn keys(exchanges: &[Exchange], templates: &[String], options: &FitOptions) -> O
     zipf::fit(&counts(exchanges.iter().zip(templates).filter_map(named)))
 }
 
-fn tenants(exchanges: &[Exchange], options: &FitOptions) -> Option<Zipf> {
+fn tenants(exchanges: &[Exchange], options: &FitOptions) -> Option<Skew> {
     let part = options.tenant.as_ref().unwrap_or(&Part::Host);
     zipf::fit(&counts(exchanges.iter().filter_map(|exchange| part.of(exchange))))
 }

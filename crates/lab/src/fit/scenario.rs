@@ -1,22 +1,22 @@
 //! A model as the `load:` section of a scenario, with what the section has no words for as comments.
 
-use std::fmt::{self, Display, Write as _};
+use std::fmt::{self, Write as _};
 
 use ambidex_core::time::Span;
 
-use super::{Class, Model, Sizes, Zipf};
+use super::{Class, Model, Sizes, Skew};
 
 impl Model {
-    /// The section, as YAML.
+    /// The section, as YAML. With a `trace` it takes its arrivals from that file.
     #[must_use]
-    pub fn scenario(&self) -> String {
+    pub fn scenario(&self, trace: Option<&str>) -> String {
         let mut out = String::new();
         // Memory takes all.
-        let _ = self.write(&mut out);
+        let _ = self.write(trace, &mut out);
         out
     }
 
-    fn write(&self, out: &mut String) -> fmt::Result {
+    fn write(&self, trace: Option<&str>, out: &mut String) -> fmt::Result {
         writeln!(
             out,
             "# Fitted from {} requests in {:.1} s, recorded at {}%.",
@@ -24,7 +24,7 @@ impl Model {
             self.seconds,
             round(self.sample * 100.0, 4)
         )?;
-        self.write_arrivals(out)?;
+        self.write_arrivals(trace, out)?;
         writeln!(out, "  classes:")?;
         for (class, share) in self.classes.iter().zip(percents(&self.classes)) {
             let Class { name, path, cost, method, template, .. } = class;
@@ -33,20 +33,18 @@ impl Model {
             writeln!(out, "    - {{name: {name}, share: {share}%, path: {path}, cost: {}}}", round(*cost, 2))?;
         }
         for (what, law) in [("keys", &self.keys), ("tenants", &self.tenants)] {
-            if let Some(Zipf { count, exponent }) = law {
+            if let Some(Skew { count, exponent }) = law {
                 writeln!(out, "  {what}: {{count: {count}, zipf: {}}}", round(*exponent, 2))?;
             }
         }
         self.write_answers(out)
     }
 
-    fn write_arrivals(&self, out: &mut String) -> fmt::Result {
+    fn write_arrivals(&self, trace: Option<&str>, out: &mut String) -> fmt::Result {
         let arrivals = &self.arrivals;
         let (kind, note) = match (arrivals.gap_variation, arrivals.dispersion) {
             (variation, _) if variation < EVEN => ("constant", "as a clock's"),
-            (_, dispersion) if dispersion > BURSTS => {
-                ("poisson", "BURSTS, which this section has no word for: replay the recording instead")
-            }
+            (_, dispersion) if dispersion > BURSTS => ("poisson", "BURSTS, which only a trace has (--trace)"),
             (_, _) => ("poisson", "as a Poisson process's"),
         };
         writeln!(
@@ -54,6 +52,10 @@ impl Model {
             "# Arrivals: variance of counts over their mean {:.2}, variation of gaps {:.2}: {note}.",
             arrivals.dispersion, arrivals.gap_variation
         )?;
+        if let Some(trace) = trace {
+            let file = serde_json::to_string(trace).unwrap_or_default();
+            return writeln!(out, "load:\n  arrivals: {{trace: {file}}}");
+        }
         let mut steps = arrivals.steps.iter();
         let first = steps.next().map_or(0.0, |step| step.rate);
         writeln!(out, "load:\n  rate: {}", rate(first))?;
@@ -83,12 +85,6 @@ impl Model {
             }
         }
         writeln!(out, "# Failed: {}%.", round(self.failed_share * 100.0, 2))
-    }
-}
-
-impl Display for Model {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.scenario())
     }
 }
 

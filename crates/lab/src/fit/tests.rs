@@ -6,19 +6,20 @@ use ambidex_wire::recording::{Answer, FieldValue};
 use super::*;
 use crate::scenario::Scenario;
 use crate::service::{Service, exponential};
+use crate::zipf::Zipf;
 
 /// A minute at 100/s, then a minute at 200/s: four fifths `GET /items/KEY` of 5 ms, a fifth `POST /orders` of 50 ms, both
 /// exponential; 1,000 keys by 1/k, 20 tenants by k^-1.2.
 fn recorded() -> Vec<Exchange> {
     let mut draw = Draw::seeded(42);
-    let (keys, tenants) = (law(1_000, 1.0), law(20, 1.2));
+    let (keys, tenants) = (Zipf::new(1_000, 1.0), Zipf::new(20, 1.2));
     let (mut now, mut exchanges) = (0.0, Vec::new());
     loop {
         now += exponential(&mut draw) / if now < 60.0 { 100.0 } else { 200.0 };
         if now >= 120.0 {
             return exchanges;
         }
-        let (key, tenant) = (drawn(&keys, &mut draw), drawn(&tenants, &mut draw));
+        let (key, tenant) = (keys.draw(&mut draw), tenants.draw(&mut draw));
         let (method, target, mean) = if draw.unit() < 0.8 {
             ("GET", format!("/items/{key}?page=1"), 5)
         } else {
@@ -40,22 +41,6 @@ fn recorded() -> Vec<Exchange> {
     }
 }
 
-/// Running sums of a Zipf law.
-fn law(count: usize, exponent: f64) -> Vec<f64> {
-    let mut sum = 0.0;
-    (1..=count)
-        .map(|rank| {
-            sum += (rank as f64).powf(-exponent);
-            sum
-        })
-        .collect()
-}
-
-fn drawn(sums: &[f64], draw: &mut Draw) -> usize {
-    let at = draw.unit() * sums.last().expect("a law");
-    sums.partition_point(|sum| *sum < at)
-}
-
 fn model(sample: Share) -> Model {
     let source = Source { exchanges: recorded(), samples: vec![sample, sample], torn: Vec::new() };
     let options = FitOptions { key: None, tenant: Some("header:x-tenant".parse().expect("a part")) };
@@ -74,7 +59,7 @@ fn a_recording_of_a_known_model_gives_it_back() {
     assert!((second.at_s - 60.0).abs() < 2.0, "{:?}", model.arrivals);
     assert!(near(model.arrivals.dispersion, 1.0, 0.3), "{:?}", model.arrivals);
     let [items, orders] = &model.classes[..] else { panic!("{:?}", model.classes) };
-    assert_eq!((&*items.name, &*items.template), ("get-items", "/items/*"));
+    assert_eq!((&*items.name, &*items.template, &*items.path), ("get-items", "/items/*", "/items/{key}"));
     assert_eq!((&*orders.name, &*orders.path, &*orders.method), ("post-orders", "/orders", "POST"));
     assert!((items.share - 0.8).abs() < 0.02 && near(orders.cost, 10.0, 0.1), "{:?}", model.classes);
     let keys = model.keys.expect("keys");
@@ -97,7 +82,7 @@ fn rates_are_of_what_came_and_not_of_what_was_drawn() {
 
 #[test]
 fn the_section_says_what_the_model_does() {
-    let text = model(Share::ALL).scenario();
+    let text = model(Share::ALL).scenario(None);
     for line in ["load:\n  rate: ", "  rates: [{at: ", "  arrivals: poisson\n", "  tenants: {count: 20, zipf: 1."] {
         assert!(text.contains(line), "{line}: {text}");
     }
@@ -112,7 +97,7 @@ fn the_section_is_one_that_a_scenario_takes() {
     let start = format!(
         "scenario: F\ntitle: fitted\nduration: 120s\nworkers: [{{name: w, count: 8, slots: 4, service: \"{times}\"}}]\n"
     );
-    let scenario = Scenario::read("fitted", start + &model.scenario()).map_err(|findings| findings.render(false));
+    let scenario = Scenario::read("fitted", start + &model.scenario(None)).map_err(|findings| findings.render(false));
     let scenario = scenario.expect("a scenario");
     let rates: Vec<f64> = scenario.rates().iter().map(|(_, rate)| rate.round()).collect();
     let steps: Vec<f64> = model.arrivals.steps.iter().map(|step| step.rate.round()).collect();
@@ -120,6 +105,17 @@ fn the_section_is_one_that_a_scenario_takes() {
     assert_eq!(scenario.load.tenants.map(|tenants| tenants.count), Some(20));
     let cost = model.classes.iter().map(|class| class.share * class.cost).sum();
     assert!(near(scenario.load.mean_cost(), cost, 0.01), "{:?}", scenario.load);
+}
+
+#[test]
+fn a_trace_has_the_times_and_a_part_is_none() {
+    let at = |millis| Exchange { at: Span::from_millis(millis), ..Exchange::default() };
+    let source = Source { exchanges: vec![at(5_000), at(5_000), at(6_250)], ..Source::default() };
+    assert_eq!(trace(&source).expect("a trace"), "0.000000\n0.000000\n1.250000\n");
+    let part = Source { samples: vec![Share::percent(10)], ..source };
+    assert_eq!(trace(&part), Err(FitError::Part(Share::percent(10))));
+    let text = model(Share::ALL).scenario(Some("a.trace"));
+    assert!(text.contains("load:\n  arrivals: {trace: \"a.trace\"}\n  classes:") && !text.contains("rate:"), "{text}");
 }
 
 #[test]

@@ -10,9 +10,9 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A Zipf law.
+/// A Zipf law, as it was found.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Zipf {
+pub struct Skew {
     /// Keys, those that did not occur as well.
     pub count: u64,
     /// The exponent: 0 is even.
@@ -20,7 +20,7 @@ pub struct Zipf {
 }
 
 /// The law of these counts, one for each key that occurred; nothing when no key, or hardly one, occurred twice.
-pub(super) fn fit(counts: &[u64]) -> Option<Zipf> {
+pub(super) fn fit(counts: &[u64]) -> Option<Skew> {
     let total: u64 = counts.iter().sum();
     let pairs: f64 = counts.iter().map(|&count| count as f64 * (count as f64 - 1.0)).sum();
     let distinct = counts.len() as f64;
@@ -40,7 +40,7 @@ pub(super) fn fit(counts: &[u64]) -> Option<Zipf> {
         clippy::cast_sign_loss,
         reason = "a whole number of keys, bounded above"
     )]
-    Some(Zipf { count: count as u64, exponent: Law::meeting(count, meet).exponent })
+    Some(Skew { count: count as u64, exponent: Law::meeting(count, meet).exponent })
 }
 
 /// A law with its sums.
@@ -114,21 +114,13 @@ mod tests {
     use ambidex_core::draw::Draw;
 
     use super::*;
+    use crate::zipf::Zipf;
 
     /// Counts of draws from a law.
     fn drawn(count: usize, exponent: f64, requests: usize) -> Vec<u64> {
-        let mut sums = Vec::with_capacity(count);
-        let mut sum = 0.0;
-        for rank in 1..=count {
-            sum += (rank as f64).powf(-exponent);
-            sums.push(sum);
-        }
-        let mut draw = Draw::seeded(7);
+        let (law, mut draw) = (Zipf::new(count, exponent), Draw::seeded(7));
         let mut counts: HashMap<usize, u64> = HashMap::new();
-        for _ in 0..requests {
-            let at = draw.unit() * sum;
-            *counts.entry(sums.partition_point(|sum| *sum < at)).or_default() += 1;
-        }
+        (0..requests).for_each(|_| *counts.entry(law.draw(&mut draw)).or_default() += 1);
         counts.into_values().collect()
     }
 

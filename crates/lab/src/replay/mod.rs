@@ -95,7 +95,7 @@ pub enum ReplayError {
     #[error("{0} is not a loopback address: allow `--remote` if you may load it")]
     Remote(SocketAddr),
     /// There is nothing to send.
-    #[error("nothing of the {recorded} recorded requests is left to send: {left_out:?}")]
+    #[error("nothing of the {recorded} recorded requests is left to send; left out {left_out}")]
     Nothing {
         /// How many there are.
         recorded: usize,
@@ -110,20 +110,62 @@ pub enum ReplayError {
     Start(#[from] io::Error),
 }
 
-/// Replays what a source holds, on this thread, and says what came of it.
-///
-/// # Errors
-/// Options that cannot be, or nothing to send.
-pub fn run(source: &Source, options: &ReplayOptions) -> Result<Outcome, ReplayError> {
-    let target = check(options)?;
-    let plan = Plan::of(&source.exchanges, options);
-    if plan.shots.is_empty() {
-        return Err(ReplayError::Nothing { recorded: source.exchanges.len(), left_out: plan.left_out });
+/// A replay that can begin.
+#[derive(Debug)]
+pub struct Replay {
+    target: SocketAddr,
+    options: ReplayOptions,
+    plan: Plan,
+    outcome: Outcome,
+}
+
+impl Replay {
+    /// Checks the options, and chooses what of a source is sent.
+    ///
+    /// # Errors
+    /// Options that cannot be, or nothing to send.
+    pub fn new(source: &Source, options: ReplayOptions) -> Result<Self, ReplayError> {
+        let target = check(&options)?;
+        let plan = Plan::of(&source.exchanges, &options);
+        if plan.shots.is_empty() {
+            return Err(ReplayError::Nothing { recorded: source.exchanges.len(), left_out: plan.left_out });
+        }
+        let outcome = Outcome::before(source, &plan, &options);
+        Ok(Self { target, options, plan, outcome })
     }
-    let mut outcome = Outcome::before(source, &plan, options);
-    let tally = sender::send(plan.shots, target, options.clone(), Clock::starting_now())?;
-    outcome.after(tally);
-    Ok(outcome)
+
+    /// How many requests will be sent.
+    #[must_use]
+    pub fn requests(&self) -> usize {
+        self.plan.shots.len()
+    }
+
+    /// From the first of them to the last.
+    #[must_use]
+    pub fn length(&self) -> Span {
+        self.plan.shots.last().map_or(Span::ZERO, |shot| shot.due)
+    }
+
+    /// Sends them, on this thread, and says what came of it.
+    ///
+    /// # Errors
+    /// No timer or runtime to be had.
+    pub fn run(self) -> Result<Outcome, ReplayError> {
+        let Self { target, options, plan, mut outcome } = self;
+        outcome.after(sender::send(plan.shots, target, options, Clock::starting_now())?);
+        Ok(outcome)
+    }
+}
+
+impl ReplayError {
+    /// Whether what was asked for cannot be, whatever the recording holds.
+    #[must_use]
+    pub const fn is_of_the_options(&self) -> bool {
+        match self {
+            Self::Speed(_) | Self::Connections(_) | Self::Target { .. } | Self::Remote(_) | Self::Field(_) => true,
+            Self::Nothing { .. } | Self::Start(_) => false,
+        }
+    }
 }
 
 fn check(options: &ReplayOptions) -> Result<SocketAddr, ReplayError> {

@@ -290,7 +290,9 @@ impl fmt::Display for Outcome {
             f,
             "{sent} of {recorded} recorded requests sent to {target} in {seconds:.1} s at {speed}x, {answered} answered"
         )?;
-        self.left_out(f)?;
+        for (count, why) in self.left_out.reasons() {
+            writeln!(f, "left out  {count}: {why}")?;
+        }
         if *torn > 0 {
             writeln!(f, "torn      {torn} lines of the recording were not written to their ends")?;
         }
@@ -334,24 +336,6 @@ impl fmt::Display for Outcome {
                 "NOT HELD: requests were sent late (p99 of that {:.1} ms): these latencies are about the sender",
                 self.lag_p99_ms
             )?;
-        }
-        Ok(())
-    }
-}
-
-impl Outcome {
-    fn left_out(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let LeftOut { filtered, unsafe_method, protocol, no_body, unsendable } = self.left_out;
-        for (count, why) in [
-            (filtered, "no filter takes them"),
-            (unsafe_method, "their method may change something; --unsafe sends them"),
-            (protocol, "they changed the protocol, or speak gRPC"),
-            (no_body, "their body is not in the recording"),
-            (unsendable, "a method, path or field of theirs cannot be sent"),
-        ] {
-            if count > 0 {
-                writeln!(f, "left out  {count}: {why}")?;
-            }
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! What of a recording is sent, when, and in which form; and what is left out, counted by its reason.
 
+use std::fmt;
+
 use ambidex_core::time::Span;
 use ambidex_wire::recording::{Answer, Body, Exchange, FieldValue};
 use bytes::Bytes;
@@ -83,6 +85,19 @@ impl LeftOut {
         self.filtered + self.unsafe_method + self.protocol + self.no_body + self.unsendable
     }
 
+    /// Each reason that holds for some, with their number.
+    pub(super) fn reasons(&self) -> impl Iterator<Item = (u64, &'static str)> {
+        let Self { filtered, unsafe_method, protocol, no_body, unsendable } = *self;
+        let all = [
+            (filtered, "no filter takes them"),
+            (unsafe_method, "their method may change something; --unsafe sends them"),
+            (protocol, "they changed the protocol, or speak gRPC"),
+            (no_body, "their body is not in the recording"),
+            (unsendable, "a method, path or field of theirs cannot be sent"),
+        ];
+        all.into_iter().filter(|(count, _)| *count > 0)
+    }
+
     fn of(&mut self, why: &Why) -> &mut u64 {
         match why {
             Why::Filtered => &mut self.filtered,
@@ -91,6 +106,15 @@ impl LeftOut {
             Why::NoBody => &mut self.no_body,
             Why::Unsendable => &mut self.unsendable,
         }
+    }
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, (count, why)) in self.reasons().enumerate() {
+            write!(f, "{}{count}: {why}", if at > 0 { ", " } else { "" })?;
+        }
+        Ok(())
     }
 }
 
