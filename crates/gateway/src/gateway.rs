@@ -141,7 +141,7 @@ impl Gateway {
         shared.stores.take(shared.stores.prepare(&config, shared.clock.now())?);
         front.load().share(&shared.stores, config.cache.is_shared());
         let mut state = State::default();
-        let watch = state.watch.changed(&config, shared.clock.now(), &mut state.ends)?;
+        let watch = state.watch.changed(&config, shared.clock, &mut state.ends)?;
         let change = Change::prepare(&[], config.listeners, &mut state.next_id, &ground)?;
         let listeners = keeper::Listeners::default();
         let keeper = keeper::start(Arc::clone(&listeners)).map_err(GatewayError::Thread)?;
@@ -177,7 +177,7 @@ impl Gateway {
         let front = Front::new(&config, Some(&**self.front.load()), self.shared.clock)?;
         let stores = self.shared.stores.prepare(&config, self.shared.clock.now())?;
         let mut ends = Ends::default();
-        let watch = state.watch.changed(&config, self.shared.clock.now(), &mut ends)?;
+        let watch = state.watch.changed(&config, self.shared.clock, &mut ends)?;
         let known = self.listeners();
         let change = Change::prepare(&known, config.listeners, &mut state.next_id, &self.ground)?;
         // From here on nothing can fail.

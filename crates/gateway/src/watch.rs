@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
-use ambidex_core::time::Mono;
+use ambidex_tower::Clock;
 
 use crate::access_log::{self, FLUSH_EACH, Log, LogError, LogStats, Pen};
 use crate::config::GatewayConfig;
@@ -44,7 +44,7 @@ pub enum WatchError {
 
 impl Watch {
     /// What `config` wants; what stays the same goes on. `ends` tells of what this returns.
-    pub(crate) fn changed(&self, config: &GatewayConfig, now: Mono, ends: &mut Ends) -> Result<Self, WatchError> {
+    pub(crate) fn changed(&self, config: &GatewayConfig, clock: Clock, ends: &mut Ends) -> Result<Self, WatchError> {
         let log = match (&config.access_log, &self.log) {
             (None, _) => None,
             (Some(wanted), Some(log)) if log.config() == wanted => Some(log.clone()),
@@ -58,7 +58,7 @@ impl Watch {
             (None, _) => None,
             (Some(wanted), Some(recorder)) if recorder.config() == wanted => Some(recorder.clone()),
             (Some(wanted), _) => {
-                let (recorder, ended) = Recorder::start(wanted, now).map_err(WatchError::Recorder)?;
+                let (recorder, ended) = Recorder::start(wanted, clock).map_err(WatchError::Recorder)?;
                 ends.recorder = Some(ended);
                 Some(recorder)
             }

@@ -22,6 +22,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use ambidex_core::share::Share;
 use ambidex_core::time::Mono;
+use ambidex_tower::Clock;
 use ambidex_wire::recording::{Exchange, Header, VERSION};
 
 use self::redact::Redaction;
@@ -68,8 +69,9 @@ pub struct RecordingStats {
 pub(crate) type Ended = Receiver<()>;
 
 impl Recorder {
-    /// Starts the writer; `now` is time 0 of what it writes.
-    pub(crate) fn start(config: &Recording, now: Mono) -> io::Result<(Self, Ended)> {
+    /// Starts the writer; now is time 0 of what it writes.
+    pub(crate) fn start(config: &Recording, clock: Clock) -> io::Result<(Self, Ended)> {
+        let began = clock.now();
         let (orders, ordered) = sync_channel(MOST_BATCHES);
         let (counters, redaction) = (Arc::new(Counters::default()), Arc::new(Redaction::new(config)));
         let header = Header {
@@ -80,8 +82,8 @@ impl Recorder {
             redacted: redaction.fields().to_vec(),
             writer: concat!("ambidex ", env!("CARGO_PKG_VERSION")).to_owned(),
         };
-        let ended = writer::start(config, header, ordered, Arc::clone(&counters))?;
-        Ok((Self { config: Arc::new(config.clone()), redaction, began: now, orders, counters }, ended))
+        let ended = writer::start(config, header, clock, ordered, Arc::clone(&counters))?;
+        Ok((Self { config: Arc::new(config.clone()), redaction, began, orders, counters }, ended))
     }
 
     /// What it was started by.

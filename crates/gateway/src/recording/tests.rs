@@ -14,7 +14,7 @@ use super::*;
 fn recorder(path: &Path, most: &str) -> (Recorder, Ended) {
     let config = serde_json::json!({"path": path, "sample": "100%", "most": most});
     let config = serde_json::from_value(config).expect("right");
-    Recorder::start(&config, Mono::default()).expect("a thread")
+    Recorder::start(&config, Clock::starting_now()).expect("a thread")
 }
 
 fn put(recorder: &Recorder, targets: impl IntoIterator<Item = String>) {

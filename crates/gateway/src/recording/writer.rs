@@ -16,6 +16,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
+use ambidex_core::time::{Mono, Span};
+use ambidex_tower::Clock;
 use ambidex_wire::recording::{Exchange, Header, write_exchange, write_header};
 
 use super::{Counters, Ended};
@@ -25,12 +27,13 @@ use crate::config::Recording;
 pub(super) fn start(
     config: &Recording,
     header: Header,
+    clock: Clock,
     orders: Receiver<Vec<Exchange>>,
     counters: Arc<Counters>,
 ) -> io::Result<Ended> {
     let (done, ended) = channel();
     let (path, most) = (config.path.clone(), config.most.get());
-    let mut writer = Writer { path, most, header, counters, tape: None, told: Told::default() };
+    let mut writer = Writer { path, most, header, clock, counters, tape: None, told: Told::default() };
     let write = move || {
         writer.run(&orders);
         drop(done);
@@ -43,14 +46,16 @@ struct Writer {
     path: PathBuf,
     most: u64,
     header: Header,
+    clock: Clock,
     counters: Arc<Counters>,
     tape: Option<Tape>,
     told: Told,
 }
 
-/// What was said already.
+/// What was said already, and when.
 #[derive(Default)]
 struct Told {
+    at: Option<Mono>,
     lost: u64,
     full: bool,
     why: String,
@@ -69,12 +74,15 @@ struct Tape {
 impl Writer {
     fn run(&mut self, orders: &Receiver<Vec<Exchange>>) {
         loop {
-            match orders.recv_timeout(LOOK_EACH) {
+            match orders.recv_timeout(LOOK_EACH.into()) {
                 Ok(exchanges) => self.batch(&exchanges),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return self.tell(),
             }
-            self.tell();
+            let now = self.clock.now();
+            if self.told.at.is_none_or(|at| now.since(at) >= LOOK_EACH) {
+                self.tell();
+            }
         }
     }
 
@@ -117,7 +125,7 @@ impl Writer {
             let (path, requests) = (self.path.display(), dropped + failed - self.told.lost);
             let why = if self.told.why.is_empty() { "writing is too slow" } else { &self.told.why };
             tracing::warn!(%path, requests, why, "recording: requests are missing in the file; they were served");
-            self.told.lost = dropped + failed;
+            (self.told.lost, self.told.at) = (dropped + failed, Some(self.clock.now()));
             self.told.why.clear();
         }
     }
@@ -221,8 +229,8 @@ const BEGINNING: &[u8; 20] = b"{\"ambidex_recording\"";
 
 /// Only its owner reads a recording.
 const PRIVATE: u32 = 0o600;
-/// How often an idle writer looks whether something was lost.
-const LOOK_EACH: Duration = Duration::from_secs(1);
+/// How often it is said, at most, that something was lost; and how often an idle writer looks.
+const LOOK_EACH: Span = Span::from_secs(1);
 /// How often, and how many times, a writer looks whether the one before it has ended: 10 s in all, in which its queue
 /// takes what comes.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);

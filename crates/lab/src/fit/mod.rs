@@ -11,6 +11,7 @@
 //! dispersion. Times are those of answers as the gateway saw them: waits at the workers are in them, so a recording of a
 //! loaded system gives longer times than its workers' own.
 
+mod part;
 mod rates;
 mod scenario;
 mod templates;
@@ -18,7 +19,6 @@ mod times;
 mod zipf;
 
 use std::collections::{BTreeMap, HashMap};
-use std::str::FromStr;
 
 use ambidex_core::share::Share;
 use ambidex_core::time::Span;
@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::replay::Source;
 
+pub use self::part::{Part, PartError};
 pub use self::rates::{Arrivals, Step};
 pub use self::times::Times;
 pub use self::zipf::Skew;
@@ -39,24 +40,6 @@ pub struct FitOptions {
     /// What names the one on whose behalf it comes. Default: its host, where there are several.
     pub tenant: Option<Part>,
 }
-
-/// A part of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// The value of a header field, in lower case: `header:x-tenant`.
-    Header(String),
-    /// The value of a parameter of the query: `query:id`.
-    Query(String),
-    /// The path.
-    Path,
-    /// The host.
-    Host,
-}
-
-/// Why a text names no part of a request.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no part of a request: write path, host, header:NAME or query:NAME")]
-pub struct PartError(String);
 
 /// Why there is no model.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
@@ -291,36 +274,6 @@ fn sizes<'b>(bodies: impl Iterator<Item = &'b Body>) -> Option<Sizes> {
     let max = *lengths.last()?;
     let at = |hundredths: usize| lengths[(lengths.len() - 1) * hundredths / 100];
     Some(Sizes { count: lengths.len() as u64, p50: at(50), p99: at(99), max })
-}
-
-impl Part {
-    fn of(&self, exchange: &Exchange) -> Option<String> {
-        match self {
-            Self::Header(name) => exchange.field(name).map(|value| String::from_utf8_lossy(value).into_owned()),
-            Self::Query(name) => {
-                let (_, query) = exchange.target.split_once('?')?;
-                let named =
-                    |parameter: &str| Some(parameter.split_once('=').filter(|(known, _)| known == name)?.1.to_owned());
-                query.split('&').find_map(named)
-            }
-            Self::Path => Some(exchange.path().to_owned()),
-            Self::Host => Some(exchange.host.clone()).filter(|host| !host.is_empty()),
-        }
-    }
-}
-
-impl FromStr for Part {
-    type Err = PartError;
-
-    fn from_str(text: &str) -> Result<Self, PartError> {
-        match text.split_once(':') {
-            None if text == "path" => Ok(Self::Path),
-            None if text == "host" => Ok(Self::Host),
-            Some(("header", name)) if !name.is_empty() => Ok(Self::Header(name.to_ascii_lowercase())),
-            Some(("query", name)) if !name.is_empty() => Ok(Self::Query(name.to_owned())),
-            Some(_) | None => Err(PartError(text.to_owned())),
-        }
-    }
 }
 
 /// Classes that are told apart. Source: ours, what a person reads at a glance.

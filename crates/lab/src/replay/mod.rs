@@ -15,6 +15,7 @@ mod outcome;
 mod plan;
 mod sender;
 mod source;
+mod tally;
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};

@@ -20,8 +20,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::ReplayOptions;
-use super::outcome::{Failure, Tally};
 use super::plan::Shot;
+use super::tally::{Failure, Tally};
 use crate::clock::{Alarm, Clock};
 
 /// What a request was answered now.
