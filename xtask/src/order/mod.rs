@@ -47,7 +47,8 @@ fn seen(binary: &Path, folder: &Path) -> Result<HashSet<String>> {
     );
     fs::write(&wrapped, line)?;
     fs::set_permissions(&wrapped, fs::Permissions::from_mode(0o755))?;
-    let origin = Origin::start(&["a", "b", "c"], OriginOptions::default())?;
+    let options = OriginOptions { reports: true, ..OriginOptions::default() };
+    let origin = Origin::start(&["a", "b", "c"], options)?;
     let names = ["a", "b", "c"].into_iter();
     let upstream = |(address, name): (&_, &str)| Upstream { name: name.into(), address: *address, weight: 1 };
     let upstreams: Vec<Upstream> = origin.addresses.iter().zip(names).map(upstream).collect();

@@ -2,8 +2,8 @@
 //! and the next version of a dependency change none of them.
 //!
 //! Names form a tree by their paths. Where most of a branch ran, the whole branch is named: shorter, and true for
-//! longer. Without its hash one name may stand for many instances of a generic function of which few ran: such names
-//! come last, so that they spread nothing between the others.
+//! longer. Without its hash one name may stand for many instances of a generic function of which few ran. These few are
+//! named with their hashes; then comes the name without, for the day when the hashes are others.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
@@ -12,12 +12,13 @@ use std::fmt::Write as _;
 pub(super) fn script(symbols: &HashMap<String, u64>, seen: &HashSet<String>) -> String {
     let mut tree = Node::default();
     for (name, bytes) in symbols {
-        tree.add(&parts(name), *bytes, seen.contains(name));
+        tree.add(&parts(name), name, *bytes, seen.contains(name));
     }
-    let (mut dense, mut sparse) = (Vec::new(), Vec::new());
-    tree.collect(String::new(), &mut dense, &mut sparse);
+    let mut found = Found::default();
+    tree.collect(String::new(), &mut found);
+    found.instances.sort_unstable();
     let mut script = String::from(HEAD);
-    for pattern in dense.iter().chain(&sparse) {
+    for pattern in found.dense.iter().chain(&found.instances).chain(&found.sparse) {
         // The middle stands for the place of what is rarely run: `.text.unlikely.NAME`. Writing here cannot fail.
         let _ = writeln!(script, "    *(.text*.{pattern})");
     }
@@ -25,35 +26,53 @@ pub(super) fn script(symbols: &HashMap<String, u64>, seen: &HashSet<String>) -> 
     script
 }
 
+/// Patterns, in the order of their groups.
+#[derive(Debug, Default)]
+struct Found {
+    dense: Vec<String>,
+    /// The instances that ran of what is in `sparse`.
+    instances: Vec<String>,
+    sparse: Vec<String>,
+}
+
 /// A part of names, with what lies below it.
 #[derive(Debug, Default)]
 struct Node {
     below: BTreeMap<String, Node>,
+    /// With their hashes, those that end here and ran.
+    instances: Vec<String>,
     bytes: u64,
     ran: u64,
 }
 
 impl Node {
-    fn add(&mut self, parts: &[String], bytes: u64, ran: bool) {
+    fn add(&mut self, parts: &[String], symbol: &str, bytes: u64, ran: bool) {
         self.bytes += bytes;
         self.ran += if ran { bytes } else { 0 };
         if let Some((first, rest)) = parts.split_first() {
-            self.below.entry(first.clone()).or_default().add(rest, bytes, ran);
+            self.below.entry(first.clone()).or_default().add(rest, symbol, bytes, ran);
+        } else if ran {
+            self.instances.push(whole(symbol).to_owned() + "*");
         }
     }
 
-    fn collect(&self, name: String, dense: &mut Vec<String>, sparse: &mut Vec<String>) {
+    fn collect(&self, name: String, found: &mut Found) {
         let share = |percent| self.ran * 100 >= self.bytes * percent;
         if self.ran == 0 {
             return;
         }
         if self.below.is_empty() {
-            if share(DENSE) { dense.push(name + "*") } else { sparse.push(name + "*") }
+            if share(DENSE) {
+                found.dense.push(name + "*");
+            } else {
+                found.instances.extend_from_slice(&self.instances);
+                found.sparse.push(name + "*");
+            }
         } else if name.len() > LEGACY.len() && share(WHOLE) {
-            dense.push(name + "*");
+            found.dense.push(name + "*");
         } else {
             for (part, node) in &self.below {
-                node.collect(format!("{name}{part}"), dense, sparse);
+                node.collect(format!("{name}{part}"), found);
             }
         }
     }
@@ -74,6 +93,13 @@ fn parts(symbol: &str) -> Vec<String> {
         rest = after;
     }
     parts
+}
+
+/// A symbol with its hash, without what the compiler adds to clones. Paths of the older way have dots of their own.
+fn whole(symbol: &str) -> &str {
+    let hash = symbol.rfind(HASH).filter(|_| symbol.starts_with(LEGACY));
+    let from = hash.map_or(0, |at| at + HASH.len());
+    symbol[from..].find('.').map_or(symbol, |dot| &symbol[..from + dot])
 }
 
 /// `3fooRest` as `3foo` and `Rest`.
@@ -112,7 +138,7 @@ const HASH: &str = "17h";
 /// Percent of a branch's bytes that ran, from which on all of it is named. Source: measured; 50 needs 0.2 MiB more, and
 /// 100 no less.
 const WHOLE: u64 = 80;
-/// Percent of a name's instances below which it comes last. Source: ours.
+/// Percent of a name's instances below which those that ran are named each. Source: ours.
 const DENSE: u64 = 50;
 const HEAD: &str = "/* Written by `cargo xtask order`: functions that a gateway runs, to lie side by side. */
 SECTIONS {
@@ -154,11 +180,19 @@ mod tests {
     }
 
     #[test]
-    fn a_generic_name_of_which_few_instances_ran_comes_last() {
+    fn of_a_generic_name_the_few_instances_that_ran_come_before_the_others_and_after_all_else() {
         let instance = "_ZN3foo3bar17hfedcba9876543210E";
         let sure = "_ZN4zeta17h0123456789abcdefE";
-        let symbols = HashMap::from([(RAN.to_owned(), 10), (instance.to_owned(), 90), (sure.to_owned(), 5)]);
-        let script = script(&symbols, &HashSet::from([RAN.to_owned(), sure.to_owned()]));
-        assert_eq!(script, format!("{HEAD}    *(.text*._ZN4zeta*)\n    *(.text*._ZN3foo3bar17h*)\n{TAIL}"));
+        let ran = format!("{RAN}.llvm.77");
+        let symbols = HashMap::from([(ran.clone(), 10), (instance.to_owned(), 90), (sure.to_owned(), 5)]);
+        let script = script(&symbols, &HashSet::from([ran, sure.to_owned()]));
+        let lines = ["_ZN4zeta", RAN, "_ZN3foo3bar17h"].map(|name| format!("    *(.text*.{name}*)\n")).concat();
+        assert_eq!(script, format!("{HEAD}{lines}{TAIL}"));
+    }
+
+    #[test]
+    fn an_instance_is_named_to_its_hash_though_its_path_has_dots() {
+        assert_eq!(whole("_ZN3a..b17h0123456789abcdefE.llvm.77"), "_ZN3a..b17h0123456789abcdefE");
+        assert_eq!(whole("rand_bytes.part.0"), "rand_bytes");
     }
 }
