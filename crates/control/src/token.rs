@@ -6,9 +6,9 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rustix::rand::{GetRandomFlags, getrandom};
 
 /// The secret.
 #[derive(Clone)]
@@ -69,7 +69,9 @@ impl Token {
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let mut bytes = [0_u8; 32];
-                SystemRandom::new().fill(&mut bytes).map_err(|_| TokenError::Random)?;
+                if getrandom(&mut bytes, GetRandomFlags::empty()) != Ok(bytes.len()) {
+                    return Err(TokenError::Random);
+                }
                 let secret: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
                 std::fs::create_dir_all(data).map_err(at)?;
                 let mut file =

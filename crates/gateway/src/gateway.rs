@@ -12,6 +12,7 @@ use ambidex_store::remote::RemoteStatus;
 use ambidex_tower::Clock;
 use ambidex_wire::report::Arrived;
 use arc_swap::ArcSwap;
+use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 
@@ -312,10 +313,11 @@ fn spawn(
     Ok((sender, handle))
 }
 
-/// A seed for a thread's draws, which nobody outside can guess: they choose workers and name requests.
+/// A seed for a thread's draws, which nobody outside can guess: they choose workers and name requests. Of the system's,
+/// because the library for TLS gathers entropy first, and all else of a start takes less: who speaks no TLS need not wait.
 fn seed() -> u64 {
     let mut bytes = [0; 8];
-    if aws_lc_rs::rand::fill(&mut bytes).is_err() {
+    if getrandom(&mut bytes, GetRandomFlags::empty()) != Ok(bytes.len()) {
         tracing::warn!("the system gave no random bytes; ids of requests may repeat after a restart");
     }
     u64::from_ne_bytes(bytes)

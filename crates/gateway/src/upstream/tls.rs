@@ -49,6 +49,9 @@ impl Tls {
 
     /// Reads the files that the settings name.
     pub(crate) fn load(transport: &UpstreamTransport) -> Result<Self, UpstreamTlsError> {
+        // The library gathers entropy at its first use, for hundredths of a second: here, before requests wait for it. If it
+        // cannot, the handshake says so.
+        let _ = aws_lc_rs::rand::fill(&mut [0]);
         let settings = transport.tls.clone().unwrap_or_default();
         let builder = ClientConfig::builder();
         let mut config = if let Some(path) = &settings.ca {
