@@ -63,72 +63,71 @@ impl Known {
     /// Finds a name, in any case.
     #[must_use]
     pub fn of(name: &[u8]) -> Self {
-        let is = |text: &'static str| same(name, text.as_bytes());
         let Some(first) = name.first() else { return Self::Other };
         // The first byte and the length leave one candidate, or two.
         match (first | 0x20, name.len()) {
-            (b'a', 3) if is("age") => Self::Age,
-            (b'a', 6) if is("accept") => Self::Accept,
-            (b'a', 13) if is("authorization") => Self::Authorization,
-            (b'a', 15) if is("accept-encoding") => Self::AcceptEncoding,
+            (b'a', 3) if same(name, b"age") => Self::Age,
+            (b'a', 6) if same(name, b"accept") => Self::Accept,
+            (b'a', 13) if same(name, b"authorization") => Self::Authorization,
+            (b'a', 15) if same(name, b"accept-encoding") => Self::AcceptEncoding,
             (b'a', 8..) if begins(name, "ambidex-") => Self::Ambidex,
-            (b'c', 6) if is("cookie") => Self::Cookie,
-            (b'c', 10) if is("connection") => Self::Connection,
-            (b'c', 12) if is("content-type") => Self::ContentType,
-            (b'c', 13) if is("cache-control") => Self::CacheControl,
-            (b'c', 14) if is("content-length") => Self::ContentLength,
-            (b'c', 16) if is("content-encoding") => Self::ContentEncoding,
-            (b'd', 4) if is("date") => Self::Date,
-            (b'e', 4) if is("etag") => Self::Etag,
-            (b'e', 6) if is("expect") => Self::Expect,
+            (b'c', 6) if same(name, b"cookie") => Self::Cookie,
+            (b'c', 10) if same(name, b"connection") => Self::Connection,
+            (b'c', 12) if same(name, b"content-type") => Self::ContentType,
+            (b'c', 13) if same(name, b"cache-control") => Self::CacheControl,
+            (b'c', 14) if same(name, b"content-length") => Self::ContentLength,
+            (b'c', 16) if same(name, b"content-encoding") => Self::ContentEncoding,
+            (b'd', 4) if same(name, b"date") => Self::Date,
+            (b'e', 4) if same(name, b"etag") => Self::Etag,
+            (b'e', 6) if same(name, b"expect") => Self::Expect,
             (b'e', 21..) if begins(name, "endpoint-load-metrics") => Self::LoadMetrics,
-            (b'f', 9) if is("forwarded") => Self::Forwarded,
-            (b'g', 11) if is("grpc-status") => Self::GrpcStatus,
-            (b'h', 4) if is("host") => Self::Host,
-            (b'h', 14) if is("http2-settings") => Self::Http2Settings,
-            (b'i', 15) if is("idempotency-key") => Self::IdempotencyKey,
-            (b'k', 10) if is("keep-alive") => Self::KeepAlive,
-            (b'l', 8) if is("location") => Self::Location,
-            (b'l', 13) if is("last-modified") => Self::LastModified,
-            (b'm', 12) if is("max-forwards") => Self::MaxForwards,
-            (b'o', 6) if is("origin") => Self::Origin,
+            (b'f', 9) if same(name, b"forwarded") => Self::Forwarded,
+            (b'g', 11) if same(name, b"grpc-status") => Self::GrpcStatus,
+            (b'h', 4) if same(name, b"host") => Self::Host,
+            (b'h', 14) if same(name, b"http2-settings") => Self::Http2Settings,
+            (b'i', 15) if same(name, b"idempotency-key") => Self::IdempotencyKey,
+            (b'k', 10) if same(name, b"keep-alive") => Self::KeepAlive,
+            (b'l', 8) if same(name, b"location") => Self::Location,
+            (b'l', 13) if same(name, b"last-modified") => Self::LastModified,
+            (b'm', 12) if same(name, b"max-forwards") => Self::MaxForwards,
+            (b'o', 6) if same(name, b"origin") => Self::Origin,
             (b'p', 6..) if begins(name, "proxy-") => Self::Proxy,
-            (b'r', 5) if is("range") => Self::Range,
-            (b'r', 11) if is("retry-after") => Self::RetryAfter,
-            (b's', 6) if is("server") => Self::Server,
-            (b's', 10) if is("set-cookie") => Self::SetCookie,
-            (b's', 11) if is("server-load") => Self::ServerLoad,
-            (b't', 2) if is("te") => Self::Te,
-            (b't', 7) if is("trailer") => Self::Trailer,
-            (b't', 10) if is("tracestate") => Self::Tracestate,
-            (b't', 11) if is("traceparent") => Self::Traceparent,
-            (b't', 17) if is("transfer-encoding") => Self::TransferEncoding,
-            (b'u', 7) if is("upgrade") => Self::Upgrade,
-            (b'u', 10) if is("user-agent") => Self::UserAgent,
-            (b'v', 3) if is("via") => Self::Via,
-            (b'v', 4) if is("vary") => Self::Vary,
-            (b'x', 9) if is("x-real-ip") => Self::XRealIp,
-            (b'x', 12) if is("x-request-id") => Self::XRequestId,
-            (b'x', 15) if is("x-forwarded-for") => Self::XForwardedFor,
-            (b'x', 16) if is("x-forwarded-host") => Self::XForwardedHost,
-            (b'x', 17) if is("x-forwarded-proto") => Self::XForwardedProto,
+            (b'r', 5) if same(name, b"range") => Self::Range,
+            (b'r', 11) if same(name, b"retry-after") => Self::RetryAfter,
+            (b's', 6) if same(name, b"server") => Self::Server,
+            (b's', 10) if same(name, b"set-cookie") => Self::SetCookie,
+            (b's', 11) if same(name, b"server-load") => Self::ServerLoad,
+            (b't', 2) if same(name, b"te") => Self::Te,
+            (b't', 7) if same(name, b"trailer") => Self::Trailer,
+            (b't', 10) if same(name, b"tracestate") => Self::Tracestate,
+            (b't', 11) if same(name, b"traceparent") => Self::Traceparent,
+            (b't', 17) if same(name, b"transfer-encoding") => Self::TransferEncoding,
+            (b'u', 7) if same(name, b"upgrade") => Self::Upgrade,
+            (b'u', 10) if same(name, b"user-agent") => Self::UserAgent,
+            (b'v', 3) if same(name, b"via") => Self::Via,
+            (b'v', 4) if same(name, b"vary") => Self::Vary,
+            (b'x', 9) if same(name, b"x-real-ip") => Self::XRealIp,
+            (b'x', 12) if same(name, b"x-request-id") => Self::XRequestId,
+            (b'x', 15) if same(name, b"x-forwarded-for") => Self::XForwardedFor,
+            (b'x', 16) if same(name, b"x-forwarded-host") => Self::XForwardedHost,
+            (b'x', 17) if same(name, b"x-forwarded-proto") => Self::XForwardedProto,
             (b'x', 12..) if begins(name, "x-forwarded-") => Self::XForwarded,
             (_, _) => Self::Other,
         }
     }
 }
 
-/// Whether two texts of one length are the same but for case. Without an early end and with lengths that the compiler
-/// knows, so that it compares many bytes at once. `text` is of small letters, digits and `-`: of all bytes but control
-/// characters, only those and capital letters become these by 0x20.
+/// Whether a name is this one but for case. Arrays, without an early end, because the compiler compares those by a few
+/// instructions. `known` is of small letters, digits and `-`: 0x20 is what a capital letter lacks, and nothing else may.
 #[inline(always)]
-fn same(name: &[u8], text: &[u8]) -> bool {
-    let (mut differs, mut control) = (0, false);
-    for (&byte, &known) in name.iter().zip(text) {
-        differs |= (byte | 0x20) ^ known;
-        control |= byte < b' ';
+fn same<const LENGTH: usize>(name: &[u8], known: &[u8; LENGTH]) -> bool {
+    let Ok(name) = <&[u8; LENGTH]>::try_from(name) else { return false };
+    let mut differs = 0;
+    for (&byte, &known) in name.iter().zip(known) {
+        let letter = known & 0x40;
+        differs |= (byte | letter >> 1) ^ known;
     }
-    differs == 0 && !control && name.len() == text.len()
+    differs == 0
 }
 
 fn begins(name: &[u8], with: &str) -> bool {
