@@ -431,7 +431,9 @@ impl<'c> Attempt<'c> {
             return;
         }
         let may = lost.may && lost.mode.watches() && self.has_try_left();
+        let longer = desk.pool.budget.restraint().backoff();
         let pause = if may { self.config.backoff.pause(self.retried, desk.seat.draw.unit()) } else { Span::ZERO };
+        let pause = pause.times(longer);
         match self.grant(now, now + pause, lost, desk) {
             Ok(()) => self.state = State::Waiting { until: now + pause, after: lost.why },
             Err(_) => self.refuse(now, lost.why, desk, out),
@@ -627,9 +629,15 @@ impl Lost {
     }
 }
 
-/// Whether the pool's throttle lets a request through.
+/// Whether the pool's throttle lets a request through, and a runbook that admits only a part.
 fn admits(now: Mono, desk: &mut Desk<'_>) -> bool {
     let guards = &desk.pool.guards;
+    if let Some(refuses) = desk.pool.budget.restraint().refuses()
+        && desk.seat.draw.unit() < refuses
+    {
+        guards.counts.add(Kept::HeldBack);
+        return false;
+    }
     let Some(throttle) = guards.throttle() else { return true };
     if desk.seat.throttle.admit(now, throttle, desk.seat.draw.unit()) {
         return true;

@@ -22,6 +22,7 @@ pub mod drill;
 pub mod guard;
 pub mod load;
 pub mod plan;
+pub mod runbook;
 pub mod share;
 pub mod signal;
 pub mod size;

@@ -33,7 +33,7 @@ use crate::outcome;
 use crate::seats::Seats;
 use crate::timer::Timer;
 use crate::transport::{Awaits, Fallen, SendError, Transport};
-use running::{Running, of_failure};
+use running::Running;
 use several::{First, Held};
 
 /// What drives requests of one pool.
@@ -252,7 +252,7 @@ impl<T: Awaits, S: Seats, M: Timer> Driver<'_, T, S, M> {
                                 course.kept = Some(Box::new(held));
                             }
                             Some(Err(error)) => {
-                                running.ended(now, of_failure(error.kind));
+                                running.failed(now, error.kind);
                                 let failure = error.failure();
                                 course.take_back(error);
                                 todo = self.advance(&mut course.attempt, pool, now, Event::Failed(id, failure));

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use ambidex_core::load::{Cells, FAILURE_PRICE, Outcome};
+use ambidex_core::stats::histogram::Lack;
 use ambidex_core::time::{Mono, Span};
 
 use crate::clock::Clock;
@@ -21,6 +22,7 @@ pub struct Flight {
     waiting: bool,
     /// Its head said that all is well, and its body has not belied that.
     good: bool,
+    lack: Option<Lack>,
 }
 
 impl Flight {
@@ -29,7 +31,12 @@ impl Flight {
     pub fn begin(cells: Arc<Cells>, clock: Clock, seat: usize, now: Mono) -> Self {
         cells.load.begin();
         cells.tally(seat).start();
-        Self { cells, clock, seat, begun: now, waiting: true, good: false }
+        Self { cells, clock, seat, begun: now, waiting: true, good: false, lack: None }
+    }
+
+    /// Says how the failure that is about to be recorded came.
+    pub fn lacks(&mut self, lack: Lack) {
+        self.lack = Some(lack);
     }
 
     /// Records how the wait for the head ended. Only the first call counts.
@@ -42,7 +49,7 @@ impl Flight {
         self.cells.load.observe(now, took, outcome);
         match outcome {
             Outcome::Good => self.cells.tally(self.seat).answer(took),
-            Outcome::Failed { .. } | Outcome::Full { .. } => self.cells.tally(self.seat).fail(),
+            Outcome::Failed { .. } | Outcome::Full { .. } => self.cells.tally(self.seat).fail_by(self.lack),
             Outcome::Cancelled => {}
         }
     }

@@ -14,6 +14,7 @@
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::again::counts::Counts;
+use crate::again::restraint::Restraint;
 use crate::share::Share;
 use crate::stats::interval::wilson;
 use crate::stats::ring::Ring;
@@ -49,6 +50,7 @@ pub struct Budget {
     utilization: AtomicU64,
     utilization_at: AtomicU64,
     counts: Counts,
+    restraint: Restraint,
 }
 
 impl Budget {
@@ -76,7 +78,7 @@ impl Budget {
     pub fn has(&self, now: Mono) -> bool {
         let seen = self.requests.sums(now);
         let allowed = self.config.share.get() * seen.total as f64 + f64::from(self.config.floor_per_second) * 10.0;
-        (seen.marked as f64) < allowed
+        (seen.marked as f64) < allowed * self.restraint.retries()
     }
 
     /// A request that may be hedged earns its share of a hedge. Not more than [`MOST_HEDGES`] are kept for later.
@@ -133,6 +135,13 @@ impl Budget {
         let at = self.utilization_at.load(Relaxed);
         let fresh = at > 0 && now.since(Mono::from_nanos(at - 1)) <= UTILIZATION_LIFE;
         fresh && self.utilization.load(Relaxed) as f64 > over.get() * 1e6
+    }
+
+    /// What a runbook holds back now.
+    #[must_use]
+    #[inline]
+    pub fn restraint(&self) -> &Restraint {
+        &self.restraint
     }
 
     /// How often second chances were taken, watched and refused.

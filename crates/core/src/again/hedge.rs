@@ -117,7 +117,7 @@ const LEAST: Span = Span::from_millis(1);
 /// Why there was no hedge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoHedge {
-    /// The pool is over [`HedgeConfig::busy_over`].
+    /// The pool is over [`HedgeConfig::busy_over`], or a runbook holds hedges back.
     Busy,
     /// Hedges do not win.
     Useless,
@@ -148,7 +148,7 @@ impl HedgeConfig {
     /// # Errors
     /// Why not.
     pub fn admit(&self, now: Mono, budget: &Budget, take: bool, in_need: bool) -> Result<(), NoHedge> {
-        if budget.is_busy(now, self.busy_over) {
+        if budget.is_busy(now, self.busy_over) || !budget.restraint().hedges() {
             return Err(NoHedge::Busy);
         }
         if !budget.hedges_win(now, self.wins_least) {

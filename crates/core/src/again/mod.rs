@@ -10,6 +10,7 @@ pub mod hedge;
 pub mod hybrid;
 pub mod memory;
 pub mod quorum;
+pub mod restraint;
 pub mod retry;
 
 use serde::{Deserialize, Serialize};

@@ -141,7 +141,7 @@ pub enum Refusal {
     NobodyReady,
     /// All workers of the pool have as many requests as they may, and the wait for room was over, or there was none.
     Full,
-    /// The workers refuse so much that this request was not even sent.
+    /// The workers refuse so much, or a runbook holds so much back, that this request was not even sent.
     Throttled,
     /// The last try failed, and there is no other.
     Failed(FailureKind),

@@ -50,17 +50,20 @@ pub enum Kept {
     Throttled,
     /// The throttle would have refused it.
     ThrottleWatched,
+    /// A runbook admits only a part of the requests, and it was not among them.
+    HeldBack,
 }
 
 impl Kept {
     /// All of them, with the guard and the word that metrics have for each.
-    pub const ALL: [(Self, &'static str, &'static str); 6] = [
+    pub const ALL: [(Self, &'static str, &'static str); 7] = [
         (Self::Diverted, "bulkhead", "diverted"),
         (Self::Waited, "bulkhead", "waited"),
         (Self::Full, "bulkhead", "refused"),
         (Self::FullWatched, "bulkhead", "watched"),
         (Self::Throttled, "throttle", "refused"),
         (Self::ThrottleWatched, "throttle", "watched"),
+        (Self::HeldBack, "runbook", "refused"),
     ];
 }
 

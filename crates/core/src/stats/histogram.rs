@@ -108,6 +108,8 @@ pub struct Tally {
     sum_nanos: AtomicU64,
     failed: AtomicU64,
     broken: AtomicU64,
+    unreached: AtomicU64,
+    late: AtomicU64,
     started: AtomicU64,
 }
 
@@ -118,9 +120,20 @@ impl Default for Tally {
             sum_nanos: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             broken: AtomicU64::new(0),
+            unreached: AtomicU64::new(0),
+            late: AtomicU64::new(0),
             started: AtomicU64::new(0),
         }
     }
+}
+
+/// How a worker gave no answer at all: told apart, because one that is not there is another matter than a slow one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// There was no connection.
+    Unreached,
+    /// No head came in time.
+    Late,
 }
 
 /// What a tally held at one moment.
@@ -132,6 +145,10 @@ pub struct TallyState {
     pub failed: u64,
     /// Those of them whose answer broke off after its head: the only ones that are in `latency`, too.
     pub broken: u64,
+    /// Those of them for which there was no connection.
+    pub unreached: u64,
+    /// Those of them that were given up because no head came in time.
+    pub late: u64,
     /// Tries that were sent.
     pub started: u64,
 }
@@ -151,6 +168,16 @@ impl Tally {
     /// A try failed.
     pub fn fail(&self) {
         bump(&self.failed, 1);
+    }
+
+    /// A try failed, and got no answer at all where `lack` says so.
+    pub fn fail_by(&self, lack: Option<Lack>) {
+        self.fail();
+        match lack {
+            Some(Lack::Unreached) => bump(&self.unreached, 1),
+            Some(Lack::Late) => bump(&self.late, 1),
+            None => {}
+        }
     }
 
     /// An answer that was counted by its head broke off.
@@ -173,6 +200,8 @@ impl Tally {
         into.latency.sum = into.latency.sum + Span::from_nanos(self.sum_nanos.load(Relaxed));
         into.failed += self.failed.load(Relaxed);
         into.broken += self.broken.load(Relaxed);
+        into.unreached += self.unreached.load(Relaxed);
+        into.late += self.late.load(Relaxed);
         into.started += self.started.load(Relaxed);
     }
 }

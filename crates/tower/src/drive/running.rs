@@ -4,6 +4,7 @@ use ambidex_core::attempt::{FailureKind, GivenUp};
 use ambidex_core::balance::Pick;
 use ambidex_core::guard::ejection::Ended;
 use ambidex_core::load::{FAILURE_PRICE, Outcome};
+use ambidex_core::stats::histogram::Lack;
 use ambidex_core::time::Mono;
 
 use crate::clock::Clock;
@@ -12,7 +13,7 @@ use crate::seats::Seats;
 use crate::transport::Awaits;
 
 /// What a failed try says of its worker, if anything.
-pub(super) const fn of_failure(kind: FailureKind) -> Option<Outcome> {
+const fn of_failure(kind: FailureKind) -> Option<Outcome> {
     match kind {
         FailureKind::Connect | FailureKind::Tls | FailureKind::Reset | FailureKind::Garbage => {
             Some(Outcome::Failed { price: FAILURE_PRICE })
@@ -33,14 +34,25 @@ pub(super) struct Running<'d, T: Awaits, S: Seats> {
 }
 
 impl<T: Awaits, S: Seats> Running<'_, T, S> {
-    pub(super) fn ended(&mut self, now: Mono, outcome: Option<Outcome>) {
+    fn ended(&mut self, now: Mono, outcome: Option<Outcome>) {
         drop(self.close(now, outcome));
+    }
+
+    /// Ends the try with what its failure says of its worker.
+    pub(super) fn failed(&mut self, now: Mono, kind: FailureKind) {
+        if kind == FailureKind::Connect {
+            self.lacks(Lack::Unreached);
+        }
+        self.ended(now, of_failure(kind));
     }
 
     /// Ends the try as the machine gave it up. A head that did not come in time is the worker's failure, if it had the
     /// request.
     pub(super) fn given_up(&mut self, now: Mono, why: GivenUp) {
         let asked = !self.transport.waits_for_client();
+        if why == GivenUp::Late {
+            self.lacks(Lack::Late);
+        }
         let outcome = match why {
             GivenUp::Late => Outcome::Failed { price: FAILURE_PRICE },
             GivenUp::Lost | GivenUp::Gone => Outcome::Cancelled,
@@ -50,6 +62,12 @@ impl<T: Awaits, S: Seats> Running<'_, T, S> {
 
     pub(super) fn answered(&mut self, now: Mono, outcome: Outcome) -> Flight {
         self.close(now, Some(outcome)).expect("a running try has its flight until it is closed, which happens once")
+    }
+
+    fn lacks(&mut self, lack: Lack) {
+        if let Some(flight) = &mut self.flight {
+            flight.lacks(lack);
+        }
     }
 
     fn close(&mut self, now: Mono, outcome: Option<Outcome>) -> Option<Flight> {

@@ -16,7 +16,7 @@ use ambidex_core::time::Mono;
 use ambidex_core::view::PoolView;
 use ambidex_core::worker::WorkerId;
 
-use super::running::{Running, of_failure};
+use super::running::Running;
 use super::{Course, Driver, End, TierPool, Todo};
 use crate::flight::Flight;
 use crate::outcome;
@@ -191,7 +191,7 @@ fn hear<T: Transport, S: Seats, F, G>(
         }
         (stage, News::Head(Err(error))) => {
             if let Stage::Sending(mut running, _) = stage {
-                running.ended(now, of_failure(error.kind));
+                running.failed(now, error.kind);
             }
             lanes.remove(at);
             let failure = error.failure();

@@ -192,6 +192,12 @@ impl Default for BreakerConfig {
 }
 
 impl BreakerConfig {
+    /// The same, opening by latency beside the others, too.
+    #[must_use]
+    pub fn by_latency(self) -> Self {
+        Self { pace: PaceTrigger { mode: Mode::On, ..self.pace }, ..self }
+    }
+
     /// How many of `workers` may be kept out at once.
     pub(crate) fn room(&self, workers: usize) -> usize {
         // A hair more, so that a third of six is two.

@@ -1,0 +1,396 @@
+//! What the detectors remember: each worker's last seconds, and what is usual for it and for the pool.
+//!
+//! ```text
+//! recent    sums that fade with a time constant of RECENT (5 s): a share of them needs no window's ring
+//! usual     a mean over the last USUAL_OVER (2 min) of calm: it stands still while something is found or suspected,
+//!           so that a long fault does not become what is usual; after SETTLES (30 min) it is
+//! ```
+//! Fixed memory: some 200 bytes a worker. A worker that leaves is forgotten.
+
+use alloc::vec::Vec;
+
+use super::observation::{Counted, Observation, WorkerTick};
+use crate::time::{Mono, Span};
+use crate::worker::WorkerId;
+
+/// The memory of one pool.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Past {
+    pub(super) at: Mono,
+    /// Time since the tick before.
+    pub(super) step: Span,
+    /// Sorted by id.
+    pub(super) workers: Vec<WorkerPast>,
+    pub(super) pool: PoolPast,
+    /// Of those in service: tries that failed, and tries that ended.
+    sums: [f64; 2],
+}
+
+/// The memory of one worker.
+#[derive(Clone, Debug)]
+pub(super) struct WorkerPast {
+    /// The newest tick.
+    pub(super) tick: WorkerTick,
+    pub(super) recent: Recent,
+    /// How much slower its answers are than the others' of the same tick, in doublings: over its last answers, and
+    /// usually.
+    pub(super) beside: Beside,
+    pub(super) usual_beside: Usual,
+    /// Tries a second.
+    pub(super) usual_rate: Usual,
+    /// Since it last gave any answer, good or bad: what it left unanswered.
+    pub(super) mute: Mute,
+}
+
+/// A mean over the last answers, however long that took: a worker that the picks avoid gives few.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Beside {
+    mean: f64,
+    answers: f64,
+    at: Mono,
+}
+
+/// Tries that a worker gave no sign of life to, since its last one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Mute {
+    /// There was no connection.
+    pub(super) unreached: u64,
+    /// There was no answer in time.
+    pub(super) late: u64,
+    /// When the first of them was noticed.
+    pub(super) since: Option<Mono>,
+}
+
+/// Sums that fade.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Recent {
+    pub(super) started: f64,
+    pub(super) answered: f64,
+    pub(super) failed: f64,
+    pub(super) late: f64,
+    /// Of answers, the logarithm of their tick's median.
+    took: f64,
+    /// Seconds.
+    pub(super) time: f64,
+}
+
+/// The memory of the pool as a whole.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PoolPast {
+    pub(super) recent: Recent,
+    /// Requests of clients a second: tries less second tries.
+    pub(super) requests: Recent,
+    pub(super) in_flight: f64,
+    pub(super) usual_requests: Usual,
+    pub(super) usual_took: Usual,
+    pub(super) usual_in_flight: Usual,
+    /// Since when nothing was suspected.
+    pub(super) calm_since: Option<Mono>,
+}
+
+/// A mean that stands still while it is not told anything.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Usual {
+    value: f64,
+    known: f64,
+    /// Seconds in which it was told nothing.
+    strange: f64,
+}
+
+impl Usual {
+    pub(super) fn get(&self) -> Option<f64> {
+        (self.known >= LEAST_KNOWN).then_some(self.value)
+    }
+
+    /// Takes a value that held for some seconds. One that does not count stands aside, but not for ever.
+    fn take(&mut self, value: f64, step: f64, counts: bool) {
+        if !counts && self.known >= LEAST_KNOWN {
+            self.strange += step;
+            if self.strange >= SETTLES {
+                *self = Self::default();
+            }
+            return;
+        }
+        self.strange = 0.0;
+        self.known += step;
+        self.value += (value - self.value) * (step / self.known.min(USUAL_OVER)).min(1.0);
+    }
+}
+
+impl Recent {
+    fn take(&mut self, step: f64, kept: f64, [started, answered, failed, late]: [u64; 4], p50: Span) {
+        self.started = self.started * kept + started as f64;
+        self.answered = self.answered * kept + answered as f64;
+        self.failed = self.failed * kept + failed as f64;
+        self.late = self.late * kept + late as f64;
+        let took = if answered > 0 { answered as f64 * log(p50) } else { 0.0 };
+        self.took = self.took * kept + took;
+        self.time = self.time * kept + step;
+    }
+
+    /// Tries that ended.
+    pub(super) fn ended(&self) -> f64 {
+        self.answered + self.failed
+    }
+
+    /// Share of those that failed; 0 without enough of them.
+    pub(super) fn failing(&self) -> f64 {
+        if self.ended() >= LEAST_ENDED { self.failed / self.ended() } else { 0.0 }
+    }
+
+    /// Share of those that failed in another way than by being late.
+    pub(super) fn broken(&self) -> f64 {
+        if self.ended() >= LEAST_ENDED { (self.failed - self.late) / self.ended() } else { 0.0 }
+    }
+
+    /// The logarithm (to the base of 2) of the latency of answers, with enough of them.
+    pub(super) fn took(&self) -> Option<f64> {
+        (self.answered >= LEAST_ENDED).then(|| self.took / self.answered)
+    }
+
+    /// Tries a second.
+    pub(super) fn rate(&self) -> f64 {
+        if self.time > 0.0 { self.started / self.time } else { 0.0 }
+    }
+}
+
+impl WorkerPast {
+    fn new(tick: WorkerTick) -> Self {
+        Self {
+            tick,
+            recent: Recent::default(),
+            beside: Beside::default(),
+            usual_beside: Usual::default(),
+            usual_rate: Usual::default(),
+            mute: Mute::default(),
+        }
+    }
+
+    fn take(&mut self, now: Mono, step: f64, kept: f64, tick: WorkerTick, calm: bool) {
+        let counted = tick.counted;
+        let counts = [counted.started, counted.answered, counted.failed, counted.late];
+        self.tick = tick;
+        self.recent.take(step, kept, counts, counted.p50);
+        let mute = counted.unreached + counted.late;
+        if counted.answered > 0 || counted.failed > mute {
+            self.mute = Mute::default();
+        } else if mute > 0 {
+            self.mute.unreached += counted.unreached;
+            self.mute.late += counted.late;
+            self.mute.since.get_or_insert(now);
+        }
+        self.usual_rate.take(self.recent.rate(), step, calm);
+    }
+
+    /// Compares the tick's answers with the others' of the same tick.
+    fn compare(&mut self, now: Mono, step: f64, others: f64, calm: bool) {
+        let Counted { answered, p50, .. } = self.tick.counted;
+        self.beside.take(now, log(p50) - others, answered as f64);
+        let Some(beside) = self.beside.get(now) else { return };
+        let alike = self.usual_beside.get().is_none_or(|usual| beside - usual < STRANGE);
+        self.usual_beside.take(beside, step, calm && alike);
+    }
+
+    /// Whether it fails as a whole: at least half of what it is sent, or every connection, or so that its breaker opened.
+    pub(super) fn fails(&self) -> bool {
+        self.tick.kept_out || self.recent.failing() >= FAILS || self.mute.unreached >= LEAST_MUTE
+    }
+
+    /// Whether it is well again after it failed.
+    pub(super) fn is_well(&self, others_failing: f64) -> bool {
+        let allowed = (1.5 * others_failing).max(WELL_AGAIN);
+        !self.fails() && self.recent.answered >= LEAST_ENDED && self.recent.failing() <= allowed
+    }
+}
+
+impl Past {
+    /// Takes one tick in; `calm`: nothing is suspected or found.
+    pub(super) fn take(&mut self, seen: &Observation, calm: bool) {
+        (self.at, self.step) = (seen.at, seen.step);
+        let step = seen.step.as_secs_f64().min(LONGEST_STEP);
+        let kept = libm::exp(-step / RECENT);
+        let mut ticks = seen.workers.clone();
+        ticks.sort_by_key(|tick| tick.id);
+        ticks.dedup_by_key(|tick| tick.id);
+        let others = Middle::of(&ticks);
+        let even = self.is_even(&ticks, step);
+        let mut known = core::mem::take(&mut self.workers).into_iter().peekable();
+        for tick in ticks {
+            while known.next_if(|past| past.tick.id < tick.id).is_some() {}
+            let mut past = known.next_if(|past| past.tick.id == tick.id).unwrap_or_else(|| WorkerPast::new(tick));
+            past.take(seen.at, step, kept, tick, calm);
+            if let Some(others) = others.without(&tick).filter(|_| even) {
+                past.compare(seen.at, step, others, calm);
+            }
+            self.workers.push(past);
+        }
+        self.pool.take(&self.workers, seen, step, kept, calm);
+        self.sum_up();
+    }
+
+    /// Whether about as many answers come in this tick as requests are sent.
+    fn is_even(&self, ticks: &[WorkerTick], step: f64) -> bool {
+        let answered: u64 = ticks.iter().map(|tick| tick.counted.answered).sum();
+        let usual = self.pool.recent.rate() * step;
+        usual <= 0.0 || EVEN.contains(&(answered as f64 / usual))
+    }
+
+    /// Those that our view has in service.
+    pub(super) fn serving(&self) -> impl Iterator<Item = &WorkerPast> {
+        self.workers.iter().filter(|worker| worker.tick.serving)
+    }
+
+    /// The worker of this id.
+    pub(super) fn worker(&self, id: WorkerId) -> Option<&WorkerPast> {
+        self.workers.binary_search_by_key(&id, |worker| worker.tick.id).ok().map(|at| &self.workers[at])
+    }
+
+    /// Share of failures among all workers in service but one.
+    pub(super) fn others_failing(&self, without: &WorkerPast) -> f64 {
+        let [mut failed, mut ended] = self.sums;
+        if without.tick.serving {
+            failed -= without.recent.failed;
+            ended -= without.recent.ended();
+        }
+        if ended >= LEAST_ENDED { (failed / ended).max(0.0) } else { 0.0 }
+    }
+
+    fn sum_up(&mut self) {
+        let serving = self.workers.iter().filter(|worker| worker.tick.serving);
+        let mut sums = [0.0, 0.0];
+        for worker in serving {
+            sums[0] += worker.recent.failed;
+            sums[1] += worker.recent.ended();
+        }
+        self.sums = sums;
+    }
+}
+
+impl Beside {
+    fn take(&mut self, now: Mono, beside: f64, answers: f64) {
+        let part = (1.0 - libm::exp(-answers / FEW_ANSWERS)).min(MOST_OF_A_TICK);
+        self.mean += (beside - self.mean) * if self.answers > 0.0 { part } else { 1.0 };
+        self.answers += answers;
+        self.at = now;
+    }
+
+    /// The mean, with enough answers that are not too old.
+    pub(super) fn get(&self, now: Mono) -> Option<f64> {
+        (self.answers >= FEW_ANSWERS && now.since(self.at) <= STANDS).then_some(self.mean)
+    }
+}
+
+/// The latencies of one tick, sorted, as logarithms.
+struct Middle(Vec<f64>);
+
+impl Middle {
+    fn of(ticks: &[WorkerTick]) -> Self {
+        let answered = |tick: &&WorkerTick| tick.serving && tick.counted.answered > 0;
+        let mut took: Vec<f64> = ticks.iter().filter(answered).map(|tick| log(tick.counted.p50)).collect();
+        took.sort_unstable_by(f64::total_cmp);
+        Self(took)
+    }
+
+    /// The median of all but this one, which is among them; `None` when there are no others.
+    fn without(&self, tick: &WorkerTick) -> Option<f64> {
+        if !tick.serving || tick.counted.answered == 0 {
+            return None;
+        }
+        let own = log(tick.counted.p50);
+        let at = self.0.partition_point(|took| *took < own);
+        let middle = self.0.len().checked_sub(2)? / 2;
+        self.0.get(if middle >= at { middle + 1 } else { middle }).copied()
+    }
+}
+
+impl PoolPast {
+    fn take(&mut self, workers: &[WorkerPast], seen: &Observation, step: f64, kept: f64, calm: bool) {
+        let (mut counts, mut took, mut in_flight) = ([0; 4], 0.0, 0_u64);
+        for tick in workers.iter().map(|worker| &worker.tick) {
+            let counted = tick.counted;
+            let of = [counted.started, counted.answered, counted.failed, counted.late];
+            counts.iter_mut().zip(of).for_each(|(sum, count)| *sum += count);
+            took += if counted.answered > 0 { counted.answered as f64 * log(counted.p50) } else { 0.0 };
+            in_flight += u64::from(tick.in_flight);
+        }
+        let typical = if counts[1] > 0 { libm::exp2(took / counts[1] as f64) } else { 0.0 };
+        self.recent.take(step, kept, counts, Span::from_secs_f64(typical / 1e9));
+        let requests = counts[0].saturating_sub(seen.again);
+        self.requests.take(step, kept, [requests, 0, 0, 0], Span::ZERO);
+        self.in_flight += (in_flight as f64 - self.in_flight) * (1.0 - kept);
+        if !calm {
+            self.calm_since = None;
+        } else if self.calm_since.is_none() {
+            self.calm_since = Some(seen.at);
+        }
+        let well = calm && self.recent.failing() < WELL;
+        self.usual_requests.take(self.requests.rate(), step, well);
+        self.usual_in_flight.take(self.in_flight, step, well && !self.is_fuller(STRANGE));
+        if let Some(took) = self.recent.took() {
+            let alike = self.usual_took.get().is_none_or(|usual| took - usual < STRANGE);
+            self.usual_took.take(took, step, well && alike);
+        }
+    }
+
+    /// Whether so many doublings more than usual are in flight; a handful never is.
+    pub(super) fn is_fuller(&self, doublings: f64) -> bool {
+        self.usual_in_flight.get().is_some_and(|usual| self.in_flight > usual * libm::exp2(doublings) + A_HANDFUL)
+    }
+
+    /// How much slower answers are than usual, in doublings.
+    pub(super) fn slower(&self) -> Option<f64> {
+        Some(self.recent.took()? - self.usual_took.get()?)
+    }
+
+    /// Requests of clients beside what is usual: 1 as usual.
+    pub(super) fn demand(&self) -> Option<f64> {
+        let usual = self.usual_requests.get().filter(|usual| *usual > 0.0)?;
+        Some(self.requests.rate() / usual)
+    }
+
+    /// Tries for each request of a client.
+    pub(super) fn amplification(&self) -> f64 {
+        if self.requests.started > 0.0 { self.recent.started / self.requests.started } else { 1.0 }
+    }
+}
+
+/// A latency as detectors compare it.
+pub(super) fn log(latency: Span) -> f64 {
+    libm::log2(latency.as_nanos().max(1) as f64)
+}
+
+/// Time constant of what is recent, in seconds. Source: ours; five ticks, so that one of them is no verdict.
+const RECENT: f64 = 5.0;
+/// Over which time of calm a mean is usual, in seconds. Source: X7, a worker that takes two minutes to become slow must
+/// not be taken for usual on the way.
+const USUAL_OVER: f64 = 120.0;
+/// Before this, in seconds, nothing is usual. Source: ours, twice [`RECENT`].
+const LEAST_KNOWN: f64 = 10.0;
+/// After this time, in seconds, what is strange is usual. Source: ours.
+const SETTLES: f64 = 1_800.0;
+/// So many doublings beside the usual are not learned from. Source: balancing.md "Breaker" (2x is slow).
+const STRANGE: f64 = 1.0;
+/// A share of failures that is no trouble. Source: R-B1's 5 %, less what noise adds.
+const WELL: f64 = 0.03;
+/// A worker with this share of failures fails. Source: ours; the picks' price quarters what such a worker gets.
+const FAILS: f64 = 0.5;
+/// So many tries without a connection, and no answer between. Source: R-L5 (three failures).
+pub(super) const LEAST_MUTE: u64 = 3;
+/// Fewer tries that ended say nothing. Source: ours.
+const LEAST_ENDED: f64 = 5.0;
+/// Failures that a worker may have that is well again. Source: ours; what its breaker's ramp lets through fails no more.
+const WELL_AGAIN: f64 = 0.2;
+/// So many answers are compared with the others'. Source: ours; the geometric mean of 20 exponential latencies is off by
+/// 0.4 doublings.
+const FEW_ANSWERS: f64 = 20.0;
+/// No single tick counts for more. Source: ours; a tick that something else disturbs is no verdict.
+const MOST_OF_A_TICK: f64 = 0.25;
+/// Ticks with so many answers beside requests are compared: in a stall, and when what waited comes out, latencies say
+/// where a worker was in its work, not how fast it is. Source: ours; what noise leaves of 30 answers.
+const EVEN: core::ops::RangeInclusive<f64> = 0.6..=1.4;
+/// How long what a worker's last answers said stands. Source: the breaker's longest pause.
+const STANDS: Span = Span::from_secs(60);
+/// Requests in flight that are never too many. Source: ours.
+const A_HANDFUL: f64 = 5.0;
+/// A pause longer than this, in seconds, says nothing more than this one. Source: the longest tick of R-W9.
+const LONGEST_STEP: f64 = 10.0;

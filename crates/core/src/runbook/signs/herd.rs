@@ -1,0 +1,101 @@
+//! Thundering herd [R-F1]: one worker failed, what it had runs to the others, and they fail together.
+//!
+//! ```text
+//! signs   a worker (few at most) fails half of its tries, while the others fail under 3 %          the first
+//!         within a minute: half of the others or more fail 5 % or more each, 8 % together          the herd
+//!         requests of clients are as usual (under 1.3x): more of them would be an overload
+//! over    when the others fail under 5 %, or what failed first is well again for 10 s: what then goes on is another
+//!         mode's
+//! ```
+
+use super::{Signs, few};
+use crate::runbook::finding::Evidence;
+use crate::runbook::past::Past;
+use crate::share::Share;
+use crate::time::{Mono, Span};
+use crate::worker::WorkerId;
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Herd {
+    first: Option<First>,
+}
+
+/// The worker that failed first.
+#[derive(Clone, Copy, Debug)]
+struct First {
+    worker: WorkerId,
+    at: Mono,
+    /// The others followed.
+    followed: bool,
+    /// Since when it is well again.
+    well: Option<Mono>,
+}
+
+impl Herd {
+    /// What shows now.
+    pub(super) fn signs(&mut self, past: &Past) -> Option<Signs> {
+        let mut first = match self.first {
+            Some(first) => first,
+            None => First { worker: first_to_fail(past)?, at: past.at, followed: false, well: None },
+        };
+        first.note(past);
+        self.first = (!first.is_over(past)).then_some(first);
+        let in_time = first.followed || past.at.since(first.at) <= FOLLOWS_WITHIN;
+        if !in_time || self.first.is_none() || past.pool.demand().is_some_and(|demand| demand >= MORE_DEMAND) {
+            return None;
+        }
+        let others = || past.serving().filter(|other| other.tick.id != first.worker);
+        let failing = others().filter(|other| other.recent.failing() >= FAILING).count();
+        let of = others().count();
+        let together = past.worker(first.worker).map_or(past.pool.recent.failing(), |first| past.others_failing(first));
+        let enough = if first.followed { FAILING } else { TOGETHER };
+        if of == 0 || failing * 2 < of || together < enough {
+            return None;
+        }
+        self.first = Some(First { followed: true, ..first });
+        Some(Signs::of_pool(Evidence::ThunderingHerd {
+            first: first.worker,
+            after: past.at.since(first.at),
+            failing: u32::try_from(failing).unwrap_or(u32::MAX),
+            of: u32::try_from(of).unwrap_or(u32::MAX),
+            share: Share::clamped(together),
+            tries: past.pool.amplification(),
+        }))
+    }
+}
+
+impl First {
+    fn note(&mut self, past: &Past) {
+        if past.worker(self.worker).is_some_and(|worker| worker.is_well(past.others_failing(worker))) {
+            self.well.get_or_insert(past.at);
+        } else {
+            self.well = None;
+        }
+    }
+
+    fn is_over(&self, past: &Past) -> bool {
+        self.well.is_some_and(|since| past.at.since(since) >= WELL_FOR)
+    }
+}
+
+/// The worker that fails while the others do not.
+fn first_to_fail(past: &Past) -> Option<WorkerId> {
+    let failing = || past.serving().filter(|worker| worker.fails());
+    let of = past.serving().count();
+    let worst = failing().max_by(|a, b| a.recent.failed.total_cmp(&b.recent.failed))?;
+    let alone = failing().count() <= few(of) && of > 1 && past.others_failing(worst) < OTHERS_WELL;
+    alone.then_some(worst.tick.id)
+}
+
+/// Source: balancing.md, the longest open time of a breaker: by then its load has gone over to the others.
+const FOLLOWS_WITHIN: Span = Span::from_secs(60);
+/// Source: R-B1 (5 %).
+const FAILING: f64 = 0.05;
+/// Source: ours; half of the others at twice the least of each would be 5 %, and noise must not do it.
+const TOGETHER: f64 = 0.08;
+/// Source: ours, R-B1's 5 % less noise.
+const OTHERS_WELL: f64 = 0.03;
+/// Source: ours; a pool at 80 % of its capacity is over it with so much more.
+const MORE_DEMAND: f64 = 1.3;
+/// Source: ours, twice the time constant of what is recent.
+const WELL_FOR: Span = Span::from_secs(10);
