@@ -184,6 +184,7 @@ fn pools(pools: &BTreeMap<String, Pool>, files: &[&File]) -> Vec<PoolConfig> {
         breaker: pool.breaker,
         bulkhead: pool.bulkhead,
         throttle: pool.throttle.map(|throttle| throttle.for_deadline(longest(name))),
+        runbooks: pool.runbooks,
         ..PoolConfig::new(name, pool.workers.clone())
     };
     pools.iter().map(control).collect()

@@ -565,6 +565,15 @@ const WHOLE_FILES: &[Case] = &[
         ],
     ),
     case(
+        "listeners: [{address: ':80'}]\npools: {api: {workers: [http://a:1], runbooks: {convoi: off}}}\n",
+        &[
+            "gw.yaml:2:49: error: unknown key `convoi` (pools.api.runbooks.convoi)",
+            " 2 | pools: {api: {workers: [http://a:1], runbooks: {convoi: off}}}",
+            "   |                                                 ^^^^^^",
+            "   = did you mean `convoy`?",
+        ],
+    ),
+    case(
         "listeners: [{address: ':80'}]\npools: {api: {workers: [http://a:1], upstream: {protocol: h3}}}\n",
         &[
             "gw.yaml:2:59: error: unknown value `h3` (pools.api.upstream.protocol)",

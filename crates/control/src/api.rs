@@ -10,6 +10,7 @@
 //! GET  /api/v1/explain/weight/{pool}/{worker}?at=     /config /config/history
 //! GET  /api/v1/drills
 //! POST /api/v1/pools/{pool}/workers/{worker}/{drain|undrain|pin|unpin|drill}   /pools/{pool}/{freeze|unfreeze|undrill}
+//! POST /api/v1/pools/{pool}/approve/{number}
 //! POST /api/v1/config/{reload|rollback}
 //! ```
 
@@ -82,6 +83,7 @@ impl Api {
             ("/api/v1/config/history", get(read::config_history)),
             ("/api/v1/pools/{pool}/workers/{worker}/{order}", post(change::worker)),
             ("/api/v1/pools/{pool}/{order}", post(change::pool)),
+            ("/api/v1/pools/{pool}/approve/{number}", post(change::approve)),
             ("/api/v1/config/{order}", post(change::config)),
         ]);
         endpoints

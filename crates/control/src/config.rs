@@ -16,6 +16,7 @@ use std::sync::Arc;
 use ambidex_core::guard::breaker::BreakerConfig;
 use ambidex_core::guard::bulkhead::BulkheadConfig;
 use ambidex_core::guard::throttle::ThrottleConfig;
+use ambidex_core::runbook::Runbooks;
 use ambidex_core::size::Size;
 use ambidex_core::time::Span;
 use schemars::JsonSchema;
@@ -56,6 +57,8 @@ pub struct PoolConfig {
     pub bulkhead: Option<BulkheadConfig>,
     /// `throttle:`
     pub throttle: Option<ThrottleConfig>,
+    /// `runbooks:`
+    pub runbooks: Runbooks,
     /// How long a worker that left may finish what it has. Default 30 s; source: ours, nginx's and Envoy's drains are
     /// of this order.
     pub drain_grace: Span,
@@ -76,6 +79,7 @@ impl PoolConfig {
             breaker: BreakerConfig::default(),
             bulkhead: None,
             throttle: None,
+            runbooks: Runbooks::default(),
             drain_grace: Span::from_secs(30),
         }
     }

@@ -210,7 +210,13 @@ async fn run(shared: &Arc<Shared>, mut reports: mpsc::Receiver<Arrived>, name_se
                 batch.drain(..).for_each(|arrived| room.hear(arrived, None));
             }
             () = tokio::time::sleep_until(shared.clock.instant(due).into()) => {
-                due = shared.room().due(shared.clock.now());
+                let now = shared.clock.now();
+                let looks = {
+                    let mut room = shared.room();
+                    due = room.due(now);
+                    room.looks_again(now)
+                };
+                discovery.again(&looks);
             }
         }
     }

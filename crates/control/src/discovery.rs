@@ -120,6 +120,17 @@ impl Discovery {
         }
     }
 
+    /// Looks at these pools' sources anew, as if their answers were too old. Within the runtime only.
+    pub(crate) fn again(&mut self, pools: &[PoolId]) {
+        let keys: Vec<_> = self.tasks.keys().filter(|(pool, _)| pools.contains(pool)).cloned().collect();
+        for key in keys {
+            let Some((source, task)) = self.tasks.remove(&key) else { continue };
+            task.abort();
+            let task = self.begin(key.0, source.clone());
+            self.tasks.insert(key, (source, task));
+        }
+    }
+
     fn begin(&self, pool: PoolId, source: Source) -> AbortHandle {
         let (names, tell) = (Arc::clone(&self.names), Arc::clone(&self.tell));
         let tell = move |event| tell(pool, event);

@@ -4,6 +4,7 @@
 //! that joined first have series of their own, all later ones of a pool share `worker="other"`. First come, and not
 //! largest, because a series that changes its worker reads as a counter that fell.
 
+mod modes;
 mod page;
 
 use std::sync::atomic::Ordering::Relaxed;
@@ -11,6 +12,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use ambidex_core::again::counts::{Came, Chance};
 use ambidex_core::guard::breaker::BreakerState;
 use ambidex_core::guard::pool::Kept;
+use ambidex_core::runbook::FailureMode;
 use ambidex_core::stats::histogram::TallyState;
 use ambidex_core::time::Span;
 use ambidex_core::worker::Standing;
@@ -43,7 +45,7 @@ pub(crate) fn page(shared: &Shared, admin: Family) -> Result<String, std::fmt::E
 }
 
 /// Name, help, and where in a row the number stands.
-type Column<T> = (&'static str, &'static str, fn(&Row) -> T);
+type Column<T, R = Row> = (&'static str, &'static str, fn(&R) -> T);
 
 /// All numbers of one scrape.
 #[derive(Debug)]
@@ -90,6 +92,13 @@ struct PoolRow {
     /// Tries that drills met.
     injected: u64,
     doubted: usize,
+    /// Whether each failure mode is found and not over, by [`FailureMode::ALL`].
+    modes: [bool; FailureMode::ALL.len()],
+    /// Actions of runbooks in force, and those that wait for approval.
+    measures: usize,
+    proposals: usize,
+    refused: f64,
+    moved: f64,
     revision: u64,
     /// What came of second chances, by [`Chance::ALL`] and [`Came::ALL`].
     chances: [[u64; Came::ALL.len()]; Chance::ALL.len()],
@@ -185,6 +194,12 @@ impl PoolRow {
             frozen: pool.planner.is_frozen(),
             drilled: pool.drilling.is_some(),
             injected: pool.injected + pool.drilling.as_ref().map_or(0, |d| d.drill.toll.sums().injected),
+            modes: FailureMode::ALL
+                .map(|mode| pool.lookout.core.stages().any(|(known, stage)| known == mode && stage.is_open())),
+            measures: pool.lookout.core.measures().len(),
+            proposals: pool.lookout.core.proposals().len(),
+            refused: pool.lookout.tuning.admitted.rest().get(),
+            moved: pool.lookout.core.moved().map_or(0.0, |moved| moved.by().get()),
             doubted: pool.roster.sources().iter().filter(|source| source.problem.is_some()).count(),
             revision: pool.pictured().map_or(0, |view| view.revision),
             chances: Chance::ALL.map(|chance| Came::ALL.map(|came| pool.chances().get(chance, came))),
@@ -200,6 +215,7 @@ impl Collector for Snapshot {
         page.gauges("ambidex_view_revision", "Revision of the view that requests read", [plain(self.revision as f64)])?;
         self.encode_workers(page)?;
         self.encode_pools(page)?;
+        self.encode_modes(page)?;
         let journal = &self.journal;
         let degraded = f64::from(u8::from(journal.degraded.is_some()));
         page.gauges("ambidex_journal_degraded", "1 while the journal is not written", [plain(degraded)])?;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use ambidex_core::decision::Decision;
 use ambidex_core::guard::breaker::BreakerState;
 use ambidex_core::plan::{Happening, PoolEvent};
+use ambidex_core::runbook::Effect;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
@@ -67,6 +68,13 @@ pub enum What {
     Health {
         /// Whether it is well.
         well: bool,
+    },
+    /// A failure mode was found or is over, or its runbook did something.
+    Runbook {
+        /// What.
+        effect: Effect,
+        /// Whether somebody should be told at once.
+        alert: bool,
     },
     /// An operator ordered something.
     Order,

@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use ambidex_core::again::budget::Budget;
 use ambidex_core::again::counts::Counts;
+use ambidex_core::balance::PickPolicy;
 use ambidex_core::decision::Decision;
 use ambidex_core::drill::Fault;
+use ambidex_core::guard::breaker::BreakerConfig;
 use ambidex_core::guard::pool::PoolGuards;
 use ambidex_core::plan::{Held, Mode, PlanInput, Planner, PoolEvent, Reporting, Source};
 use ambidex_core::share::Share;
@@ -18,6 +20,7 @@ use ambidex_core::worker::{PoolId, WorkerId};
 use crate::config::PoolConfig;
 use crate::discovery;
 use crate::drills::Drilling;
+use crate::lookout::{Shown, Watchman};
 use crate::roster::{Effect, Event, Ids, Roster, Worker};
 use crate::series::Series;
 use crate::track::Track;
@@ -35,6 +38,7 @@ pub(crate) struct Pool {
     pub(crate) ever_served: bool,
     /// So many workers fail their health checks that nobody is taken out for them.
     pub(crate) checks_doubted: bool,
+    pub(crate) lookout: Watchman,
     reporting: Reporting,
     budget: Arc<Budget>,
     pub(crate) guards: PoolGuards,
@@ -71,6 +75,7 @@ impl Pool {
             id,
             roster: Roster::new(seats, config.drain_grace),
             planner: Planner::new(config.weights.clone()).for_pool(id),
+            lookout: Watchman::new(config.runbooks),
             config,
             tracks: HashMap::new(),
             next_tick: now,
@@ -103,6 +108,7 @@ impl Pool {
             // What other checks said of a worker is not what these say.
             self.tracks.values_mut().for_each(|track| track.checked = None);
         }
+        self.lookout.core.configure(config.runbooks);
         self.config = config;
         self.stale = true;
         (out, planned)
@@ -158,7 +164,34 @@ impl Pool {
         // A pool that is full has nobody to spare for hedges and for reads from several workers.
         let known = self.planner.utilization().and_then(|share| Share::new(share.clamp(0.0, 1.0)).ok());
         known.into_iter().for_each(|utilization| self.budget.hear_utilization(now, utilization));
+        self.look_out(now, &planned.events);
         planned
+    }
+
+    /// One tick of the lookout for failure modes.
+    fn look_out(&mut self, now: Mono, events: &[PoolEvent]) {
+        let applied = self.applied();
+        let shown = Shown {
+            workers: self.roster.workers(),
+            tracks: &self.tracks,
+            applied: &applied,
+            planner: &self.planner,
+            counts: self.budget.counts(),
+            events,
+        };
+        self.stale |= self.lookout.tick(now, &shown);
+        self.restrain();
+    }
+
+    /// Hands the request path what runbooks hold back.
+    pub(crate) fn restrain(&self) {
+        self.budget.restraint().set(&self.lookout.tuning);
+    }
+
+    /// What people call a worker.
+    pub(crate) fn name_of(&self, id: WorkerId) -> Arc<str> {
+        let worker = self.roster.worker(id);
+        worker.map_or_else(|| format!("worker {}", id.0).into(), |worker| Arc::clone(&worker.found.name))
     }
 
     /// How often second chances were taken, watched and refused.
@@ -228,11 +261,11 @@ impl Pool {
             name: Arc::clone(&self.config.name),
             revision: self.view.as_ref().map_or(1, |view| view.revision + 1),
             workers: workers.iter().map(|worker| self.view_of(worker)).collect(),
-            pick: self.config.balance.resolve(self.reporting.is_on()),
-            learned: self.learned(&fixed),
-            fixed,
+            pick: self.pick(),
+            learned: self.without_held(self.learned(&fixed)),
+            fixed: self.without_held(fixed),
             learned_share,
-            breaker: self.config.breaker,
+            breaker: self.breaker(),
             budget: Arc::clone(&self.budget),
         };
         self.guards.bulkhead = self.config.bulkhead;
@@ -259,6 +292,30 @@ impl Pool {
         let before = std::mem::replace(&mut self.drilling, drilling);
         self.injected += before.as_ref().map_or(0, |drilling| drilling.drill.toll.sums().injected);
         before
+    }
+
+    /// How workers are picked: as configured, unless a runbook wants weights alone.
+    fn pick(&self) -> PickPolicy {
+        if self.lookout.tuning.by_weight {
+            return PickPolicy::WeightedRoundRobin;
+        }
+        self.config.balance.resolve(self.reporting.is_on())
+    }
+
+    /// When breakers open: as configured, and by latency, too, while a runbook wants it.
+    fn breaker(&self) -> BreakerConfig {
+        if self.lookout.tuning.latency_breaker { self.config.breaker.by_latency() } else { self.config.breaker }
+    }
+
+    /// Weights by slot, and none for those in quarantine.
+    fn without_held(&self, weights: Vec<f64>) -> Vec<f64> {
+        let free = |worker: &Worker| !self.lookout.holds(worker.id);
+        self.roster
+            .workers()
+            .iter()
+            .zip(weights)
+            .map(|(worker, weight)| if free(worker) { weight } else { 0.0 })
+            .collect()
     }
 
     /// Configured weights by slot. What an operator pinned holds here, too: an order is obeyed by every request, also

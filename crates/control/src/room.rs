@@ -29,10 +29,12 @@ use crate::reach::Place;
 use crate::roster::{Event, Ids};
 use crate::series::MOST_SERIES;
 
+mod answered;
 mod drill;
 mod obey;
 mod record;
 
+pub use answered::Approved;
 pub use obey::{Obeyed, OrderError};
 
 /// The coordinator's state.
@@ -168,6 +170,7 @@ impl Room {
                 let planned = self.pools[at].tick(now, &mut left);
                 self.record(at, planned);
                 self.record_breakers(at);
+                self.answered(at, now);
                 self.obey_pins(at, now);
             }
         }
@@ -236,6 +239,11 @@ impl Room {
                 .collect::<Vec<_>>()
         };
         self.pools.iter().flat_map(of).collect()
+    }
+
+    /// The pools whose sources are to be asked again, now.
+    pub(crate) fn looks_again(&mut self, now: Mono) -> Vec<PoolId> {
+        self.pools.iter_mut().filter_map(|pool| pool.lookout.wants_look(now).then_some(pool.id)).collect()
     }
 
     /// The pool of this name.

@@ -21,6 +21,10 @@ use crate::room::Room;
 use crate::roster::{SourceState, Worker};
 use crate::track::{Measured, millis};
 
+mod modes;
+
+pub use modes::{MeasureStatus, ModeStatus, ModesStatus, MovedStatus, ProposalStatus};
+
 /// The process as a whole.
 #[derive(Clone, Debug, Serialize)]
 pub struct Status {
@@ -76,6 +80,8 @@ pub struct PoolStatus {
     pub second_chances: Vec<ChanceStatus>,
     /// Where its workers come from.
     pub sources: Vec<SourceStatus>,
+    /// Failure modes that show, what is done about them, and what waits for approval.
+    pub failure_modes: ModesStatus,
     /// Its workers.
     pub workers: Vec<WorkerStatus>,
 }
@@ -148,6 +154,8 @@ pub struct WorkerStatus {
     pub share: f64,
     /// The share that it would get if all were alike.
     pub fair_share: f64,
+    /// Whether a runbook keeps requests from it.
+    pub quarantined: bool,
     /// The weight that an operator fixed.
     pub pinned: Option<f64>,
     /// The fault that is put on the way to it on purpose, while it is drilled, such as `delay=200ms`.
@@ -248,6 +256,7 @@ impl PoolStatus {
             frozen: pool.planner.is_frozen(),
             checks_doubted: pool.checks_doubted,
             second_chances: ChanceStatus::of(pool),
+            failure_modes: ModesStatus::of(pool, now),
             sources: pool.roster.sources().iter().map(SourceStatus::of).collect(),
             workers: workers.iter().map(status).collect(),
         }
@@ -284,6 +293,7 @@ impl WorkerStatus {
             learned: applied.learned,
             share: applied.share,
             fair_share: if standing == Standing::Serving { fair_share } else { 0.0 },
+            quarantined: pool.lookout.holds(worker.id),
             pinned: pool.planner.pinned(worker.id),
             drill: pool.drill_of(worker.id).map(|fault| fault.to_string()),
             in_flight: worker.cells.load.in_flight(),

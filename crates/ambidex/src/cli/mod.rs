@@ -11,6 +11,7 @@ mod drill;
 mod gate;
 mod lab;
 mod lab_live;
+mod modes;
 mod replay;
 mod serve;
 mod simulate;
@@ -84,6 +85,10 @@ enum Command {
     Explain(ask::ExplainCommand),
     /// What the coordinator decided.
     Decisions(ask::DecisionsArguments),
+    /// Failure modes of the pools, what is done about them, and what waits for approval.
+    Modes(AdminArguments),
+    /// Let a runbook do what it proposed.
+    Approve(modes::ApproveArguments),
     /// Give a worker nothing new; it finishes what it has.
     Drain(change::WorkerArguments),
     /// Give a drained worker traffic again.
@@ -164,6 +169,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Workers(admin) => ask::workers(&admin, output),
         Command::Explain(command) => ask::explain(&command, output),
         Command::Decisions(arguments) => ask::decisions(&arguments, output),
+        Command::Modes(admin) => modes::list(&admin, output),
+        Command::Approve(arguments) => modes::approve(&arguments, output),
         Command::Drain(arguments) => change::worker("drain", &arguments, output),
         Command::Undrain(arguments) => change::worker("undrain", &arguments, output),
         Command::Pin(arguments) => change::pin(&arguments, output),

@@ -11,6 +11,7 @@ use ambidex_core::guard::breaker::BreakerConfig;
 use ambidex_core::guard::bulkhead::BulkheadConfig;
 use ambidex_core::guard::throttle::ThrottleConfig;
 use ambidex_core::plan::PlanConfig;
+use ambidex_core::runbook::Runbooks;
 use ambidex_core::time::Span;
 use ambidex_gateway::config::{
     AccessLog, CacheBounds, Deduplication, Listener, Recording, Route, Tracing, UpstreamTransport,
@@ -137,6 +138,10 @@ pub(crate) struct Pool {
     /// When requests are refused here instead of there. Default: never; source: R-O5.
     #[serde(default)]
     pub(crate) throttle: Option<ThrottleConfig>,
+    /// What is done about each failure mode: `off`, `observe` or `on`, for all of them or each. Default on; source: R-F6
+    /// (what only tunes runs by itself, the rest waits for approval).
+    #[serde(default)]
+    pub(crate) runbooks: Runbooks,
     /// How connections to the workers are made and kept.
     #[serde(default)]
     pub(crate) upstream: UpstreamTransport,

@@ -49,7 +49,9 @@ impl Refused {
 impl From<OrderError> for Refused {
     fn from(error: OrderError) -> Self {
         match error {
-            OrderError::NoPool(..) | OrderError::NoWorker(..) => Self::missing(error.to_string()),
+            OrderError::NoPool(..) | OrderError::NoWorker(..) | OrderError::NoProposal(..) => {
+                Self::missing(error.to_string())
+            }
             OrderError::Weight(_) => Self::wrong(error.to_string()),
         }
     }

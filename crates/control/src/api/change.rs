@@ -61,6 +61,16 @@ pub(crate) async fn pool(
     Ok(json(api.shared.room().freeze(api.shared.clock.now(), &pool, frozen)?))
 }
 
+pub(crate) async fn approve(
+    State(api): State<Api>,
+    Path((pool, number)): Path<(String, String)>,
+) -> Result<Response, Refused> {
+    let number = number.parse().map_err(|_| Refused::wrong(format!("`{number}` is no number of a proposal")))?;
+    let approved = api.shared.room().approve(api.shared.clock.now(), &pool, number)?;
+    api.shared.changed.notify_one();
+    Ok(json(approved))
+}
+
 #[derive(Serialize)]
 struct Changed {
     changed: Value,

@@ -11,7 +11,7 @@ use crate::news::{Item, What};
 use crate::pool::{Applied, Pool};
 use crate::room::Room;
 use crate::roster::Worker;
-use crate::status::ChanceStatus;
+use crate::status::{ChanceStatus, ModesStatus};
 use crate::ui::{ChartPool, Charts, Line, Page, PageSource, PoolPanel, SignalAge, WorkerRow};
 
 /// Fills the dashboard's page.
@@ -105,6 +105,7 @@ fn panel(pool: &Pool, now: Mono) -> PoolPanel {
         learned_share: view.map_or(Share::NONE, |view| view.learned_share),
         frozen: pool.planner.is_frozen(),
         chances: ChanceStatus::of(pool),
+        failure_modes: ModesStatus::of(pool, now),
         workers: workers.iter().map(row).collect(),
         more_workers: 0,
     }
@@ -152,7 +153,7 @@ fn worker_row(pool: &Pool, worker: &Worker, applied: Applied, rates: f64, now: M
 fn line(item: &Arc<Item>) -> Line {
     let (alert, decision) = match &item.what {
         What::Decision { decision } => (false, Some(decision.clone())),
-        What::Pool { alert, .. } => (*alert, None),
+        What::Pool { alert, .. } | What::Runbook { alert, .. } => (*alert, None),
         What::Health { well } => (!well, None),
         What::Drill { drill } => (drill.ending.is_some_and(|ending| ending.is_abort()), None),
         What::Breaker { .. } | What::Member | What::Order => (false, None),

@@ -21,6 +21,9 @@ pub enum OrderError {
     /// No such worker.
     #[error("pool `{0}` has no worker `{1}`; workers: {2}")]
     NoWorker(String, String, String),
+    /// Nothing waits for approval under this number.
+    #[error("pool `{0}` has nothing that waits for approval as number {1}; numbers that do: {2}")]
+    NoProposal(String, u32, String),
     /// A weight that is none.
     #[error("{0} is no weight: use 0 to 100 fair shares")]
     Weight(f64),

@@ -118,7 +118,6 @@ impl Room {
     }
 
     pub(crate) fn name_of(&self, at: usize, id: WorkerId) -> Arc<str> {
-        let worker = self.pools[at].roster.worker(id);
-        worker.map_or_else(|| format!("worker {}", id.0).into(), |worker| Arc::clone(&worker.found.name))
+        self.pools[at].name_of(id)
     }
 }

@@ -17,6 +17,7 @@ mod assets;
 mod attention;
 mod charts;
 mod decisions;
+mod modes;
 mod serve;
 mod text;
 mod view;
@@ -99,6 +100,7 @@ fn pool_section(pool: &PoolPanel, id: &str) -> Markup {
             (workers::heading(pool))
             (workers::table(pool))
             (workers::chances(pool))
+            (modes::section(pool))
             div .charts data-pool=(pool.name) data-keep hidden {
                 div .chart-keys {}
                 figure { figcaption { "Weight, in fair shares" } div .weights {} }

@@ -180,3 +180,21 @@ fn what_second_chances_did_stands_below_the_pool() {
     let said = whole(&page);
     assert!(said.contains("<b>hedge</b> 12 taken, 8 mattered, 3 refused by a bound"), "{said}");
 }
+
+#[test]
+fn a_proposal_has_a_button_and_the_command_that_does_the_same() {
+    let mut page = pool(vec![worker("a", 40)]);
+    let panel = &mut page.pools[0];
+    assert_eq!(modes::section(panel).into_string(), "", "quiet");
+    panel.failure_modes.proposals.push(crate::status::ProposalStatus {
+        number: 7,
+        mode: ambidex_core::runbook::FailureMode::StaleMetadata,
+        action: ambidex_core::runbook::Action::FreezeWeights,
+        sentence: "drain <b>".to_owned(),
+        age_ms: 5.0,
+    });
+    let text = modes::section(panel).into_string();
+    for part in [r#"data-approve="api/7""#, "ambidex approve api 7", "drain &lt;b&gt;"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}

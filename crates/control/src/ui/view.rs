@@ -9,7 +9,7 @@ use ambidex_core::time::Span;
 use ambidex_core::worker::Standing;
 
 use super::attention::{Peers, facts};
-use crate::status::ChanceStatus;
+use crate::status::{ChanceStatus, ModesStatus};
 
 /// Everything on the page.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +41,8 @@ pub struct PoolPanel {
     pub frozen: bool,
     /// What came of its requests' second chances.
     pub chances: Vec<ChanceStatus>,
+    /// Failure modes that show, and what is done about them.
+    pub failure_modes: ModesStatus,
     /// Its workers, in their order.
     pub workers: Vec<WorkerRow>,
     /// How many more workers there are than shown.

@@ -8,6 +8,7 @@
 
 use super::seen::{Heard, Passive, Seen, Source};
 use crate::load::Cells;
+use crate::runbook::Counted;
 use crate::share::Share;
 use crate::signal::Report;
 use crate::stats::histogram::TallyState;
@@ -46,6 +47,7 @@ pub struct Watch {
     report: Option<Held>,
     success_at: Option<Mono>,
     reporting: Option<bool>,
+    counted: Counted,
 }
 
 impl Watch {
@@ -74,11 +76,18 @@ impl Watch {
         self.reporting.take()
     }
 
+    /// What became of the tries of the last tick, as the lookout for failure modes sees it.
+    #[must_use]
+    pub fn counted(&self) -> Counted {
+        self.counted
+    }
+
     /// What the planner is to see, over the time since this was last asked.
     pub fn see(&mut self, now: Mono, cells: &Cells, configured: &Configured) -> Seen {
         let totals = cells.totals();
         let step = self.tally_at.map(|then| now.since(then));
         let passive = step.filter(|step| *step > Span::ZERO).map(|step| between(&self.tally, &totals, step, cells));
+        self.counted = passive.as_ref().map(|own| Counted::between(&self.tally, &totals, own)).unwrap_or_default();
         self.tally = totals;
         self.tally_at = Some(now);
         if let Some(passive) = passive.filter(|passive| passive.samples > 0) {

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use crate::plan::Passive;
 use crate::share::Share;
 use crate::stats::histogram::TallyState;
 use crate::time::{Mono, Span};
@@ -74,18 +75,17 @@ pub struct Counted {
 }
 
 impl Counted {
-    /// What came between two states of a worker's tallies.
+    /// What came between two states of a worker's tallies, of which `passive` was made, too.
     #[must_use]
-    pub fn between(then: &TallyState, now: &TallyState) -> Self {
-        let latency = now.latency.since(&then.latency);
-        let broken = now.broken.saturating_sub(then.broken);
+    pub fn between(then: &TallyState, now: &TallyState, passive: &Passive) -> Self {
+        let failed = now.failed.saturating_sub(then.failed);
         Self {
             started: now.started.saturating_sub(then.started),
-            answered: latency.count().saturating_sub(broken),
-            failed: now.failed.saturating_sub(then.failed),
+            answered: passive.samples.saturating_sub(failed),
+            failed,
             unreached: now.unreached.saturating_sub(then.unreached),
             late: now.late.saturating_sub(then.late),
-            p50: latency.quantile(Share::percent(50)).unwrap_or_default(),
+            p50: passive.p50,
         }
     }
 }

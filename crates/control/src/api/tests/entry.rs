@@ -27,7 +27,7 @@ enum Needs {
 }
 
 /// The router's path, one that fits it, what it needs, what is sent, and the status when let in.
-const ENDPOINTS: [(&str, &str, Needs, &str, u16); 34] = [
+const ENDPOINTS: [(&str, &str, Needs, &str, u16); 35] = [
     ("/healthz", "/healthz", Needs::Nothing, "", 200),
     ("/readyz", "/readyz", Needs::Nothing, "", 200),
     ("/metrics", "/metrics", Needs::Nothing, "", 200),
@@ -59,12 +59,14 @@ const ENDPOINTS: [(&str, &str, Needs, &str, u16); 34] = [
     (POOL, "/api/v1/pools/api/freeze", Needs::Changing, "", 200),
     (POOL, "/api/v1/pools/api/unfreeze", Needs::Changing, "", 200),
     (POOL, "/api/v1/pools/api/nonsense", Needs::Changing, "", 404),
+    (APPROVE, "/api/v1/pools/api/approve/1", Needs::Changing, "", 404),
     (CONFIG, "/api/v1/config/reload", Needs::Changing, "", 422),
     (CONFIG, "/api/v1/config/rollback", Needs::Changing, "", 422),
     (CONFIG, "/api/v1/config/nonsense", Needs::Changing, "", 404),
 ];
 const WORKER: &str = "/api/v1/pools/{pool}/workers/{worker}/{order}";
 const POOL: &str = "/api/v1/pools/{pool}/{order}";
+const APPROVE: &str = "/api/v1/pools/{pool}/approve/{number}";
 const CONFIG: &str = "/api/v1/config/{order}";
 
 /// A running process, where it is reached from this machine, and its token.

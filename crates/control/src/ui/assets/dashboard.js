@@ -56,6 +56,27 @@ function renewed() {
   say(`live, ${live.querySelector('#attention').dataset.asOf} UTC`, false);
 }
 
+// Approvals: the token is asked for once and kept for this tab only.
+live.addEventListener('click', async (event) => {
+  const button = event.target.closest('button[data-approve]');
+  if (!button) return;
+  const token = sessionStorage.getItem('token') ?? prompt('The admin token (in the data folder of the process):');
+  if (!token) return;
+  const [number, ...pool] = button.dataset.approve.split('/').reverse();
+  const path = `/api/v1/pools/${encodeURIComponent(pool.reverse().join('/'))}/approve/${number}`;
+  button.disabled = true;
+  const headers = { authorization: `Bearer ${token.trim()}` };
+  const answer = await fetch(path, { method: 'POST', headers }).catch(() => null);
+  if (answer?.ok) {
+    sessionStorage.setItem('token', token.trim());
+    return;
+  }
+  sessionStorage.removeItem('token');
+  button.disabled = false;
+  const said = await answer?.json().catch(() => null);
+  alert(said?.error ?? 'The gateway did not answer: nothing was approved.');
+});
+
 function say(text, stale) {
   // Read aloud when the connection goes, not once a second.
   if (stale) state.setAttribute('role', 'alert');
