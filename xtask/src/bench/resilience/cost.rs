@@ -1,7 +1,7 @@
 //! What second chances cost while nothing happens: CPU per request with all of them configured, beside the plain gateway.
 
-use ambidex_lab::peer::{Origin, OriginOptions, Upstream};
-use anyhow::{Result, bail};
+use ambidex_lab::peer::{Balancer, Origin, OriginOptions, Upstream, get};
+use anyhow::{Context as _, Result, bail};
 
 use super::super::proxy::generators::wrk;
 use super::super::rows::{Bound, Row, Samples};
@@ -56,6 +56,10 @@ pub(super) fn rows(bench: &Bench<'_>) -> Result<Vec<Row>> {
             }
         }
     }
+    let kept = answered_by_the_cache(&full)?;
+    if kept > 0.0 {
+        bail!("{kept} requests never came to a worker: the cache was not idle");
+    }
     let [ours, plain] = cpu;
     let ratio = Samples(ours.0.iter().zip(&plain.0).map(|(ours, plain)| ours / plain).collect());
     let peers = vec![("the plain gateway".to_owned(), plain)];
@@ -69,4 +73,14 @@ pub(super) fn rows(bench: &Bench<'_>) -> Result<Vec<Row>> {
         },
         Row { metric: "cost: CPU per request, 200 B".into(), unit: "us", ours, peers, bounds, ..Row::default() },
     ])
+}
+
+/// By the gateway's own count.
+fn answered_by_the_cache(gateway: &Balancer) -> Result<f64> {
+    let (_, page) = get(gateway.admin.context("it has its admin API")?, "/metrics")?;
+    let page = String::from_utf8_lossy(&page).into_owned();
+    let answered = ["outcome=\"hit\"", "outcome=\"stale\""];
+    let lines = page.lines().filter(|line| line.starts_with("ambidex_gateway_cache_requests_total"));
+    let lines = lines.filter(|line| answered.iter().any(|word| line.contains(word)));
+    Ok(lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
 }
