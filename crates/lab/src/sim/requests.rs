@@ -101,7 +101,9 @@ impl<'c> Requests<'c> {
     /// Takes a request that has ended out.
     pub(super) fn remove(&mut self, id: RequestId) {
         let place = &mut self.places[id.place as usize];
-        if place.turn == id.turn && place.request.take().is_some() {
+        if place.turn == id.turn && place.request.is_some() {
+            // Not taken out: it is large, and nobody wants it any more.
+            place.request = None;
             place.turn = place.turn.wrapping_add(1);
             self.free.push(id.place);
         }

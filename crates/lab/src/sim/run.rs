@@ -202,7 +202,7 @@ impl<'c, W: FnMut(&Tick<'_>)> Run<'c, W> {
         let mut desk = self.gateways[request.gateway as usize].desk(request.seat as usize);
         let mut effects = Effects::new();
         request.attempt.on(self.now, event, &mut desk, &mut effects);
-        for effect in effects {
+        for effect in effects.drain(..) {
             match effect {
                 Effect::Send(number, pick) => self.send(id, number, pick),
                 Effect::Cancel(number, why) => self.cancel(id, number, why),

@@ -130,12 +130,13 @@ impl Worker {
         None
     }
 
-    /// A request is out, however that came: its place is free, for others maybe.
-    pub(super) fn leave(&mut self, now: Mono, ticket: Ticket, how: Left, out: &mut Vec<(Ticket, News)>) {
+    /// A request is out, however that came: its place is free, for others maybe. Says whether that changes when the next
+    /// one is done.
+    pub(super) fn leave(&mut self, now: Mono, ticket: Ticket, how: Left, out: &mut Vec<(Ticket, News)>) -> bool {
         if how == Left::GivenUp {
             let waited = self.gate.as_mut().is_some_and(|gate| gate.forget(now, ticket));
             if waited {
-                return;
+                return false;
             }
             self.processor.leave(now, ticket);
         }
@@ -143,6 +144,7 @@ impl Worker {
             gate.leave(now, ticket, how == Left::Answered, &mut self.words);
             self.tell(now, out);
         }
+        self.gate.is_some() || how == Left::GivenUp
     }
 
     /// A request has waited at the gate as long as it may.

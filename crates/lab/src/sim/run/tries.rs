@@ -163,8 +163,9 @@ impl<W: FnMut(&Tick<'_>)> Run<'_, W> {
 
     /// A request is out of a worker.
     fn leave(&mut self, worker: usize, ticket: Ticket, how: Left) {
-        self.workers[worker].leave(self.now, ticket, how, &mut self.news);
-        self.done.set(worker, self.workers[worker].due());
+        if self.workers[worker].leave(self.now, ticket, how, &mut self.news) {
+            self.done.set(worker, self.workers[worker].due());
+        }
     }
 
     /// A try as it stood, with its gateway and seat; from now on it stands elsewhere.
