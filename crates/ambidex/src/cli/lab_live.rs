@@ -79,7 +79,7 @@ pub(super) fn compare(arguments: &CompareArguments, output: Output) -> End {
 pub(super) fn ablate(arguments: &AblateArguments, output: Output) -> End {
     let AblateArguments { what, repeats, live } = arguments;
     what.report(output, |scenario| {
-        let variants = features(scenario);
+        let variants = features(scenario).map_err(said)?;
         let bench = bench(*repeats, what.again)?;
         let runs = if *live {
             let whole = length(scenario, variants.len() * repeats);

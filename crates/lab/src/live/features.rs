@@ -1,12 +1,15 @@
 //! Features one by one, for an ablation: the baseline has none of them, then each stands alone, then all together.
 
+use ambidex_core::again::Mode;
+use ambidex_core::again::hedge::HedgeConfig;
 use ambidex_core::balance::{Balance, PickPolicy};
 use ambidex_core::guard::breaker::BreakerConfig;
-use ambidex_core::plan::PlanConfig;
+use ambidex_core::plan::{PlanConfig, Rule};
 
+use super::LiveError;
 use crate::measure::{Figures, Metric};
 use crate::report::Effect;
-use crate::scenario::{Balancer, Retry, Route, Scenario};
+use crate::scenario::{Balancer, Route, Scenario};
 
 /// A scenario with some of the features.
 #[derive(Clone, Debug)]
@@ -19,75 +22,112 @@ pub struct Variant {
     pub scenario: Scenario,
 }
 
-/// What a feature adds to the baseline.
-type Add = fn(&mut Scenario);
+/// One thing that can be switched on alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Feature {
+    LeastRequest,
+    Pick,
+    Weights,
+    Breaker,
+    BreakerByShares,
+    Retry,
+    Hedge,
+}
+
+impl Feature {
+    /// In the order in which they are told; each of a kind takes the place of the one before when all are on.
+    const ALL: [Self; 7] =
+        [Self::LeastRequest, Self::Pick, Self::Weights, Self::Breaker, Self::BreakerByShares, Self::Retry, Self::Hedge];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::LeastRequest => "least request",
+            Self::Pick => "pick",
+            Self::Weights => "weights",
+            Self::Breaker => "breaker",
+            Self::BreakerByShares => "breaker by shares and latency",
+            Self::Retry => "retry",
+            Self::Hedge => "hedge",
+        }
+    }
+
+    const fn setup(self) -> &'static str {
+        match self {
+            Self::LeastRequest => "balance: least-request",
+            Self::Pick => "balance: as in the scenario, auto by default",
+            Self::Weights => "weights: as in the scenario, capacity by default",
+            Self::Breaker => "breaker: as in the scenario, 5 consecutive failures by default",
+            Self::BreakerByShares => "breaker: {errors: on, latency: on}",
+            Self::Retry => "retry: as in the scenario, on in all by default; retries: 2",
+            Self::Hedge => "hedge: as in the scenario, after p95 by default",
+        }
+    }
+
+    /// Switches it on, as `wanted` has it.
+    fn add(self, scenario: &mut Scenario, wanted: &Scenario) -> Result<(), LiveError> {
+        let (balancer, route) = (&mut scenario.balancer, &mut scenario.route);
+        match self {
+            Self::LeastRequest => balancer.balance = Balance::Fixed(PickPolicy::LeastRequest),
+            Self::Pick => balancer.balance = wanted.balancer.balance,
+            Self::Weights => balancer.weights = wanted.balancer.weights.clone(),
+            Self::Breaker => balancer.breaker = wanted.balancer.breaker,
+            Self::BreakerByShares => balancer.breaker = breaker(r#"{"errors": "on", "latency": "on"}"#)?,
+            Self::Retry => {
+                route.retries = wanted.route.retries;
+                route.retry = Some(wanted.route.retry.unwrap_or_default());
+            }
+            Self::Hedge => {
+                let usual = HedgeConfig { mode: Mode::written(), ..HedgeConfig::default() };
+                route.hedge = Some(wanted.route.hedge.unwrap_or(usual));
+            }
+        }
+        Ok(())
+    }
+}
 
 /// The baseline first, then each feature alone, then all.
 ///
 /// The baseline picks in turn by weights that never change, opens no breaker and tries nothing twice. A feature that the
 /// scenario has settings for has these.
-#[must_use]
-pub fn features(scenario: &Scenario) -> Vec<Variant> {
-    let wanted = scenario.clone();
-    let baseline = baseline(scenario);
-    let variant = |name: &str, setup: &str, scenario: Scenario| Variant {
-        name: name.to_owned(),
-        setup: vec![setup.to_owned()],
-        scenario,
+///
+/// # Errors
+/// Settings that the configuration does not take.
+pub fn features(scenario: &Scenario) -> Result<Vec<Variant>, LiveError> {
+    let baseline = baseline(scenario)?;
+    let variant = |name: &str, setup: &str, scenario: Scenario| {
+        let (name, setup) = (name.to_owned(), vec![setup.to_owned()]);
+        Variant { name, setup, scenario }
     };
-    let mut variants =
-        vec![variant("baseline", "round robin, static weights, no breaker, nothing twice", baseline.clone())];
+    let nothing = "balance: weighted-round-robin, weights: static, no breaker, nothing twice";
+    let mut variants = vec![variant("baseline", nothing, baseline.clone())];
     let mut all = baseline.clone();
-    for (name, setup, add) in FEATURES {
+    for feature in Feature::ALL {
         let mut alone = baseline.clone();
-        add(&mut alone);
-        keep(&mut alone, &wanted, name);
-        variants.push(variant(name, setup, alone));
-        add(&mut all);
-        keep(&mut all, &wanted, name);
+        feature.add(&mut alone, scenario)?;
+        variants.push(variant(feature.name(), feature.setup(), alone));
+        feature.add(&mut all, scenario)?;
     }
-    variants.push(variant("all", "all of these", all));
-    variants
+    variants.push(variant("all", "all of these; of two picks and two breakers the second", all));
+    Ok(variants)
 }
 
-const FEATURES: [(&str, &str, Add); 6] = [
-    ("least-request", "balance: least-request", |scenario| {
-        scenario.balancer.balance = Balance::Fixed(PickPolicy::LeastRequest)
-    }),
-    ("pick", "balance: auto", |scenario| scenario.balancer.balance = Balance::Auto),
-    ("capacity weights", "weights: capacity", |scenario| scenario.balancer.weights = PlanConfig::default()),
-    ("breaker", "breaker with its defaults", |scenario| scenario.balancer.breaker = BreakerConfig::default()),
-    ("retry", "retries: 2, retry: {sent: on, answers: on}", |scenario| {
-        scenario.route.retries = Route::default().retries;
-        scenario.route.retry = Some(Retry::default());
-    }),
-    ("hedge", "hedge with its defaults", |scenario| {
-        scenario.route.hedge = serde_json::from_str(r#"{"after":"p95"}"#).ok()
-    }),
-];
-
-/// A feature keeps the settings that the scenario has for it.
-fn keep(variant: &mut Scenario, wanted: &Scenario, name: &str) {
-    match name {
-        "capacity weights" if wanted.balancer.weights != PlanConfig::default() => {
-            variant.balancer.weights = wanted.balancer.weights.clone();
-        }
-        "breaker" => variant.balancer.breaker = wanted.balancer.breaker,
-        "retry" if wanted.route.retry.is_some() => variant.route.retry = wanted.route.retry,
-        "hedge" if wanted.route.hedge.is_some() => variant.route.hedge = wanted.route.hedge,
-        _ => {}
-    }
-}
-
-fn baseline(scenario: &Scenario) -> Scenario {
-    let nothing = |text: &str| format!("{text} is a setting");
-    let weights: PlanConfig = serde_json::from_str("\"static\"").unwrap_or_else(|_| panic!("{}", nothing("static")));
-    Scenario {
-        balancer: Balancer { balance: Balance::Fixed(PickPolicy::WeightedRoundRobin), weights, ..Balancer::default() },
+fn baseline(scenario: &Scenario) -> Result<Scenario, LiveError> {
+    Ok(Scenario {
+        balancer: Balancer {
+            balance: Balance::Fixed(PickPolicy::WeightedRoundRobin),
+            weights: PlanConfig::of(Rule::Static),
+            // More failures in a row than any run has.
+            breaker: breaker(r#"{"consecutive": 4294967295}"#)?,
+            ..Balancer::default()
+        },
         route: Route { deadline: scenario.route.deadline, retries: 0, ..Route::default() },
         agents: None,
         ..scenario.clone()
-    }
+    })
+}
+
+fn breaker(json: &str) -> Result<BreakerConfig, LiveError> {
+    serde_json::from_str(json).map_err(|source| LiveError::Setup { key: "breaker", source })
 }
 
 /// What each variant does to each metric against the first, in pairs of the same repeat.
@@ -107,3 +147,27 @@ pub fn effects(variants: &[Variant], runs: &[Vec<Figures>]) -> Vec<Effect> {
 
 /// What an ablation tells.
 const METRICS: [Metric; 6] = [Metric::P50, Metric::P99, Metric::P999, Metric::Goodput, Metric::Failed, Metric::OverSlo];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Retry;
+
+    #[test]
+    fn each_feature_changes_the_baseline_and_the_scenarios_own_settings_are_used() {
+        let text = "scenario: T\ntitle: a test\nduration: 10s\nworkers: [{name: w}]\nload: {rate: 50%}\n\
+                    balancer: {balance: p2c}\nroute: {retries: 1}\n";
+        let scenario =
+            Scenario::read("a test", text.to_owned()).unwrap_or_else(|found| panic!("{}", found.render(false)));
+        let variants = features(&scenario).expect("variants");
+        assert_eq!(variants.len(), Feature::ALL.len() + 2);
+        let (baseline, others) = variants.split_first().expect("a baseline");
+        for variant in others {
+            assert_ne!(variant.scenario, baseline.scenario, "{}", variant.name);
+        }
+        let all = &others.last().expect("all").scenario;
+        assert_eq!(all.balancer.balance, Balance::Fixed(PickPolicy::P2c));
+        assert_eq!((all.route.retries, all.route.retry), (1, Some(Retry::default())));
+        assert!(all.route.hedge.is_some() && all.balancer.weights == PlanConfig::default());
+    }
+}
