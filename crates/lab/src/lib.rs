@@ -9,6 +9,7 @@
 //! - [`curve`] and [`fault`]: what is wrong with a worker, and how much of it at which time;
 //! - [`scenario`]: one experiment as a file: who serves, who asks, what goes wrong, what stands between;
 //! - [`measure`]: what a run is measured by, whether it is live or simulated;
+//! - [`score`]: how well the detectors of failure modes do on labelled, simulated runs;
 //! - [`sim`]: a scenario under a virtual clock, with the code that gateways run;
 //! - [`replay`]: recorded requests sent again at their gaps, their answers compared with those of then;
 //! - [`fit`]: a load model from a recording, as a scenario writes it;
@@ -27,6 +28,7 @@ pub mod peer;
 pub mod replay;
 pub mod report;
 pub mod scenario;
+pub mod score;
 mod service;
 pub mod sim;
 pub mod worker;

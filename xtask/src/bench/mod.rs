@@ -5,6 +5,7 @@
 //! in `bench proxy` make it fail.
 
 mod lab;
+mod modes;
 mod pick;
 mod proxy;
 mod reload;
@@ -59,6 +60,7 @@ pub(crate) fn bench(words: &[&str]) -> Result<()> {
         "reload" => reload::run(&extent),
         "resilience" => resilience::run(&extent),
         "pick" => pick::run(&extent),
+        "modes" => modes::run(&extent),
         other => bail!("there is no bench `{other}`\n{USAGE}"),
     }
 }
@@ -117,8 +119,9 @@ fn envoy(policy: &'static str) -> Result<Peer> {
 const SHIPPED: &str = "dist";
 
 const USAGE: &str =
-    "usage: cargo xtask bench proxy|lab|skew|resilience|reload|pick [--repeats N] [--seconds S] [--only PART]
+    "usage: cargo xtask bench proxy|lab|skew|resilience|reload|pick|modes [--repeats N] [--seconds S] [--only PART]
   --profile dist|release  how our binary is built (dist)
+  modes: --repeats 1 to 5 fifths of the runs (5)
   resilience: --only pauses, sinkhole, overload, quorum, priority, killed, frozen or cost
   lab: --only X2,X6; --peers all, none, or some of haproxy, nginx, envoy, traefik, rules; --seconds ends runs early
   proxy only:

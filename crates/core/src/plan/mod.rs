@@ -35,6 +35,7 @@ pub use config::{
     Hysteresis, Mode, Oscillation, PlanConfig, PlanConfigError, Reference, Settings, Silence, Slew, SlowStart, Window,
 };
 pub use event::{Command, Happening, PlanInput, PoolEvent};
+pub(crate) use guards::oscillation::Swing as Eye;
 pub use planner::{Look, Planner};
 pub use replay::{Difference, Replayed, replay};
 pub use reporting::Reporting;

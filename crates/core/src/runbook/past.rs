@@ -35,6 +35,8 @@ pub(super) struct WorkerPast {
     /// How much slower its answers are than the others' of the same tick, in doublings: over its last answers, and
     /// usually.
     pub(super) beside: Beside,
+    /// The same over its last six, whatever happened meanwhile.
+    pub(super) lately: Beside,
     pub(super) usual_beside: Usual,
     /// Tries a second.
     pub(super) usual_rate: Usual,
@@ -160,6 +162,7 @@ impl WorkerPast {
             tick,
             recent: Recent::default(),
             beside: Beside::default(),
+            lately: Beside::default(),
             usual_beside: Usual::default(),
             usual_rate: Usual::default(),
             mute: Mute::default(),
@@ -179,16 +182,34 @@ impl WorkerPast {
             self.mute.late += counted.late;
             self.mute.since.get_or_insert(now);
         }
-        self.usual_rate.take(self.recent.rate(), step, calm);
+        let avoided = self.is_avoided();
+        self.usual_rate.take(self.recent.rate(), step, calm && !avoided);
     }
 
     /// Compares the tick's answers with the others' of the same tick.
     fn compare(&mut self, now: Mono, step: f64, others: f64, calm: bool) {
         let Counted { answered, p50, .. } = self.tick.counted;
-        self.beside.take(now, log(p50) - others, answered as f64);
+        let more = log(p50) - others;
+        self.beside.take(now, more, answered as f64, (FEW_ANSWERS, MOST_OF_A_TICK));
+        self.lately.take(now, more, answered as f64, (A_FEW, 1.0));
         let Some(beside) = self.beside.get(now) else { return };
         let alike = self.usual_beside.get().is_none_or(|usual| beside - usual < STRANGE);
         self.usual_beside.take(beside, step, calm && alike);
+    }
+
+    /// How much slower its last answers are than the others', and how much more than usual, in doublings. The last
+    /// six suffice while the picks avoid it: they have seen them, too.
+    pub(super) fn slower(&self, now: Mono) -> Option<(f64, f64)> {
+        let usual = self.usual_beside.get()?;
+        let all = self.beside.get(now);
+        let few = if self.is_avoided() { self.lately.get(now) } else { None };
+        let beside = [all, few].into_iter().flatten().max_by(f64::total_cmp)?;
+        Some((beside, beside - usual))
+    }
+
+    /// Whether the picks avoid it: it gets a quarter of its usual requests, or less.
+    pub(super) fn is_avoided(&self) -> bool {
+        self.usual_rate.get().is_some_and(|usual| self.recent.rate() < AVOIDED * usual)
     }
 
     /// Whether it fails as a whole: at least half of what it is sent, or every connection, or so that its breaker opened.
@@ -267,8 +288,8 @@ impl Past {
 }
 
 impl Beside {
-    fn take(&mut self, now: Mono, beside: f64, answers: f64) {
-        let part = (1.0 - libm::exp(-answers / FEW_ANSWERS)).min(MOST_OF_A_TICK);
+    fn take(&mut self, now: Mono, beside: f64, answers: f64, (over, most): (f64, f64)) {
+        let part = (1.0 - libm::exp(-answers / over)).min(most);
         self.mean += (beside - self.mean) * if self.answers > 0.0 { part } else { 1.0 };
         self.answers += answers;
         self.at = now;
@@ -380,9 +401,13 @@ pub(super) const LEAST_MUTE: u64 = 3;
 const LEAST_ENDED: f64 = 5.0;
 /// Failures that a worker may have that is well again. Source: ours; what its breaker's ramp lets through fails no more.
 const WELL_AGAIN: f64 = 0.2;
+/// Share of its usual requests that a worker gets that the picks avoid. Source: ours; noise and weights do not do that.
+const AVOIDED: f64 = 0.25;
 /// So many answers are compared with the others'. Source: ours; the geometric mean of 20 exponential latencies is off by
 /// 0.4 doublings.
 const FEW_ANSWERS: f64 = 20.0;
+/// So many answers say enough of a worker that the picks avoid. Source: measured by `cargo xtask bench modes`.
+const A_FEW: f64 = 6.0;
 /// No single tick counts for more. Source: ours; a tick that something else disturbs is no verdict.
 const MOST_OF_A_TICK: f64 = 0.25;
 /// Ticks with so many answers beside requests are compared: in a stall, and when what waited comes out, latencies say

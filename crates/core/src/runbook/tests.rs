@@ -220,12 +220,21 @@ fn a_path_that_gets_less_than_it_is_to_get_drifts() {
 }
 
 #[test]
-fn a_swing_that_the_guard_finds_is_a_finding_until_it_rests() {
+fn weights_that_swing_are_a_finding_until_they_rest_and_one_alone_is_none() {
+    let swing = |workers: usize| {
+        move |second: u64, seen: &mut Observation| {
+            for (at, tick) in seen.workers.iter_mut().take(workers).enumerate() {
+                tick.weight = if (second / 4 + at as u64).is_multiple_of(2) { 1.5 } else { 0.5 };
+            }
+        }
+    };
     let mut made = Made::new(Runbooks::default());
-    let swing = Swinging { worker: WorkerId(1), workers: 4, period: Span::from_secs(8), doublings: 1 };
-    made.run(2, |_, seen| seen.swinging = Some(swing));
+    made.run(60, swing(1));
+    assert_eq!(made.found(), []);
+    let mut made = Made::new(Runbooks::default());
+    made.run(60, swing(4));
     assert_eq!(made.found(), [FailureMode::Oscillation]);
-    made.run(70, |_, _| {});
+    made.run(120, |_, _| {});
     assert_eq!(made.stage(FailureMode::Oscillation), Stage::Quiet);
 }
 

@@ -22,7 +22,7 @@ use crate::time::{Mono, Span};
 
 /// One worker's recent steady weights.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(in crate::plan) struct Swing {
+pub(crate) struct Swing {
     scales: [Scale; SCALES],
 }
 
@@ -35,16 +35,16 @@ struct Scale {
 
 /// A swing that was found.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(in crate::plan) struct Found {
+pub(crate) struct Found {
     /// Period in ticks.
-    pub(in crate::plan) ticks: f64,
+    pub(crate) ticks: f64,
     /// The largest swing, relative to its mean.
-    pub(in crate::plan) amplitude: f64,
+    pub(crate) amplitude: f64,
 }
 
 impl Swing {
     /// Takes one tick's weight; says what swings at the scales that got a sample.
-    pub(in crate::plan) fn take(&mut self, weight: f64, settings: &Settings) -> Option<Found> {
+    pub(crate) fn take(&mut self, weight: f64, settings: &Settings) -> Option<Found> {
         let mut found = None;
         let mut sample = Some(weight);
         let mut ticks = 1.0;

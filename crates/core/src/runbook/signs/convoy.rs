@@ -2,7 +2,7 @@
 //! workers), and come out together.
 //!
 //! ```text
-//! stall   a tick in which under 60 % of the usual answers come, at half of the workers or more, while requests come
+//! stall   a tick in which under 60 % of the usual answers come, at three quarters of the workers, while requests come
 //!         as ever
 //! bunch   a stall, and within 10 s a tick with over 110 % of the usual answers
 //! signs   three bunches within a minute, the last one not older than three times their distance; under 10 % failures
@@ -43,7 +43,7 @@ impl Convoy {
             return None;
         }
         let answers = answers as f64;
-        let together = busy == 0 || stalled * 2 >= busy;
+        let together = if busy > 0 { stalled * 4 >= busy * 3 } else { past.step >= LONG_TICK };
         if answers < FEW * usual && together {
             self.stalled.get_or_insert(past.at);
         } else if let Some(since) = self.stalled.filter(|_| answers > MANY * usual) {
@@ -93,6 +93,8 @@ const LEAST: usize = 3;
 const WITHIN: Span = Span::from_secs(60);
 /// Source: ours; a stall that lasts longer is an outage.
 const LONGEST: Span = Span::from_secs(10);
+/// In shorter ticks the counts of workers that are asked seldom say nothing. Source: ours.
+const LONG_TICK: Span = Span::from_millis(500);
 const FEW: f64 = 0.6;
 const MANY: f64 = 1.1;
 /// Answers of a tick under which a share of them says nothing. Source: ours; 60 % of 30 is four deviations of chance.

@@ -1,7 +1,7 @@
 //! Thundering herd [R-F1]: one worker failed, what it had runs to the others, and they fail together.
 //!
 //! ```text
-//! signs   a worker (few at most) fails half of its tries, while the others fail under 3 %          the first
+//! signs   a worker (few at most) fails half of its tries, while the others fail under 6 %          the first
 //!         within a minute: half of the others or more fail 5 % or more each, 8 % together          the herd
 //!         requests of clients are as usual (under 1.3x): more of them would be an overload
 //! over    when the others fail under 5 %, or what failed first is well again for 10 s: what then goes on is another
@@ -83,8 +83,9 @@ fn first_to_fail(past: &Past) -> Option<WorkerId> {
     let failing = || past.serving().filter(|worker| worker.fails());
     let of = past.serving().count();
     let worst = failing().max_by(|a, b| a.recent.failed.total_cmp(&b.recent.failed))?;
+    let usual = past.pool.demand().is_none_or(|demand| demand < MORE_DEMAND);
     let alone = failing().count() <= few(of) && of > 1 && past.others_failing(worst) < OTHERS_WELL;
-    alone.then_some(worst.tick.id)
+    (alone && usual).then_some(worst.tick.id)
 }
 
 /// Source: balancing.md, the longest open time of a breaker: by then its load has gone over to the others.
@@ -93,8 +94,8 @@ const FOLLOWS_WITHIN: Span = Span::from_secs(60);
 const FAILING: f64 = 0.05;
 /// Source: ours; half of the others at twice the least of each would be 5 %, and noise must not do it.
 const TOGETHER: f64 = 0.08;
-/// Source: ours, R-B1's 5 % less noise.
-const OTHERS_WELL: f64 = 0.03;
+/// Source: ours, R-B1's 5 %, and what the others fail in the tick of the first: a full pool falls within it.
+const OTHERS_WELL: f64 = 0.06;
 /// Source: ours; a pool at 80 % of its capacity is over it with so much more.
 const MORE_DEMAND: f64 = 1.3;
 /// Source: ours, twice the time constant of what is recent.

@@ -49,7 +49,7 @@ impl Detectors {
     pub(super) fn look(&mut self, past: &Past, seen: &Observation) -> [Option<Signs>; FailureMode::ALL.len()] {
         let cascade = cascade::signs(past);
         let slow: &[WorkerId] = cascade.as_ref().map_or(&[], |signs| &signs.workers);
-        let (swing, convoy) = (self.swing.signs(seen), self.convoy.signs(past));
+        let (swing, convoy) = (self.swing.signs(seen, past), self.convoy.signs(past));
         let bunched = self.convoy.is_near(past.at);
         let (drift, overload) = (self.drift.signs(past, slow), self.overload.signs(past, slow, bunched));
         let (herd, stale) = (self.herd.signs(past), stale::signs(past));

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! signs   three tries or more without a connection, for 2 s, and no answer of any kind between
-//!         or: none of its tries answered in time for 5 s, while the others answer theirs
+//!         or: none of its tries answered in time for 5 s, the picks avoid it, and the others answer theirs
 //! ```
 //! An answer that says "500" is a sign of life. A worker that is slow answers now and then: that is a cascade. Where
 //! nobody answers in time, the pool has too much to do.
@@ -21,7 +21,7 @@ pub(super) fn signs(past: &Past) -> Option<Signs> {
         let lasts = past.at.since(mute.since.unwrap_or(past.at));
         let unreached = mute.unreached >= LEAST_MUTE && lasts >= UNREACHED_FOR;
         let late = mute.unreached + mute.late >= LEAST_MUTE && lasts >= LATE_FOR;
-        unreached || (late && past.others_failing(worker) < OTHERS_FAIL)
+        unreached || (late && worker.is_avoided() && past.others_failing(worker) < OTHERS_FAIL)
     };
     let found = || past.serving().filter(gone);
     let worst = found().max_by_key(|worker| worker.mute.unreached + worker.mute.late)?;
@@ -41,4 +41,4 @@ const UNREACHED_FOR: Span = Span::from_secs(2);
 /// Source: ours; a pause of a collector is over by then.
 const LATE_FOR: Span = Span::from_secs(5);
 /// Share of failures of the others from which lateness is not this worker's own.
-const OTHERS_FAIL: f64 = 0.2;
+const OTHERS_FAIL: f64 = 0.1;

@@ -6,6 +6,7 @@ use ambidex_core::guard::ejection;
 use ambidex_core::guard::shed::Shed;
 use ambidex_core::load::{FAILURE_PRICE, Outcome};
 use ambidex_core::plan;
+use ambidex_core::stats::histogram::Lack;
 use ambidex_core::time::Span;
 use ambidex_core::worker::WorkerId;
 
@@ -51,11 +52,11 @@ impl<W: FnMut(&Tick<'_>)> Run<'_, W> {
         let Some((tried, gateway, seat)) = self.take(id, number, Stage::Over) else { return };
         match tried.stage {
             Stage::Running => {
-                let outcome = match why {
-                    GivenUp::Late => Outcome::Failed { price: FAILURE_PRICE },
-                    GivenUp::Lost | GivenUp::Gone => Outcome::Cancelled,
+                let (outcome, lack) = match why {
+                    GivenUp::Late => (Outcome::Failed { price: FAILURE_PRICE }, Some(Lack::Late)),
+                    GivenUp::Lost | GivenUp::Gone => (Outcome::Cancelled, None),
                 };
-                self.observe(gateway, seat, &tried, outcome);
+                self.observe(gateway, seat, &tried, outcome, lack);
                 self.leave(tried.pick.slot, requests::ticket(id, number), Left::GivenUp);
             }
             Stage::Answered { .. } => {}
@@ -134,27 +135,28 @@ impl<W: FnMut(&Tick<'_>)> Run<'_, W> {
             let period = self.gateways[gateway].pace();
             self.report(gateway, worker, report, plan::Source::Piggyback, period);
         }
-        self.observe(gateway, seat, &tried, outcome);
+        self.observe(gateway, seat, &tried, outcome, None);
         self.advance(id, Event::Head(number, head));
     }
 
     /// A try got no answer.
     fn failed(&mut self, id: RequestId, number: TryId, kind: FailureKind, repeat: Repeat) {
         let Some((tried, gateway, seat)) = self.take(id, number, Stage::Over) else { return };
-        self.observe(gateway, seat, &tried, Outcome::Failed { price: FAILURE_PRICE });
+        let lack = (kind == FailureKind::Connect).then_some(Lack::Unreached);
+        self.observe(gateway, seat, &tried, Outcome::Failed { price: FAILURE_PRICE }, lack);
         self.gateways[gateway].load(tried.pick.slot).end();
         self.advance(id, Event::Failed(number, Failure { kind, repeat }));
     }
 
     /// Tells breaker and numbers of the worker how a try ended.
-    fn observe(&mut self, gateway: usize, seat: usize, tried: &Try, outcome: Outcome) {
+    fn observe(&mut self, gateway: usize, seat: usize, tried: &Try, outcome: Outcome, lack: Option<Lack>) {
         let took = self.now.since(tried.begun);
         let gateway = &mut self.gateways[gateway];
         let cells = gateway.cells(tried.pick.slot);
         cells.load.observe(self.now, took, outcome);
         match outcome {
             Outcome::Good => cells.tally(seat).answer(took),
-            Outcome::Failed { .. } | Outcome::Full { .. } => cells.tally(seat).fail(),
+            Outcome::Failed { .. } | Outcome::Full { .. } => cells.tally(seat).fail_by(lack),
             Outcome::Cancelled => {}
         }
         let group = self.config.chances.route.0;

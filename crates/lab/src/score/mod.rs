@@ -1,0 +1,120 @@
+//! How well the failure-mode detectors do: labelled scenarios, simulated, judged by the core's lookout.
+//!
+//! ```text
+//! (label, seed) -> scenario -> simulator, tick by tick -> Meter -> Lookout -> findings
+//!                                                                     \__ beside the labels: precision, recall, delay
+//! ```
+//! Nothing here knows what a detector looks at: a scenario says what goes wrong with workers and load, and the rest is
+//! what the simulated gateway counts. Runbooks only observe here, so that a finding does not change its own cause.
+
+mod compound;
+mod meter;
+mod run;
+mod scenarios;
+mod swings;
+mod table;
+
+use ambidex_core::runbook::FailureMode;
+use ambidex_core::time::Span;
+
+pub use meter::Meter;
+pub use run::{Seen, judge};
+pub use table::{Row, Table};
+
+use crate::scenario::Scenario;
+
+/// A scenario, and what happens in it.
+#[derive(Clone, Debug)]
+pub struct Labelled {
+    /// The scenario.
+    pub scenario: Scenario,
+    /// Modes that it shows, each with the time after the warm-up from which it does. None: a pool that is well, or one
+    /// whose trouble has no name here.
+    pub modes: Vec<(FailureMode, Span)>,
+    /// What kind of run it is, for the table.
+    pub kind: &'static str,
+}
+
+/// How many runs of each kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Of each mode alone.
+    pub each: u64,
+    /// Of pools that show no mode.
+    pub well: u64,
+    /// Of two or three modes at once.
+    pub compound: u64,
+    /// The first seed.
+    pub seed: u64,
+}
+
+impl Extent {
+    /// All of it. Source: issue "The lab", point 7: 200 runs a mode, 1,000 healthy ones.
+    pub const FULL: Self = Self { each: 200, well: 1_000, compound: 200, seed: 1 };
+}
+
+/// The runs of one kind, by their seeds.
+#[must_use]
+pub fn runs(extent: Extent) -> Vec<(Kind, u64)> {
+    let seeds = |count: u64| extent.seed..extent.seed + count;
+    let each =
+        FailureMode::ALL.into_iter().flat_map(|mode| seeds(extent.each).map(move |seed| (Kind::One(mode), seed)));
+    let well = seeds(extent.well).map(|seed| (Kind::Well, seed));
+    let compound = seeds(extent.compound).map(|seed| (Kind::Compound, seed));
+    each.chain(well).chain(compound).collect()
+}
+
+/// What kind of run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One mode.
+    One(FailureMode),
+    /// None.
+    Well,
+    /// Two or three at once.
+    Compound,
+}
+
+impl Kind {
+    /// The run of this kind and seed.
+    #[must_use]
+    pub fn labelled(self, seed: u64) -> Labelled {
+        match self {
+            Self::One(mode) => scenarios::of(mode, seed),
+            Self::Well => scenarios::well(seed),
+            Self::Compound => compound::of(seed),
+        }
+    }
+}
+
+/// Scores so many runs, on as many threads as there are cores; `told` hears of each.
+#[must_use]
+pub fn score(extent: Extent, told: &(dyn Fn(usize) + Sync)) -> Table {
+    let runs = runs(extent);
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let mut judged: Vec<(usize, Labelled, Vec<Seen>)> = std::thread::scope(|scope| {
+        let work = || {
+            let mut mine = Vec::new();
+            loop {
+                let at = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                let Some((kind, seed)) = runs.get(at) else { return mine };
+                let labelled = kind.labelled(*seed);
+                let seen = judge(&labelled.scenario);
+                told(at);
+                mine.push((at, labelled, seen));
+            }
+        };
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("a run does not panic")).collect()
+    });
+    judged.sort_by_key(|(at, ..)| *at);
+    let mut table = Table::default();
+    for (at, labelled, seen) in judged {
+        table.add(runs[at].1, &labelled, &seen);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests;

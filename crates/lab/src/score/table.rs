@@ -1,0 +1,143 @@
+//! The score: what was found beside what was there.
+
+use std::fmt;
+
+use ambidex_core::runbook::{FailureMode, Names};
+use ambidex_core::time::Span;
+
+use super::{Labelled, Seen};
+
+/// The score of all modes.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    rows: [Row; FailureMode::ALL.len()],
+    /// Runs that were judged.
+    pub runs: usize,
+    /// Runs of two or three modes, and those in which exactly these were found.
+    pub compounds: (usize, usize),
+    /// What went wrong: kind, seed, and what was found beside what was there.
+    pub misses: Vec<String>,
+}
+
+/// The score of one mode.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Row {
+    /// Runs that showed it.
+    pub there: usize,
+    /// Those of them in which it was found, after it began.
+    pub found: usize,
+    /// Runs in which it was found and was not there.
+    pub wrong: usize,
+    /// From its beginning to its finding.
+    pub delays: Vec<Span>,
+}
+
+impl Row {
+    /// Of what was found, what was there; all of nothing.
+    #[must_use]
+    pub fn precision(&self) -> f64 {
+        share(self.found, self.found + self.wrong)
+    }
+
+    /// Of what was there, what was found; all of nothing.
+    #[must_use]
+    pub fn recall(&self) -> f64 {
+        share(self.found, self.there)
+    }
+
+    fn delay(&self, share: f64) -> Option<Span> {
+        let mut delays = self.delays.clone();
+        delays.sort_unstable();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in a list")]
+        let at = (share * (delays.len().checked_sub(1)?) as f64).round() as usize;
+        delays.get(at).copied()
+    }
+}
+
+impl Table {
+    /// The score of one mode.
+    #[must_use]
+    pub fn row(&self, mode: FailureMode) -> &Row {
+        &self.rows[mode as usize]
+    }
+
+    /// Takes one run in.
+    pub fn add(&mut self, seed: u64, labelled: &Labelled, seen: &[Seen]) {
+        self.runs += 1;
+        let mut exact = true;
+        for mode in FailureMode::ALL {
+            let row = &mut self.rows[mode as usize];
+            let there = labelled.modes.iter().find(|(known, _)| *known == mode).map(|(_, at)| *at);
+            let of_mode = || seen.iter().filter(|seen| seen.finding.evidence.mode() == mode);
+            match there {
+                Some(from) => {
+                    row.there += 1;
+                    // A finding that is open when the mode begins stands: loops that are set to swing may do so before.
+                    let open = |seen: &&Seen| seen.at >= from || seen.until.is_none_or(|until| until > from);
+                    let first = of_mode().find(open).map(|seen| seen.at.max(from));
+                    row.found += usize::from(first.is_some());
+                    row.delays.extend(first.map(|at| at - from));
+                    exact &= first.is_some();
+                }
+                None => {
+                    let wrong = of_mode().next().is_some();
+                    row.wrong += usize::from(wrong);
+                    exact &= !wrong;
+                }
+            }
+        }
+        if labelled.modes.len() > 1 {
+            self.compounds.0 += 1;
+            self.compounds.1 += usize::from(exact);
+        }
+        if !exact {
+            let there: Vec<_> = labelled.modes.iter().map(|(mode, at)| format!("{} at {at}", mode.word())).collect();
+            let names = Names { worker: &|worker| format!("w{}", worker.0), path: &|path| format!("path {path}") };
+            let told = |seen: &Seen| {
+                let evidence = &seen.finding.evidence;
+                format!("{} at {:.1}s ({})", evidence.mode().word(), seen.at.as_secs_f64(), evidence.sentence(&names))
+            };
+            let found: Vec<_> = seen.iter().map(told).collect();
+            let (there, found) = (there.join(", "), found.join(", "));
+            self.misses.push(format!("{} seed {seed}: there [{there}], found [{found}]", labelled.kind));
+        }
+    }
+
+    /// Whether every mode that was there has at least this precision and recall.
+    #[must_use]
+    pub fn reaches(&self, least: f64) -> bool {
+        self.rows.iter().all(|row| row.precision() >= least && row.recall() >= least)
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "| mode | runs with it | found | found without it | precision | recall | time to detect p50 | p95 |"
+        )?;
+        writeln!(f, "|---|---|---|---|---|---|---|---|")?;
+        for mode in FailureMode::ALL {
+            let row = self.row(mode);
+            let delay =
+                |share| row.delay(share).map_or_else(|| "-".to_owned(), |at| format!("{:.1} s", at.as_secs_f64()));
+            writeln!(
+                f,
+                "| {mode} | {} | {} | {} | {:.3} | {:.3} | {} | {} |",
+                row.there,
+                row.found,
+                row.wrong,
+                row.precision(),
+                row.recall(),
+                delay(0.5),
+                delay(0.95),
+            )?;
+        }
+        let (compounds, exact) = self.compounds;
+        writeln!(f, "\n{} runs; of {compounds} with two or three modes {exact} were told apart exactly", self.runs)
+    }
+}
+
+fn share(part: usize, whole: usize) -> f64 {
+    if whole == 0 { 1.0 } else { part as f64 / whole as f64 }
+}
