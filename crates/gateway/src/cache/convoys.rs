@@ -140,4 +140,16 @@ mod tests {
         let _waits = waits(&convoys);
         assert_eq!(convoys.count(), 1);
     }
+
+    #[tokio::test]
+    async fn a_leader_that_has_left_does_not_end_the_next_convoy() {
+        let convoys = Arc::new(Convoys::default());
+        let first = leads(&convoys);
+        first.leave();
+        let second = leads(&convoys);
+        drop(first);
+        let waiting = waits(&convoys);
+        second.landed(Landed::Kept);
+        assert_eq!(waiting.landed().await, Some(Landed::Kept));
+    }
 }

@@ -247,6 +247,14 @@ mod tests {
     }
 
     #[test]
+    fn the_same_path_is_another_resource_by_another_scheme_and_of_another_pool() {
+        let of = |place| Key::of(place, b"/a", &CacheKey::default());
+        assert_eq!(of(PLACE), of(Place { authority: b"a.example", ..PLACE }));
+        assert_ne!(of(PLACE), of(Place { scheme: "https", authority: b"a.example:443", ..PLACE }));
+        assert_ne!(of(PLACE), of(Place { pool: "other", ..PLACE }));
+    }
+
+    #[test]
     fn host_and_default_port_are_the_same_however_they_are_written() {
         let plain = Place { authority: b"a.example", ..PLACE };
         assert_eq!(Key::of(plain, b"/", &CacheKey::default()), key(""));

@@ -96,6 +96,8 @@ mod tests {
         let answer = "cache-control: max-age=10, stale-while-revalidate=5";
         assert_eq!(looked(answer, "x", 14), Verdict::Meanwhile);
         assert_eq!(looked(answer, "x", 15), Verdict::Ask { by_request: false });
+        // Who says how old it may be wants it fresh.
+        assert_eq!(looked(answer, "max-age=20", 12), Verdict::Ask { by_request: false });
         assert_eq!(
             looked("cache-control: s-maxage=10, stale-while-revalidate=5, public, max-age=1", "x", 11),
             Verdict::Ask { by_request: false }

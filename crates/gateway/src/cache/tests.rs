@@ -2,7 +2,7 @@
 
 use ambidex_http1::RequestHead;
 
-use super::entry::tests::{answer, now};
+use super::entry::tests::{answer, at, now};
 use super::*;
 use crate::config::RouteCache;
 use crate::head::tests::read;
@@ -94,6 +94,30 @@ fn what_was_asked_for_before_a_write_is_not_kept_after_it() {
     assert!(cache.store.get(&key("/")).is_none());
     filled(&cache, &key("/"), &[], b"new");
     assert!(cache.store.invalidate(&key("/")) && cache.store.get(&key("/")).is_none());
+}
+
+#[test]
+fn that_a_resource_is_for_one_only_is_not_noted_after_a_write() {
+    let cache = cache();
+    let token = cache.store.token(&key("/"));
+    cache.store.put_alone(&key("/"), token, at(12));
+    let alone = |now| cache.store.get(&key("/")).map(|resource| resource.is_alone(now));
+    assert_eq!((alone(at(11)), alone(at(12))), (Some(true), Some(false)));
+    cache.store.invalidate(&key("/"));
+    cache.store.put_alone(&key("/"), token, at(12));
+    assert_eq!(alone(at(11)), None);
+}
+
+#[test]
+fn one_answer_of_a_resource_is_forgotten_and_the_others_stay() {
+    let cache = cache();
+    filled(&cache, &key("/"), &[("accept", "a")], b"for a");
+    filled(&cache, &key("/"), &[("accept", "b")], b"for b");
+    let found = |accept| cache.store.get(&key("/"))?.entry_for(&request(&[("accept", accept)])).cloned();
+    cache.store.forget(&key("/"), &found("a").expect("kept"));
+    assert!(found("a").is_none());
+    cache.store.forget(&key("/"), &found("b").expect("it stays"));
+    assert!(cache.store.get(&key("/")).is_none());
 }
 
 #[test]

@@ -107,6 +107,38 @@ fn nobody_waits_longer_than_the_route_says() {
 }
 
 #[test]
+fn whose_answer_may_be_its_own_alone_does_not_wait_for_another_one() {
+    for line in ["authorization: Basic eA==", "cache-control: no-store", "if-none-match: \"b\"", "range: bytes=0-0"] {
+        let (worker, go) = slow_first("cache-control: max-age=60");
+        let setup = worker.behind(json!({"collapse_wait": "30s"}));
+        thread::scope(|scope| {
+            let first = scope.spawn(|| setup.get("/", "").body);
+            eventually("it was sent", || worker.asked() == 1);
+            assert_eq!(setup.get("/", line).body, "answer 1", "{line}");
+            go.store(true, SeqCst);
+            assert_eq!(first.join().expect("answered"), "answer 0");
+        });
+    }
+}
+
+#[test]
+fn after_a_failure_requests_wait_for_one_another_as_before() {
+    let go = Arc::new(AtomicBool::new(false));
+    let goes = Arc::clone(&go);
+    let worker = Scripted::new(move |number, _| {
+        if number == 0 {
+            return "HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n".to_owned();
+        }
+        eventually("it may go on", || goes.load(SeqCst));
+        answer("cache-control: max-age=60", "good")
+    });
+    let setup = worker.behind(json!({"collapse_wait": "30s"}));
+    assert_eq!(setup.get("/", "").status(), "500");
+    assert_eq!(crowd(&setup, 10, &go), vec!["good"; 10]);
+    assert_eq!(worker.asked(), 2);
+}
+
+#[test]
 fn a_route_can_have_each_request_sent() {
     let (worker, go) = slow_first("cache-control: max-age=60");
     let setup = worker.behind(json!({"collapse": false}));

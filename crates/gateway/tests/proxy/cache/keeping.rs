@@ -103,6 +103,32 @@ fn who_wants_only_what_is_kept_gets_that_or_is_told_that_there_is_nothing() {
 }
 
 #[test]
+fn whether_it_is_still_the_same_is_the_workers_to_say() {
+    let worker = Scripted::numbering(MINUTE);
+    let setup = worker.behind(on());
+    setup.get("/", "");
+    for (line, body) in
+        [("if-match: \"a\"", "answer 1"), ("if-unmodified-since: Wed, 01 Jan 2020 00:00:00 GMT", "answer 2")]
+    {
+        let got = setup.get("/", line);
+        assert_eq!((got.body.as_str(), got.cache()), (body, "ambidex; fwd=bypass"), "{line}");
+    }
+    assert_eq!(setup.get("/", "").body, "answer 0");
+}
+
+#[test]
+fn a_second_best_answer_is_not_kept() {
+    let spare = Scripted::numbering(MINUTE);
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
+    let route = json!({"cache": on(), "fallback": [{"pool": "spare"}]});
+    let setup = crate::common::Wanted::before(&[nobody]).spare(&[spare.address]).route(route).start();
+    for number in 0..2 {
+        let got = setup.get("/", "");
+        assert_eq!((got.body, got.head.contains("ambidex-tier: pool=spare")), (format!("answer {number}"), true));
+    }
+}
+
+#[test]
 fn a_route_that_only_observes_counts_hits_and_asks_workers() {
     let worker = Scripted::numbering(MINUTE);
     let setup = worker.behind(json!({"mode": "observe"}));

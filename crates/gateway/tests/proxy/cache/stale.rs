@@ -33,6 +33,39 @@ fn a_worker_is_asked_whether_what_is_kept_is_still_right() {
 }
 
 #[test]
+fn what_is_said_of_another_answer_does_not_make_this_one_fresh() {
+    let worker = Scripted::new(|number, request| match number {
+        0 => answer("cache-control: max-age=0\r\netag: \"a\"", "old"),
+        1 => "HTTP/1.1 304 Not Modified\r\netag: \"b\"\r\ncache-control: max-age=60\r\n\r\n".to_owned(),
+        _ => {
+            assert!(!request.contains("if-none-match"), "{request}");
+            answer("cache-control: max-age=60\r\netag: \"b\"", "new")
+        }
+    });
+    let setup = worker.behind(on());
+    setup.get("/", "");
+    assert!(!setup.get("/", "").cache().contains("; stored"));
+    assert_eq!(setup.get("/", "").body, "new");
+}
+
+#[test]
+fn a_tier_that_finds_it_right_does_not_make_it_fresh() {
+    let once = Scripted::new(|number, _| {
+        if number == 0 { answer("cache-control: max-age=0\r\netag: \"a\"", "kept") } else { String::new() }
+    });
+    let spare = Scripted::new(|_, request| {
+        if request.contains("if-none-match: \"a\"") {
+            return "HTTP/1.1 304 Not Modified\r\netag: \"a\"\r\ncache-control: max-age=60\r\n\r\n".to_owned();
+        }
+        answer("", "of the tier")
+    });
+    let route = json!({"cache": on(), "fallback": [{"pool": "spare"}], "retries": 0});
+    let setup = crate::common::Wanted::before(&[once.address]).spare(&[spare.address]).route(route).start();
+    let bodies = [(); 3].map(|()| setup.get("/", "").body);
+    assert_eq!(bodies, ["kept", "kept", "of the tier"]);
+}
+
+#[test]
 fn a_client_can_have_it_asked_about_at_any_time() {
     let worker = Scripted::new(|number, request| {
         let asks = request.contains("if-none-match: \"a\"");
