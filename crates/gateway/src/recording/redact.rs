@@ -2,7 +2,7 @@
 //! credentials. The lists here hold always; the configuration adds to them, so that nothing that it forgets comes out.
 
 use ambidex_http1::Head;
-use ambidex_wire::recording::FieldValue;
+use ambidex_wire::recording::{FieldValue, OF_THE_CONNECTION};
 
 use crate::config::Recording;
 
@@ -86,19 +86,6 @@ const PARAMETERS: &[&str] = &[
     "signature",
     "state",
     "token",
-];
-/// What each hop says anew, and what is recorded elsewhere (the host, the body's length).
-const OF_THE_CONNECTION: &[&str] = &[
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
 ];
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use ambidex_core::time::Span;
-use ambidex_wire::recording::{Answer, Body, Exchange, FieldValue};
+use ambidex_wire::recording::{Answer, Body, Exchange, FieldValue, OF_THE_CONNECTION};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Uri, header};
 use serde::{Deserialize, Serialize};
@@ -167,19 +167,6 @@ fn is_left_out(name: &str, value: &FieldValue) -> bool {
 
 /// What no replay sends of itself: foreign files have them.
 const CREDENTIALS: [&str; 3] = ["authorization", "proxy-authorization", "cookie"];
-/// What is said anew for the connection and the body.
-const OF_THE_CONNECTION: [&str; 10] = [
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 #[cfg(test)]
 mod tests {

@@ -1,3 +1,5 @@
+//! The score of a few runs, and that every kind of run can be made: what is quick enough for every test run.
+
 use super::*;
 
 /// A fixed part of the score, which a debug build does in seconds; one of its twelve runs may be judged wrong, as the goal

@@ -44,10 +44,15 @@ impl Pair {
     /// A worker and a coordinator that know each other.
     fn met() -> Self {
         let mut pair = Self::new();
-        let first = pair.beat(0);
-        let Ok(Verdict::Greet(welcome)) = pair.hear(&first) else { panic!("greeted") };
-        assert!(pair.sender.welcomed(&welcome));
+        pair.meet();
         pair
+    }
+
+    /// The worker says something, is greeted, and carries the session from now on.
+    fn meet(&mut self) {
+        let beat = self.beat(0);
+        let Ok(Verdict::Greet(welcome)) = self.hear(&beat) else { panic!("greeted") };
+        assert!(self.sender.welcomed(&welcome));
     }
 
     fn beat(&mut self, in_flight: u32) -> Vec<u8> {
@@ -104,9 +109,7 @@ fn a_coordinator_that_starts_anew_believes_nothing_old() {
     pair.receiver = Receiver::new(2);
     pair.drawn = 100;
     assert_eq!(pair.word(&old), "greeted");
-    let beat = pair.beat(2);
-    let Ok(Verdict::Greet(welcome)) = pair.hear(&beat) else { panic!("greeted") };
-    assert!(pair.sender.welcomed(&welcome));
+    pair.meet();
     let beat = pair.beat(3);
     assert_eq!([pair.word(&beat), pair.word(&old)], ["heard", "greeted"]);
 }
@@ -117,9 +120,7 @@ fn a_worker_that_starts_anew_is_believed_again_and_its_old_datagrams_are_not() {
     let old = pair.beat(1);
     assert_eq!(pair.word(&old), "heard");
     pair.sender = Sender::default();
-    let beat = pair.beat(2);
-    let Ok(Verdict::Greet(welcome)) = pair.hear(&beat) else { panic!("greeted") };
-    assert!(pair.sender.welcomed(&welcome));
+    pair.meet();
     let beat = pair.beat(3);
     assert_eq!([pair.word(&beat), pair.word(&old)], ["heard", "greeted"]);
 }

@@ -40,6 +40,21 @@ pub const MOST_LINE: usize = 4 << 20;
 /// The most of a body that is kept. Source: nginx's default bound of request bodies, 1 MiB.
 pub const MOST_BODY: usize = 1 << 20;
 
+/// Header fields that are in no recording and are not sent from one, in lower case: each hop says them anew (RFC 9110,
+/// 7.6.1), and host and body have places of their own.
+pub const OF_THE_CONNECTION: [&str; 10] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
 /// The first line of a recording, and of each of its parts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Header {
