@@ -108,19 +108,35 @@ pub(crate) fn index(
         if bytes.get(field.start as usize - 2) != Some(&b'\r') && !leniency.bare_line_feed {
             return Err(Refusal::BareLineFeed);
         }
-        said.known.put(field.known);
-        if field.known != Known::Other {
-            said.hear(field.known, line.value, fields.0.len(), leniency)?;
-        }
-        fields.0.push(field);
+        said.take(field, line.value, fields, leniency)?;
     }
     if !bytes.ends_with(b"\r\n\r\n") && !leniency.bare_line_feed {
         return Err(Refusal::BareLineFeed);
     }
-    if said.options.named {
-        mark_hops(bytes, fields);
-    }
+    said.mark_hops(bytes, fields);
     Ok(said)
+}
+
+/// The place of a line that is about to be written at `start`, as we write lines. The value was checked.
+pub(crate) fn made(start: usize, name: &[u8], value: &[u8]) -> Result<Field, Refusal> {
+    if name.len() > NAME_BYTES {
+        return Err(Refusal::LongFieldName);
+    }
+    let known = Known::of(name);
+    // Of HTTP/2 the http crate takes names with quotation marks.
+    if known == Known::Other && !name.iter().all(|&byte| is_token(byte)) {
+        return Err(Refusal::BadFieldName);
+    }
+    let narrow = |place: usize| u32::try_from(place).map_err(|_| Refusal::LongHead);
+    let after = start + name.len() + 2;
+    Ok(Field {
+        start: narrow(start)?,
+        value: narrow(after)?,
+        end: narrow(after + value.len())?,
+        name: u16::try_from(name.len()).map_err(|_| Refusal::LongFieldName)?,
+        known,
+        marks: CANONICAL,
+    })
 }
 
 pub(crate) fn place(bytes: &[u8], line: &httparse::Header<'_>) -> Result<Field, Refusal> {
@@ -145,6 +161,31 @@ pub(crate) fn place(bytes: &[u8], line: &httparse::Header<'_>) -> Result<Field, 
 }
 
 impl Said {
+    /// Takes a line into the list, and what it says.
+    #[inline]
+    pub(crate) fn take(
+        &mut self,
+        field: Field,
+        value: &[u8],
+        fields: &mut Fields,
+        leniency: Leniency,
+    ) -> Result<(), Refusal> {
+        self.known.put(field.known);
+        if field.known != Known::Other {
+            self.hear(field.known, value, fields.0.len(), leniency)?;
+        }
+        fields.0.push(field);
+        Ok(())
+    }
+
+    /// Marks the fields that `Connection` names, when all lines are in.
+    #[inline]
+    pub(crate) fn mark_hops(&self, bytes: &[u8], fields: &mut Fields) {
+        if self.options.named {
+            mark_hops(bytes, fields);
+        }
+    }
+
     #[expect(clippy::wildcard_enum_match_arm, reason = "most names say nothing of framing")]
     fn hear(&mut self, name: Known, value: &[u8], at: usize, leniency: Leniency) -> Result<(), Refusal> {
         match name {

@@ -46,6 +46,7 @@ mod framing;
 mod head;
 mod known;
 mod limits;
+pub mod make;
 mod name;
 mod read;
 mod refusal;

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use http::HeaderValue;
+
 use crate::known::{Known, KnownSet};
 
 /// A field name that may be written: a token, and none that the writer makes itself.
@@ -65,6 +67,13 @@ impl<'a> Value<'a> {
         let wrong = text.iter().fold(0, |wrong, &byte| wrong | u8::from(!is_value(byte)));
         let fits = wrong == 0 && !edge(text.first()) && !edge(text.last());
         fits.then_some(Self(text))
+    }
+
+    /// What another version of HTTP brought, without the spaces around it; the type has checked the rest.
+    #[must_use]
+    #[inline]
+    pub fn of(value: &'a HeaderValue) -> Self {
+        Self(value.as_bytes().trim_ascii())
     }
 
     /// Of a field that was read: checked when it was.
@@ -133,5 +142,13 @@ mod tests {
             assert!(Value::checked(value).is_none(), "{}", value.escape_ascii());
         }
         assert!([&b""[..], b"a\tb", b"\xff"].iter().all(|value| Value::checked(value).is_some()));
+    }
+
+    #[test]
+    fn what_a_value_of_the_http_crate_has_beside_spaces_is_a_value() {
+        for byte in 0..=u8::MAX {
+            let Ok(value) = HeaderValue::from_bytes(&[b' ', byte, b'a', byte, b'\t']) else { continue };
+            assert!(Value::checked(Value::of(&value).as_bytes()).is_some(), "{byte}");
+        }
     }
 }

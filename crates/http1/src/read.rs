@@ -228,15 +228,19 @@ fn request_line(method: &[u8], text: &[u8], profile: &Profile) -> Result<(Method
     if method.len() > METHOD_BYTES {
         return Err(Refusal::LongMethod);
     }
-    if text.len() > profile.limits.target_bytes as usize {
-        return Err(Refusal::LongTarget);
-    }
     let method = Method::from_bytes(method).map_err(|_| Refusal::BadMethod)?;
-    let parts = Parts::find(&method, text)?;
+    let parts = target_parts(&method, text, profile)?;
     Ok((method, parts))
 }
 
-fn check_host(request: &RequestHead) -> Result<(), Refusal> {
+pub(crate) fn target_parts(method: &Method, text: &[u8], profile: &Profile) -> Result<Parts, Refusal> {
+    if text.len() > profile.limits.target_bytes as usize {
+        return Err(Refusal::LongTarget);
+    }
+    Parts::find(method, text)
+}
+
+pub(crate) fn check_host(request: &RequestHead) -> Result<(), Refusal> {
     let said = request.head.said.host.map(|at| request.head.value(&request.head.fields.0[at]));
     let Some(host) = said else {
         return if request.head.version == Version::Http10 { Ok(()) } else { Err(Refusal::NoHost) };
@@ -312,7 +316,7 @@ fn read_response(bytes: &[u8], fields: &mut Fields, profile: &Profile) -> Result
     Ok(Some(Found { first: (status, reason), said, version: version(minor), end }))
 }
 
-fn known_status(code: u16) -> Result<StatusCode, Refusal> {
+pub(crate) fn known_status(code: u16) -> Result<StatusCode, Refusal> {
     StatusCode::from_u16(code).ok().filter(|status| status.as_u16() < 600).ok_or(Refusal::BadStatus)
 }
 

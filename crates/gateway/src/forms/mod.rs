@@ -4,21 +4,21 @@
 //!  client --http::request::Parts---> request_in --> RequestHead ---> request_out --> http::Request --> worker
 //!  client <--http::Response-- response_out <------- ResponseHead <-- response_in <-- http::response::Parts-- worker
 //! ```
-//! What comes in is written as HTTP/1.1 says it and read by the codec, so that every check and every index is made by the
-//! code that makes it for HTTP/1. What goes out keeps the fields that the codec's writer would keep.
+//! What comes in is made a head by the codec, so that what its lines say together is checked by the code that checks it for
+//! HTTP/1. What goes out keeps the fields that the codec's writer would keep.
 
 pub(crate) mod request;
 pub(crate) mod response;
 
 use ambidex_http1::write::{Edits, Lines};
 use ambidex_http1::{Head, Profile};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-/// Room for a head's text: its fields and `more` bytes.
-fn room(headers: &HeaderMap, more: usize) -> BytesMut {
+/// Room for a head's lines: its fields, and `more` bytes.
+fn room(headers: &HeaderMap, more: usize) -> usize {
     let lines: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    BytesMut::with_capacity(lines + more + MADE_BYTES)
+    lines + more + MADE_BYTES
 }
 
 /// Bounds for our text. HTTP/2 bounded the head before, and counts 32 bytes for every field; what we say more must not
@@ -63,11 +63,14 @@ fn say_length(headers: &mut HeaderMap, length: u64) {
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
 }
 
+static TRANSFER_ENCODING: HeaderName = header::TRANSFER_ENCODING;
+static CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
+
 /// A test below holds it for all bytes.
 const SAME_BYTES: &str = "the codec takes no name and no value that the http crate does not take";
 
-/// First line, `Host` and framing, beside what they name.
-const MADE_BYTES: usize = 128;
+/// The names of `Host` and of framing.
+const MADE_BYTES: usize = 64;
 /// What our text says more than the head of HTTP/2 was counted for: method, versions, a coding, and a WebSocket's three
 /// fields.
 const ADDED_BYTES: u32 = 256;

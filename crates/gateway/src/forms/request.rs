@@ -12,14 +12,13 @@
 use std::borrow::Cow;
 
 use ambidex_http1::write::{RequestPlan, Unwritable};
-use ambidex_http1::{Fields, Form, Framing, HeadReader, Profile, Refusal, RequestHead};
-use bytes::{BufMut as _, Bytes, BytesMut};
-use http::header::{self, HeaderMap, HeaderValue};
+use ambidex_http1::{Fields, Form, Framing, Profile, Refusal, RequestHead, Value, make};
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Request, Uri, Version, request};
 
-use super::{carried, room, say_length, with_room};
-use crate::head::text::line;
+use super::{CHUNKED, TRANSFER_ENCODING, carried, room, say_length, with_room};
 
 /// A client's request in our form. `ends`: no body follows.
 ///
@@ -37,21 +36,23 @@ pub(crate) fn request_in(
         (&Method::CONNECT, _) | (_, None) => host.as_deref().unwrap_or_default(),
         (_, Some(path)) => path.as_str().as_bytes(),
     };
-    let mut text = room(headers, target.len() + host.as_ref().map_or(0, |host| host.len()));
-    text.put_slice(parts.method.as_str().as_bytes());
-    text.put_slice(b" ");
-    text.put_slice(target);
-    text.put_slice(b" HTTP/1.1\r\n");
-    if let Some(host) = &host {
-        line(&mut text, header::HOST, host);
-    }
-    write_fields(&mut text, headers);
-    if !ends && !headers.contains_key(header::CONTENT_LENGTH) {
-        line(&mut text, header::TRANSFER_ENCODING, b"chunked");
-    }
-    text.put_slice(b"\r\n");
-    let head = HeadReader::default().request(&mut text, fields, &with_room(profile))?;
-    head.ok_or(Refusal::Truncated)
+    let own = host.as_deref().map(|host| Value::checked(host).ok_or(Refusal::BadHost)).transpose()?;
+    let crumbs = crumbs(headers);
+    let chunked = !ends && !headers.contains_key(header::CONTENT_LENGTH);
+    let mut cookie = match &crumbs {
+        Some(crumbs) => Some(Value::checked(crumbs).ok_or(Refusal::BadFieldValue)?),
+        None => headers.get(header::COOKIE).map(Value::of),
+    };
+    let kept = headers.iter().filter(|(name, _)| *name != HOST).filter_map(|(name, value)| {
+        // All of them stand where the first one does.
+        let value = if *name == header::COOKIE { cookie.take()? } else { Value::of(value) };
+        Some((name, value))
+    });
+    let host = own.map(|host| (&HOST, host));
+    let framing = chunked.then(|| (&TRANSFER_ENCODING, Value::of(&CHUNKED)));
+    let lines = host.into_iter().chain(kept).chain(framing);
+    let room = room(headers, own.map_or(0, |host| host.as_bytes().len()));
+    make::request((&parts.method, target), lines, room, fields, &with_room(profile))
 }
 
 /// The one host that a request names.
@@ -76,25 +77,17 @@ fn host<'a>(uri: &'a Uri, method: &Method, headers: &'a HeaderMap) -> Result<Opt
     }
 }
 
-fn write_fields(text: &mut BytesMut, headers: &HeaderMap) {
-    let mut cookies = headers.get_all(header::COOKIE).iter();
-    for (name, value) in headers {
-        if *name == header::HOST {
-            continue;
-        }
-        if *name != header::COOKIE {
-            line(text, name, value.as_bytes());
-        } else if let Some(first) = cookies.next() {
-            // The first of them: all are written here, and none later.
-            text.put_slice(b"cookie: ");
-            text.put_slice(first.as_bytes());
-            for more in cookies.by_ref() {
-                text.put_slice(b"; ");
-                text.put_slice(more.as_bytes());
-            }
-            text.put_slice(b"\r\n");
-        }
+/// What several `cookie` say in one [RFC 9113, 8.2.3]; `None` when there is no more than one.
+fn crumbs(headers: &HeaderMap) -> Option<Vec<u8>> {
+    let mut all = headers.get_all(header::COOKIE).iter().map(|crumb| Value::of(crumb).as_bytes());
+    let (first, mut next) = (all.next()?, Some(all.next()?));
+    let mut joined = first.to_vec();
+    while let Some(crumb) = next {
+        joined.extend_from_slice(b"; ");
+        joined.extend_from_slice(crumb);
+        next = all.next();
     }
+    Some(joined)
 }
 
 /// A request for a worker that speaks HTTP/2: authority in its URI, nothing of a connection. Only a wish to upgrade is
@@ -143,6 +136,8 @@ pub(crate) fn request_out(head: &RequestHead, plan: &RequestPlan<'_>, https: boo
     *request.headers_mut() = headers;
     Ok(request)
 }
+
+static HOST: HeaderName = header::HOST;
 
 #[cfg(test)]
 mod tests;

@@ -9,13 +9,11 @@
 //! | 200 to an extended CONNECT, made a 101 with `Upgrade` (websocket.rs) | `Tunnel` |
 
 use ambidex_http1::write::{ResponsePlan, Unwritable};
-use ambidex_http1::{Asked, Fields, Framing, HeadReader, Profile, Refusal, ResponseHead};
-use bytes::BufMut as _;
-use http::header::{self, HeaderMap};
+use ambidex_http1::{Asked, Fields, Framing, Profile, Refusal, ResponseHead, Value, make};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode, Version, response};
 
-use super::{add, carried, room, say_length, with_room};
-use crate::head::text::{line, status_line};
+use super::{CHUNKED, TRANSFER_ENCODING, add, carried, room, say_length, with_room};
 
 /// A worker's answer in our form. `ends`: no body follows.
 ///
@@ -29,24 +27,17 @@ pub(crate) fn response_in(
     profile: &Profile,
 ) -> Result<ResponseHead, Refusal> {
     let (status, headers) = (parts.status, &parts.headers);
-    let reason = status.canonical_reason().unwrap_or("");
-    let mut text = room(headers, reason.len());
-    status_line(&mut text, status, reason.as_bytes());
-    for (name, value) in headers {
-        line(&mut text, name, value.as_bytes());
-    }
-    if status == StatusCode::SWITCHING_PROTOCOLS && headers.contains_key(header::UPGRADE) {
-        line(&mut text, header::CONNECTION, b"upgrade");
-    }
+    let kept = headers.iter().map(|(name, value)| (name, Value::of(value)));
+    let switches = status == StatusCode::SWITCHING_PROTOCOLS && headers.contains_key(header::UPGRADE);
+    let upgrade = switches.then(|| (&CONNECTION, Value::of(&UPGRADE)));
     let silent = asked.head || is_bare(status) || status == StatusCode::NOT_MODIFIED;
-    match (silent || headers.contains_key(header::CONTENT_LENGTH), ends) {
-        (true, _) => {}
-        (false, true) => line(&mut text, header::CONTENT_LENGTH, b"0"),
-        (false, false) => line(&mut text, header::TRANSFER_ENCODING, b"chunked"),
-    }
-    text.put_slice(b"\r\n");
-    let head = HeadReader::default().response(&mut text, fields, &with_room(profile), asked)?;
-    head.ok_or(Refusal::Truncated)
+    let framing = match (silent || headers.contains_key(header::CONTENT_LENGTH), ends) {
+        (true, _) => None,
+        (false, true) => Some((&CONTENT_LENGTH, Value::of(&NOTHING))),
+        (false, false) => Some((&TRANSFER_ENCODING, Value::of(&CHUNKED))),
+    };
+    let lines = kept.chain(upgrade).chain(framing);
+    make::response(status, lines, room(headers, 0), fields, &with_room(profile), asked)
 }
 
 /// A worker's answer for a client that speaks HTTP/2. A change of protocol is a success there [RFC 8441, 4].
@@ -108,6 +99,11 @@ fn finish(status: StatusCode, mut headers: HeaderMap, plan: &ResponsePlan<'_>) -
 fn is_bare(status: StatusCode) -> bool {
     status.is_informational() || status == StatusCode::NO_CONTENT
 }
+
+static CONNECTION: HeaderName = header::CONNECTION;
+static CONTENT_LENGTH: HeaderName = header::CONTENT_LENGTH;
+static NOTHING: HeaderValue = HeaderValue::from_static("0");
+static UPGRADE: HeaderValue = HeaderValue::from_static("upgrade");
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,4 @@
-//! Heads as HTTP/1.1 writes them, where the codec is to read them: of answers that are kept or made here, and of messages
-//! that came by HTTP/2.
+//! Heads as HTTP/1.1 writes them, where the codec is to read them: of answers that are kept or made here.
 
 use bytes::{BufMut as _, BytesMut};
 use http::StatusCode;
@@ -7,17 +6,12 @@ use http::StatusCode;
 /// A text with a status line, and room for `more` bytes behind it.
 pub(crate) fn start(status: StatusCode, reason: &[u8], more: usize) -> BytesMut {
     let mut text = BytesMut::with_capacity(STATUS_LINE_BYTES + reason.len() + more);
-    status_line(&mut text, status, reason);
-    text
-}
-
-/// Writes a status line.
-pub(crate) fn status_line(text: &mut BytesMut, status: StatusCode, reason: &[u8]) {
     text.put_slice(b"HTTP/1.1 ");
     text.put_slice(status.as_str().as_bytes());
     text.put_slice(b" ");
     text.put_slice(reason);
     text.put_slice(b"\r\n");
+    text
 }
 
 /// Writes a field line.

@@ -1,7 +1,8 @@
 //! Requests of HTTP/2 in our form, and out of it.
 
 use ambidex_http1::write::{Connection, Edits};
-use ambidex_http1::{Known, KnownSet, Name, Path, Value};
+use ambidex_http1::{HeadReader, Known, KnownSet, Name, Path};
+use bytes::BytesMut;
 
 use super::*;
 use crate::websocket;

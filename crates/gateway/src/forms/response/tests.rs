@@ -1,9 +1,8 @@
 //! Responses of HTTP/2 in our form, and out of it.
 
 use ambidex_http1::write::{Connection, Edits};
-use ambidex_http1::{KnownSet, Name, Value};
+use ambidex_http1::{HeadReader, KnownSet, Name};
 use bytes::BytesMut;
-use http::HeaderValue;
 
 use super::*;
 use crate::websocket;
