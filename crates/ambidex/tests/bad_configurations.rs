@@ -973,6 +973,31 @@ const AFTER_A_GOOD_START: &[Case] = &[
         &["gw.yaml:6:16: error: path: it is empty (record.path)", " 6 | record: {path: \"\"}"],
     ),
     case(
+        "record: {path: a}\nroutes: [{pool: api, record: {}}]\n",
+        &[
+            "gw.yaml:7:30: error: it says nothing that is not said for all routes (routes[0].record)",
+            " 7 | routes: [{pool: api, record: {}}]",
+            "   |                              ^",
+            "   = write `sample`, `bodies`, or both",
+        ],
+    ),
+    case(
+        "record: {path: a}\nroutes: [{pool: api, record: {bodies: 2MiB}}]\n",
+        &[
+            "gw.yaml:7:39: error: bodies: 2MiB is over 1MiB, the most that is kept of a body (routes[0].record.bodies)",
+            " 7 | routes: [{pool: api, record: {bodies: 2MiB}}]",
+        ],
+    ),
+    case(
+        "routes: [{pool: api, record: {sample: 0%}}]\n",
+        &[
+            "gw.yaml:6:30: error: there is no section `record` that names a file (routes[0].record)",
+            " 6 | routes: [{pool: api, record: {sample: 0%}}]",
+            "   |                              ^",
+            "   = add `record: {path: traffic.jsonl}` at the top",
+        ],
+    ),
+    case(
         "tracing: {otlp: \"https://collector\"}\n",
         &[
             "gw.yaml:6:17: error: tracing.otlp: `https://collector` is no collector (tracing.otlp)",

@@ -12,7 +12,7 @@ use ambidex_tower::Clock;
 
 use http::{HeaderName, HeaderValue};
 
-use crate::config::{HostPattern, Key, Match, PathPattern, Route};
+use crate::config::{HostPattern, Key, Match, PathPattern, Route, RouteRecording};
 use crate::extras::Extras;
 use crate::front::FrontError;
 use crate::head::path_of;
@@ -80,6 +80,14 @@ impl Routes {
     /// What a route wants beside sending.
     pub(crate) fn extras(&self, route: usize) -> &Arc<Extras> {
         &self.0[route].extras
+    }
+
+    /// What the route of a request says of its recording, if any route says something. `host` without port.
+    pub(crate) fn recording(&self, host: &str, head: &RequestHead) -> Option<RouteRecording> {
+        if self.0.iter().all(|compiled| compiled.route.record.is_none()) {
+            return None;
+        }
+        self.0.iter().find(|compiled| compiled.route.matches.fit(host, head))?.route.record
     }
 
     /// Numbers of all limits.

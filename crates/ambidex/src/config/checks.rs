@@ -23,6 +23,7 @@ pub(crate) fn across(file: &File, tree: &Node) -> Vec<Problem> {
     checks.pools_are_used();
     checks.routes_are_reached();
     checks.shared_keys_have_a_server();
+    checks.what_routes_record_has_a_file();
     checks.a_shared_cache_has_a_server();
     checks.admin_stays_inside();
     checks.agents_have_one_worker();
@@ -171,6 +172,15 @@ impl Checks<'_> {
         let path = under(&under(&item("routes", at), "deduplicate"), "store");
         let help = "add `redis: {url: \"redis://127.0.0.1:6379\"}`, or keep them here with `store: embedded`";
         self.error(&path, "there is no section `redis` to keep the keys in".to_owned(), Some(help.to_owned()));
+    }
+
+    fn what_routes_record_has_a_file(&mut self) {
+        let said = self.file.routes.iter().position(Route::says_what_is_recorded);
+        if let Some(at) = said.filter(|_| self.file.record.is_none()) {
+            let message = "there is no section `record` that names a file".to_owned();
+            let help = "add `record: {path: traffic.jsonl}` at the top";
+            self.error(&under(&item("routes", at), "record"), message, Some(help.to_owned()));
+        }
     }
 
     fn routes_are_reached(&mut self) {

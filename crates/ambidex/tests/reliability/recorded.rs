@@ -118,6 +118,26 @@ fn a_request_is_recorded_with_its_route_its_worker_and_what_it_was_sent() {
 }
 
 #[test]
+fn a_route_says_how_much_of_its_requests_is_recorded() {
+    let workers = workers(&["a"]);
+    let routes = "routes: [{match: {path: /never}, pool: api, record: {sample: 0%}}, \
+                  {match: {path: /whole}, pool: api, record: {sample: 100%, bodies: 1KiB}}, {pool: api}]";
+    let running =
+        Running::run(&config_of(&workers, &format!("record: {{path: traffic.jsonl, sample: 0%}}\n{routes}\n")));
+    let mut stream = TcpStream::connect(&running.listener).expect("it listens");
+    for path in ["/never", "/other", "/whole"] {
+        let request = format!("POST {path} HTTP/1.1\r\nhost: a.example\r\ncontent-length: 5\r\n\r\nhello");
+        stream.write_all(request.as_bytes()).expect("sent");
+        assert!(answer(&mut stream).starts_with("HTTP/1.1 200"));
+    }
+    let lines = lines(&running, 1);
+    let told = |key| lines[0].pointer(key).cloned().unwrap_or_default();
+    assert_eq!((lines.len(), told("/target"), told("/body/base64")), (1, "/whole".into(), "aGVsbG8=".into()));
+    // Not the header's share, so the line says its own.
+    assert_eq!(told("/sample"), 1.0, "{lines:?}");
+}
+
+#[test]
 fn a_recording_that_cannot_be_written_stops_no_request_and_says_so() {
     let workers = workers(&["a"]);
     for path in ["/dev/full", "missing/traffic.jsonl"] {

@@ -20,7 +20,7 @@ pub use cache::{CacheBounds, CacheError, CacheKey, CacheWrites, RouteCache, SetC
 pub use deduplication::{Deduplication, DeduplicationError};
 pub use lenient::Lenient;
 pub use listener::{CertificateFiles, ListenAddress, Listener, ListenerError, ServerTls, SocketMode, TlsVersion};
-pub use recording::{Recording, RecordingConfigError};
+pub use recording::{Recording, RecordingConfigError, RouteRecording};
 pub use route::{
     ChainError, DeadlineError, Deduplicate, DeduplicateError, Key, KeyStore, Per, Quorum, RateLimit, RateLimitError,
     Repeat, Retry, Route, RouteError, RouteQuorumError, Snapshot, Static, Tier, WhenAway,

@@ -1,4 +1,4 @@
-//! Which requests are recorded, into which file, and what of them is left out.
+//! Which requests are recorded, into which file, and what of them is left out; and what a route says otherwise.
 
 use std::path::{Path, PathBuf};
 
@@ -27,6 +27,14 @@ impl Recording {
     }
 }
 
+/// What is recorded of one route's requests otherwise than of the others'.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "RawRouteRecording", into = "RawRouteRecording")]
+pub struct RouteRecording {
+    pub(crate) sample: Option<Share>,
+    pub(crate) bodies: Option<Size>,
+}
+
 /// Why the settings cannot be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordingConfigError {
@@ -42,6 +50,9 @@ pub enum RecordingConfigError {
     /// More of a body than a line may hold.
     #[error("bodies: {0} is over 1MiB, the most that is kept of a body")]
     Bodies(Size),
+    /// A route that says nothing of its own.
+    #[error("it says nothing that is not said for all routes: write `sample`, `bodies`, or both")]
+    Nothing,
     /// A file that holds nothing.
     #[error("most: {0} is less than 64KiB, which holds a few requests")]
     Most(Size),
@@ -106,9 +117,7 @@ impl TryFrom<RawRecording> for Recording {
         if redact_query.iter().any(String::is_empty) {
             return Err(RecordingConfigError::Parameter);
         }
-        if bodies.get() > MOST_BODY as u64 {
-            return Err(RecordingConfigError::Bodies(bodies));
-        }
+        check_bodies(bodies)?;
         if most < Size::kib(64) {
             return Err(RecordingConfigError::Most(most));
         }
@@ -121,6 +130,55 @@ impl From<Recording> for RawRecording {
         let Recording { path, sample, redact, redact_query, bodies, most } = checked;
         Self { path, sample, redact, redact_query, bodies, most }
     }
+}
+
+/// What is recorded of one route's requests otherwise than `record` at the top says.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "RouteRecording")]
+struct RawRouteRecording {
+    /// Which share of the route's requests is recorded; 0% is none. Default: that of `record`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    sample: Option<Share>,
+    /// Up to which length bodies of its requests are kept, at most 1MiB. Default: that of `record`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    bodies: Option<Size>,
+}
+
+impl JsonSchema for RouteRecording {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        RawRouteRecording::schema_name()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        RawRouteRecording::json_schema(generator)
+    }
+}
+
+impl TryFrom<RawRouteRecording> for RouteRecording {
+    type Error = RecordingConfigError;
+
+    fn try_from(raw: RawRouteRecording) -> Result<Self, RecordingConfigError> {
+        let RawRouteRecording { sample, bodies } = raw;
+        if sample.is_none() && bodies.is_none() {
+            return Err(RecordingConfigError::Nothing);
+        }
+        bodies.map_or(Ok(()), check_bodies)?;
+        Ok(Self { sample, bodies })
+    }
+}
+
+impl From<RouteRecording> for RawRouteRecording {
+    fn from(checked: RouteRecording) -> Self {
+        let RouteRecording { sample, bodies } = checked;
+        Self { sample, bodies }
+    }
+}
+
+fn check_bodies(bodies: Size) -> Result<(), RecordingConfigError> {
+    if bodies.get() > MOST_BODY as u64 { Err(RecordingConfigError::Bodies(bodies)) } else { Ok(()) }
 }
 
 fn one_percent() -> Share {

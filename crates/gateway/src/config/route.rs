@@ -25,6 +25,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cache::RouteCache;
+use super::recording::RouteRecording;
 
 pub use again::{Repeat, Retry};
 pub use deadline::DeadlineError;
@@ -60,6 +61,7 @@ pub struct Route {
     fallback_mode: Mode,
     pub(crate) cache: Option<RouteCache>,
     pub(crate) deduplicate: Option<Deduplicate>,
+    pub(crate) record: Option<RouteRecording>,
 }
 
 impl Route {
@@ -86,6 +88,7 @@ impl Route {
             fallback_mode: Mode::written(),
             cache: None,
             deduplicate: None,
+            record: None,
         }
     }
 
@@ -140,6 +143,12 @@ impl Route {
     #[must_use]
     pub fn pool(&self) -> &str {
         &self.pool
+    }
+
+    /// Whether it says of its own what of its requests is recorded.
+    #[must_use]
+    pub const fn says_what_is_recorded(&self) -> bool {
+        self.record.is_some()
     }
 
     /// How repeats of its requests are known, if they are.
@@ -231,6 +240,10 @@ struct RawRoute {
     /// How repeats of a request that changes something are known. Default: they are not; source: R-O5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     deduplicate: Option<Deduplicate>,
+    /// What is recorded of its requests otherwise than `record` at the top says. Default: the same as of all others;
+    /// source: R-T6.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    record: Option<RouteRecording>,
 }
 
 impl TryFrom<RawRoute> for Route {
@@ -276,6 +289,7 @@ impl TryFrom<RawRoute> for Route {
             fallback_mode: raw.fallback_mode.unwrap_or(Mode::written()),
             cache: raw.cache,
             deduplicate: raw.deduplicate,
+            record: raw.record,
         };
         checked.something_may_run_twice()?;
         Ok(checked)
@@ -324,6 +338,7 @@ impl From<Route> for RawRoute {
             fallback_after: route.fallback_after,
             cache: route.cache,
             deduplicate: route.deduplicate,
+            record: route.record,
         }
     }
 }

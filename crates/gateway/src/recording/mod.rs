@@ -21,13 +21,14 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use ambidex_core::share::Share;
+use ambidex_core::size::Size;
 use ambidex_core::time::Mono;
 use ambidex_tower::Clock;
 use ambidex_wire::recording::{Exchange, Header, VERSION};
 
 use self::redact::Redaction;
 use crate::clock::Wall;
-use crate::config::Recording;
+use crate::config::{Recording, RouteRecording};
 use crate::request::Request;
 use crate::serve::exchange::Client;
 
@@ -93,10 +94,8 @@ impl Recorder {
 
     /// A reel for a thread.
     pub(crate) fn reel(&self) -> Rc<Reel> {
-        let bodies = usize::try_from(self.config.bodies.get()).unwrap_or(usize::MAX);
         Rc::new(Reel {
-            sample: self.config.sample,
-            bodies,
+            usual: Portion { sample: self.config.sample, bodies: bytes(self.config.bodies) },
             began: self.began,
             redaction: Arc::clone(&self.redaction),
             held: Rc::default(),
@@ -117,14 +116,22 @@ impl Recorder {
 /// Takes down what one thread serves.
 #[derive(Debug)]
 pub(crate) struct Reel {
-    sample: Share,
-    bodies: usize,
+    usual: Portion,
     began: Mono,
     redaction: Arc<Redaction>,
     held: Rc<Cell<usize>>,
     batch: RefCell<Batch>,
     orders: SyncSender<Vec<Exchange>>,
     counters: Arc<Counters>,
+}
+
+/// How much is recorded.
+#[derive(Clone, Copy, Debug)]
+struct Portion {
+    /// Of the requests.
+    sample: Share,
+    /// Up to which length bodies of requests are kept.
+    bodies: usize,
 }
 
 #[derive(Debug, Default)]
@@ -134,10 +141,19 @@ struct Batch {
 }
 
 impl Reel {
-    /// Begins to record a request, if it is drawn.
-    pub(crate) fn take(self: &Rc<Self>, request: &Request, client: &Client, arrived: Mono) -> Option<Take> {
-        let drawn = client.thread.unit() < self.sample.get();
-        drawn.then(|| Take::begin(Rc::clone(self), request, client, arrived))
+    /// Begins to record a request, if it is drawn; `apart` is what its route says otherwise.
+    pub(crate) fn take(
+        self: &Rc<Self>,
+        apart: Option<RouteRecording>,
+        request: &Request,
+        client: &Client,
+        arrived: Mono,
+    ) -> Option<Take> {
+        let RouteRecording { sample, bodies } = apart.unwrap_or_default();
+        let Portion { sample: usual, bodies: usually } = self.usual;
+        let portion = Portion { sample: sample.unwrap_or(usual), bodies: bodies.map_or(usually, bytes) };
+        let drawn = client.thread.unit() < portion.sample.get();
+        drawn.then(|| Take::begin(Rc::clone(self), portion, request, client, arrived))
     }
 
     fn put(&self, exchange: Exchange) {
@@ -167,6 +183,10 @@ impl Drop for Reel {
     fn drop(&mut self) {
         self.flush();
     }
+}
+
+fn bytes(size: Size) -> usize {
+    usize::try_from(size.get()).unwrap_or(usize::MAX)
 }
 
 /// About how many bytes an exchange takes in memory.

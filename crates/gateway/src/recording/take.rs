@@ -9,7 +9,7 @@ use ambidex_wire::recording::{Answer, Body, Digest, Digester, Exchange};
 use bytes::Bytes;
 use http::{Method, StatusCode};
 
-use super::Reel;
+use super::{Portion, Reel};
 use crate::reason::Reason;
 use crate::request::Request;
 use crate::serve::exchange::Client;
@@ -35,13 +35,14 @@ pub(crate) struct Outcome<'a> {
 
 impl Take {
     /// Begins to record a request.
-    pub(super) fn begin(reel: Rc<Reel>, request: &Request, client: &Client, arrived: Mono) -> Self {
+    pub(super) fn begin(reel: Rc<Reel>, portion: Portion, request: &Request, client: &Client, arrived: Mono) -> Self {
         let head = &request.head;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let exchange = Exchange {
             at: arrived.since(reel.began),
             connection: format!("{}.{}", client.thread.seat, client.number),
             listener: client.peer.settings.listener.address().to_string(),
+            sample: Some(portion.sample).filter(|sample| *sample != reel.usual.sample),
             version: crate::record::version(request.version).to_owned(),
             method: head.method().to_string(),
             host: head.authority().map_or_else(String::new, |host| text(host.as_bytes())),
@@ -49,7 +50,7 @@ impl Take {
             fields: reel.redaction.of(head.head()),
             ..Exchange::default()
         };
-        let upload = request.progress.is_some().then(|| Track::new(reel.bodies, &reel.held));
+        let upload = request.progress.is_some().then(|| Track::new(portion.bodies, &reel.held));
         let answer = Track::new(0, &reel.held);
         Self { reel, exchange, upload, answer }
     }

@@ -212,7 +212,11 @@ impl Client {
 
     /// Begins the record of a request, if anybody is to be told of it.
     fn record(&self, observer: Rc<Observer>, request: Option<&Request>, arrived: Mono) -> Entry {
-        let take = request.zip(observer.reel.as_ref()).and_then(|(request, reel)| reel.take(request, self, arrived));
+        let take = request.zip(observer.reel.as_ref()).and_then(|(request, reel)| {
+            let head = &request.head;
+            let apart = self.thread.picture().front.routes.recording(head::host_of(head), head);
+            reel.take(apart, request, self, arrived)
+        });
         if take.is_none() && observer.pen.is_none() && observer.exporter.is_none() {
             return Entry::default();
         }

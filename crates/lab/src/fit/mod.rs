@@ -47,8 +47,11 @@ pub enum FitError {
     /// Too little.
     #[error("{0} requests are too few for a model: record at least 2")]
     TooFew(usize),
-    /// Parts of several shares.
-    #[error("its parts were recorded at {0} and {1} of the requests: their times do not add up to one load")]
+    /// Parts or routes of several shares.
+    #[error(
+        "its parts or routes were recorded at {0} and {1} of the requests: their times do not add up to one load; \
+         record them at one share"
+    )]
     Samples(Share, Share),
     /// Some requests are missing.
     #[error("it was recorded at {0} of the requests: only a recording of all of them is a trace")]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ambidex_core::share::Share;
 use ambidex_core::time::Span;
-use ambidex_wire::recording::{Exchange, Recording, RecordingError};
+use ambidex_wire::recording::{Exchange, Header, Recording, RecordingError};
 
 use super::{gor, har};
 
@@ -15,7 +15,7 @@ use super::{gor, har};
 pub struct Source {
     /// They.
     pub exchanges: Vec<Exchange>,
-    /// Which share of what came is in each of its parts; nothing where nobody says.
+    /// Which shares of what came are in it; nothing where nobody says.
     pub samples: Vec<Share>,
     /// Numbers of lines that were not written to their ends.
     pub torn: Vec<u64>,
@@ -69,7 +69,7 @@ impl Source {
             Some(_) | None => {
                 let wrong = |cause| SourceError::Recording { path: path.to_owned(), cause };
                 let Recording { parts, exchanges, torn } = Recording::read(input).map_err(wrong)?;
-                Ok(Self { exchanges, samples: parts.iter().map(|part| part.sample).collect(), torn })
+                Ok(Self { samples: samples(&parts, &exchanges), exchanges, torn })
             }
         }
     }
@@ -82,4 +82,17 @@ impl Source {
             (_, _) => Span::ZERO,
         }
     }
+}
+
+/// The shares of each part, and those of routes that were recorded otherwise.
+fn samples(parts: &[Header], exchanges: &[Exchange]) -> Vec<Share> {
+    let mut samples: Vec<Share> = Vec::new();
+    let usual = exchanges.iter().any(|exchange| exchange.sample.is_none()) || exchanges.is_empty();
+    let usual = parts.iter().filter(|_| usual).map(|part| part.sample);
+    for share in usual.chain(exchanges.iter().filter_map(|exchange| exchange.sample)) {
+        if !samples.contains(&share) {
+            samples.push(share);
+        }
+    }
+    samples
 }

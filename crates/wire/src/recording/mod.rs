@@ -88,6 +88,9 @@ pub struct Exchange {
     /// The listener that took it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub listener: String,
+    /// Which share of its route's requests is recorded, where that is not the header's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Share>,
     /// What its route matches.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub route: String,

@@ -140,10 +140,11 @@ fn any_exchange() -> impl Strategy<Value = Exchange> {
     );
     let named = (".{0,9}", ".{0,9}", ".{0,9}", ".{0,9}", ".{0,9}", ".{0,9}", ".{0,30}");
     let fields = prop::collection::vec(("[a-z-]{1,12}", any_value()), 0..5);
-    (micros(), named, fields, option::of(any_body()), option::of(answer)).prop_map(
-        |(at, named, fields, body, answer)| {
+    let sample = option::of((0..=100_u8).prop_map(Share::percent));
+    (micros(), named, sample, fields, option::of(any_body()), option::of(answer)).prop_map(
+        |(at, named, sample, fields, body, answer)| {
             let (connection, listener, route, version, method, host, target) = named;
-            Exchange { at, connection, listener, route, version, method, host, target, fields, body, answer }
+            Exchange { at, connection, listener, route, sample, version, method, host, target, fields, body, answer }
         },
     )
 }
