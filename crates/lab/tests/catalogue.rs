@@ -39,17 +39,16 @@ fn each_begins_with_what_it_is_for() {
 }
 
 #[test]
-fn each_runs_with_real_processes_but_those_with_late_reports() {
+fn each_runs_with_real_processes_but_that_without_a_coordinator() {
     let target = SocketAddr::from((Ipv4Addr::LOCALHOST, 80));
     for file in files() {
         let scenario = read(&file);
         let workers = scenario.live_workers().expect("real workers can do it");
         assert_eq!(workers.len(), scenario.live_faults().len());
-        match scenario.live_load(target) {
+        let gateways = vec![target; scenario.gateways.count as usize];
+        match scenario.live_load(&gateways) {
             Ok(load) => assert!(load.rate <= 4_000.0, "{}: {} requests a second", file.display(), load.rate),
-            Err(error) => {
-                assert_eq!((&*scenario.name, error), ("X14", NotLive::Reports { key: "report_delay" }));
-            }
+            Err(error) => assert_eq!((&*scenario.name, error), ("X15-coordinator", NotLive::Coordinator)),
         }
     }
 }

@@ -15,6 +15,7 @@ mod skew;
 
 use std::path::PathBuf;
 
+use ambidex_lab::live::Which;
 use ambidex_lab::peer::Peer;
 use anyhow::{Context as _, Result, bail};
 
@@ -36,6 +37,8 @@ pub(crate) struct Extent {
     threads: Option<u32>,
     /// Peers of `bench proxy` and `bench lab`: `all`, `none`, or some of `haproxy,nginx,envoy`.
     peers: String,
+    /// Which arms `bench lab` runs.
+    arms: Which,
     /// The profile that our binary is built with.
     profile: String,
 }
@@ -73,6 +76,7 @@ fn extent(words: &[&str]) -> Result<Extent> {
         only: None,
         threads: None,
         peers: "all".to_owned(),
+        arms: Which::All,
         profile: SHIPPED.to_owned(),
     };
     let mut words = words.iter();
@@ -86,6 +90,7 @@ fn extent(words: &[&str]) -> Result<Extent> {
             }
             "--only" => extent.only = Some(value.to_owned()),
             "--threads" => extent.threads = Some(value.parse().context("--threads wants a number")?),
+            "--arms" => extent.arms = value.parse()?,
             "--peers" => value.clone_into(&mut extent.peers),
             "--profile" if [SHIPPED, "release"].contains(&value) => value.clone_into(&mut extent.profile),
             "--profile" => bail!("--profile is {SHIPPED} or release, not {value}"),
@@ -123,7 +128,11 @@ const USAGE: &str =
   --profile dist|release  how our binary is built (dist)
   modes: --repeats 1 to 5 fifths of the runs (5)
   resilience: --only pauses, sinkhole, overload, quorum, priority, killed, frozen or cost
-  lab: --only X2,X6; --peers all, none, or some of haproxy, nginx, envoy, traefik, rules; --seconds ends runs early
+  lab:
+    --only X2,X6            scenarios by their names; `X8*` is all that begin so
+    --peers PEER,PEER       all, none, or some of haproxy, nginx, envoy, traefik, rules; rules are simulated otherwise
+    --arms all|goals        all ways of each peer, or only those that a goal compares with
+    --seconds S             ends runs early, an event has twenty seconds after it in any case
   proxy only:
     --only ROW,ROW          200B, 16K, 1M, connection, h2, tls, tls-new, latency, memory, 200B-2
     --peers PEER,PEER       all, none, or some of haproxy, nginx, envoy

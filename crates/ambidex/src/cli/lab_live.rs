@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ambidex_core::time::Span;
-use ambidex_lab::live::{Against, Bench, LiveError, Programs, Variant, effects, features, length};
+use ambidex_lab::live::{Against, Bench, LiveError, Programs, Variant, Which, effects, features, length};
 use ambidex_lab::measure::Figures;
 use ambidex_lab::report::{Arm, Kind, Report, State};
 use ambidex_lab::scenario::{Arrivals, Scenario};
@@ -34,6 +34,9 @@ pub(super) struct CompareArguments {
     /// How often each arm runs; arms alternate.
     #[arg(long, value_name = "COUNT", default_value_t = 5)]
     repeats: usize,
+    /// Which arms: `all`, or `goals` for ours and those that a goal of the scenario compares with.
+    #[arg(long, value_name = "WHICH", default_value = "all")]
+    arms: Which,
 }
 
 #[derive(Debug, Args)]
@@ -72,8 +75,13 @@ pub(super) fn run(arguments: &RunArguments, output: Output) -> End {
 }
 
 pub(super) fn compare(arguments: &CompareArguments, output: Output) -> End {
-    let CompareArguments { what, against, repeats } = arguments;
-    what.report(output, |scenario| bench(*repeats, what.again)?.compare(scenario, against, &mut tell).map_err(said))
+    let CompareArguments { what, against, repeats, arms } = arguments;
+    what.report(output, |scenario| {
+        let bench = bench(*repeats, what.again)?;
+        let plan = bench.plan(scenario, against, *arms).map_err(said)?;
+        tell(&format!("{} arms, {repeats} times each: about {}", plan.arms.len(), plan.length));
+        bench.compare(scenario, against, *arms, &mut tell).map_err(said)
+    })
 }
 
 pub(super) fn ablate(arguments: &AblateArguments, output: Output) -> End {
@@ -161,7 +169,8 @@ fn bench(repeats: usize, patience: usize) -> Result<Bench, String> {
         return Err("--repeats 0 measures nothing".to_owned());
     }
     let binary = env::binary().map_err(|error| format!("cannot find this program's file: {error}"))?;
-    Ok(Bench { binary, programs: Programs { folders: env::folders_of_programs() }, repeats, patience })
+    let programs = Programs { folders: env::folders_of_programs() };
+    Ok(Bench { programs, repeats, patience, ..Bench::new(binary) })
 }
 
 /// What is under way, on standard error: the report alone stands on the other.

@@ -9,6 +9,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use ambidex_core::plan::Rule;
+
 use super::ours::{self, setup_of};
 use super::{LiveError, OURS, is_about_failures};
 use crate::peer::{Failing, Peer, Setup};
@@ -94,7 +96,7 @@ impl Against {
         programs: &Programs,
     ) -> Result<Vec<Contender>, LiveError> {
         if self == Self::Rules {
-            return RULES.iter().map(|rule| Contender::rule(scenario, binary, rule)).collect();
+            return RULES.iter().map(|rule| Contender::rule(scenario, binary, *rule)).collect();
         }
         let Some(program) = programs.find(self.word()) else { return Ok(vec![self.missing()]) };
         let mut contenders = Vec::new();
@@ -180,7 +182,8 @@ const TRAEFIK: [Way; 3] = [
 ];
 
 /// The rules of weights beside the default.
-const RULES: [&str; 6] = ["headroom", "score-sum", "score-product", "tail-latency", "throughput", "static"];
+pub(super) const RULES: [Rule; 6] =
+    [Rule::Headroom, Rule::ScoreSum, Rule::ScoreProduct, Rule::TailLatency, Rule::Throughput, Rule::Static];
 
 /// One arm before it has run.
 #[derive(Clone, Debug)]
@@ -219,14 +222,14 @@ impl Contender {
     }
 
     /// Ours with another rule of weights.
-    fn rule(scenario: &Scenario, binary: &Path, rule: &str) -> Result<Self, LiveError> {
+    fn rule(scenario: &Scenario, binary: &Path, rule: Rule) -> Result<Self, LiveError> {
         let mut ours = Self::ours(scenario, binary)?;
         ours.setup.pool.retain(|line| !line.starts_with("weights:"));
         ours.setup.pool.push(format!("weights: {rule}"));
         Ok(Self {
             name: format!("{OURS} weights {rule}"),
             kind: Kind::OursOtherwise,
-            known_as: vec!["rules".to_owned(), rule.to_owned()],
+            known_as: vec!["rules".to_owned(), rule.to_string()],
             setup_lines: ours::lines(&ours.setup),
             ..ours
         })

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use ambidex_core::time::Span;
+
 use super::LiveError;
 use crate::peer::{Balancer, Peer, Setup, Upstream};
 use crate::scenario::{Group, Scenario};
@@ -53,6 +55,11 @@ impl Fleet {
     /// Tries that came to them since their start.
     pub(super) fn came(&self) -> u64 {
         self.workers.iter().map(Worker::came).sum()
+    }
+
+    /// How much longer than it was to the worst of them has slept, at the 99th percentile.
+    pub(super) fn overslept_p99(&self) -> Span {
+        self.workers.iter().map(Worker::overslept_p99).max().unwrap_or_default()
     }
 
     /// Slot-seconds in which each was busy since its start.

@@ -3,7 +3,7 @@
 //! ```text
 //! Scenario ─> fleet (workers in this process) <── faults at the end of the warm-up
 //!                 ^
-//!             balancer (a process: ours with the scenario's keys, or a peer's best configuration) <── load (a thread)
+//!             balancers (processes: ours with the scenario's keys, or a peer's best configuration) <── load (a thread)
 //!                 │ admin API, four times a second: weights                                            │ each request
 //!                 └────────────────────────> Recorder -> Figures <─────────────────────────────────────┘
 //! ```
@@ -17,6 +17,8 @@ mod features;
 mod fleet;
 mod once;
 mod ours;
+mod plan;
+mod rules;
 
 use std::path::PathBuf;
 
@@ -26,6 +28,9 @@ pub use self::contenders::{Against, AgainstError, Programs};
 use self::contenders::{Contender, Standing};
 pub use self::features::{Variant, effects, features};
 pub use self::once::LiveError;
+pub use self::plan::{Plan, Which, WhichError};
+pub use self::rules::{rules, simulated, without_rules};
+use crate::load::LoadOptions;
 use crate::measure::Figures;
 use crate::report::{Arm, Report, State};
 use crate::scenario::Scenario;
@@ -39,14 +44,23 @@ pub struct Bench {
     pub programs: Programs,
     /// How often each arm runs.
     pub repeats: usize,
-    /// How often a run is made again whose generator fell behind, because the machine was busy.
+    /// How often a run is made again whose generator or workers were late, because the machine was busy.
     pub patience: usize,
+    /// What is too late, at the 99th percentile.
+    pub late_over: Span,
 }
 
 /// What is told while a bench works.
 pub type Progress<'a> = &'a mut dyn FnMut(&str);
 
 impl Bench {
+    /// One run of each arm with our binary, no other balancers, and no patience.
+    #[must_use]
+    pub fn new(binary: PathBuf) -> Self {
+        let late_over = LoadOptions::default().late_over;
+        Self { binary, programs: Programs::default(), repeats: 1, patience: 0, late_over }
+    }
+
     /// Runs the scenario with our binary.
     ///
     /// # Errors
@@ -65,12 +79,10 @@ impl Bench {
         &self,
         scenario: &Scenario,
         against: &[Against],
+        which: Which,
         progress: Progress<'_>,
     ) -> Result<Report, LiveError> {
-        let mut contenders = vec![Contender::ours(scenario, &self.binary)?];
-        for name in against {
-            contenders.extend(name.contenders(scenario, &self.binary, &self.programs)?);
-        }
+        let contenders = self.contenders(scenario, against, which)?;
         Ok(Report::new("comparison", scenario, self.alternate(scenario, contenders, progress)?))
     }
 
@@ -117,7 +129,7 @@ impl Bench {
         let seeded = Scenario { seed: scenario.seed.wrapping_add(repeat as u64), ..scenario.clone() };
         let mut left = self.patience;
         loop {
-            let figures = once::once(&seeded, contender)?;
+            let figures = once::once(&seeded, contender, self.late_over)?;
             let verdict = figures.invalid.clone().unwrap_or_else(|| {
                 format!("p50 {:.2} ms, p99 {:.2} ms", figures.latency.p50_ms, figures.latency.p99_ms)
             });

@@ -10,9 +10,9 @@ use serde_json::Value;
 use super::contenders::{Contender, Standing};
 use super::fleet::Fleet;
 use crate::clock::{poll, rest};
-use crate::load::{self, LoadError};
-use crate::measure::{Ended, Figures, Recorder, Scope};
-use crate::peer::{Peer, PeerError, get};
+use crate::load::{self, LoadError, LoadOptions};
+use crate::measure::{Ended, Figures, Lateness, Recorder, Scope};
+use crate::peer::{Balancer, Peer, PeerError, get};
 use crate::scenario::{NotLive, Scenario};
 use crate::worker::{OptionError, WorkerError};
 
@@ -22,9 +22,6 @@ pub enum LiveError {
     /// Real processes cannot do it.
     #[error(transparent)]
     NotLive(#[from] NotLive),
-    /// One load comes to one gateway.
-    #[error("gateways.count is {0}: real runs have one gateway; several are for the simulator, `ambidex lab simulate`")]
-    Gateways(u32),
     /// A key cannot be written for our configuration.
     #[error("cannot write `{key}` of the configuration: {source}")]
     Setup {
@@ -47,35 +44,52 @@ pub enum LiveError {
     Load(#[from] LoadError),
 }
 
-/// Runs a scenario once.
-pub(super) fn once(scenario: &Scenario, contender: &Contender) -> Result<Figures, LiveError> {
+/// Runs a scenario once. Generator and workers that are later than `late_over` at the 99th percentile make it invalid.
+pub(super) fn once(scenario: &Scenario, contender: &Contender, late_over: Span) -> Result<Figures, LiveError> {
     let peer = match &contender.standing {
         Standing::Installed(peer) => peer,
         Standing::Missing { .. } => return Ok(Figures::default()),
     };
     let fleet = Fleet::start(scenario, binary_of(peer))?;
-    let balancer = peer.start_with(&fleet.upstreams(scenario, contender.told), &contender.setup)?;
+    let upstreams = fleet.upstreams(scenario, contender.told);
+    let start = |_| peer.start_with(&upstreams, &contender.setup);
+    let gateways: Vec<Balancer> = (0..scenario.gateways.count).map(start).collect::<Result<_, _>>()?;
     // The record's time begins with the measured time.
     let recorder = Arc::new(Mutex::new(Recorder::new(Scope { begins: Mono::default(), ..scenario.scope() })));
-    let load = load::start_watched(scenario.live_load(balancer.address)?, watch(scenario, Arc::clone(&recorder)))?;
+    let addresses: Vec<SocketAddr> = gateways.iter().map(|gateway| gateway.address).collect();
+    let load = LoadOptions { late_over, ..scenario.live_load(&addresses)? };
+    let load = load::start_watched(load, watch(scenario, Arc::clone(&recorder)))?;
     poll(scenario.warm_up + LATE, || load.elapsed() > Span::ZERO);
     fleet.trouble(scenario)?;
-    let (came, busy) = (fleet.came(), fleet.busy());
+    let (begun, came, busy, cpu) = (load.elapsed(), fleet.came(), fleet.busy(), cpu_of(&gateways));
+    // Of several gateways each has weights of its own; the first one's are looked at, as in the simulator.
+    let admin = gateways.first().and_then(|gateway| gateway.admin);
     while !load.is_over() && load.elapsed() < scenario.duration {
-        if let Some(weights) = balancer.admin.and_then(|admin| weights(admin, scenario)) {
+        if let Some(weights) = admin.and_then(|admin| weights(admin, scenario)) {
             locked(&recorder).weights(Mono::default() + load.elapsed(), &weights);
         }
         rest(LOOK);
     }
-    let busy_then = fleet.busy();
+    let (busy_then, cpu_then, took) = (fleet.busy(), cpu_of(&gateways), load.elapsed() - begun);
     let outcome = load.finish();
     let mut recorder = locked(&recorder);
     recorder.busy(busy_then.iter().zip(&busy).map(|(then, before)| then - before).collect());
     recorder.tries(fleet.came() - came);
+    let used = cpu_then.iter().zip(&cpu).map(|(then, before)| (*then - *before).as_secs_f64());
+    recorder.cores(used.fold(0.0, f64::max) / took.as_secs_f64().max(1e-3));
+    let overslept = fleet.overslept_p99();
+    recorder.late(Lateness { generator_ms: outcome.lag_p99_ms, workers_ms: overslept.as_secs_f64() * 1e3 });
     if let Some(why) = outcome.invalid {
         recorder.invalidate(why);
+    } else if overslept > late_over {
+        recorder.invalidate(format!("the workers overslept: {overslept} at the 99th percentile"));
     }
     Ok(recorder.figures())
+}
+
+/// Processor time of each gateway since its start.
+fn cpu_of(gateways: &[Balancer]) -> Vec<Span> {
+    gateways.iter().map(|gateway| gateway.process.cpu()).collect()
 }
 
 /// Our binary; any, where agents are not ours to start.
@@ -92,8 +106,8 @@ fn watch(scenario: &Scenario, recorder: Arc<Mutex<Recorder>>) -> load::Watch {
     Box::new(move |seen| {
         let due = Mono::default() + seen.due;
         let worker = seen.worker.and_then(|name| names.iter().position(|known| known == name));
-        let ended = due + seen.latency;
-        locked(&recorder).ended(&Ended { due, ended, worker, class: seen.class, gateway: 0, fate: seen.fate });
+        let (ended, gateway) = (due + seen.latency, seen.target);
+        locked(&recorder).ended(&Ended { due, ended, worker, class: seen.class, gateway, fate: seen.fate });
     })
 }
 

@@ -12,9 +12,6 @@ use crate::worker::ReportStyle;
 
 /// Our set-up for a scenario. What is as by default is not written.
 pub(super) fn setup_of(scenario: &Scenario) -> Result<Setup, LiveError> {
-    if scenario.gateways.count > 1 {
-        return Err(LiveError::Gateways(scenario.gateways.count));
-    }
     Ok(Setup {
         threads: scenario.gateways.threads,
         pool: pool(scenario)?,
@@ -106,11 +103,5 @@ mod tests {
         let setup = setup.expect("a set-up");
         assert_eq!(setup.pool[0], "balance: \"p2c\"");
         assert!(setup.route.iter().any(|line| line.starts_with("hedge: {")), "{:?}", setup.route);
-    }
-
-    #[test]
-    fn several_gateways_are_for_the_simulator() {
-        let error = setup_of(&read("gateways: {count: 4}\n")).expect_err("several").to_string();
-        assert!(error.contains("gateways.count"), "{error}");
     }
 }

@@ -1,6 +1,7 @@
 //! When requests are due: one time after the other, from a seed or from a file, whatever becomes of the requests.
 //!
-//! Pure: the times depend on nothing but the options, so that the same options give the same arrivals to every target.
+//! Pure: the times depend on nothing but the options, so that the same options give the same arrivals to every target,
+//! and a scenario the same to real gateways and simulated ones ([`Streams`], [`Phases`]).
 
 use std::path::Path;
 
@@ -12,21 +13,66 @@ use super::options::{Arrivals, LoadOptions};
 use crate::service::exponential;
 
 /// The times at which requests are due, counted from the beginning of the warm-up.
-pub(super) struct Times {
+pub(crate) struct Times {
     spread: Spread,
     end: Span,
     last: Span,
 }
 
 enum Spread {
-    Poisson { draw: Draw, rates: Rates },
-    Constant { rates: Rates },
+    Poisson { draw: Draw, phases: Phases },
+    Constant { phases: Phases },
     Trace { times: std::vec::IntoIter<Span> },
 }
 
-/// Rates and from when on, counted from the beginning of the warm-up.
+/// The draws of a load, from one seed: when requests come, which of the classes and keys, and which tenant.
+pub(crate) struct Streams {
+    pub(crate) times: Draw,
+    pub(crate) mix: Draw,
+    pub(crate) tenants: Draw,
+}
+
+impl Streams {
+    pub(crate) const fn of(seed: u64) -> Self {
+        let mut seeds = Draw::seeded(seed);
+        let (times, mix, tenants) = (seeds.bits(), seeds.bits(), seeds.bits());
+        Self { times: Draw::seeded(times), mix: Draw::seeded(mix), tenants: Draw::seeded(tenants) }
+    }
+}
+
+/// Rates over time: from when on, in nanoseconds, and nanoseconds between two requests.
 #[derive(Clone, Debug)]
-struct Rates(Vec<(Span, f64)>);
+pub(crate) struct Phases {
+    phases: Vec<(u64, f64)>,
+    phase: usize,
+}
+
+impl Phases {
+    /// Of rates a second and from when on; the first from the beginning.
+    pub(crate) fn of(rates: impl Iterator<Item = (Span, f64)>) -> Self {
+        let phases = rates.map(|(from, rate)| (from.as_nanos(), 1e9 / rate)).collect();
+        Self { phases, phase: 0 }
+    }
+
+    /// The next time after `last`, so many mean gaps later. At a change of the rate the part of a gap that is left is
+    /// stretched with it, which for Poisson is the same as drawing anew.
+    pub(crate) fn after(&mut self, last: u64, gaps: f64) -> u64 {
+        let (mut left, mut at) = (gaps, last as f64);
+        while let Some((_, gap)) = self.phases.get(self.phase) {
+            let over = self.phases.get(self.phase + 1).map_or(f64::INFINITY, |(from, _)| *from as f64);
+            if at + left * gap < over {
+                at += left * gap;
+                break;
+            }
+            left -= (over - at) / gap;
+            at = over;
+            self.phase += 1;
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole nanoseconds of a run")]
+        let at = at as u64;
+        at.max(last + 1)
+    }
+}
 
 /// How many requests are due when, on average.
 #[derive(Debug)]
@@ -34,7 +80,8 @@ pub(super) struct Expected(Mean);
 
 #[derive(Debug)]
 enum Mean {
-    Rates(Rates),
+    /// Rates and from when on, counted from the beginning of the warm-up.
+    Rates(Vec<(Span, f64)>),
     Trace(Vec<Span>),
 }
 
@@ -43,14 +90,11 @@ impl Times {
     ///
     /// # Errors
     /// A trace that cannot be used.
-    pub(super) fn of(options: &LoadOptions) -> Result<Self, LoadError> {
-        let rates = || {
-            let steps = options.rates.iter().map(|step| (step.at + options.warm_up, step.rate));
-            Rates(std::iter::once((Span::ZERO, options.rate)).chain(steps).collect())
-        };
+    pub(crate) fn of(options: &LoadOptions) -> Result<Self, LoadError> {
+        let phases = || Phases::of(rates(options));
         let spread = match &options.arrivals {
-            Arrivals::Poisson => Spread::Poisson { draw: Draw::seeded(options.seed), rates: rates() },
-            Arrivals::Constant => Spread::Constant { rates: rates() },
+            Arrivals::Poisson => Spread::Poisson { draw: Streams::of(options.seed).times, phases: phases() },
+            Arrivals::Constant => Spread::Constant { phases: phases() },
             Arrivals::Trace(file) => {
                 let wrong = |why: String| LoadError::Trace { file: file.clone(), why };
                 Spread::Trace { times: read(file).map_err(wrong)?.into_iter() }
@@ -59,19 +103,19 @@ impl Times {
         Ok(Self { spread, end: options.warm_up + options.duration, last: Span::ZERO })
     }
 
-    /// How many requests are due when, on average.
-    pub(super) fn expected(&self) -> Expected {
+    /// How many requests of these options are due when, on average.
+    pub(super) fn expected(&self, options: &LoadOptions) -> Expected {
         Expected(match &self.spread {
-            Spread::Poisson { rates, .. } | Spread::Constant { rates } => Mean::Rates(rates.clone()),
+            Spread::Poisson { .. } | Spread::Constant { .. } => Mean::Rates(rates(options).collect()),
             Spread::Trace { times } => Mean::Trace(times.as_slice().to_vec()),
         })
     }
 
     /// When the next request is due; `None` when all have been.
-    pub(super) fn next(&mut self) -> Option<Span> {
+    pub(crate) fn next(&mut self) -> Option<Span> {
         let next = match &mut self.spread {
-            Spread::Poisson { draw, rates } => self.last + Span::from_secs_f64(exponential(draw) / rates.at(self.last)),
-            Spread::Constant { rates } => self.last + Span::from_secs_f64(1.0 / rates.at(self.last)),
+            Spread::Poisson { draw, phases } => Span::from_nanos(phases.after(self.last.as_nanos(), exponential(draw))),
+            Spread::Constant { phases } => Span::from_nanos(phases.after(self.last.as_nanos(), 1.0)),
             Spread::Trace { times } => times.next()?,
         };
         self.last = next;
@@ -79,18 +123,17 @@ impl Times {
     }
 }
 
-impl Rates {
-    fn at(&self, elapsed: Span) -> f64 {
-        let began = self.0.iter().take_while(|(from, _)| *from <= elapsed);
-        began.last().map_or(f64::MIN_POSITIVE, |(_, rate)| *rate)
-    }
+/// Rates and from when on, counted from the beginning of the warm-up.
+fn rates(options: &LoadOptions) -> impl Iterator<Item = (Span, f64)> {
+    let steps = options.rates.iter().map(|step| (step.at + options.warm_up, step.rate));
+    std::iter::once((Span::ZERO, options.rate)).chain(steps)
 }
 
 impl Expected {
     /// How many are due from `from` until `until`, counted from the beginning of the warm-up.
     pub(super) fn between(&self, from: Span, until: Span) -> f64 {
         match &self.0 {
-            Mean::Rates(Rates(rates)) => {
+            Mean::Rates(rates) => {
                 let ends = rates.iter().skip(1).map(|(begin, _)| *begin).chain([until]);
                 let part = |((begin, rate), end): (&(Span, f64), Span)| {
                     (end.min(until) - (*begin).max(from)).as_secs_f64() * rate
@@ -168,8 +211,10 @@ mod tests {
     #[test]
     fn what_is_expected_follows_the_rates_and_the_trace() {
         let rates = vec![RateStep { at: Span::from_secs(1), rate: 2.0 }];
-        let times = Times::of(&LoadOptions { rates, ..options(Arrivals::Constant) }).expect("times");
-        let between = |from, until| times.expected().between(Span::from_secs(from), Span::from_secs(until)).to_string();
+        let options = LoadOptions { rates, ..options(Arrivals::Constant) };
+        let times = Times::of(&options).expect("times");
+        let between =
+            |from, until| times.expected(&options).between(Span::from_secs(from), Span::from_secs(until)).to_string();
         // 10 a second, and 2 from the third second on: the warm-up takes the first.
         assert_eq!([between(0, 1), between(1, 4), between(3, 5)], ["10", "14", "4"]);
         let times = vec![Span::from_secs(1), Span::from_secs(2), Span::from_secs(9)];

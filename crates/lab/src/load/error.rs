@@ -13,7 +13,7 @@ pub enum LoadError {
     #[error("a rate of {0} requests a second is not between 0.01 and 1000000")]
     Rate(f64),
     /// Nothing could be sent.
-    #[error("connections must be from 1 to 20000, not {0}")]
+    #[error("connections must be from 1 to 20000 over all targets, not {0} to each")]
     Connections(usize),
     /// More than one thread can serve.
     #[error("{connections} connections of {streams} streams are more than 20000 requests at once, or none")]

@@ -1,6 +1,6 @@
 //! Which request is next, and its bytes: class, key and tenant are drawn when it is due, in its turn.
 //!
-//! The draws have a stream of their own, so that the arrivals of a seed are the same whatever is asked for. What of a
+//! The draws have streams of their own, so that the arrivals of a seed are the same whatever is asked for. What of a
 //! request never changes is put together once; a request is then a few pieces copied one after the other.
 
 use ambidex_core::draw::Draw;
@@ -8,15 +8,16 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
 
+use super::arrivals::Streams;
 use super::error::LoadError;
 use super::options::{LoadClass, LoadOptions, Skew};
 use crate::zipf::Zipf;
 
 /// What one request is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Wanted {
-    pub(super) class: usize,
-    key: usize,
+pub(crate) struct Wanted {
+    pub(crate) class: usize,
+    pub(crate) key: usize,
     tenant: usize,
 }
 
@@ -26,43 +27,43 @@ impl Wanted {
 }
 
 /// Draws what each request is to be.
-pub(super) struct Mix {
+pub(crate) struct Mix {
     draw: Draw,
-    /// The share of the classes up to each.
+    draw_of_tenants: Draw,
+    /// The share of the classes up to each; none where there are no classes.
     sums: Vec<f64>,
     keys: Option<Zipf>,
     tenants: Option<Zipf>,
 }
 
 impl Mix {
-    pub(super) fn new(options: &LoadOptions) -> Self {
+    pub(crate) fn new(options: &LoadOptions) -> Self {
         let mut sum = 0.0;
-        let classes = options.all_classes();
-        let sums = classes.iter().map(|class| {
+        let sums = options.classes.iter().map(|class| {
             sum += class.share.get();
             sum
         });
         let zipf = |skew: &Skew| Zipf::new(skew.count as usize, skew.zipf);
+        let Streams { mix, tenants, .. } = Streams::of(options.seed);
         Self {
-            // Another stream than that of the arrivals, which begins at the seed.
-            draw: Draw::seeded(Draw::seeded(options.seed).bits()),
+            draw: mix,
+            draw_of_tenants: tenants,
             sums: sums.collect(),
             keys: options.keys.as_ref().map(zipf),
             tenants: options.tenants.as_ref().map(zipf),
         }
     }
 
-    pub(super) fn next(&mut self) -> Wanted {
-        let draw = &mut self.draw;
-        let mut of = |zipf: &Option<Zipf>| zipf.as_ref().map_or(0, |zipf| zipf.draw(draw));
-        let (key, tenant) = (of(&self.keys), of(&self.tenants));
+    pub(crate) fn next(&mut self) -> Wanted {
         let class = match self.sums.len() {
-            1 => 0,
+            0 => 0,
             classes => {
                 let drawn = self.draw.unit();
                 self.sums.partition_point(|sum| *sum <= drawn).min(classes - 1)
             }
         };
+        let key = self.keys.as_ref().map_or(0, |zipf| zipf.draw(&mut self.draw));
+        let tenant = self.tenants.as_ref().map_or(0, |zipf| zipf.draw(&mut self.draw_of_tenants));
         Wanted { class, key, tenant }
     }
 }

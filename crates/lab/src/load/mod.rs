@@ -4,6 +4,9 @@
 //! arrivals (seed or trace) -> queue of what is due -> N connections (HTTP/1, or streams of HTTP/2) -> record
 //!   class, key, tenant: mix ---^                                                  due time, end, x-worker, class
 //! ```
+//! Of several targets each has a queue and connections of its own, and requests come to them by lot: a slow one keeps
+//! nothing from the others.
+//!
 //! A latency counts from the moment at which the request was due. So the wait for a free connection, and the
 //! generator's own lateness, are part of it and cannot hide what a slow answer does to those behind it. When the
 //! generator itself could not keep up, the outcome says so ([`Outcome::held`]).
@@ -11,7 +14,7 @@
 pub(crate) mod arrivals;
 mod connection;
 mod error;
-mod mix;
+pub(crate) mod mix;
 mod options;
 mod outcome;
 mod record;
@@ -20,11 +23,13 @@ mod watch;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::{io, thread};
 
+use ambidex_core::draw::Draw;
 use ambidex_core::time::{Mono, Span};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::Notify;
@@ -75,7 +80,7 @@ pub fn start_watched(options: LoadOptions, watch: Watch) -> Result<Load, LoadErr
 fn begin(options: LoadOptions, watcher: Watcher) -> Result<Load, LoadError> {
     options.check()?;
     let (times, mix, templates) = (Times::of(&options)?, Mix::new(&options), Template::all(&options)?);
-    let expected = times.expected();
+    let expected = times.expected(&options);
     let clock = Clock::starting_now();
     let begin = clock.now() + Span::from_millis(1);
     let measured_from = begin + options.warm_up;
@@ -180,36 +185,46 @@ struct Due {
     wanted: Wanted,
 }
 
-/// Requests that wait for a connection.
-#[derive(Default)]
+/// Requests to one target that wait for a connection.
 struct Queue {
+    target: SocketAddr,
+    /// Which of the targets that is.
+    number: usize,
     due: RefCell<VecDeque<Due>>,
     came: Notify,
+    /// How many take from it.
+    lines: usize,
 }
 
 impl Run {
     async fn go(self, times: Times, mix: Mix) -> io::Result<()> {
         let alarm = Alarm::new(self.clock)?;
-        let queue = Rc::new(Queue::default());
+        let queues: Vec<Rc<Queue>> =
+            self.options.targets().enumerate().map(|each| Rc::new(Queue::new(each, &self.options))).collect();
         let run = Rc::new(self);
         let mut lines = JoinSet::new();
-        run.spawn_lines(&queue, &mut lines);
-        run.arrivals(times, mix, &alarm, &queue).await?;
+        queues.iter().for_each(|queue| run.spawn_lines(queue, &mut lines));
+        run.arrivals(times, mix, &alarm, &queues).await?;
         let patience = run.clock.now() + run.options.timeout;
-        while !queue.due.borrow().is_empty() && run.clock.now() < patience {
+        while queues.iter().any(|queue| !queue.due.borrow().is_empty()) && run.clock.now() < patience {
             alarm.until(Some(run.clock.now() + Span::from_millis(5))).await?;
         }
-        let left = queue.due.take();
-        let now = run.clock.now();
-        run.with_record(|record| record.never_sent(now, left.iter().map(|due| (due.at, due.wanted.class))));
-        // One closing mark for each line: it ends when it is free.
-        queue.due.borrow_mut().extend(std::iter::repeat_n(CLOSING, lines.len()));
-        queue.came.notify_waiters();
-        queue.came.notify_one();
+        queues.iter().for_each(|queue| run.close(queue));
         while lines.join_next().await.is_some() {
-            queue.came.notify_waiters();
+            queues.iter().for_each(|queue| queue.came.notify_waiters());
         }
         Ok(())
+    }
+
+    /// What still waits is never sent, and the lines end as they are free.
+    fn close(&self, queue: &Queue) {
+        let (left, now) = (queue.due.take(), self.clock.now());
+        let left = left.iter().map(|due| (due.at, due.wanted.class));
+        self.with_record(|record| record.never_sent(now, queue.number, left));
+        // One closing mark for each line.
+        queue.due.borrow_mut().extend(std::iter::repeat_n(CLOSING, queue.lines));
+        queue.came.notify_waiters();
+        queue.came.notify_one();
     }
 
     fn spawn_lines(self: &Rc<Self>, queue: &Rc<Queue>, lines: &mut JoinSet<()>) {
@@ -221,7 +236,7 @@ impl Run {
             }
             Http::Two => {
                 let stems: Vec<Rc<Stem>> =
-                    (0..self.options.connections).map(|_| Rc::new(Stem::new(self.options.target))).collect();
+                    (0..self.options.connections).map(|_| Rc::new(Stem::new(queue.target))).collect();
                 // The first stream of each connection, then the second of each: few requests use many connections.
                 for stem in stems.iter().cycle().take(stems.len() * self.options.streams) {
                     lines.spawn_local(converse_on(Rc::clone(stem), Rc::clone(self), Rc::clone(queue)));
@@ -230,8 +245,10 @@ impl Run {
         }
     }
 
-    async fn arrivals(&self, mut times: Times, mut mix: Mix, alarm: &Alarm, queue: &Queue) -> io::Result<()> {
+    async fn arrivals(&self, mut times: Times, mut mix: Mix, alarm: &Alarm, queues: &[Rc<Queue>]) -> io::Result<()> {
         let mut sent = 0;
+        // Another stream than those of arrivals and mix.
+        let mut lot = Draw::seeded(self.options.seed ^ LOT);
         while let Some(time) = times.next() {
             if self.options.requests > 0 && sent >= self.options.requests {
                 return Ok(());
@@ -241,6 +258,7 @@ impl Run {
             if self.stopping.load(Ordering::Relaxed) {
                 return Ok(());
             }
+            let queue = &queues[if queues.len() > 1 { lot.below(queues.len()) } else { 0 }];
             let waiting = {
                 let mut queued = queue.due.borrow_mut();
                 queued.push_back(Due { at, wanted: mix.next() });
@@ -262,6 +280,14 @@ impl Run {
 }
 
 impl Queue {
+    fn new((number, target): (usize, SocketAddr), options: &LoadOptions) -> Self {
+        let lines = match options.http {
+            Http::One => options.connections,
+            Http::Two => options.connections * options.streams,
+        };
+        Self { target, number, due: RefCell::default(), came: Notify::new(), lines }
+    }
+
     /// The next request that is due; `None` at the closing mark.
     async fn next(&self) -> Option<Due> {
         loop {
@@ -277,7 +303,7 @@ impl Queue {
 
 /// Sends what is due on a connection of HTTP/1, one at a time, until the closing mark.
 async fn converse(run: Rc<Run>, queue: Rc<Queue>) {
-    let mut line = Line::new(run.options.target, run.options.requests_per_connection);
+    let mut line = Line::new(queue.target, run.options.requests_per_connection);
     let mut request = Vec::new();
     while let Some(Due { at, wanted }) = queue.next().await {
         run.templates[wanted.class].write(wanted, &mut request);
@@ -285,7 +311,7 @@ async fn converse(run: Rc<Run>, queue: Rc<Queue>) {
         let now = run.clock.now();
         run.with_record(|record| {
             record.closed_idle += u64::from(closed_idle);
-            record.ended(at, now, wanted.class, &answer);
+            record.ended(at, now, wanted.class, queue.number, &answer);
         });
     }
 }
@@ -295,11 +321,13 @@ async fn converse_on(stem: Rc<Stem>, run: Rc<Run>, queue: Rc<Queue>) {
     while let Some(Due { at, wanted }) = queue.next().await {
         let answer = stem.ask(run.templates[wanted.class].request(wanted), run.options.timeout).await;
         let now = run.clock.now();
-        run.with_record(|record| record.ended(at, now, wanted.class, &answer));
+        run.with_record(|record| record.ended(at, now, wanted.class, queue.number, &answer));
     }
 }
 
 /// The mark at which a line ends; no request is due then.
 const CLOSING: Due = Due { at: Mono::from_nanos(u64::MAX), wanted: Wanted::NONE };
+/// Makes the seed of the lots another one.
+const LOT: u64 = 0x6c6f_7473;
 /// A late generator catches up in bursts of this many, so that connections get their turn between them.
 const BREATH: u64 = 16;

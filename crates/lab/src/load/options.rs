@@ -16,6 +16,8 @@ use super::error::LoadError;
 pub struct LoadOptions {
     /// Where to.
     pub target: SocketAddr,
+    /// Where else to: each request comes to one of all by lot, and each has as many connections. Default nowhere.
+    pub others: Vec<SocketAddr>,
     /// Whether the target may be off loopback. Default no.
     pub remote: bool,
     /// The `Host` of every request; the target's address when empty.
@@ -58,6 +60,8 @@ pub struct LoadOptions {
     pub timeout: Span,
     /// A request that takes longer is slow. Default 500 ms.
     pub slow_over: Span,
+    /// A generator that is later than this at the 99th percentile has not held its rate. Default 5 ms.
+    pub late_over: Span,
     /// Seed of the arrivals, classes, keys and tenants. Default 1.
     pub seed: u64,
 }
@@ -66,6 +70,7 @@ impl Default for LoadOptions {
     fn default() -> Self {
         Self {
             target: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            others: Vec::new(),
             remote: false,
             host: String::new(),
             path: "/".into(),
@@ -87,6 +92,7 @@ impl Default for LoadOptions {
             requests: 0,
             timeout: Span::from_secs(10),
             slow_over: Span::from_millis(500),
+            late_over: LATE_OVER,
             seed: 1,
         }
     }
@@ -214,15 +220,21 @@ impl LoadOptions {
                 return Err(LoadError::Path(header.clone()));
             }
         }
-        if !self.target.ip().is_loopback() && !self.remote {
-            return Err(LoadError::Remote(self.target));
+        match self.targets().find(|target| !target.ip().is_loopback() && !self.remote) {
+            Some(target) => Err(LoadError::Remote(target)),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// All that requests go to.
+    pub(super) fn targets(&self) -> impl Iterator<Item = SocketAddr> {
+        std::iter::once(self.target).chain(self.others.iter().copied())
     }
 
     fn check_connections(&self) -> Result<(), LoadError> {
         let Self { connections, streams, .. } = *self;
-        if !(1..=MOST_LINES).contains(&connections) {
+        let streams = streams.saturating_mul(self.targets().count());
+        if !(1..=MOST_LINES).contains(&connections.saturating_mul(self.targets().count())) {
             return Err(LoadError::Connections(connections));
         }
         match self.http {
@@ -274,6 +286,8 @@ fn is_odd(text: &str) -> bool {
     text.bytes().any(|byte| byte <= b' ' || byte == 0x7f)
 }
 
+/// Source: ours; half of the service time that most scenarios have.
+const LATE_OVER: Span = Span::from_millis(5);
 /// The most requests at once on one thread.
 const MOST_LINES: usize = 20_000;
 
@@ -298,6 +312,8 @@ mod tests {
             (r#"{"classes": [{"name": "a", "share": 1, "fields": [["a", "b\r\nc: d"]]}]}"#, "cannot stand"),
             (r#"{"body_bytes": 100000000}"#, "64 MiB"),
             (r#"{"target": "192.0.2.1:80"}"#, "not a loopback"),
+            (r#"{"others": ["192.0.2.1:80"]}"#, "not a loopback"),
+            (r#"{"others": ["127.0.0.1:1"], "connections": 15000}"#, "from 1 to 20000"),
         ] {
             let options: LoadOptions = serde_json::from_str(text).expect(text);
             let error = options.check().expect_err(text).to_string();

@@ -139,7 +139,7 @@ impl Record {
         }
     }
 
-    pub(super) fn ended(&mut self, due: Mono, now: Mono, class: usize, answer: &Answer) {
+    pub(super) fn ended(&mut self, due: Mono, now: Mono, class: usize, target: usize, answer: &Answer) {
         let worker = answer.worker.as_deref().map(|name| self.index_of(name));
         let class = (!self.classes.is_empty()).then_some(class);
         let latency = now.since(due);
@@ -152,6 +152,7 @@ impl Record {
             latency,
             worker: answer.worker.as_deref(),
             class: class.unwrap_or(0),
+            target,
             fate: answer.fate(),
         });
         self.total.add(answer, worker, class, latency);
@@ -176,11 +177,11 @@ impl Record {
     }
 
     /// Requests that were still waiting for a connection when the run ended: when each was due, and its class.
-    pub(super) fn never_sent(&mut self, now: Mono, waiting: impl Iterator<Item = (Mono, usize)>) {
+    pub(super) fn never_sent(&mut self, now: Mono, target: usize, waiting: impl Iterator<Item = (Mono, usize)>) {
         let measured_from = self.measured_from;
         for (due, class) in waiting.filter(|(due, _)| *due >= measured_from) {
             let (due, latency) = (due.since(measured_from), now.since(due));
-            self.watcher.see(&Seen { due, latency, worker: None, class, fate: Fate::NeverSent });
+            self.watcher.see(&Seen { due, latency, worker: None, class, target, fate: Fate::NeverSent });
             self.total.tallies.never_sent += 1;
             if !self.classes.is_empty() {
                 part(&mut self.total.by_class, class).add(None);
@@ -200,7 +201,7 @@ impl Record {
         // Three standard deviations of a Poisson count, and 1 %, are chance; the rest is a generator that is too slow.
         let short = expected - 3.0 * expected.sqrt() - 0.01 * expected;
         let behind = !bounded && (outcome.offered as f64) < short;
-        outcome.invalid = if outcome.lag_p99_ms > MOST_LAG_MS {
+        outcome.invalid = if outcome.lag_p99_ms > options.late_over.as_secs_f64() * 1e3 {
             Some(format!("the generator was late: {:.1} ms at the 99th percentile", outcome.lag_p99_ms))
         } else {
             behind.then(|| format!("the generator sent {} of {expected:.0} requests", outcome.offered))
@@ -327,5 +328,3 @@ pub(super) const MOMENT: Span = Span::from_millis(100);
 const MOST_MOMENTS: usize = 72_000;
 /// Workers told apart by name.
 const MOST_NAMES: usize = 1_000;
-/// Beyond this the generator was too busy to send when requests were due.
-const MOST_LAG_MS: f64 = 5.0;

@@ -17,6 +17,8 @@ pub struct Seen<'a> {
     pub worker: Option<&'a str>,
     /// Its class, by its place in the options; 0 when there are none.
     pub class: usize,
+    /// Which of the targets it went to.
+    pub target: usize,
     /// How it ended.
     pub fate: Fate,
 }

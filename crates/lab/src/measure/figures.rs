@@ -51,10 +51,23 @@ pub struct Figures {
     pub herd: Option<f64>,
     /// Tries that workers saw, over requests; absent when nobody counted them.
     pub amplification: Option<f64>,
+    /// Cores that the gateways used, of the busiest of them; absent when nobody looked.
+    pub cores: Option<f64>,
+    /// How late the laboratory itself was; absent where it cannot be.
+    pub lateness: Option<Lateness>,
     /// Why latencies say nothing of the target: the generator could not hold its rate.
     pub invalid: Option<String>,
     /// The run over time.
     pub series: Series,
+}
+
+/// How late generator and workers were against their own clocks, at the 99th percentile: what a busy machine adds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Lateness {
+    /// A request was sent so much later than it was due.
+    pub generator_ms: f64,
+    /// A worker slept so much longer than it was to, the worst of them.
+    pub workers_ms: f64,
 }
 
 /// One class of requests.

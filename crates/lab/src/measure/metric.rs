@@ -48,6 +48,8 @@ pub enum Metric {
     Herd,
     /// Tries over requests.
     Amplification,
+    /// Cores that the busiest gateway used.
+    Cores,
 }
 
 /// Which way a metric is better.
@@ -61,7 +63,7 @@ pub enum Better {
 
 impl Metric {
     /// All of them, in the order of a report: convergence first.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Convergence,
         Self::Settled,
         Self::Shift90,
@@ -81,6 +83,7 @@ impl Metric {
         Self::Turns,
         Self::Herd,
         Self::Amplification,
+        Self::Cores,
     ];
 
     /// The word in files.
@@ -106,6 +109,7 @@ impl Metric {
             Self::Turns => "turns",
             Self::Herd => "herd",
             Self::Amplification => "amplification",
+            Self::Cores => "cores",
         }
     }
 
@@ -128,6 +132,7 @@ impl Metric {
             Self::Turns => "turns a minute",
             Self::Herd => "herd index",
             Self::Amplification => "amplification",
+            Self::Cores => "cores used",
         }
     }
 
@@ -150,6 +155,7 @@ impl Metric {
             }
             Self::UtilizationCv | Self::Oscillation | Self::Herd | Self::Amplification => format!("{value:.3}"),
             Self::Turns => format!("{value:.1}"),
+            Self::Cores => format!("{value:.2}"),
         }
     }
 
@@ -166,7 +172,8 @@ impl Metric {
             | Self::Oscillation
             | Self::Turns
             | Self::Herd
-            | Self::Amplification => "",
+            | Self::Amplification
+            | Self::Cores => "",
         }
     }
 
@@ -206,6 +213,7 @@ impl Metric {
             Self::Turns => figures.oscillation.map(|swing| swing.turns_per_minute),
             Self::Herd => figures.herd,
             Self::Amplification => figures.amplification,
+            Self::Cores => figures.cores,
         }
     }
 }

@@ -19,7 +19,7 @@ mod shift;
 mod weights;
 
 pub use self::fate::{Fate, Tallies};
-pub use self::figures::{ClassFigures, Figures, Oscillation, Reached, Series, WeightsAt, WorkerFigures};
+pub use self::figures::{ClassFigures, Figures, Lateness, Oscillation, Reached, Series, WeightsAt, WorkerFigures};
 pub use self::latency::Latency;
 pub(crate) use self::latency::micros;
 pub use self::metric::{Better, Metric, MetricError};

@@ -5,7 +5,7 @@ use hdrhistogram::Histogram;
 
 use super::bins::Bins;
 use super::fate::{Fate, Tallies};
-use super::figures::{ClassFigures, Figures, Reached, Series, WorkerFigures};
+use super::figures::{ClassFigures, Figures, Lateness, Reached, Series, WorkerFigures};
 use super::herd::Herd;
 use super::latency::{Latency, micros};
 use super::shift::{converged, recovered, shifted};
@@ -75,6 +75,8 @@ pub struct Recorder {
     classes: Vec<Count>,
     busy: Vec<f64>,
     tries: Option<u64>,
+    cores: Option<f64>,
+    lateness: Option<Lateness>,
     bins: Bins,
     herd: Herd,
     weights: Track,
@@ -118,6 +120,8 @@ impl Recorder {
             classes: Count::of(3, classes),
             busy: Vec::new(),
             tries: None,
+            cores: None,
+            lateness: None,
             bins: Bins::over(scope.duration, workers),
             herd: Herd::over(scope.duration, scope.gateways, workers),
             weights: Track::default(),
@@ -170,6 +174,16 @@ impl Recorder {
         self.tries = Some(tries);
     }
 
+    /// Notes how many cores the busiest gateway used in the measured time.
+    pub fn cores(&mut self, cores: f64) {
+        self.cores = Some(cores);
+    }
+
+    /// Notes how late the laboratory itself was.
+    pub fn late(&mut self, lateness: Lateness) {
+        self.lateness = Some(lateness);
+    }
+
     /// Marks the run: its latencies say nothing of the target, for this reason.
     pub fn invalidate(&mut self, reason: String) {
         self.invalid = Some(reason);
@@ -206,6 +220,8 @@ impl Recorder {
             settled,
             herd: self.herd.index(),
             amplification: self.tries.filter(|_| requests > 0).map(|tries| tries as f64 / requests as f64),
+            cores: self.cores,
+            lateness: self.lateness,
             invalid: self.invalid.clone(),
             series: self.series(),
         }

@@ -47,8 +47,10 @@ pub enum State {
 /// A metric of an arm over its repeats.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
-    /// Its value in each repeat.
+    /// Its value in each repeat that counts.
     pub values: Vec<f64>,
+    /// Which repeats those are.
+    pub repeats: Vec<usize>,
 }
 
 impl Summary {
@@ -72,7 +74,7 @@ impl Summary {
         (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max))
     }
 
-    /// This over another, repeat by repeat: what slows a whole round down slows both.
+    /// This over another, repeat by repeat, where both count: what slows a whole round down slows both.
     #[must_use]
     pub fn over(&self, other: &Self) -> Self {
         let ratio = |(ours, theirs): (&f64, &f64)| match (ours.is_infinite(), theirs.is_infinite()) {
@@ -83,7 +85,10 @@ impl Summary {
             (false, false) if *ours <= 0.0 && *theirs <= 0.0 => 1.0,
             (false, false) => ours / theirs,
         };
-        Self { values: self.values.iter().zip(&other.values).map(ratio).collect() }
+        let theirs = |repeat: usize| other.repeats.iter().position(|one| *one == repeat).map(|at| &other.values[at]);
+        let ours = self.repeats.iter().zip(&self.values);
+        let (repeats, values) = ours.filter_map(|(at, ours)| Some((*at, ratio((ours, theirs(*at)?))))).unzip();
+        Self { values, repeats }
     }
 }
 
@@ -97,25 +102,54 @@ impl Arm {
         }
     }
 
-    /// A metric over the repeats; `None` where it means nothing, in any of them.
+    /// A metric over the repeats that count; `None` where it means nothing, in any of them. Runs in which the laboratory
+    /// itself was late count only where most of them are such, and then what needs a held rate is invalid.
     #[must_use]
     pub fn summary(&self, metric: Metric) -> Option<Summary> {
-        let values: Option<Vec<f64>> = self.runs().iter().map(|figures| metric.of(figures)).collect();
-        values.filter(|values| !values.is_empty()).map(|values| Summary { values })
+        let counts = |figures: &Figures| !self.leaves_out(figures) || !metric.needs_the_rate_held();
+        let runs = self.runs().iter().enumerate().filter(|(_, figures)| counts(figures));
+        let values: Option<Vec<(usize, f64)>> = runs.map(|(at, figures)| Some((at, metric.of(figures)?))).collect();
+        let (repeats, values) = values.filter(|values| !values.is_empty())?.into_iter().unzip();
+        Some(Summary { values, repeats })
     }
 
-    /// Why latencies of this arm say nothing, if so.
+    /// Why latencies of this arm say nothing, if so: most of its runs were invalid.
     #[must_use]
     pub fn invalid(&self) -> Option<String> {
+        self.late().filter(|_| self.is_mostly_late())
+    }
+
+    /// Runs that do not count, and why, if there are some and the others do.
+    #[must_use]
+    pub fn left_out(&self) -> Option<String> {
+        self.late().filter(|_| !self.is_mostly_late())
+    }
+
+    /// How many cores its busiest gateway used, where that is more than a comparison of policies may.
+    #[must_use]
+    pub fn strained(&self) -> Option<f64> {
+        self.summary(Metric::Cores).map(|cores| cores.median()).filter(|cores| *cores > MOST_CORES)
+    }
+
+    fn late(&self) -> Option<String> {
         let reasons: Vec<&String> = self.runs().iter().filter_map(|figures| figures.invalid.as_ref()).collect();
         let first = reasons.first()?;
         Some(format!("{} of {} runs: {first}", reasons.len(), self.runs().len()))
     }
 
+    fn is_mostly_late(&self) -> bool {
+        let late = self.runs().iter().filter(|figures| figures.invalid.is_some()).count();
+        late * 2 >= self.runs().len() && late > 0
+    }
+
+    fn leaves_out(&self, figures: &Figures) -> bool {
+        figures.invalid.is_some() && !self.is_mostly_late()
+    }
+
     /// The run whose p99 is the middle one: what plots show.
     #[must_use]
     pub fn typical(&self) -> Option<&Figures> {
-        let mut runs: Vec<&Figures> = self.runs().iter().collect();
+        let mut runs: Vec<&Figures> = self.runs().iter().filter(|figures| !self.leaves_out(figures)).collect();
         runs.sort_by(|one, other| one.latency.p99_ms.total_cmp(&other.latency.p99_ms));
         runs.get(runs.len().saturating_sub(1) / 2).copied()
     }
@@ -131,6 +165,9 @@ impl Arm {
 pub(super) fn measured(arms: &[Arm]) -> Vec<Metric> {
     Metric::ALL.into_iter().filter(|metric| arms.iter().any(|arm| arm.summary(*metric).is_some())).collect()
 }
+
+/// Source: balancing.md, "Scenarios": beyond this a gateway's own cost is measured, and not whom it chooses.
+const MOST_CORES: f64 = 0.4;
 
 #[cfg(test)]
 pub(super) mod tests {
@@ -163,10 +200,28 @@ pub(super) mod tests {
 
     #[test]
     fn what_neither_ever_reached_is_a_tie() {
-        let never = Summary { values: vec![f64::INFINITY] };
-        let once = Summary { values: vec![2.0] };
+        let never = Summary { values: vec![f64::INFINITY], repeats: vec![0] };
+        let once = Summary { values: vec![2.0], repeats: vec![0] };
         assert_eq!(never.over(&never).values, [1.0]);
         assert_eq!(once.over(&never).values, [0.0]);
+    }
+
+    #[test]
+    fn late_runs_are_left_out_until_most_are_late() {
+        let late = |arm: &mut Arm, at: usize| {
+            if let State::Ran(runs) = &mut arm.state {
+                runs[at].invalid = Some("late".into());
+            }
+        };
+        let (mut ours, theirs) =
+            (arm("ours", Kind::Ours, &[8.0, 900.0, 9.0]), arm("theirs", Kind::Peer, &[10.0, 20.0, 10.0]));
+        late(&mut ours, 1);
+        let p99 = |arm: &Arm| arm.summary(Metric::P99).expect("a p99");
+        assert_eq!((p99(&ours).values, p99(&ours).over(&p99(&theirs)).values), (vec![8.0, 9.0], vec![0.8, 0.9]));
+        assert_eq!((ours.left_out().as_deref(), ours.invalid()), (Some("1 of 3 runs: late"), None));
+        late(&mut ours, 0);
+        assert_eq!((p99(&ours).values.len(), ours.left_out()), (3, None));
+        assert!(ours.invalid().is_some());
     }
 
     #[test]

@@ -109,7 +109,11 @@ fn compare(judged: &mut Judged, arms: &[Arm]) -> Result<(), Verdict> {
         return Err(not(format!("no arm `{against}` ran")));
     }
     for rival in rivals {
-        let ratio = summary.over(&measured(rival, judged.metric)?).median();
+        let ratios = summary.over(&measured(rival, judged.metric)?);
+        if ratios.values.is_empty() {
+            return Err(Verdict::Invalid(format!("{}: no round in which both count", rival.name)));
+        }
+        let ratio = ratios.median();
         let worse = judged.value.is_none_or(|value| if judged.sign == "<=" { ratio > value } else { ratio < value });
         if worse {
             judged.value = Some(ratio);
@@ -200,10 +204,10 @@ mod tests {
     fn a_generator_that_fell_behind_meets_no_goal() {
         let mut arms = arms();
         if let State::Ran(runs) = &mut arms[0].state {
-            runs[1].invalid = Some("late".into());
+            runs[1..].iter_mut().for_each(|run| run.invalid = Some("late".into()));
         }
         let judged = judge(&goal(None, 100.0), &arms);
-        assert_eq!(judged.verdict, Verdict::Invalid("ambidex: 1 of 3 runs: late".into()));
+        assert_eq!(judged.verdict, Verdict::Invalid("ambidex: 2 of 3 runs: late".into()));
     }
 
     #[test]

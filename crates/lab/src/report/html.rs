@@ -48,6 +48,12 @@ impl Report {
                 @if let Some(why) = arm.invalid() {
                     p.warning { b { "Invalid: " (arm.name) ". " } (why) ". What is struck through says nothing of the balancer." }
                 }
+                @if let Some(why) = arm.left_out() {
+                    p.warning { b { "Left out: " (arm.name) ". " } (why) "." }
+                }
+                @if let Some(cores) = arm.strained() {
+                    p.warning { b { "Strained: " (arm.name) ". " } (format!("{cores:.2}")) " cores; over 0.40 its own cost counts as much as whom it chooses." }
+                }
                 @if let State::Skipped { why, install } = &arm.state {
                     p.warning { b { "Skipped: " (arm.name) ". " } (why) "; " code { (install) } }
                 }
@@ -168,7 +174,7 @@ impl Report {
         html! {
             details open[only] {
                 summary { h2 { (arm.name) } }
-                pre { @for line in &arm.setup { (line) "\n" } }
+                @if !arm.setup.is_empty() { pre { @for line in &arm.setup { (line) "\n" } } }
                 @if let Some(run) = arm.typical() {
                     @if arm.runs().len() > 1 { p.fine { "Of " (arm.runs().len()) " runs, the one with the middle p99." } }
                     (some(self.latencies(run).draw()))
@@ -262,8 +268,8 @@ fn cell(arm: &Arm, metric: Metric) -> Markup {
             @match (arm.summary(metric), &arm.state) {
                 (Some(summary), _) => {
                     (metric.show(summary.median()))
-                    @if summary.values.len() > 1 {
-                        @let (least, most) = summary.range();
+                    @let (least, most) = summary.range();
+                    @if metric.show(least) != metric.show(most) {
                         br; small { (metric.show(least)) " .. " (metric.show(most)) }
                     }
                 }

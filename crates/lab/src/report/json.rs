@@ -57,6 +57,8 @@ fn arm(arm: &Arm, metrics: &[Metric]) -> Value {
                 metrics.iter().filter_map(|metric| Some((metric.word().to_owned(), summary(arm, *metric)?))).collect();
             json["repeats"] = runs.len().into();
             json["invalid"] = json!(invalid);
+            json["left_out"] = json!(arm.left_out());
+            json["strained"] = json!(arm.strained());
             json["metrics"] = summaries.into();
             json["typical_run"] = json!(arm.typical());
         }

@@ -87,6 +87,16 @@ fn notes(f: &mut fmt::Formatter<'_>, arm: &Arm) -> fmt::Result {
     if let Some(why) = arm.invalid() {
         writeln!(f, "(!) INVALID  {}: {why}; what is marked says nothing of the balancer", arm.name)?;
     }
+    if let Some(why) = arm.left_out() {
+        writeln!(f, "left out {}: {why}", arm.name)?;
+    }
+    if let Some(cores) = arm.strained() {
+        writeln!(
+            f,
+            "STRAINED {}: {cores:.2} cores; over 0.40 its own cost counts as much as whom it chooses",
+            arm.name
+        )?;
+    }
     let failures = arm.typical().map(|figures| figures.failures.kinds().collect::<Vec<_>>()).unwrap_or_default();
     if !failures.is_empty() {
         let kinds: Vec<String> = failures.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
@@ -141,7 +151,7 @@ fn right(text: impl ToString) -> Cell {
 }
 
 /// What comparisons turn on.
-const COMPARED: [Metric; 9] = [
+const COMPARED: [Metric; 10] = [
     Metric::Convergence,
     Metric::Settled,
     Metric::Shift90,
@@ -151,6 +161,7 @@ const COMPARED: [Metric; 9] = [
     Metric::Failed,
     Metric::OverSlo,
     Metric::UtilizationCv,
+    Metric::Cores,
 ];
 /// A terminal's page; JSON and HTML have them all.
 const MOST_WORKERS: usize = 40;

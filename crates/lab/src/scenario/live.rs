@@ -5,24 +5,21 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use ambidex_core::share::Share;
-
 use super::load::Keys;
 use super::{ClassShare, Scenario, Worker};
 use crate::load::{LoadClass, LoadOptions, RateStep, Skew};
+use crate::sim::seed_of_demand;
 use crate::worker::{Change, WorkerOptions};
 
 /// Why a scenario cannot be run with real processes.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum NotLive {
-    /// Reports that real workers send come when they come.
+    /// A real gateway's coordinator lives and dies with it.
     #[error(
-        "gateways.{key} is for the simulator: real reports are neither held back nor lost; take it out, or simulate"
+        "gateways.coordinator_away is for the simulator: a gateway has its coordinator in its own process; take it out, or \
+         simulate"
     )]
-    Reports {
-        /// Which key.
-        key: &'static str,
-    },
+    Coordinator,
     /// One path cannot cost two things.
     #[error(
         "class `{class}` costs {cost}, and another class of the same path `{path}` costs {other}: give it a path of its own"
@@ -56,6 +53,8 @@ impl Scenario {
                 service: group.service.clone(),
                 costs: costs.clone(),
                 report: group.report,
+                report_delay: self.gateways.report_delay,
+                report_loss: self.gateways.report_loss,
                 seed: self.seed.wrapping_mul(1_000).wrapping_add(at as u64),
                 ..WorkerOptions::default()
             }
@@ -74,16 +73,13 @@ impl Scenario {
         self.workers().into_iter().map(told).collect()
     }
 
-    /// The load, on `target`.
+    /// The load, on the gateways at these addresses, at least one: each has its part of the connections.
     ///
     /// # Errors
-    /// What the load or the gateways before real workers cannot do.
-    pub fn live_load(&self, target: SocketAddr) -> Result<LoadOptions, NotLive> {
-        if self.gateways.report_delay.as_nanos() > 0 {
-            return Err(NotLive::Reports { key: "report_delay" });
-        }
-        if self.gateways.report_loss > Share::NONE {
-            return Err(NotLive::Reports { key: "report_loss" });
+    /// What the load cannot do.
+    pub fn live_load(&self, gateways: &[SocketAddr]) -> Result<LoadOptions, NotLive> {
+        if self.gateways.coordinator_away.is_some() {
+            return Err(NotLive::Coordinator);
         }
         self.live_costs()?;
         let mut rates = self.rates().into_iter();
@@ -97,21 +93,23 @@ impl Scenario {
             body_bytes: None,
             fields: Vec::new(),
         };
+        let (target, others) = gateways.split_first().map_or((usual.target, &[][..]), |(one, more)| (*one, more));
         Ok(LoadOptions {
             target,
+            others: others.to_vec(),
             rate: rates.next().map_or(usual.rate, |(_, rate)| rate),
             rates: rates.map(|(at, rate)| RateStep { at, rate }).collect(),
             arrivals: load.arrivals.clone(),
             classes: load.classes.iter().map(class).collect(),
             keys: load.keys.map(skew),
             tenants: load.tenants.map(skew),
-            connections: load.connections,
+            connections: load.connections.div_ceil(gateways.len().max(1)),
             http: load.http,
             warm_up: self.warm_up,
             duration: self.duration,
             timeout: load.timeout,
             slow_over: load.slow_over,
-            seed: self.seed,
+            seed: seed_of_demand(self),
             ..usual
         })
     }
@@ -181,7 +179,7 @@ faults: [{on: [w-3], what: slowdown, to: 10, curve: {step: {at: 20s}}}]
 
     #[test]
     fn the_load_is_the_part_of_the_capacity_that_was_asked_for() {
-        let load = read(GOOD).live_load(TARGET).expect("live");
+        let load = read(GOOD).live_load(&[TARGET]).expect("live");
         // 600 requests of cost 1 a second, and a mean cost of 2.
         assert_eq!(
             (load.rate.round().to_string(), load.rates[0].rate.round().to_string()),
@@ -192,10 +190,23 @@ faults: [{on: [w-3], what: slowdown, to: 10, curve: {step: {at: 20s}}}]
     }
 
     #[test]
+    fn several_gateways_share_the_connections_and_workers_report_late() {
+        let late = read(&format!("{GOOD}gateways: {{count: 3, report_delay: 2s, report_loss: 10%}}\n"));
+        let load = late.live_load(&[TARGET; 3]).expect("live");
+        assert_eq!((load.others.len(), load.connections), (2, 86));
+        let worker = &late.live_workers().expect("live")[0];
+        assert_eq!((worker.report_delay, worker.report_loss.get()), (Span::from_secs(2), 0.1));
+    }
+
+    #[test]
     fn what_only_the_simulator_can_do_is_refused_with_its_key() {
-        let late = format!("{GOOD}gateways: {{report_delay: 2s}}\n");
-        let error = read(&late).live_load(TARGET).expect_err("late reports").to_string();
-        assert!(error.contains("gateways.report_delay"), "{error}");
+        let away = read(&format!("{GOOD}gateways: {{coordinator_away: {{step: {{at: 5s}}}}}}\n"));
+        let error = away.live_load(&[TARGET]).expect_err("a coordinator in its gateway").to_string();
+        assert!(error.contains("gateways.coordinator_away"), "{error}");
+    }
+
+    #[test]
+    fn two_costs_of_one_path_are_refused() {
         let twice = GOOD.replace("path: /dear", "path: /cheap");
         assert!(matches!(read(&twice).live_workers(), Err(NotLive::Path { .. })));
     }

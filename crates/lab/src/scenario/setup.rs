@@ -5,6 +5,7 @@ use ambidex_core::again::hedge::HedgeConfig;
 use ambidex_core::again::retry::FirstTry;
 use ambidex_core::attempt::{AttemptConfig, Chances};
 use ambidex_core::balance::Balance;
+use ambidex_core::curve::Curve;
 use ambidex_core::guard::breaker::BreakerConfig;
 use ambidex_core::guard::bulkhead::BulkheadConfig;
 use ambidex_core::guard::throttle::ThrottleConfig;
@@ -17,19 +18,22 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Gateways {
-    /// How many, each with measurements of its own; requests come to each in turn. Default 1.
+    /// How many, each with measurements of its own; requests come to them by lot. Default 1.
     pub count: u32,
     /// Threads of each. Default 1.
     pub threads: u32,
-    /// How late reports of load arrive; simulator only. Default 0s.
+    /// How late reports of load arrive. Default 0s.
     pub report_delay: Span,
-    /// Share of reports that never arrive; simulator only. Default 0%.
+    /// Share of reports that never arrive. Default 0%.
     pub report_loss: Share,
+    /// When the coordinators are away, so that nobody weighs; simulator only. Default never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coordinator_away: Option<Curve>,
 }
 
 impl Default for Gateways {
     fn default() -> Self {
-        Self { count: 1, threads: 1, report_delay: Span::ZERO, report_loss: Share::NONE }
+        Self { count: 1, threads: 1, report_delay: Span::ZERO, report_loss: Share::NONE, coordinator_away: None }
     }
 }
 

@@ -4,6 +4,7 @@ use ambidex_core::draw::Draw;
 use ambidex_core::time::Span;
 
 use super::due::NEVER;
+use crate::load::arrivals::{Phases, Streams};
 use crate::scenario::{Arrivals, Scenario};
 use crate::service::exponential;
 use crate::zipf::Zipf;
@@ -12,9 +13,7 @@ use crate::zipf::Zipf;
 #[derive(Debug)]
 pub(super) struct Demand {
     kind: Kind,
-    /// From when on, in nanoseconds, and nanoseconds between two requests. The last one's end is the end of all.
-    phases: Vec<(u64, f64)>,
-    phase: usize,
+    phases: Phases,
     next: u64,
     end: u64,
     times: Draw,
@@ -47,11 +46,10 @@ impl Demand {
     /// The requests of a scenario, warm-up included. `trace` holds the times of its trace, if it has one.
     pub(super) fn of(scenario: &Scenario, seed: u64, trace: &[Span]) -> Self {
         let end = (scenario.warm_up + scenario.duration).as_nanos();
-        let phase = |(at, (from, rate)): (usize, (Span, f64))| {
-            // The first rate holds from the start of the warm-up.
-            (if at == 0 { 0 } else { (scenario.warm_up + from).as_nanos() }, 1e9 / rate)
-        };
-        let mut seeds = Draw::seeded(seed);
+        // The first rate holds from the start of the warm-up.
+        let from = |at: usize, from: Span| if at == 0 { Span::ZERO } else { scenario.warm_up + from };
+        let rates = scenario.rates().into_iter().enumerate().map(|(at, (since, rate))| (from(at, since), rate));
+        let Streams { times, mix, .. } = Streams::of(seed);
         let load = &scenario.load;
         let mut sum = 0.0;
         let class = |class: &crate::scenario::ClassShare| {
@@ -68,12 +66,11 @@ impl Demand {
                     Kind::Trace(times)
                 }
             },
-            phases: scenario.rates().into_iter().enumerate().map(phase).collect(),
-            phase: 0,
+            phases: Phases::of(rates),
             next: 0,
             end,
-            times: Draw::seeded(seeds.bits()),
-            mix: Draw::seeded(seeds.bits()),
+            times,
+            mix,
             classes: load.classes.iter().map(class).collect(),
             keys: load.keys.map(|keys| Zipf::new(keys.count as usize, keys.zipf)),
         };
@@ -108,23 +105,49 @@ impl Demand {
         self.next = if next < self.end { next } else { NEVER };
     }
 
-    /// The next time. At a change of the rate the part of a gap that is left is stretched with it, which for Poisson is
-    /// the same as drawing anew.
     fn following(&mut self) -> u64 {
-        let mut left = if matches!(self.kind, Kind::Poisson) { exponential(&mut self.times) } else { 1.0 };
-        let mut at = self.next as f64;
-        while let Some((_, gap)) = self.phases.get(self.phase) {
-            let over = self.phases.get(self.phase + 1).map_or(f64::INFINITY, |(from, _)| *from as f64);
-            if at + left * gap < over {
-                at += left * gap;
-                break;
-            }
-            left -= (over - at) / gap;
-            at = over;
-            self.phase += 1;
+        let gaps = if matches!(self.kind, Kind::Poisson) { exponential(&mut self.times) } else { 1.0 };
+        self.phases.after(self.next, gaps)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::arrivals::Times;
+    use crate::load::mix::Mix;
+    use crate::sim::seed_of_demand;
+
+    const SCENARIO: &str = "\
+scenario: T
+title: T
+seed: 7
+warm_up: 1s
+duration: 20s
+workers: [{name: w, count: 4, slots: 4, service: 10ms}]
+load:
+  rate: 50%
+  rates: [{at: 5s, rate: 5%}, {at: 10s, rate: 90%}]
+  classes: [{name: a, share: 30%, path: /a}, {name: b, share: 70%, path: /b, cost: 2}]
+  keys: {count: 100}
+  tenants: {count: 5}
+";
+
+    #[test]
+    fn the_load_of_real_gateways_comes_at_the_same_times_for_the_same() {
+        let scenario =
+            Scenario::read("T", SCENARIO.into()).unwrap_or_else(|findings| panic!("{}", findings.render(false)));
+        let mut demand = Demand::of(&scenario, seed_of_demand(&scenario), &[]);
+        let options = scenario.live_load(&[]).expect("a load");
+        let (mut times, mut mix) = (Times::of(&options).expect("times"), Mix::new(&options));
+        let mut count = 0;
+        while let Some(time) = times.next() {
+            let (at, Arrival { class, key, .. }) = (demand.next(), demand.take());
+            let wanted = mix.next();
+            let key = key.expect("requests have keys");
+            assert_eq!((at, class, key), (time.as_nanos(), wanted.class, Draw::seeded(wanted.key as u64).bits()));
+            count += 1;
         }
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole nanoseconds of a run")]
-        let at = at as u64;
-        at.max(self.next + 1)
+        assert!(count > 5_000 && demand.next() == NEVER, "{count}");
     }
 }

@@ -20,6 +20,7 @@ mod window;
 mod worker;
 
 use ambidex_core::again::counts::{Came, Chance};
+use ambidex_core::draw::Draw;
 use ambidex_core::time::Span;
 
 pub use gateway::Tick;
@@ -40,6 +41,11 @@ pub struct Simulated {
     pub sent: u64,
     /// What came of second chances, over all gateways: those that happened at all.
     pub chances: Vec<(Chance, Came, u64)>,
+}
+
+/// The seed of a scenario's arrivals, classes and keys: the same for real gateways and simulated ones.
+pub(crate) const fn seed_of_demand(scenario: &Scenario) -> u64 {
+    Draw::seeded(scenario.seed).bits()
 }
 
 /// The times of a scenario's trace; none where it has none.

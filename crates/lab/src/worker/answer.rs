@@ -63,10 +63,9 @@ impl Bench {
         self.name.to_str().unwrap_or("worker")
     }
 
-    /// What it reports now, unless it is silent.
+    /// What it reports now, if it reports.
     pub(super) fn numbers(&self) -> Option<Numbers> {
-        let mut state = self.state.borrow_mut();
-        (!state.condition.is_silent).then(|| state.numbers(self.clock.now()))
+        self.state.borrow_mut().report(self.clock.now())
     }
 
     async fn answer(&self, request: Request<Incoming>, reset: &Reset) -> Result<Response<Answer>, Broken> {
@@ -175,7 +174,10 @@ impl Drop for Stay<'_> {
 pub(super) async fn keep_time(bench: Bench, alarm: Alarm) {
     let mut refused = false;
     loop {
-        let next = bench.state.borrow_mut().tick(bench.clock.now());
+        let now = bench.clock.now();
+        let late = bench.state.borrow().lateness(now);
+        late.into_iter().for_each(|late| bench.counts.late(late));
+        let next = bench.state.borrow_mut().tick(now);
         if bench.refuses() != refused {
             refused = !refused;
             bench.door.notify_one();

@@ -70,6 +70,9 @@ pub enum OptionError {
     /// Nobody would hear it.
     #[error("report is heartbeat: say where to and what signs, `heartbeat: {{to: 127.0.0.1:7000, key_file: FILE}}`")]
     NoReceiver,
+    /// More than is kept.
+    #[error("reports of {0} ago are not kept: 1m is the most")]
+    Delay(Span),
     /// A flood.
     #[error("a heartbeat every {0} is too often: 1ms is the least")]
     Every(Span),

@@ -24,12 +24,13 @@ mod state;
 mod style;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc as blocking;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::{io, thread};
 
 use ambidex_core::time::Span;
+use hdrhistogram::Histogram;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 
@@ -39,6 +40,7 @@ pub use self::options::{HeartbeatOptions, Pauses, Step, WorkerOptions};
 pub use self::processor::Discipline;
 use self::serve::Seat;
 pub use self::style::{ReportStyle, StyleError};
+use crate::measure::micros;
 
 /// Why a worker did not start.
 #[derive(Debug, thiserror::Error)]
@@ -117,6 +119,14 @@ impl Worker {
         Span::from_nanos(self.counts.busy_nanos.load(Ordering::Relaxed)).as_secs_f64()
     }
 
+    /// How much longer than it was to it has slept since the start, at the 99th percentile: the machine's doing, not the
+    /// worker's.
+    #[must_use]
+    pub fn overslept_p99(&self) -> Span {
+        let lateness = self.counts.lateness.lock().unwrap_or_else(PoisonError::into_inner);
+        Span::from_micros(lateness.value_at_quantile(0.99))
+    }
+
     /// Changes the running worker; the change holds within a millisecond.
     ///
     /// # Errors
@@ -185,11 +195,30 @@ pub async fn run(options: WorkerOptions) -> Result<(), WorkerError> {
 }
 
 /// What a worker counts for others to read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Counts {
     came: AtomicU64,
     served: AtomicU64,
     busy_nanos: AtomicU64,
+    /// In microseconds.
+    lateness: Mutex<Histogram<u64>>,
+}
+
+impl Counts {
+    fn late(&self, late: Span) {
+        self.lateness.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(late.as_micros());
+    }
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self {
+            came: AtomicU64::new(0),
+            served: AtomicU64::new(0),
+            busy_nanos: AtomicU64::new(0),
+            lateness: Mutex::new(micros(2)),
+        }
+    }
 }
 
 fn bind(options: WorkerOptions) -> Result<(Worker, Seat), WorkerError> {

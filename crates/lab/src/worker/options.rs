@@ -53,6 +53,10 @@ pub struct WorkerOptions {
     pub report: ReportStyle,
     /// The window over which reported latencies and errors are taken. Default 10 s; source: R-S1 (10 to 60 s).
     pub report_window: Span,
+    /// How old what it reports is. Default as things are.
+    pub report_delay: Span,
+    /// Share of the reports that are left out. Default none.
+    pub report_loss: Share,
     /// Where heartbeats go, and what signs them; for the style `heartbeat`. Default none.
     pub heartbeat: Option<HeartbeatOptions>,
     /// Changes that happen by themselves, each so long after the start. Default none.
@@ -81,6 +85,8 @@ impl Default for WorkerOptions {
             answer_bytes: 200,
             report: ReportStyle::None,
             report_window: Span::from_secs(10),
+            report_delay: Span::ZERO,
+            report_loss: Share::NONE,
             heartbeat: None,
             steps: Vec::new(),
             seed: 1,
@@ -161,11 +167,15 @@ impl WorkerOptions {
         self.steps.iter().try_for_each(|step| step.change.check())?;
         match (&self.heartbeat, self.report) {
             (None, ReportStyle::Heartbeat) => Err(OptionError::NoReceiver),
+            _ if self.report_delay > MOST_DELAY => Err(OptionError::Delay(self.report_delay)),
             (Some(heartbeat), _) if heartbeat.every < Span::from_millis(1) => Err(OptionError::Every(heartbeat.every)),
             _ => Ok(()),
         }
     }
 }
+
+/// Reports are kept for so long. Source: ours; balancing.md, X14 goes to 5 s.
+const MOST_DELAY: Span = Span::from_secs(60);
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,7 @@
 //! What a worker says of itself: counted over a window, written in one of the forms that gateways read.
 
+use std::collections::VecDeque;
+
 use ambidex_core::share::Share;
 use ambidex_core::signal::Report;
 use ambidex_core::time::{Mono, Span};
@@ -89,6 +91,34 @@ impl Numbers {
     }
 }
 
+/// What was reported and is not old enough yet, for a worker whose reports come late.
+#[derive(Debug, Default)]
+pub(super) struct Past {
+    delay: Span,
+    kept: VecDeque<(Mono, Numbers)>,
+}
+
+impl Past {
+    pub(super) fn new(delay: Span) -> Self {
+        Self { delay, kept: VecDeque::new() }
+    }
+
+    /// What was said the delay ago, where something was; `numbers` is said now.
+    pub(super) fn say(&mut self, now: Mono, numbers: Numbers) -> Option<Numbers> {
+        if self.delay == Span::ZERO {
+            return Some(numbers);
+        }
+        if self.kept.back().is_none_or(|(at, _)| now.since(*at) >= FINEST) {
+            self.kept.push_back((now, numbers));
+        }
+        let is_old = |at: Mono| now.since(at) >= self.delay;
+        while self.kept.get(1).is_some_and(|(at, _)| is_old(*at)) {
+            self.kept.pop_front();
+        }
+        self.kept.front().filter(|(at, _)| is_old(*at)).map(|(_, numbers)| *numbers)
+    }
+}
+
 /// Latencies, failures and occupied slots over about one window: the half that fills and the half before it.
 pub(super) struct Window {
     half: Span,
@@ -160,6 +190,8 @@ impl Half {
     }
 }
 
+/// Reports that are kept are so far apart. Source: ours; a delay is not told more finely.
+const FINEST: Span = Span::from_millis(1);
 /// Half of the time over which utilization is taken.
 const BUSY_HALF: Span = Span::from_millis(500);
 
@@ -177,6 +209,17 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(json.strip_prefix("JSON ").expect("marked")).expect("JSON");
         assert_eq!(json["named_metrics"]["in_flight"], 3);
         assert_eq!(header(ReportStyle::Endpoint), None);
+    }
+
+    #[test]
+    fn late_reports_tell_of_the_time_before_the_delay() {
+        let at = |millis: u64| Mono::from_nanos(millis * 1_000_000);
+        let mut past = Past::new(Span::from_secs(2));
+        let said = [0, 500, 2_000, 2_400, 2_600].map(|millis| {
+            let now = Numbers { in_flight: usize::try_from(millis).unwrap_or(0), ..Numbers::default() };
+            past.say(at(millis), now).map(|numbers| numbers.in_flight)
+        });
+        assert_eq!(said, [None, None, Some(0), Some(0), Some(500)]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use ambidex_core::draw::Draw;
+use ambidex_core::share::Share;
 use ambidex_core::time::{Mono, Span};
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -10,7 +11,7 @@ use tokio::sync::oneshot;
 use super::change::Change;
 use super::options::WorkerOptions;
 use super::processor::{Processor, Ticket};
-use super::report::{Numbers, Window};
+use super::report::{Numbers, Past, Window};
 use super::schedule::Schedule;
 use crate::fault::Condition;
 
@@ -22,8 +23,11 @@ pub(super) struct State {
     schedule: Schedule,
     window: Window,
     draw: Draw,
+    past: Past,
     waiters: HashMap<Ticket, oneshot::Sender<()>>,
     next_ticket: Ticket,
+    /// When it wanted to be called next.
+    due: Option<Mono>,
 }
 
 /// What becomes of a request, drawn when it comes.
@@ -45,8 +49,10 @@ impl State {
             schedule: Schedule::new(start, &options.steps),
             window: Window::new(options.report_window, start),
             draw: Draw::seeded(options.seed),
+            past: Past::new(options.report_delay),
             waiters: HashMap::new(),
             next_ticket: 0,
+            due: None,
             body: body(options.answer_bytes),
             options,
         };
@@ -121,7 +127,23 @@ impl State {
                 let _ = waiter.send(());
             }
         }
-        [self.processor.next(), self.schedule.next(&self.options, now)].into_iter().flatten().min()
+        self.due = [self.processor.next(), self.schedule.next(&self.options, now)].into_iter().flatten().min();
+        self.due
+    }
+
+    /// How much later than it wanted it is called, if it wanted to be called by now.
+    pub(super) fn lateness(&self, now: Mono) -> Option<Span> {
+        self.due.filter(|due| *due <= now).map(|due| now.since(due))
+    }
+
+    /// What it reports now: of some time ago where reports come late; nothing while it is silent, and where one is lost.
+    pub(super) fn report(&mut self, now: Mono) -> Option<Numbers> {
+        let loss = self.options.report_loss;
+        if self.condition.is_silent || (loss > Share::NONE && self.draw.unit() < loss.get()) {
+            return None;
+        }
+        let numbers = self.numbers(now);
+        self.past.say(now, numbers)
     }
 
     /// Makes the processor what options and faults say it is now.
@@ -149,7 +171,7 @@ impl State {
         self.processor.serving() + self.processor.waiting()
     }
 
-    pub(super) fn numbers(&mut self, now: Mono) -> Numbers {
+    fn numbers(&mut self, now: Mono) -> Numbers {
         self.processor.settle(now);
         let in_flight = self.in_flight();
         let mut numbers = Numbers {

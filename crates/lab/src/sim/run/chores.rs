@@ -1,6 +1,7 @@
 //! What happens by the clock: ticks of coordinators, polls, changes of faults, reports that come late.
 
 use ambidex_core::plan;
+use ambidex_core::share::Share;
 use ambidex_core::signal::Report;
 use ambidex_core::time::{Mono, Span};
 
@@ -82,8 +83,11 @@ impl<W: FnMut(&Tick<'_>)> Run<'_, W> {
                 self.done.set(worker, self.workers[worker].due());
             }
             Chore::Tick(number) => {
+                let is_away = self.coordinator_is_away();
                 let gateway = &mut self.gateways[number];
-                gateway.tick(self.now, number, &mut self.watcher);
+                if !is_away {
+                    gateway.tick(self.now, number, &mut self.watcher);
+                }
                 if number == 0 {
                     self.recorder.weights(self.now, gateway.view.learned.as_slice());
                 }
@@ -116,6 +120,12 @@ impl<W: FnMut(&Tick<'_>)> Run<'_, W> {
     pub(super) fn late_report(&mut self) {
         let Some(Late { gateway, worker, report, source, period, .. }) = self.late.pop_front() else { return };
         self.gateways[gateway].hear(self.now, worker, report, source, period);
+    }
+
+    fn coordinator_is_away(&self) -> bool {
+        let begins = Mono::default() + self.scenario.warm_up;
+        let away = self.scenario.gateways.coordinator_away.filter(|_| self.now >= begins);
+        away.is_some_and(|curve| curve.level(self.now.since(begins), Share::NONE) >= 0.5)
     }
 
     fn busy_now(&mut self) -> Vec<f64> {
