@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ambidex_lab::peer::{Origin, OriginOptions, Peer, Upstream, get};
+use ambidex_lab::peer::{Failing, Origin, OriginOptions, Peer, Upstream, get};
 
 fn answers_right(peer: &Peer) {
     let origin = Origin::start(&["a", "b", "c"], OriginOptions::default()).expect("nginx as worker");
@@ -12,11 +12,13 @@ fn answers_right(peer: &Peer) {
         .enumerate()
         .map(|(index, address)| Upstream { name: format!("w{index}"), address: *address, weight: 1 })
         .collect();
-    let balancer = peer.start(&upstreams).expect("the peer runs");
-    for (path, bytes) in [("/", 200), ("/16k", 16 << 10), ("/1m", 1 << 20)] {
-        let (status, answer) = get(balancer.address, path).expect("an answer");
-        let body = answer.iter().rev().take_while(|byte| **byte == b'x').count();
-        assert_eq!((status, body), (200, bytes), "{} {path}", peer.name());
+    for failing in [Failing::AsShipped, Failing::LeftOut] {
+        let balancer = peer.start_as(&upstreams, failing).expect("the peer runs");
+        for (path, bytes) in [("/", 200), ("/16k", 16 << 10), ("/1m", 1 << 20)] {
+            let (status, answer) = get(balancer.address, path).expect("an answer");
+            let body = answer.iter().rev().take_while(|byte| **byte == b'x').count();
+            assert_eq!((status, body), (200, bytes), "{} {path}, {failing:?}", peer.name());
+        }
     }
 }
 

@@ -30,12 +30,21 @@ pub(super) fn command(
     }
     let ejection = match setup.failing {
         Failing::AsShipped => "",
-        Failing::LeftOut => "\n    outlier_detection: {consecutive_5xx: 5, interval: 1s, max_ejection_percent: 34}",
+        Failing::LeftOut => {
+            "
+    outlier_detection: {consecutive_5xx: 5, interval: 1s, max_ejection_percent: 34}
+    health_checks:
+    - {timeout: 1s, interval: 2s, unhealthy_threshold: 2, healthy_threshold: 2, http_health_check: {path: /}}"
+        }
     };
-    let mut listeners = listener("clients", address, "");
+    let retry = match setup.failing {
+        Failing::AsShipped => "",
+        Failing::LeftOut => ", retry_policy: {retry_on: \"connect-failure,refused-stream\", num_retries: 2}",
+    };
+    let mut listeners = listener("clients", address, retry, "");
     if let Some(Doors { http2, tls, certificate }) = doors {
-        listeners.push_str(&listener("http2", *http2, ""));
-        listeners.push_str(&listener("tls", *tls, &transport(certificate)));
+        listeners.push_str(&listener("http2", *http2, retry, ""));
+        listeners.push_str(&listener("tls", *tls, retry, &transport(certificate)));
     }
     let text = format!(
         r#"static_resources:
@@ -61,7 +70,7 @@ pub(super) fn command(
 }
 
 /// One listener, which tells HTTP/2 from HTTP/1 by its first bytes.
-fn listener(name: &str, address: SocketAddr, transport: &str) -> String {
+fn listener(name: &str, address: SocketAddr, retry: &str, transport: &str) -> String {
     let (ip, port) = (address.ip(), address.port());
     format!(
         r#"  - name: {name}
@@ -77,7 +86,7 @@ fn listener(name: &str, address: SocketAddr, transport: &str) -> String {
             virtual_hosts:
             - name: all
               domains: ["*"]
-              routes: [{{match: {{prefix: /}}, route: {{cluster: workers, timeout: 60s}}}}]
+              routes: [{{match: {{prefix: /}}, route: {{cluster: workers, timeout: 60s{retry}}}}}]
           http_filters:
           - name: envoy.filters.http.router
             typed_config: {{"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}

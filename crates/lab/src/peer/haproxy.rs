@@ -50,7 +50,10 @@ backend workers
     }
     let check = match setup.failing {
         Failing::AsShipped => "",
-        Failing::LeftOut => " check inter 2s observe layer7 error-limit 10 on-error mark-down",
+        Failing::LeftOut => {
+            text.push_str("    option httpchk GET /\n    timeout check 1s\n    option redispatch 1\n");
+            " check inter 2s fall 2 rise 2 slowstart 15s observe layer7 error-limit 10 on-error mark-down"
+        }
     };
     for Upstream { name, address, weight } in upstreams {
         // Writing to a String cannot fail.

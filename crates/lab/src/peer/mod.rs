@@ -147,10 +147,14 @@ impl Peer {
     pub const fn ejection(&self) -> &'static str {
         match self {
             Self::Ambidex { .. } => "breaker and weights, as always",
-            Self::Haproxy { .. } => "marked down after 10 errors (observe layer7), checked every 2 s",
+            Self::Haproxy { .. } => {
+                "marked down after 10 errors (observe layer7), asked every 2 s, redispatched; 15 s of slow start"
+            }
             Self::Nginx { .. } => "left out for 10 s after a failure (max_fails 1), 5xx among them",
-            Self::Envoy { .. } => "outlier detection: 5 consecutive 5xx, at most a third of the pool",
-            Self::Traefik { .. } => "passive health check: 5 failures within 10 s",
+            Self::Envoy { .. } => {
+                "outlier detection: 5 consecutive 5xx, at most a third of the pool; asked every 2 s; connects again elsewhere"
+            }
+            Self::Traefik { .. } => "passive health check: 5 failures within 10 s; asked every 2 s; 2 retries",
         }
     }
 

@@ -42,10 +42,12 @@ pub(super) fn balancer(
             key.display()
         )
     });
+    // Several processes share what they know of workers only in a zone.
+    let zone = if setup.threads > 1 { "zone workers 1m;\n        " } else { "" };
     let semicolon = if balance.is_empty() { "" } else { ";" };
     let http = format!(
         "    upstream workers {{
-        {balance}{semicolon}
+        {zone}{balance}{semicolon}
 {servers}        keepalive 512;
         keepalive_requests 1000000000;
     }}
@@ -139,7 +141,7 @@ worker_processes {processes};
 worker_rlimit_nofile 16000;
 error_log stderr crit;
 pid nginx.pid;
-events {{ worker_connections 8000; multi_accept on; }}
+events {{ worker_connections 12000; multi_accept on; }}
 http {{
     access_log off;
     sendfile on;

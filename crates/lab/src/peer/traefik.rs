@@ -50,7 +50,17 @@ fn routing(strategy: &str, upstreams: &[Upstream], setup: &Setup, doors: Option<
     }
     let ejection = match setup.failing {
         Failing::AsShipped => "",
-        Failing::LeftOut => "        passiveHealthCheck: {failureWindow: 10s, maxFailedAttempts: 5}\n",
+        Failing::LeftOut => {
+            "        passiveHealthCheck: {failureWindow: 10s, maxFailedAttempts: 5}
+        healthCheck: {path: /, interval: 2s, timeout: 1s}
+"
+        }
+    };
+    let (uses, retry) = match setup.failing {
+        Failing::AsShipped => ("", ""),
+        Failing::LeftOut => {
+            (", middlewares: [again]", "  middlewares:\n    again: {retry: {attempts: 3, initialInterval: 25ms}}\n")
+        }
     };
     let certificate = doors.map_or_else(String::new, |doors| {
         let (chain, key) = (doors.certificate.display(), doors.key());
@@ -65,8 +75,8 @@ fn routing(strategy: &str, upstreams: &[Upstream], setup: &Setup, doors: Option<
     format!(
         "http:
   routers:
-    all: {{rule: \"PathPrefix(`/`)\", service: workers}}
-  services:
+    all: {{rule: \"PathPrefix(`/`)\", service: workers{uses}}}
+{retry}  services:
     workers:
       loadBalancer:
         strategy: {strategy}
