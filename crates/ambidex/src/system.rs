@@ -88,6 +88,7 @@ impl System {
         let origin = clock::origin();
         let view = Arc::new(ArcSwap::default());
         let (sender, reports) = tokio::sync::mpsc::channel(REPORTS);
+        let (teller, transitions) = tokio::sync::mpsc::channel(TRANSITIONS);
         let Joints { data, journal, gateway, config } = joints;
         let stores = Stores::in_folder(data.clone());
         let coordinator = Coordinator::start(
@@ -100,6 +101,7 @@ impl System {
             Links {
                 view: Arc::clone(&view),
                 reports,
+                transitions,
                 clock: ambidex_control::clock::Clock::starting_at(origin),
                 seats: threads(file),
                 journal,
@@ -110,7 +112,7 @@ impl System {
         let clock = ambidex_tower::Clock::starting_at(origin);
         let agent = file.agent.as_ref().map(|config| Agent::start(config, origin)).transpose()?;
         let admission = agent.as_ref().map(Agent::admission);
-        let shared = Shared { view: Arc::clone(&view), reports: sender, clock, admission, stores };
+        let shared = Shared { view: Arc::clone(&view), reports: sender, transitions: teller, clock, admission, stores };
         let gateway = Gateway::start(gateway_config(file, &view.load()), shared)?;
         let admin = coordinator.admin_address();
         Ok(Self { gateway, coordinator: Mutex::new(Some(coordinator)), view, admin, agent })
@@ -231,3 +233,6 @@ fn gateway_config(file: &File, view: &View) -> GatewayConfig {
 /// Reports on their way from the gateway's threads to the coordinator; beyond, they are dropped. Source: ours, a second
 /// of reports of 400 workers at ten each.
 const REPORTS: usize = 4096;
+/// What breakers did, on its way from the gateway's threads to the coordinator; beyond, it waits in the threads. Source:
+/// ours; a tick writes down fewer.
+const TRANSITIONS: usize = 1024;

@@ -85,6 +85,34 @@ fn a_weight_is_explained_and_its_decision_made_again() {
     assert_eq!(verified["differences"], Value::Array(Vec::new()), "{verified}");
 }
 
+/// Nobody listens at either worker, so that both fail; one of two may be kept out.
+#[test]
+fn a_breaker_that_opens_and_one_that_may_not_are_decisions_that_explain_themselves() {
+    let running = Running::run(&CONFIG.replace("]}}", "], balance: round-robin}}"));
+    let decided = |what: &str| {
+        let item = |all: &Value| {
+            let all = all["decisions"].as_array().expect("a list");
+            all.iter().find(|item| item.pointer("/cause").is_some_and(|cause| cause.get(what).is_some())).cloned()
+        };
+        until(|| {
+            get(&running.listener, "/");
+            item(&running.ask_json(&["decisions"]))
+        })
+    };
+    let (opened, refused) = (decided("tripped"), decided("refused"));
+    assert_eq!(opened.pointer("/cause/tripped/by/consecutive/limit"), Some(&Value::from(5)), "{opened}");
+    assert_eq!((&refused["cause"]["refused"]["out"], &refused["from"]), (&1.into(), &"closed".into()), "{refused}");
+    let name = opened["worker"].as_str().expect("a name");
+    let why = running.ask(&["explain", "weight", name]);
+    assert!(why.contains(&format!("But the breaker of {name} opened: 5 failures in a row, and 5 are enough")), "{why}");
+    let then = running.ask(&["explain", "weight", name, "--at", "0s"]);
+    assert!(then.contains("it gets nothing for 1"), "{then}");
+    let pools = running.ask_json(&["workers"]);
+    assert!(worker(&pools, name)["breaker_why"].as_str().is_some_and(|why| why.contains("opened")), "{pools}");
+    let verified = running.ask_json(&["decisions", "verify"]);
+    assert_eq!(verified["differences"], Value::Array(Vec::new()), "{verified}");
+}
+
 #[test]
 fn decisions_are_those_since_the_date_that_was_given() {
     let running = Running::run(CONFIG);

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use ambidex_core::guard::ejection::Told;
 use ambidex_core::view::View;
 use ambidex_wire::report::Arrived;
 use arc_swap::ArcSwap;
@@ -31,6 +32,8 @@ pub struct Links {
     pub view: Arc<ArcSwap<View>>,
     /// Reports that came with answers.
     pub reports: mpsc::Receiver<Arrived>,
+    /// What breakers did.
+    pub transitions: mpsc::Receiver<Told>,
     /// The process's clock.
     pub clock: Clock,
     /// How many threads write tallies.
@@ -105,7 +108,7 @@ impl Coordinator {
     /// What could not be had, and why.
     pub fn start(config: CoordinatorConfig, links: Links) -> Result<Self, StartError> {
         let CoordinatorConfig { pools, admin, data, name_servers } = config;
-        let Links { view, reports, clock, seats, journal, gateway, config } = links;
+        let Links { view, reports, transitions, clock, seats, journal, gateway, config } = links;
         let mut room = Room::new(seats, view, journal, clock.now());
         room.apply(clock.now(), pools);
         let (stop, changed, room) = (Notify::new(), Notify::new(), Mutex::new(room));
@@ -130,7 +133,7 @@ impl Coordinator {
                     if let Some((listener, admin, _, token)) = bound {
                         tokio::spawn(api::serve(listener, admin, token, Arc::clone(&ours)));
                     }
-                    run(&ours, reports, &name_servers).await;
+                    run(&ours, reports, transitions, &name_servers).await;
                 });
                 // Tasks that still look something up must not hold the end.
                 runtime.shutdown_background();
@@ -169,7 +172,12 @@ impl Drop for Coordinator {
     }
 }
 
-async fn run(shared: &Arc<Shared>, mut reports: mpsc::Receiver<Arrived>, name_servers: &[SocketAddr]) {
+async fn run(
+    shared: &Arc<Shared>,
+    mut reports: mpsc::Receiver<Arrived>,
+    mut transitions: mpsc::Receiver<Told>,
+    name_servers: &[SocketAddr],
+) {
     let ours = Arc::clone(shared);
     let tell = move |pool, event| {
         ours.room().hear_source(ours.clock.now(), pool, event);
@@ -213,6 +221,10 @@ async fn run(shared: &Arc<Shared>, mut reports: mpsc::Receiver<Arrived>, name_se
                 let now = shared.clock.now();
                 let looks = {
                     let mut room = shared.room();
+                    // They are written down by the tick, so that those of several threads become one.
+                    while let Ok(told) = transitions.try_recv() {
+                        room.hear_transition(told);
+                    }
                     due = room.due(now);
                     room.looks_again(now)
                 };

@@ -67,13 +67,22 @@ pub struct JournalHealth {
     pub bytes: u64,
 }
 
+/// The newest decisions about a worker.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Decided {
+    /// About its weight.
+    pub weight: Option<Item>,
+    /// About its breaker.
+    pub breaker: Option<Item>,
+}
+
 /// The place where records go. Calls return at once: what takes time happens elsewhere.
 pub trait Journal: Send + Sync + Debug {
     /// Takes a record, dated for people.
     fn append(&self, wall_ms: u64, record: Record);
 
-    /// The newest decision about a worker at or before a date, from the records.
-    fn decision_at(&self, pool: &str, worker: &str, wall_ms: u64) -> Option<Item>;
+    /// The newest decisions about a worker at or before a date, from the records.
+    fn decided_at(&self, pool: &str, worker: &str, wall_ms: u64) -> Decided;
 
     /// News of a stretch of time, oldest first, at most `most`.
     fn news(&self, from_ms: u64, to_ms: u64, most: usize) -> Vec<Item>;
@@ -104,8 +113,8 @@ pub struct NoJournal;
 impl Journal for NoJournal {
     fn append(&self, _wall_ms: u64, _record: Record) {}
 
-    fn decision_at(&self, _pool: &str, _worker: &str, _wall_ms: u64) -> Option<Item> {
-        None
+    fn decided_at(&self, _pool: &str, _worker: &str, _wall_ms: u64) -> Decided {
+        Decided::default()
     }
 
     fn news(&self, _from_ms: u64, _to_ms: u64, _most: usize) -> Vec<Item> {

@@ -33,6 +33,7 @@ pub mod series;
 pub mod status;
 mod token;
 mod track;
+mod transitions;
 pub mod ui;
 
 pub use coordinator::{Coordinator, CoordinatorConfig, Links, StartError};
@@ -42,3 +43,4 @@ pub use orders::Order;
 pub use room::{Approved, Diff, Obeyed, OrderError};
 pub use token::TokenError;
 pub use track::Measured;
+pub use transitions::Extent;

@@ -102,6 +102,8 @@ struct PoolRow {
     revision: u64,
     /// What came of second chances, by [`Chance::ALL`] and [`Came::ALL`].
     chances: [[u64; Came::ALL.len()]; Chance::ALL.len()],
+    /// Changes of breakers that were not written down.
+    untold: u64,
 }
 
 impl Snapshot {
@@ -202,6 +204,7 @@ impl PoolRow {
             moved: pool.lookout.core.moved().map_or(0.0, |moved| moved.by().get()),
             doubted: pool.roster.sources().iter().filter(|source| source.problem.is_some()).count(),
             revision: pool.pictured().map_or(0, |view| view.revision),
+            untold: pool.transitions.untold_ever,
             chances: Chance::ALL.map(|chance| Came::ALL.map(|came| pool.chances().get(chance, came))),
         }
     }
@@ -314,6 +317,9 @@ impl Snapshot {
             })
         });
         page.counters("ambidex_pool_guarded", "Requests that bulkhead and throttle acted on, or would have", kept)?;
+        let untold = rows().map(|pool| (of(pool), pool.untold));
+        let help = "Changes of breakers that were not written down, because too many came";
+        page.counters("ambidex_pool_breaker_changes_untold", help, untold)?;
         let revisions = rows().map(|pool| (of(pool), pool.revision as f64));
         page.gauges("ambidex_pool_revision", "Revision of a pool's picture", revisions)?;
         let chances = rows().flat_map(|pool| {

@@ -7,13 +7,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use ambidex_core::decision::Decision;
-use ambidex_core::guard::breaker::BreakerState;
+use ambidex_core::guard::breaker::{BreakerState, Cause};
+use ambidex_core::guard::ejection::Panic;
 use ambidex_core::plan::{Happening, PoolEvent};
 use ambidex_core::runbook::Effect;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
 use crate::drills::DrillStatus;
+use crate::transitions::Extent;
 
 /// Items kept in memory. Source: ours, 2 MB; older ones are in the journal.
 const MOST_ITEMS: usize = 4_096;
@@ -57,12 +59,23 @@ pub enum What {
     },
     /// Membership: a worker joined, left, or a source was not believed.
     Member,
-    /// A worker's breaker changed, as of the thread that keeps most out.
+    /// A worker's breaker changed; or it would have, and was not allowed to.
     Breaker {
-        /// What it did at the look before.
+        /// What it did before.
         from: BreakerState,
-        /// What it does now.
+        /// What it does now; the same where it was not allowed to change.
         to: BreakerState,
+        /// Why: the trigger, the figures that it saw, the bounds that they broke, and when the worker may be probed.
+        cause: Cause,
+        /// On how many threads, and how often.
+        extent: Extent,
+    },
+    /// So few workers are usable that open breakers are ignored; or enough are again.
+    Panic {
+        /// Which, and by which figures.
+        panic: Panic,
+        /// On how many threads, and how often.
+        extent: Extent,
     },
     /// A worker's health checks say something else than before.
     Health {
@@ -83,6 +96,21 @@ pub enum What {
         /// Which, and what came of it.
         drill: Box<DrillStatus>,
     },
+}
+
+impl What {
+    /// Whether it is a decision about a worker: what `decisions` lists.
+    pub(crate) const fn is_decision(&self) -> bool {
+        match self {
+            Self::Decision { .. } | Self::Breaker { .. } | Self::Panic { .. } => true,
+            Self::Pool { .. }
+            | Self::Member
+            | Self::Health { .. }
+            | Self::Runbook { .. }
+            | Self::Order
+            | Self::Drill { .. } => false,
+        }
+    }
 }
 
 /// The ring and its waiting readers.

@@ -24,6 +24,7 @@ use crate::lookout::{Shown, Watchman};
 use crate::roster::{Effect, Event, Ids, Roster, Worker};
 use crate::series::Series;
 use crate::track::Track;
+use crate::transitions::Transitions;
 
 /// One pool.
 #[derive(Debug)]
@@ -42,6 +43,8 @@ pub(crate) struct Pool {
     reporting: Reporting,
     budget: Arc<Budget>,
     pub(crate) guards: PoolGuards,
+    /// What its breakers did since the last tick.
+    pub(crate) transitions: Transitions,
     /// The drill of one of its workers, while there is one.
     pub(crate) drilling: Option<Drilling>,
     /// Tries that drills which ended met.
@@ -84,6 +87,7 @@ impl Pool {
             reporting: Reporting::default(),
             budget: Arc::default(),
             guards: PoolGuards::default(),
+            transitions: Transitions::default(),
             drilling: None,
             injected: 0,
             view: None,

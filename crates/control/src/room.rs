@@ -30,6 +30,7 @@ use crate::roster::{Event, Ids};
 use crate::series::MOST_SERIES;
 
 mod answered;
+mod breakers;
 mod drill;
 mod obey;
 mod record;
@@ -169,7 +170,7 @@ impl Room {
                 self.judge_health(at, now);
                 let planned = self.pools[at].tick(now, &mut left);
                 self.record(at, planned);
-                self.record_breakers(at);
+                self.record_breakers(at, now);
                 self.answered(at, now);
                 self.obey_pins(at, now);
             }

@@ -183,6 +183,10 @@ pub struct WorkerStatus {
     pub health: Option<Judged>,
     /// Its breakers.
     pub breakers: BreakerSeats,
+    /// What was decided last about its breaker, and why.
+    pub breaker_why: Option<String>,
+    /// The number of that decision.
+    pub breaker_decision: Option<u64>,
     /// Why its weight is what it is.
     pub why: Option<String>,
     /// The number of the decision that says so.
@@ -274,6 +278,7 @@ impl WorkerStatus {
         let track = pool.tracks.get(&worker.id);
         let held = track.and_then(|track| track.watch.report());
         let decided = track.and_then(|track| track.decided.as_ref());
+        let breaker = track.and_then(|track| track.breaker_decided.as_ref());
         let standing = worker.standing();
         let totals = worker.cells.totals();
         Self {
@@ -307,6 +312,8 @@ impl WorkerStatus {
             poll_fault: track.and_then(|track| track.poll_fault.clone()),
             health: track.and_then(|track| track.checked.as_ref()).map(|checked| checked.judged(now)),
             breakers: worker.cells.breakers(),
+            breaker_why: breaker.map(|item| item.sentence.clone()),
+            breaker_decision: breaker.map(|item| item.seq),
             why: decided.map(|item| item.sentence.clone()),
             decision: decided.map(|item| item.seq),
         }

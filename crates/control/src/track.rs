@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use ambidex_core::guard::breaker::BreakerState;
 use ambidex_core::load::Cells;
 use ambidex_core::plan::{Configured, Passive, Seen, Watch, between};
 use ambidex_core::stats::histogram::TallyState;
@@ -41,10 +40,10 @@ pub(crate) struct Track {
     pub(crate) poll_fault: Option<String>,
     /// What its health checks said.
     pub(crate) checked: Option<Checked>,
-    /// What its breaker did at the last tick.
-    pub(crate) breaker: BreakerState,
-    /// The newest decision about it.
+    /// The newest decision about its weight.
     pub(crate) decided: Option<Arc<Item>>,
+    /// The newest one about its breaker.
+    pub(crate) breaker_decided: Option<Arc<Item>>,
 }
 
 impl Track {

@@ -6,6 +6,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use ambidex_core::guard::ejection::Told;
 use ambidex_core::time::Span;
 use ambidex_core::view::View;
 use ambidex_store::remote::RemoteStatus;
@@ -45,6 +46,8 @@ pub struct Shared {
     pub view: Arc<ArcSwap<View>>,
     /// Where reports go that arrive on answers; when it is full, a report is dropped.
     pub reports: mpsc::Sender<Arrived>,
+    /// Where it is told what breakers did; while it is full, that waits in its thread, within bounds.
+    pub transitions: mpsc::Sender<Told>,
     /// The process's clock.
     pub clock: Clock,
     /// What is asked whether a request is to be served, if anything is: in an agent.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use ambidex_core::attempt::Seat;
 use ambidex_core::draw::Draw;
+use ambidex_core::guard::ejection::Told;
 use ambidex_core::stats::frequent::Frequent;
 use ambidex_core::time::{Mono, Span};
 use ambidex_core::view::{PoolView, View};
@@ -194,13 +195,13 @@ impl Thread {
         }
     }
 
-    /// Says which breakers opened and closed since the last look.
-    fn tell_of_breakers(&self, view: &View) {
-        for (id, seat) in &*self.seats.borrow() {
-            while let Some(transition) = seat.borrow_mut().take_transition() {
-                let workers = view.pool(*id).map_or(&[][..], |pool| &pool.workers);
-                let name = workers.iter().find(|worker| worker.id == transition.worker).map(|worker| &*worker.name);
-                tracing::info!(worker = name, thread = self.seat, change = ?transition.change, "a breaker changed");
+    /// Hands over what breakers did since the last look. What finds no place waits for the next look.
+    fn tell_of_breakers(&self) {
+        for (pool, seat) in &*self.seats.borrow() {
+            while let Ok(place) = self.shared.transitions.try_reserve()
+                && let Some(transition) = seat.borrow_mut().take_transition()
+            {
+                place.send(Told { pool: *pool, seat: self.seat, transition });
             }
         }
     }
@@ -210,7 +211,7 @@ impl Thread {
         let now = self.clock.now();
         self.pool.sweep(&picture.view, now);
         self.pipes.sweep();
-        self.tell_of_breakers(&picture.view);
+        self.tell_of_breakers();
         self.seats.borrow_mut().retain(|(id, _)| picture.view.pool(*id).is_some());
         self.reported.borrow_mut().retain(|_, at| now.since(*at) < REPORT_EVERY.times(10));
         self.heard.borrow_mut().retain(|worker, _| self.reported.borrow().contains_key(worker));

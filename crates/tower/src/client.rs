@@ -26,6 +26,7 @@ use ambidex_core::again::budget::BudgetConfig;
 use ambidex_core::attempt::{AttemptConfig, FailureKind, Seat};
 use ambidex_core::balance::Balance;
 use ambidex_core::guard::breaker::BreakerConfig;
+use ambidex_core::guard::ejection::{Shift, Transition};
 use ambidex_core::size::Size;
 use bytes::Bytes;
 use http::request::Parts;
@@ -42,6 +43,7 @@ use self::reading::Reading;
 use self::workers::Fleet;
 use crate::clock::Clock;
 use crate::drive::{Driver, Plan, Refused};
+use crate::seats::Seats as _;
 use crate::timer::TokioTimer;
 use crate::transport::Disagreement;
 
@@ -161,6 +163,19 @@ impl<S> Client<S> {
         kind: impl Fn(&(dyn std::error::Error + 'static)) -> FailureKind + Send + Sync + 'static,
     ) -> Self {
         self.reading(|reading| reading.failure = Arc::new(kind))
+    }
+
+    /// Takes the oldest thing that breakers did and that was not taken yet, with the worker's name where it is about
+    /// one that is still there: to log it, or to count. Only the newest are kept for who comes late.
+    #[must_use]
+    pub fn take_transition(&self) -> Option<(Option<Arc<str>>, Transition)> {
+        let transition = self.seat.with(Seat::take_transition)?;
+        let picture = self.fleet.picture();
+        let name = match transition.what {
+            Shift::Breaker { worker, .. } => picture.pool.workers.iter().find(|known| known.id == worker),
+            Shift::Panic(_) => None,
+        };
+        Some((name.map(|worker| Arc::clone(&worker.name)), transition))
     }
 
     fn reading(mut self, change: impl FnOnce(&mut Reading)) -> Self {

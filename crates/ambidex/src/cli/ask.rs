@@ -149,6 +149,10 @@ pub(super) fn explain(command: &ExplainCommand, output: Output) -> Result<End, A
 /// of it, and each guard's act. What was not there is not shown.
 fn explanation(said: &Value) -> String {
     let mut text = format!("{}\n", said.get("sentence").map(plain).unwrap_or_default());
+    let breaker = said.get("breaker").map(|item| (time_of_day(item), item.get("sentence").map(plain)));
+    if let Some((at, Some(did))) = breaker.filter(|(_, did)| did.as_ref().is_some_and(|did| !text.contains(did))) {
+        text.push_str(&format!("  breaker {did} (at {at})\n"));
+    }
     let (item, decision) = (said.get("item").unwrap_or(&Value::Null), said.pointer("/item/decision"));
     let Some(decision) = decision else { return text };
     let line = |key: &str| {

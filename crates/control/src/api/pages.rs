@@ -156,6 +156,7 @@ fn line(item: &Arc<Item>) -> Line {
         What::Pool { alert, .. } | What::Runbook { alert, .. } => (*alert, None),
         What::Health { well } => (!well, None),
         What::Drill { drill } => (drill.ending.is_some_and(|ending| ending.is_abort()), None),
+        What::Panic { panic, .. } => (panic.on, None),
         What::Breaker { .. } | What::Member | What::Order => (false, None),
     };
     Line {

@@ -16,7 +16,7 @@ use super::pages;
 use crate::clock::wall_millis;
 use crate::explain;
 use crate::metrics;
-use crate::news::{Item, What};
+use crate::news::Item;
 use crate::series::Point;
 use crate::status::{PoolStatus, Ready};
 
@@ -101,7 +101,7 @@ pub(crate) struct DecisionsAsked {
     since: Option<Moment>,
     pool: Option<String>,
     worker: Option<String>,
-    /// Only decisions about weights, or everything.
+    /// Only decisions about weights and breakers, or everything.
     #[serde(default)]
     all: bool,
     /// At most this many, the newest ones. Default 200.
@@ -117,7 +117,7 @@ struct Decisions {
 
 impl DecisionsAsked {
     fn wants(&self, item: &Item) -> bool {
-        (self.all || matches!(item.what, What::Decision { .. }))
+        (self.all || item.what.is_decision())
             && self.pool.as_deref().is_none_or(|pool| pool == &*item.pool)
             && self.worker.as_deref().is_none_or(|worker| item.worker.as_deref() == Some(worker))
     }

@@ -21,7 +21,7 @@ use super::Api;
 use super::answer::Refused;
 use super::moment::Moment;
 use crate::clock::wall_millis;
-use crate::news::{Item, What};
+use crate::news::Item;
 use crate::status::{PoolStatus, Status, Versioned};
 
 #[derive(Deserialize)]
@@ -39,7 +39,7 @@ pub(crate) async fn decisions(
     Query(asked): Query<StreamAsked>,
 ) -> Result<Response, Refused> {
     let wants = move |item: &Item| {
-        matches!(item.what, What::Decision { .. })
+        item.what.is_decision()
             && asked.pool.as_deref().is_none_or(|pool| pool == &*item.pool)
             && asked.worker.as_deref().is_none_or(|worker| item.worker.as_deref() == Some(worker))
     };

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ambidex_core::draw::Draw;
 use ambidex_core::guard::breaker::BreakerState;
-use ambidex_core::guard::ejection::Breakers;
+use ambidex_core::guard::ejection::{Breakers, Told};
 use ambidex_core::load::Outcome;
 use ambidex_core::time::Span;
 use ambidex_core::view::Arm;
@@ -225,7 +225,8 @@ fn trip(process: &Process, name: &str) {
     let _ = breakers.admit(process.clock.now(), pool, Arm::Learned, false, &mut draw);
     for _ in 0..20 {
         if pool.workers[slot].cells.breaker() == BreakerState::Open {
-            return;
+            let transition = breakers.take_transition().expect("it opened");
+            return process.teller.try_send(Told { pool: pool.id, seat: 1, transition }).expect("there is room");
         }
         let failed = Outcome::Failed { price: Span::from_secs(1) };
         breakers.outcome(process.clock.now(), slot, pool.workers[slot].id, None, failed, &mut draw);
@@ -251,7 +252,7 @@ fn a_breaker_that_opens_is_seen_at_every_place_that_shows_workers() {
     assert!(pools.contains(told), "{pools}");
     assert!(read("/").contains("breaker open"));
     let deadline = process.clock.now() + Span::from_secs(20);
-    while !read("/api/v1/decisions?all=true").contains("the breaker of a opened") {
+    while !read("/api/v1/decisions").contains("the breaker of a opened") {
         assert!(process.clock.now() < deadline, "nobody tells that it opened");
     }
 }

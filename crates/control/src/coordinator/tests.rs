@@ -19,6 +19,7 @@ pub(crate) struct Process {
     pub(crate) coordinator: Coordinator,
     pub(crate) view: Arc<ArcSwap<View>>,
     pub(crate) reports: mpsc::Sender<Arrived>,
+    pub(crate) teller: mpsc::Sender<Told>,
     pub(crate) clock: Clock,
     /// Kept while the process runs.
     pub(crate) _data: tempfile::TempDir,
@@ -28,11 +29,13 @@ pub(crate) struct Process {
 pub(crate) fn process_at(address: [u8; 4], pools: Vec<PoolConfig>, journal: Arc<dyn Journal>) -> Process {
     let view = Arc::new(ArcSwap::default());
     let (reports, receiver) = mpsc::channel(64);
+    let (teller, transitions) = mpsc::channel(64);
     let clock = Clock::starting_at(Instant::now());
     let data = tempfile::tempdir().expect("a folder");
     let links = Links {
         view: Arc::clone(&view),
         reports: receiver,
+        transitions,
         clock,
         seats: 2,
         journal,
@@ -42,7 +45,7 @@ pub(crate) fn process_at(address: [u8; 4], pools: Vec<PoolConfig>, journal: Arc<
     let admin = AdminConfig { address: (address, 0).into(), ..AdminConfig::default() };
     let config = CoordinatorConfig { pools, admin: Some(admin), data: data.path().into(), name_servers: Vec::new() };
     let coordinator = Coordinator::start(config, links).expect("starts");
-    Process { coordinator, view, reports, clock, _data: data }
+    Process { coordinator, view, reports, teller, clock, _data: data }
 }
 
 pub(crate) fn process(pools: Vec<PoolConfig>, journal: Arc<dyn Journal>) -> Process {

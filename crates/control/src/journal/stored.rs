@@ -8,7 +8,7 @@ use ambidex_store::{Condition, Entry, Order, Query, Store};
 use ambidex_wire::journal::{decode, encode};
 
 use super::replay::Replay;
-use super::{Journal, JournalHealth, Record, Verified};
+use super::{Decided, Journal, JournalHealth, Record, Verified};
 use crate::news::{Item, What};
 
 /// Records and state of a [`Store`].
@@ -73,19 +73,31 @@ impl Journal for StoredJournal {
         self.tell();
     }
 
-    fn decision_at(&self, pool: &str, worker: &str, wall_ms: u64) -> Option<Item> {
-        let mut found = None;
+    fn decided_at(&self, pool: &str, worker: &str, wall_ms: u64) -> Decided {
+        let mut found = Decided::default();
         let mut looked = 0;
         self.newest_first(NEWS, wall_ms, |entry| {
             looked += 1;
             if let Ok(Record::News(item)) = decode(&entry.bytes)
                 && &*item.pool == pool
                 && item.worker.as_deref() == Some(worker)
-                && matches!(item.what, What::Decision { .. })
             {
-                found = Some(item);
+                let place = match item.what {
+                    What::Decision { .. } => Some(&mut found.weight),
+                    What::Breaker { .. } => Some(&mut found.breaker),
+                    What::Pool { .. }
+                    | What::Panic { .. }
+                    | What::Member
+                    | What::Health { .. }
+                    | What::Runbook { .. }
+                    | What::Order
+                    | What::Drill { .. } => None,
+                };
+                // The newest is met first.
+                place.filter(|place| place.is_none()).into_iter().for_each(|place| *place = Some(item.clone()));
             }
-            found.is_some() || looked >= MOST_LOOKED
+            let most = if found.weight.is_some() { MOST_LOOKED_FOR_BREAKER } else { MOST_LOOKED };
+            (found.weight.is_some() && found.breaker.is_some()) || looked >= most
         });
         found
     }
@@ -174,3 +186,5 @@ const NEWS: u8 = 3;
 const PAGE: usize = 1_024;
 /// News looked through for one decision: bounds what one question may cost.
 const MOST_LOOKED: usize = 200_000;
+/// The same once the weight's is found: most breakers never do anything.
+const MOST_LOOKED_FOR_BREAKER: usize = 20_000;

@@ -3,7 +3,10 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use ambidex_core::guard::breaker::{BreakerState, Cause, Change, Trip};
+use ambidex_core::guard::ejection::{Panic, Shift, Told, Transition};
 use ambidex_core::plan::{PlanConfig, Seen};
+use ambidex_core::share::Share;
 use ambidex_core::size::Size;
 use ambidex_core::time::{Mono, Span};
 use ambidex_core::worker::PoolId;
@@ -11,6 +14,8 @@ use ambidex_store::{Limits, Store};
 
 use super::*;
 use crate::coordinator::tests::{TWO, pool, process};
+use crate::explain;
+use crate::news::What;
 use crate::orders::Order;
 
 /// A disk that is full.
@@ -22,8 +27,8 @@ impl Journal for Failing {
         self.0.fetch_add(1, Relaxed);
     }
 
-    fn decision_at(&self, _pool: &str, _worker: &str, _wall_ms: u64) -> Option<Item> {
-        None
+    fn decided_at(&self, _pool: &str, _worker: &str, _wall_ms: u64) -> Decided {
+        Decided::default()
     }
 
     fn news(&self, _from_ms: u64, _to_ms: u64, _most: usize) -> Vec<Item> {
@@ -74,8 +79,42 @@ fn a_recorded_run_replays_to_the_same_decisions() {
     let verified = journal.verify(100_000).expect("readable");
     assert_eq!(verified.differences, Vec::<String>::new());
     assert!(verified.inputs > 2 && verified.decisions > 2 && verified.skipped == 0, "{verified:?}");
-    let item = journal.decision_at("api", "a", u64::MAX).expect("there was one");
+    let item = journal.decided_at("api", "a", u64::MAX).weight.expect("there was one");
     assert_eq!(item.worker.as_deref(), Some("a"));
+}
+
+#[test]
+fn what_a_breaker_did_is_read_back_from_the_journal_as_it_was_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = stored(folder.path());
+    let process = process(vec![pool("api", TWO)], Arc::<StoredJournal>::clone(&journal) as Arc<dyn Journal>);
+    let view = process.view.load_full();
+    let (pool, worker) = (view.pools()[0].id, view.pools()[0].workers[1].id);
+    let by = Trip::Errors { failed: 9, of: 60, proven: Share::clamped(0.081), limit: Share::percent(5) };
+    let cause = Cause::Tripped { by, cool_down: Span::from_millis(11_430) };
+    let opened =
+        Shift::Breaker { worker, change: Change { from: BreakerState::Closed, to: BreakerState::Open, cause } };
+    let panic = Shift::Panic(Panic { on: true, usable: 0, of: 2, under: Share::percent(50) });
+    for what in [opened, panic] {
+        let transition = Transition { at: process.clock.now(), what, lost: 0 };
+        process.teller.try_send(Told { pool, seat: 0, transition }).expect("there is room");
+    }
+    let told = || process.room().news.since(0).find(|item| matches!(item.what, What::Panic { .. })).cloned();
+    process.until("it is told", |_| told().is_some());
+    let explained = explain::now(&process.room(), "api", "b", process.clock.now()).expect("known");
+    let shown = serde_json::to_value(&explained).expect("data");
+    let sentence = shown["sentence"].as_str().expect("a sentence");
+    assert!(sentence.contains("But the breaker of b opened: 9 of 60 requests failed"), "{sentence}");
+    assert_eq!(shown["breaker"]["cause"]["tripped"]["cool_down"], "11430ms");
+    assert!(journal.store().flush(Duration::from_secs(20)));
+    let Some(What::Breaker { from, to, cause: read, .. }) =
+        journal.decided_at("api", "b", u64::MAX).breaker.map(|item| item.what)
+    else {
+        panic!("it is not in the journal")
+    };
+    assert_eq!((from, to, read), (BreakerState::Closed, BreakerState::Open, cause));
+    let news = journal.news(0, u64::MAX, 1_000);
+    assert!(news.iter().any(|item| Some(item) == told().as_deref()), "{news:?}");
 }
 
 #[test]

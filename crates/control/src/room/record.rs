@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use ambidex_core::guard::breaker::BreakerState;
 use ambidex_core::plan::PoolEvent;
 use ambidex_core::time::Mono;
 use ambidex_core::worker::WorkerId;
@@ -36,29 +35,6 @@ impl Room {
         }
         for item in self.news.since(before) {
             self.journal.append(wall, Record::News((**item).clone()));
-        }
-    }
-
-    /// Tells of the breakers that changed since the last tick. What came and went between two looks is in the counter
-    /// of openings.
-    pub(super) fn record_breakers(&mut self, at: usize) {
-        let pool = &mut self.pools[at];
-        for worker in pool.roster.workers() {
-            let (to, track) = (worker.cells.breaker(), pool.tracks.entry(worker.id).or_default());
-            let from = std::mem::replace(&mut track.breaker, to);
-            if from == to {
-                continue;
-            }
-            let (pool, worker) = (&pool.config.name, &worker.found.name);
-            let sentence = match to {
-                BreakerState::Closed => format!("the breaker of {worker} is closed: it gets its whole share again"),
-                BreakerState::Ramping => format!("the breaker of {worker} closes: it gets a growing share"),
-                BreakerState::Probing => format!("the breaker of {worker} probes it: one request at a time"),
-                BreakerState::Open => format!("the breaker of {worker} opened: it failed too often and gets nothing"),
-            };
-            tracing::info!(%pool, "{sentence}");
-            let what = What::Breaker { from, to };
-            self.news.tell(wall_millis(), pool, Some(Arc::clone(worker)), sentence, what);
         }
     }
 

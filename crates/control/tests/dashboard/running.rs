@@ -34,11 +34,13 @@ impl Running {
         let pool = PoolConfig::new("api", serde_json::from_str(workers).expect("members"));
         let view = Arc::new(ArcSwap::<View>::default());
         let (reports, receiver) = mpsc::channel(64);
+        let (_, transitions) = mpsc::channel(1);
         let clock = Clock::starting_at(Instant::now());
         let data = tempfile::tempdir().expect("a folder");
         let links = Links {
             view: Arc::clone(&view),
             reports: receiver,
+            transitions,
             clock,
             seats: 1,
             journal: Arc::new(NoJournal),

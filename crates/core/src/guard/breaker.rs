@@ -14,10 +14,12 @@
 //! sent before it was opened says nothing about the probe, so a probe is known by its number. Three probes, because an
 //! idle worker always answers the first one fast.
 
+mod change;
 mod config;
 
 use serde::{Deserialize, Serialize};
 
+pub use change::{Cause, Change, Trip};
 pub(crate) use config::PaceTrigger;
 pub use config::{BreakerConfig, BreakerConfigError, ErrorBound};
 
@@ -88,92 +90,21 @@ pub enum Verdict {
     },
 }
 
-/// Why a breaker opens.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Trip {
-    /// So many failures in a row.
-    Consecutive {
-        /// How many.
-        failures: u32,
-    },
-    /// A probe failed.
-    Probe,
-    /// Too large a share of its requests failed.
-    Errors {
-        /// How many failed in 10 s.
-        failed: u32,
-        /// Of how many.
-        of: u32,
-        /// The share that this proves.
-        proven: Share,
-    },
-    /// It takes much longer than the others of its pool, for the same routes.
-    Slow {
-        /// Its typical latency.
-        latency: Span,
-        /// What the others would have taken.
-        others: Span,
-    },
-    /// It takes longer than anybody may.
-    Late {
-        /// Its typical latency.
-        latency: Span,
-        /// What it may take.
-        limit: Span,
-    },
-    /// A probe was answered too slowly.
-    SlowProbe {
-        /// What it took.
-        latency: Span,
-        /// What it might have taken.
-        limit: Span,
-    },
-    /// It says itself that too many wait.
-    Queue {
-        /// How many.
-        queue: u32,
-        /// How many may.
-        limit: u32,
-    },
+/// How much of a pool is kept out, and how much may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Workers that are kept out.
+    pub out: u32,
+    /// Workers that may be kept out at once.
+    pub most: u32,
 }
 
-/// Why a breaker changed its state.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Cause {
-    /// It opened, for so long.
-    Tripped {
-        /// By what.
-        by: Trip,
-        /// How long it stays open.
-        cool_down: Span,
-    },
-    /// It would have opened, if this trigger acted; nothing changed.
-    Observed {
-        /// By what.
-        by: Trip,
-    },
-    /// The cool-down is over.
-    Cooled,
-    /// Enough probes were good.
-    Probed {
-        /// How many.
-        good: u8,
-    },
-    /// The ramp is over.
-    Ramped,
-}
-
-/// One change of a breaker's state.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Change {
-    /// From here.
-    pub from: BreakerState,
-    /// To here.
-    pub to: BreakerState,
-    /// Why.
-    pub cause: Cause,
+impl Room {
+    /// Whether one more may be kept out.
+    #[must_use]
+    pub const fn is_left(self) -> bool {
+        self.out < self.most
+    }
 }
 
 impl Breaker {
@@ -230,15 +161,15 @@ impl Breaker {
         (self.serial, self.go(State::Probing { good, out }, Cause::Cooled))
     }
 
-    /// Hears how a request ended; `probe` is its number if it was one. `room`: whether one more worker of the pool may
-    /// be kept out. `drawn` is even in `[0, 1)`.
+    /// Hears how a request ended; `probe` is its number if it was one. `room`: how many of the pool may be kept out
+    /// beside it. `drawn` is even in `[0, 1)`.
     pub fn on(
         &mut self,
         now: Mono,
         probe: Option<u16>,
         outcome: Outcome,
         config: &BreakerConfig,
-        room: bool,
+        room: Room,
         drawn: f64,
     ) -> Option<Change> {
         match (&mut self.state, outcome) {
@@ -248,9 +179,13 @@ impl Breaker {
             }
             (State::Closed { failures } | State::Ramping { failures, .. }, Outcome::Failed { .. }) => {
                 *failures = failures.saturating_add(1);
-                let failures = *failures;
-                let trips = failures >= config.consecutive && room;
-                if trips { self.trip(now, Trip::Consecutive { failures }, config, drawn) } else { None }
+                let (failures, limit) = (*failures, config.consecutive);
+                let by = Trip::Consecutive { failures, limit };
+                match failures >= limit {
+                    false => None,
+                    true if room.is_left() => self.trip(now, by, config, drawn),
+                    true => Some(self.refuse(by, room)),
+                }
             }
             (State::Probing { out: Some(out), .. }, Outcome::Failed { .. }) if probe == Some(out.serial) => {
                 self.trip(now, Trip::Probe, config, drawn)
@@ -295,6 +230,13 @@ impl Breaker {
             State::Probing { out: Some(out), .. } if out.serial == serial => self.trip(now, by, config, drawn),
             State::Closed { .. } | State::Open { .. } | State::Probing { .. } | State::Ramping { .. } => None,
         }
+    }
+
+    /// It would have opened, and the pool has no room for that.
+    #[must_use]
+    pub fn refuse(&self, by: Trip, Room { out, most }: Room) -> Change {
+        let state = self.state();
+        Change { from: state, to: state, cause: Cause::Refused { by, out, most } }
     }
 
     fn trip(&mut self, now: Mono, by: Trip, config: &BreakerConfig, drawn: f64) -> Option<Change> {

@@ -13,20 +13,21 @@
 //! The only worker of a pool is asked even while its breaker is open (panic), unless it was opened by an absolute
 //! latency: whoever sets that says that no answer, or a fallback, is better than a late one.
 
-use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::draw::Draw;
-use crate::guard::breaker::{Breaker, BreakerConfig, BreakerState, Cause, Change, Trip, Verdict};
+use crate::guard::breaker::{Breaker, BreakerConfig, BreakerState, Cause, Change, Room, Trip, Verdict};
 use crate::guard::pace::{Medians, Pace, Usual};
 use crate::load::{Cells, Outcome};
 use crate::time::Mono;
 use crate::view::{Arm, PoolView};
 use crate::worker::WorkerId;
 
+mod told;
 mod watch;
 
+pub use told::{Panic, RECENT, Shift, Told, Transition};
 pub use watch::Ended;
 
 /// All breakers of a seat.
@@ -46,7 +47,9 @@ pub struct Breakers {
     /// Those of them that are kept out only by the lot of their ramp.
     by_lot: Vec<u64>,
     panic: bool,
-    recent: VecDeque<Transition>,
+    /// What was told last of panic, by arm.
+    panicked: [bool; 2],
+    untold: told::Untold,
     /// What requests usually take, and the workers' typical pace beside it in the last window.
     usual: Usual,
     typical: Option<f64>,
@@ -67,17 +70,8 @@ struct Entry {
     judged: bool,
     /// When a trigger that only watches last said something.
     observed: Option<Mono>,
-}
-
-/// A breaker changed its state.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Transition {
-    /// When.
-    pub at: Mono,
-    /// Whose breaker.
-    pub worker: WorkerId,
-    /// What changed, and why.
-    pub change: Change,
+    /// When it was last told that the pool has no room for it.
+    refused: Option<Mono>,
 }
 
 /// A probe that should be sent instead of a pick.
@@ -104,7 +98,8 @@ impl Breakers {
             kept_out: Vec::new(),
             by_lot: Vec::new(),
             panic: false,
-            recent: VecDeque::new(),
+            panicked: [false; 2],
+            untold: told::Untold::default(),
             usual: Usual::default(),
             typical: None,
             window_ends: None,
@@ -117,6 +112,9 @@ impl Breakers {
     pub fn admit(&mut self, now: Mono, pool: &PoolView, arm: Arm, may_probe: bool, draw: &mut Draw) -> Option<Probe> {
         self.follow(pool);
         if self.troubled.is_empty() {
+            if self.panicked != [false; 2] {
+                self.calm(now);
+            }
             return None;
         }
         for words in [&mut self.kept_out, &mut self.by_lot] {
@@ -153,6 +151,10 @@ impl Breakers {
         }
         let weighty = if arm == Arm::Fixed { self.configured } else { self.learned };
         self.panic = self.config.panics(weighty - lost, self.configured) && !self.is_late_alone();
+        if self.panic != self.panicked[arm as usize] {
+            self.panicked[arm as usize] = self.panic;
+            self.tell_panic(now, self.panic, weighty - lost);
+        }
         if self.panic {
             self.kept_out.fill(0);
         }
@@ -205,7 +207,7 @@ impl Breakers {
         let there = self.entries.get(slot).is_some_and(|entry| entry.worker == worker);
         let slot = if there { Some(slot) } else { self.entries.iter().position(|entry| entry.worker == worker) };
         let Some(slot) = slot else { return };
-        let room = ended.outcome != Outcome::Good && self.has_room();
+        let room = if ended.outcome == Outcome::Good { Room { out: 0, most: 0 } } else { self.room() };
         let slow = probe.and_then(|serial| Some((serial, self.too_slow_for_a_probe(slot, ended)?)));
         let breaker = &mut self.entries[slot].breaker;
         let change = match slow {
@@ -218,8 +220,9 @@ impl Breakers {
         self.watch(now, slot, ended, draw);
     }
 
-    fn has_room(&self) -> bool {
-        self.entries.iter().filter(|entry| entry.is_out()).count() < self.config.room(self.configured)
+    fn room(&self) -> Room {
+        let out = self.entries.iter().filter(|entry| entry.is_out()).count();
+        Room { out: small(out), most: small(self.config.room(self.configured)) }
     }
 
     /// Whether the pool has one worker, which an absolute latency keeps out.
@@ -229,12 +232,24 @@ impl Breakers {
     }
 
     fn changed(&mut self, now: Mono, slot: usize, change: Change) {
+        let window = self.config.pace.window;
         let entry = &mut self.entries[slot];
         match change.cause {
             // A worker that comes back slow is as slow as it was: the limit that it was opened by stays its limit.
             Cause::Tripped { by: Trip::SlowProbe { .. } | Trip::Probe, .. } => {}
             Cause::Tripped { by, .. } => entry.opened_by = Some(by),
-            Cause::Observed { .. } | Cause::Cooled | Cause::Probed { .. } | Cause::Ramped => {}
+            Cause::Observed { .. } | Cause::Refused { .. } => {
+                // Each failure would say it again: once a window is enough.
+                let refused = matches!(change.cause, Cause::Refused { .. });
+                let told = if refused { &mut entry.refused } else { &mut entry.observed };
+                let lately = told.is_some_and(|then| now < then + window);
+                if !lately && !matches!(change.from, BreakerState::Open | BreakerState::Probing) {
+                    *told = Some(now);
+                    self.record(now, slot, change);
+                }
+                return;
+            }
+            Cause::Cooled | Cause::Probed { .. } | Cause::Ramped => {}
         }
         if change.to == BreakerState::Ramping {
             entry.cells.load.renew();
@@ -246,7 +261,20 @@ impl Breakers {
 
     /// Takes the oldest transition that was not taken yet. Only the newest [`RECENT`] are kept.
     pub fn take_transition(&mut self) -> Option<Transition> {
-        self.recent.pop_front()
+        self.untold.take()
+    }
+
+    /// No breaker is in trouble any more: there is nothing left to ignore.
+    #[cold]
+    fn calm(&mut self, now: Mono) {
+        self.panicked = [false; 2];
+        self.tell_panic(now, false, self.configured);
+    }
+
+    #[cold]
+    fn tell_panic(&mut self, now: Mono, on: bool, usable: usize) {
+        let (usable, of, under) = (small(usable), small(self.configured), self.config.panic_under());
+        self.untold.push(now, Shift::Panic(Panic { on, usable, of, under }));
     }
 
     /// Takes over the workers of the view, if it is a new one.
@@ -288,17 +316,14 @@ impl Breakers {
         if change.from != change.to {
             entry.cells.publish_breaker(self.seat, change.to);
         }
-        if self.recent.len() == RECENT {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(Transition { at: now, worker: entry.worker, change });
+        self.untold.push(now, Shift::Breaker { worker: entry.worker, change });
     }
 }
 
 impl Entry {
     fn new(worker: WorkerId, cells: Arc<Cells>) -> Self {
         let (breaker, pace) = (Breaker::default(), Pace::default());
-        Self { worker, cells, breaker, opened_by: None, pace, judged: false, observed: None }
+        Self { worker, cells, breaker, opened_by: None, pace, judged: false, observed: None, refused: None }
     }
 
     fn is_out(&self) -> bool {
@@ -306,8 +331,9 @@ impl Entry {
     }
 }
 
-/// How many transitions wait to be taken.
-pub const RECENT: usize = 64;
+fn small(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
 
 #[cfg(test)]
 mod tests;

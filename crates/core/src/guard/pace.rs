@@ -58,7 +58,8 @@ impl Pace {
         let slow = match beside {
             [Some(then), Some(now)] if last - then > over && this - now > over => {
                 let others = Span::from_secs_f64(latency.as_secs_f64() / libm::exp2(this - now));
-                (latency - others >= trigger.least).then_some(Trip::Slow { latency, others })
+                let limit = Span::from_secs_f64(others.as_secs_f64() * trigger.over).max(others + trigger.least);
+                (latency - others >= trigger.least).then_some(Trip::Slow { latency, others, limit })
             }
             _ => None,
         };

@@ -47,9 +47,11 @@ pub(crate) fn start(config: GatewayConfig) -> Gateway {
 /// What a gateway shares with its process: here nothing but an empty view.
 pub(crate) fn shared() -> Shared {
     let (reports, _) = mpsc::channel(1);
+    let (transitions, _) = mpsc::channel(1);
     Shared {
         view: Arc::new(ArcSwap::from_pointee(View::default())),
         reports,
+        transitions,
         clock: Clock::starting_now(),
         admission: None,
         stores: Stores::default(),

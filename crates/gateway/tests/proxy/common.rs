@@ -111,10 +111,11 @@ impl Wanted {
         let spare = zoned(1, "spare", &self.spare, &[], Standing::Serving);
         let view = Arc::new(ArcSwap::from_pointee(View::new(1, vec![Arc::new(home), Arc::new(spare)])));
         let (sender, reports) = mpsc::channel(64);
+        let (transitions, _) = mpsc::channel(1);
         let hears_reports = self.hears_reports;
         let (view_of_it, clock, admission) = (Arc::clone(&view), Clock::starting_now(), self.admission);
         let stores = Stores::default();
-        let shared = Shared { view: view_of_it, reports: sender, clock, admission, stores };
+        let shared = Shared { view: view_of_it, reports: sender, transitions, clock, admission, stores };
         let config = GatewayConfig {
             threads: self.threads,
             listeners: vec![listener],

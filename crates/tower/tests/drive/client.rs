@@ -13,6 +13,7 @@ use ambidex_core::again::hedge::{HedgeAfter, HedgeConfig};
 use ambidex_core::again::quorum::{QuorumConfig, QuorumRule};
 use ambidex_core::attempt::{AttemptConfig, Chances, FailureKind, Refusal};
 use ambidex_core::balance::{Balance, PickPolicy};
+use ambidex_core::guard::ejection::Shift;
 use ambidex_core::share::Share;
 use ambidex_core::size::Size;
 use ambidex_core::time::Span;
@@ -264,6 +265,19 @@ async fn new_workers_are_asked_and_old_ones_no_more() {
     let mut by = [get(&other).await.1, get(&other).await.1];
     by.sort();
     assert_eq!(by, ["w1", "w2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_breaker_did_is_told_with_the_name_of_its_worker_and_why() {
+    let (client, _) = client(retrying(), &[Does::Resets, QUICK]);
+    for _ in 0..10 {
+        assert_eq!(get(&client).await.1, "w1");
+    }
+    let (name, transition) = client.take_transition().expect("it opened");
+    let Shift::Breaker { change, .. } = transition.what else { panic!("{transition:?}") };
+    let sentence = change.sentence(name.as_deref().expect("there"));
+    assert!(sentence.starts_with("the breaker of w0 opened: 5 failures in a row"), "{sentence}");
+    assert_eq!(client.take_transition(), None);
 }
 
 #[tokio::test(start_paused = true)]

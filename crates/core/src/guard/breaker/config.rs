@@ -206,6 +206,11 @@ impl BreakerConfig {
         share.max(1)
     }
 
+    /// Under which share of usable workers open breakers are ignored.
+    pub(crate) const fn panic_under(&self) -> Share {
+        self.panic_under
+    }
+
     /// Whether so few of `workers` are usable that keeping any out does more harm than good.
     pub(crate) fn panics(&self, usable: usize, workers: usize) -> bool {
         (usable as f64) < self.panic_under.get() * workers as f64

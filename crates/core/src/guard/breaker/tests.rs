@@ -7,6 +7,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::load::FAILURE_PRICE;
 
+/// One more may be kept out, and none.
+const ROOM: Room = Room { out: 0, most: 1 };
+const NO_ROOM: Room = Room { out: 1, most: 1 };
 const FAILED: Outcome = Outcome::Failed { price: FAILURE_PRICE };
 
 fn at(millis: u64) -> Mono {
@@ -22,7 +25,7 @@ struct Bench {
 
 impl Bench {
     fn on(&mut self, now: Mono, probe: Option<u16>, outcome: Outcome) -> Option<Change> {
-        self.breaker.on(now, probe, outcome, &self.config, true, 0.0)
+        self.breaker.on(now, probe, outcome, &self.config, ROOM, 0.0)
     }
 
     fn probe(&mut self, now: Mono) -> u16 {
@@ -71,7 +74,7 @@ fn closed_opens_on_the_fifth_failure_in_a_row_and_says_so() {
     for _ in 0..4 {
         assert_eq!(bench.on(at(0), None, FAILED), None);
     }
-    let cause = Cause::Tripped { by: Trip::Consecutive { failures: 5 }, cool_down: Span::from_secs(10) };
+    let cause = Cause::Tripped { by: Trip::Consecutive { failures: 5, limit: 5 }, cool_down: Span::from_secs(10) };
     let change = Change { from: BreakerState::Closed, to: BreakerState::Open, cause };
     assert_eq!(bench.on(at(0), None, FAILED), Some(change));
 }
@@ -86,10 +89,13 @@ fn a_success_between_begins_the_count_anew_and_a_cancelled_try_does_not() {
 }
 
 #[test]
-fn closed_stays_closed_while_the_pool_has_no_room_and_opens_when_it_has() {
+fn closed_stays_closed_while_the_pool_has_no_room_says_so_and_opens_when_it_has() {
     let mut bench = Bench::default();
-    for _ in 0..20 {
-        assert_eq!(bench.breaker.on(at(0), None, FAILED, &bench.config, false, 0.0), None);
+    for failures in 1..=20 {
+        let said = bench.breaker.on(at(0), None, FAILED, &bench.config, NO_ROOM, 0.0);
+        let cause = Cause::Refused { by: Trip::Consecutive { failures, limit: 5 }, out: 1, most: 1 };
+        let refused = Change { from: BreakerState::Closed, to: BreakerState::Closed, cause };
+        assert_eq!(said, (failures >= 5).then_some(refused));
     }
     assert_eq!(bench.on(at(0), None, FAILED).map(|change| change.to), Some(BreakerState::Open));
 }
@@ -187,7 +193,7 @@ fn a_ramp_lets_in_a_tenth_then_half_then_all_and_ends_closed() {
 fn a_worker_that_falls_during_its_ramp_stays_out_twice_as_long() {
     let mut bench = ramping(at(0));
     let changes: Vec<Change> = (0..5).filter_map(|_| bench.on(at(12_000), None, FAILED)).collect();
-    let cause = Cause::Tripped { by: Trip::Consecutive { failures: 5 }, cool_down: Span::from_secs(20) };
+    let cause = Cause::Tripped { by: Trip::Consecutive { failures: 5, limit: 5 }, cool_down: Span::from_secs(20) };
     assert_eq!(changes, [Change { from: BreakerState::Ramping, to: BreakerState::Open, cause }]);
 }
 
@@ -206,7 +212,7 @@ fn a_cool_down_is_longer_by_lot_by_up_to_a_fifth() {
     let mut breaker = Breaker::default();
     let config = BreakerConfig::default();
     for _ in 0..5 {
-        breaker.on(at(0), None, FAILED, &config, true, 0.999_999);
+        breaker.on(at(0), None, FAILED, &config, ROOM, 0.999_999);
     }
     let Verdict::Refuse { until } = breaker.admit(at(0), &config) else { panic!("open") };
     assert!((at(11_999)..=at(12_000)).contains(&until), "{until:?}");

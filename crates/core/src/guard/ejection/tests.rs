@@ -215,7 +215,10 @@ fn every_change_is_told_once_in_order() {
     let probe = bench.admit(at(12_000), true).expect("due");
     bench.answer(at(12_500), probe, FAILED);
     let told: Vec<_> = core::iter::from_fn(|| bench.breakers.take_transition())
-        .map(|told| (told.at, told.worker.0, told.change.from, told.change.to))
+        .filter_map(|told| match told.what {
+            Shift::Breaker { worker, change } => Some((told.at, worker.0, change.from, change.to)),
+            Shift::Panic(_) => None,
+        })
         .collect();
     assert_eq!(
         told,
@@ -233,4 +236,72 @@ fn cells_tell_the_state_of_the_seat_that_keeps_most_out() {
     bench.fail(at(0), 2);
     bench.cells[2].publish_breaker(0, BreakerState::Ramping);
     assert_eq!(bench.cells[2].breaker(), BreakerState::Open);
+}
+
+fn told(bench: &mut Bench) -> Vec<Shift> {
+    core::iter::from_fn(|| bench.breakers.take_transition()).map(|told| told.what).collect()
+}
+
+#[test]
+fn an_ejection_that_the_cap_refuses_is_told_once_a_window_with_its_figures() {
+    let mut bench = bench(6);
+    (0..3).for_each(|slot| bench.fail(at(0), slot));
+    bench.fail(at(14_000), 2);
+    let refused = |told: &[Shift]| -> Vec<Cause> {
+        let of = |shift: &Shift| match shift {
+            Shift::Breaker { worker: WorkerId(2), change } => Some(change.cause),
+            Shift::Breaker { .. } | Shift::Panic(_) => None,
+        };
+        told.iter().filter_map(of).collect()
+    };
+    let by = Trip::Consecutive { failures: 5, limit: 5 };
+    assert_eq!(refused(&told(&mut bench)), [Cause::Refused { by, out: 2, most: 2 }]);
+    bench.fail(at(15_000), 2);
+    assert_eq!(refused(&told(&mut bench)).len(), 1);
+}
+
+#[test]
+fn panic_is_told_when_it_begins_and_when_it_is_over() {
+    let mut bench = bench(1);
+    bench.fail(at(0), 0);
+    bench.out(at(1));
+    bench.out(at(2));
+    let panics = |bench: &mut Bench| -> Vec<Panic> {
+        let of = |shift| if let Shift::Panic(panic) = shift { Some(panic) } else { None };
+        told(bench).into_iter().filter_map(of).collect()
+    };
+    let under = Share::percent(50);
+    assert_eq!(panics(&mut bench), [Panic { on: true, usable: 0, of: 1, under }]);
+    for _ in 0..3 {
+        let probe = bench.admit(at(12_000), true).expect("due");
+        bench.answer(at(12_000), probe, Outcome::Good);
+    }
+    bench.out(at(12_001));
+    assert_eq!(panics(&mut bench), [Panic { on: false, usable: 1, of: 1, under }]);
+}
+
+#[test]
+fn panic_is_over_when_the_worker_that_brought_it_leaves() {
+    let mut bench = bench(1);
+    bench.fail(at(0), 0);
+    bench.out(at(1));
+    bench.pool = view(2, &[3], &[1.0], &bench.cells);
+    bench.out(at(2));
+    let last = told(&mut bench).pop().expect("told");
+    assert!(matches!(last, Shift::Panic(Panic { on: false, .. })), "{last:?}");
+}
+
+#[test]
+fn who_comes_too_late_is_told_how_much_was_missed() {
+    let mut bench = bench(1);
+    for round in 0..u64::try_from(RECENT).expect("small") {
+        bench.fail(at(round * 80_000), 0);
+        let probe = bench.admit(at(round * 80_000 + 75_000), true).expect("due");
+        bench.answer(at(round * 80_000 + 75_000), probe, Outcome::Cancelled);
+        let probe = bench.admit(at(round * 80_000 + 76_000), true).expect("due");
+        bench.answer(at(round * 80_000 + 76_000), probe, FAILED);
+    }
+    let all: Vec<_> = core::iter::from_fn(|| bench.breakers.take_transition()).collect();
+    assert_eq!(all.len(), RECENT);
+    assert!(all[0].lost > 0 && all[1..].iter().all(|later| later.lost == 0), "{:?}", all[0]);
 }

@@ -148,20 +148,20 @@ impl Breakers {
         match mode {
             Mode::Off => {}
             Mode::Observe => {
-                let window = self.config.pace.window;
-                let entry = &mut self.entries[slot];
-                if entry.is_out() || entry.observed.is_some_and(|then| now < then + window) {
-                    return;
+                let state = self.entries[slot].breaker.state();
+                self.changed(now, slot, Change { from: state, to: state, cause: Cause::Observed { by } });
+            }
+            Mode::On => {
+                let room = self.room();
+                let breaker = &mut self.entries[slot].breaker;
+                let change = match room.is_left() {
+                    true => breaker.open(now, by, &self.config, draw.unit()),
+                    false => Some(breaker.refuse(by, room)),
+                };
+                if let Some(change) = change {
+                    self.changed(now, slot, change);
                 }
-                entry.observed = Some(now);
-                let state = entry.breaker.state();
-                self.record(now, slot, Change { from: state, to: state, cause: Cause::Observed { by } });
             }
-            Mode::On if self.has_room() => {
-                let Some(change) = self.entries[slot].breaker.open(now, by, &self.config, draw.unit()) else { return };
-                self.changed(now, slot, change);
-            }
-            Mode::On => {}
         }
     }
 }
@@ -178,7 +178,8 @@ fn proven(config: &BreakerConfig, seen: Counts) -> Option<Trip> {
         ErrorBound::Wilson => wilson(failed, of).0,
     };
     let small = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
-    (proven > trigger.share).then_some(Trip::Errors { failed: small(failed), of: small(of), proven })
+    let (failed, of, limit) = (small(failed), small(of), trigger.share);
+    (proven > limit).then_some(Trip::Errors { failed, of, proven, limit })
 }
 
 #[cfg(test)]
