@@ -79,6 +79,8 @@ pub struct Asked {
 pub struct Attempt<'c> {
     config: &'c AttemptConfig,
     asked: Asked,
+    /// How often it may be sent once all of its body is kept.
+    later: Copies,
     arm: Arm,
     until: Mono,
     state: State,
@@ -129,6 +131,7 @@ impl<'c> Attempt<'c> {
         Self {
             config,
             asked,
+            later: asked.copies,
             arm: Arm::Learned,
             until: now + config.deadline,
             state: State::New,
@@ -143,6 +146,29 @@ impl<'c> Attempt<'c> {
             place: None,
             pools: ArrayVec::new(),
         }
+    }
+
+    /// Says how often the request may be sent once all of its body is kept: until [`kept`](Self::kept) is called, only
+    /// what [`Asked`] said counts.
+    pub fn keeps_later(&mut self, copies: Copies) {
+        self.later = copies;
+    }
+
+    /// Whether it is worth saying that all of the body is kept.
+    #[must_use]
+    pub fn awaits_body(&self) -> bool {
+        self.later != self.asked.copies
+    }
+
+    /// Hears that all of the body is kept.
+    pub fn kept(&mut self) {
+        self.asked.copies = self.later;
+    }
+
+    /// Whether more than one copy may be wanted, now or later.
+    #[must_use]
+    pub fn wants_copies(&self) -> bool {
+        self.later != Copies::One
     }
 
     /// When to call with [`Event::Due`], while the machine runs.
@@ -205,7 +231,7 @@ impl<'c> Attempt<'c> {
         desk.pool.budget.earn(now);
         self.arm = desk.pool.weights(desk.seat.draw.unit()).0;
         let hedge = &self.config.chances.hedge;
-        if hedge.mode.watches() && self.asked.copies == Copies::Any {
+        if hedge.mode.watches() && self.later == Copies::Any {
             desk.pool.budget.earn_hedge(hedge.extra);
         }
         if now >= self.until {
@@ -290,7 +316,7 @@ impl<'c> Attempt<'c> {
         if chances.fallback.mode.acts() && self.next_tier(now, may_have_run).is_some() {
             self.alarms.tier = chances.fallback.after.map(|after| now + after);
         }
-        if may_have_run {
+        if self.later != Copies::Any {
             return;
         }
         if chances.first_try.mode.watches() && self.tries.sent() == 1 {
@@ -336,7 +362,7 @@ impl<'c> Attempt<'c> {
     /// Step 2: the first try takes too long. Another worker is asked without a pause: enough time was lost.
     fn cut(&mut self, now: Mono, desk: &mut Desk<'_>, out: &mut Effects) {
         let mode = self.config.chances.first_try.mode;
-        if self.tries.sent() != 1 || self.reads_many {
+        if self.tries.sent() != 1 || self.reads_many || self.asked.copies != Copies::Any {
             return;
         }
         let lost = Lost { why: Refusal::Deadline, mode, may: true, elsewhere: true, by: Chance::FirstTry };
@@ -363,6 +389,11 @@ impl<'c> Attempt<'c> {
         if !chances.hedge.mode.watches() || self.tries.open() != 1 {
             return;
         }
+        if self.asked.copies != Copies::Any {
+            // Its body is still on its way. Once that is here it is as good as any.
+            self.alarms.hedge = self.awaits_body().then(|| now + self.a_little_longer(now));
+            return;
+        }
         let admitted = if another {
             chances.hedge.admit(now, budget, chances.hedge.mode.acts(), self.in_need)
         } else {
@@ -371,8 +402,7 @@ impl<'c> Attempt<'c> {
         if let Err(why) = admitted {
             // At the p95 of a route its bound is just spent: who still waits a little later needs it more.
             if why == NoHedge::Spent {
-                let wait = Span::from_nanos(self.tries.took(TryId(0), now).as_nanos() / 4);
-                self.alarms.hedge = Some(now + wait.max(LEAST_WAIT));
+                self.alarms.hedge = Some(now + self.a_little_longer(now));
             }
             if !self.in_need {
                 counts.add(Chance::Hedge, Came::Refused);
@@ -384,6 +414,10 @@ impl<'c> Attempt<'c> {
         if chances.hedge.mode.acts() {
             self.hedge = self.send_one(now, desk, out).ok();
         }
+    }
+
+    fn a_little_longer(&self, now: Mono) -> Span {
+        Span::from_nanos(self.tries.took(TryId(0), now).as_nanos() / 4).max(LEAST_WAIT)
     }
 
     /// Step 4: an answer. A good one wins, or counts; a failing one is kept if there may be a better one.

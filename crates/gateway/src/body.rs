@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use tokio::net::TcpStream;
 
 use crate::head::clean_trailers;
-use crate::held::Held;
+use crate::held::{Held, Keeping};
 use crate::recording::Track;
 use crate::serve::client_wire::ClientWire;
 use crate::splice::{LEAST_PUMPED, Moved, Pump, PumpError};
@@ -31,6 +31,8 @@ struct Upload {
     back: Option<Bytes>,
     /// Who reads along.
     track: Option<Track>,
+    /// Who keeps it for another try.
+    keeping: Option<Rc<Keeping>>,
 }
 
 enum Source {
@@ -90,17 +92,38 @@ impl RequestBody {
     /// A copy of one that was read whole; `progress` is that of the reading.
     pub(crate) fn of_held(held: &Held, progress: Rc<Progress>) -> Self {
         let (source, back) = (Source::Held(held.trailers.clone()), Some(held.data.clone()));
-        Self(Some(Upload { source, left: 0, progress, back: back.filter(|data| !data.is_empty()), track: None }))
+        Self(Some(Upload {
+            source,
+            left: 0,
+            progress,
+            back: back.filter(|data| !data.is_empty()),
+            track: None,
+            keeping: None,
+        }))
     }
 
     fn of(source: Source, starved: Rc<Cell<bool>>, left: u64) -> Self {
-        Self(Some(Upload { source, left, progress: Rc::new(Progress::new(starved)), back: None, track: None }))
+        Self(Some(Upload {
+            source,
+            left,
+            progress: Rc::new(Progress::new(starved)),
+            back: None,
+            track: None,
+            keeping: None,
+        }))
     }
 
     /// Lets `track` read along what comes from here on.
     pub(crate) fn read_along(&mut self, track: Track) {
         if let Some(upload) = &mut self.0 {
             upload.track = Some(track);
+        }
+    }
+
+    /// Has what comes from here on kept.
+    pub(crate) fn keep(&mut self, keeping: Rc<Keeping>) {
+        if let Some(upload) = &mut self.0 {
+            upload.keeping = Some(keeping);
         }
     }
 
@@ -111,7 +134,9 @@ impl RequestBody {
 
     /// How many bytes follow that can be moved without being looked at, if that pays. Only of a body of known length.
     pub(crate) fn pumpable(&self) -> Option<u64> {
-        let Some(Upload { source: Source::H1(wire), back: None, track: None, .. }) = &self.0 else { return None };
+        let Some(Upload { source: Source::H1(wire), back: None, track: None, keeping: None, .. }) = &self.0 else {
+            return None;
+        };
         wire.pumpable().filter(|length| *length >= LEAST_PUMPED)
     }
 
@@ -167,12 +192,14 @@ impl Upload {
         })?
         else {
             self.track.iter().for_each(Track::whole);
+            self.keeping.iter().for_each(|keeping| keeping.end(None));
             return Poll::Ready(None);
         };
         let frame = match frame.into_trailers() {
             Ok(mut trailers) => {
                 self.track.iter().for_each(Track::whole);
                 clean_trailers(&mut trailers);
+                self.keeping.iter().for_each(|keeping| keeping.end(Some(&trailers)));
                 return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
             }
             Err(frame) => frame,
@@ -185,6 +212,13 @@ impl Upload {
                 return Poll::Ready(Some(Err(RequestBodyError::TooLarge)));
             };
             self.left = left;
+            if let Some(keeping) = &self.keeping {
+                keeping.data(data);
+                // Without trailers, that may be the last that anybody asks for.
+                if self.source.is_over() {
+                    keeping.end(None);
+                }
+            }
             if let Some(track) = &self.track {
                 track.data(data, self.source.is_over());
             }

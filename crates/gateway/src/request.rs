@@ -15,7 +15,7 @@ use http::{Method, Version};
 use crate::body::{Progress, RequestBody, RequestBodyError};
 use crate::deadline;
 use crate::head::{self, INTRODUCED, ORIGINS, OURS};
-use crate::held::Held;
+use crate::held::{Held, Keeping};
 use crate::introduction::{Introduction, Joined};
 use crate::recording::Track;
 use crate::trace::context::Context;
@@ -32,6 +32,8 @@ pub(crate) struct Request {
     body: RefCell<RequestBody>,
     /// All of the body, where it was read before it is sent.
     held: OnceCell<Held>,
+    /// What there is of it so far, where it is kept while it is sent.
+    keeping: OnceCell<Rc<Keeping>>,
     /// What is asked about instead of what its client asks about.
     condition: OnceCell<Box<Condition>>,
     /// How its body goes on, if it has one.
@@ -70,21 +72,22 @@ pub(crate) struct Saying<'a> {
 impl Request {
     pub(crate) fn new(head: RequestHead, version: Version, body: RequestBody) -> Self {
         let progress = body.progress();
-        let (body, held) = (RefCell::new(body), OnceCell::new());
+        let (body, held, keeping) = (RefCell::new(body), OnceCell::new(), OnceCell::new());
         let condition = OnceCell::new();
-        Self { head, version, body, held, condition, progress, websocket: None, may_run_twice: None }
+        Self { head, version, body, held, keeping, condition, progress, websocket: None, may_run_twice: None }
     }
 
     /// The same request for a task that may outlive its connection. Its body is held.
     pub(crate) fn alone(&self) -> Self {
         let (head, progress, held) = (self.head.clone(), self.progress.clone(), self.held.clone());
-        let (body, condition, version) = (RefCell::default(), OnceCell::new(), self.version);
-        Self { head, version, body, held, condition, progress, websocket: None, may_run_twice: None }
+        let (body, keeping, condition, version) =
+            (RefCell::default(), self.keeping.clone(), OnceCell::new(), self.version);
+        Self { head, version, body, held, keeping, condition, progress, websocket: None, may_run_twice: None }
     }
 
     /// The body, for a try: a copy where it is held, else the only one.
     pub(crate) fn take_body(&self) -> RequestBody {
-        match (self.held.get(), &self.progress) {
+        match (self.whole(), &self.progress) {
             (Some(held), Some(progress)) => RequestBody::of_held(held, Rc::clone(progress)),
             (None, _) | (_, None) => self.body.take(),
         }
@@ -117,6 +120,23 @@ impl Request {
         Ok(self.is_held())
     }
 
+    /// Keeps the body while it is sent, up to `most` bytes: nobody waits for it, and once it has ended it can be sent
+    /// again.
+    pub(crate) fn keep_as_it_comes(&self, most: usize) {
+        let keeping = self.keeping.get_or_init(|| Rc::new(Keeping::new(most)));
+        self.body.borrow_mut().keep(Rc::clone(keeping));
+    }
+
+    /// Whether the body is on its way, and all of it so far is kept.
+    pub(crate) fn is_being_kept(&self) -> bool {
+        self.keeping.get().is_some_and(|keeping| !keeping.is_beyond())
+    }
+
+    /// All of the body, if it is in memory.
+    fn whole(&self) -> Option<&Held> {
+        self.held.get().or_else(|| self.keeping.get()?.whole())
+    }
+
     /// Has every try ask about what is kept, and not about what the client has, nor for a part.
     pub(crate) fn ask_about(&self, condition: Condition) {
         _ = self.condition.set(Box::new(condition));
@@ -124,12 +144,12 @@ impl Request {
 
     /// Whether the body can be sent any number of times: it is held, or there is none.
     pub(crate) fn is_held(&self) -> bool {
-        self.progress.is_none() || self.held.get().is_some()
+        self.progress.is_none() || self.whole().is_some()
     }
 
     /// The bytes of a held body; empty where there is none.
     pub(crate) fn held(&self) -> &[u8] {
-        self.held.get().map_or(&[], |held| &held.data)
+        self.whole().map_or(&[], |held| &held.data)
     }
 
     /// Whether it can be sent twice: it changes nothing at the worker (RFC 9110, 9.2.1), and it has no body.

@@ -105,7 +105,6 @@ pub struct Refused {
 /// What is kept of a request while workers are asked.
 struct Course<'c, T: Transport> {
     attempt: Attempt<'c>,
-    copies: Copies,
     /// What to send next, or to copy.
     request: Option<T::Request>,
     detail: String,
@@ -164,11 +163,15 @@ impl<T: Awaits, S: Seats, M: Timer> Driver<'_, T, S, M> {
         T: Transport,
     {
         let chances = &plan.config.chances;
-        let copies = if chances.want_copies() { self.transport.copies(&request) } else { Copies::One };
+        let wanted = chances.want_copies();
+        let copies = if wanted { self.transport.copies(&request) } else { Copies::One };
         let class = if chances.hedge.dear_at_once { self.transport.class(&request) } else { None };
+        let mut attempt = Attempt::new(plan.arrived, &plan.config, Asked { key: plan.key, class, copies });
+        if wanted && copies == Copies::One {
+            attempt.keeps_later(self.transport.copies_later(&request));
+        }
         Course {
-            attempt: Attempt::new(plan.arrived, &plan.config, Asked { key: plan.key, class, copies }),
-            copies,
+            attempt,
             request: Some(request),
             detail: String::new(),
             last: None,
@@ -284,7 +287,13 @@ impl<T: Awaits, S: Seats, M: Timer> Driver<'_, T, S, M> {
     }
 
     /// Tells the machine what happened and returns what is to be done.
-    fn advance(&self, attempt: &mut Attempt<'_>, pool: &PoolView, now: Mono, event: Event) -> Todo {
+    fn advance(&self, attempt: &mut Attempt<'_>, pool: &PoolView, now: Mono, event: Event) -> Todo
+    where
+        T: Transport,
+    {
+        if attempt.awaits_body() && self.transport.is_kept() {
+            attempt.kept();
+        }
         let mut effects = Effects::new();
         self.seats.with(|seat| attempt.on(now, event, &mut Desk { pool, seat }, &mut effects));
         match effects.len() {
@@ -339,10 +348,8 @@ impl<T: Transport> Course<'_, T> {
         if self.tier.is_none() {
             self.last = Some(pick);
         }
-        let copy = match self.copies {
-            Copies::One => None,
-            Copies::IfUnbegun | Copies::Any => self.request.as_ref().and_then(|request| transport.again(request)),
-        };
+        let copies = self.attempt.wants_copies();
+        let copy = self.request.as_ref().filter(|_| copies).and_then(|request| transport.again(request));
         copy.or_else(|| self.request.take())
     }
 

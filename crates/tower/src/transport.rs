@@ -50,6 +50,18 @@ pub trait Transport: Awaits {
         Copies::One
     }
 
+    /// How often `request` may be sent once [`is_kept`](Self::is_kept), where its body is kept as it comes. Asked with
+    /// [`copies`](Self::copies); then [`again`](Self::again) must give the request for its first try, too.
+    fn copies_later(&self, request: &Self::Request) -> Copies {
+        self.copies(request)
+    }
+
+    /// Whether all of the request's body is kept by now. Asked where [`copies_later`](Self::copies_later) said more
+    /// than [`copies`](Self::copies).
+    fn is_kept(&self) -> bool {
+        false
+    }
+
     /// The same request once more, to be sent while the first runs or after it ended.
     fn again(&self, request: &Self::Request) -> Option<Self::Request> {
         let _ = request;

@@ -84,7 +84,8 @@ impl Client {
         }
     }
 
-    /// Sends a request, whose body is read whole before where the route may send it again.
+    /// Sends a request. Where the route may send it again, a body of known length is read whole before, and one of unknown
+    /// length is kept while it is sent.
     pub(super) async fn hold_and_send(
         &self,
         request: &Request,
@@ -92,12 +93,16 @@ impl Client {
         errand: Errand,
         interim: Option<&dyn Fn(&ResponseHead)>,
     ) -> Result<Reply, Own> {
-        if let Framing::Length(length) = request.framing()
-            && let Some(most) = ready.extras().keep_body
-            && usize::try_from(length).is_ok_and(|length| length <= most)
-            && let Err(reason) = self.hold(request, most, &ready).await
-        {
-            return Err(errand.own(reason));
+        if let Some(most) = ready.extras().keep_body {
+            match request.framing() {
+                Framing::Length(length) if usize::try_from(length).is_ok_and(|length| length <= most) => {
+                    if let Err(reason) = self.hold(request, most, &ready).await {
+                        return Err(errand.own(reason));
+                    }
+                }
+                Framing::Chunked => request.keep_as_it_comes(most),
+                Framing::Length(_) | Framing::None | Framing::UntilClose | Framing::Tunnel => {}
+            }
         }
         self.send(request, ready, errand, interim).await
     }

@@ -148,17 +148,19 @@ impl Transport for Upstreams<'_> {
     }
 
     fn copies(&self, (): &()) -> Copies {
-        let by_method = || self.saying.turn.is_some_and(|turn| turn.extras.repeat.allows(self.request.head.method()));
-        let may_run_twice = self.request.may_run_twice.unwrap_or_else(by_method);
-        match (self.request.is_held() && !self.saying.upgrade, may_run_twice) {
-            (false, _) => Copies::One,
-            (true, false) => Copies::IfUnbegun,
-            (true, true) => Copies::Any,
-        }
+        self.copies_of_kept(self.request.is_held())
+    }
+
+    fn copies_later(&self, (): &()) -> Copies {
+        self.copies_of_kept(self.request.is_held() || self.request.is_being_kept())
+    }
+
+    fn is_kept(&self) -> bool {
+        self.request.is_held()
     }
 
     fn again(&self, (): &()) -> Option<()> {
-        self.request.is_held().then_some(())
+        (self.request.is_held() || self.request.is_being_kept()).then_some(())
     }
 
     /// Its path: what a request costs depends on that first.
@@ -186,6 +188,16 @@ impl Transport for Upstreams<'_> {
 }
 
 impl<'a> Upstreams<'a> {
+    fn copies_of_kept(&self, kept: bool) -> Copies {
+        let by_method = || self.saying.turn.is_some_and(|turn| turn.extras.repeat.allows(self.request.head.method()));
+        let may_run_twice = self.request.may_run_twice.unwrap_or_else(by_method);
+        match (kept && !self.saying.upgrade, may_run_twice) {
+            (false, _) => Copies::One,
+            (true, false) => Copies::IfUnbegun,
+            (true, true) => Copies::Any,
+        }
+    }
+
     /// Has a long answer of a quorum compared to its end.
     fn watch(&self, worker: WorkerId) -> Option<Watch> {
         let turn = self.saying.turn?;

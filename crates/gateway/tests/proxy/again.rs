@@ -9,7 +9,7 @@ use std::time::Duration;
 use ambidex_core::again::counts::{Came, Chance};
 use serde_json::json;
 
-use crate::common::{OK, Setup, Wanted, answering, eventually, exactly, head, next, worker};
+use crate::common::{OK, Setup, Wanted, answering, eventually, exactly, head, next, read_all, worker};
 
 const GET: &str = "GET /a HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
 const DOWN: &str = "HTTP/1.1 503 Down\r\ncontent-length: 4\r\n\r\ndown";
@@ -82,6 +82,87 @@ fn a_put_with_a_body_is_hedged_where_the_route_says_that_it_may_run_twice() {
     assert_eq!(told(&happened), "asked");
     let got: Vec<_> = (0..2).map(|_| bodies.recv_timeout(Duration::from_secs(10)).expect("a body")).collect();
     assert_eq!(got, ["hello", "hello"]);
+}
+
+/// A worker that reads a chunked body to its end, tells it, and then answers.
+fn reading(answer: &'static str) -> (SocketAddr, Receiver<String>) {
+    let (told, bodies) = channel();
+    let told = Mutex::new(told);
+    let address = worker(move |_, mut stream| {
+        while head(&mut stream).contains("transfer-encoding: chunked") {
+            let mut body = String::new();
+            while !body.ends_with("0\r\n\r\n") {
+                body.push_str(&exactly(&mut stream, 1));
+            }
+            let _ = told.lock().expect("unpoisoned").send(body);
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    (address, bodies)
+}
+
+fn put_of(body: &str) -> String {
+    let head = "PUT /a HTTP/1.1\r\nhost: a\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
+    format!("{head}{:x}\r\n{body}\r\n0\r\n\r\n", body.len())
+}
+
+#[test]
+fn a_body_of_unknown_length_is_kept_as_it_comes_and_hedged() {
+    // What is no answer keeps its client waiting.
+    let ((slow, came), (fast, bodies)) = (reading("HTTP/1.1 100 Continue\r\n\r\n"), reading(OK));
+    let hedge = json!({"after": "50ms", "budget": "100%"});
+    let setup = Wanted::before(&[slow, fast]).route(json!({"hedge": hedge, "repeat": "idempotent"})).start();
+    for _ in 0..2 {
+        let answer = setup.ask(&put_of("hello"));
+        assert!(answer.ends_with("hi"), "{answer}");
+        assert!(bodies.recv_timeout(Duration::from_secs(10)).expect("a body").contains("hello"));
+    }
+    assert!(came.recv_timeout(Duration::from_secs(10)).expect("a body").contains("hello"));
+    eventually("nothing is in flight", || setup.in_flight() == 0);
+}
+
+#[test]
+fn a_body_of_unknown_length_goes_to_a_second_worker_after_the_first_failed() {
+    let ((broken, broke), (fine, bodies)) = (reading(DOWN), reading(OK));
+    let setup = Wanted::before(&[broken, fine]).route(json!({"retry": {}, "repeat": "idempotent"})).start();
+    let answers = [setup.ask(&put_of("hello")), setup.ask(&put_of("hello"))];
+    assert!(answers.iter().all(|answer| answer.starts_with("HTTP/1.1 200")), "{answers:?}");
+    for got in [broke, bodies] {
+        assert!(got.recv_timeout(Duration::from_secs(10)).expect("a body").contains("hello"));
+    }
+}
+
+#[test]
+fn a_body_of_unknown_length_beyond_what_is_kept_is_sent_once_and_whole() {
+    let ((broken, broke), (fine, bodies)) = (reading(DOWN), reading(OK));
+    let route = json!({"retry": {}, "hedge": {"after": "5ms"}, "repeat": "idempotent", "keep_body": "4B"});
+    let setup = Wanted::before(&[broken, fine]).route(route).start();
+    let answers = [setup.ask(&put_of("hello")), setup.ask(&put_of("hello"))];
+    assert_eq!(answers.iter().filter(|answer| answer.starts_with("HTTP/1.1 503")).count(), 1, "{answers:?}");
+    for got in [broke, bodies] {
+        assert!(got.recv_timeout(Duration::from_secs(10)).expect("a body").contains("hello"));
+        got.try_recv().expect_err("it was sent once to each");
+    }
+}
+
+#[test]
+fn the_first_worker_gets_an_upload_as_it_comes_though_it_is_kept() {
+    let (told_first, came) = channel();
+    let told_first = Mutex::new(told_first);
+    let slow = worker(move |_, mut stream| {
+        head(&mut stream);
+        let _ = told_first.lock().expect("unpoisoned").send(exactly(&mut stream, "5\r\nfirst\r\n".len()));
+        let _ = exactly(&mut stream, "4\r\nlast\r\n0\r\n\r\n".len());
+        let _ = stream.write_all(OK.as_bytes());
+    });
+    let route = json!({"hedge": {"after": "5ms", "budget": "100%"}, "retry": {}, "repeat": "idempotent"});
+    let setup = Wanted::before(&[slow]).route(route).start();
+    let mut client = setup.connect();
+    let head = "PUT /a HTTP/1.1\r\nhost: a\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
+    client.write_all(format!("{head}5\r\nfirst\r\n").as_bytes()).expect("sent");
+    assert!(came.recv_timeout(Duration::from_secs(10)).expect("it is not waited for").contains("first"));
+    client.write_all(b"4\r\nlast\r\n0\r\n\r\n").expect("sent");
+    assert!(read_all(&mut client).ends_with("hi"));
 }
 
 #[test]

@@ -36,6 +36,35 @@ fn what_may_not_run_twice_is_never_hedged() {
     }
 }
 
+/// A request that may run twice, with its body on its way.
+fn coming(config: &AttemptConfig) -> (super::bench::Bench, Attempt<'_>) {
+    let mut bench = bench(&[1.0, 1.0]);
+    let mut attempt = Attempt::new(at(0), config, Asked { copies: Copies::One, ..SAFE });
+    attempt.keeps_later(Copies::Any);
+    assert_eq!(sends(&bench.on(&mut attempt, at(0), Event::Start)), [0], "nobody waits for it");
+    (bench, attempt)
+}
+
+#[test]
+fn a_request_whose_body_is_still_on_its_way_is_hedged_once_that_is_kept() {
+    let config = hedging(Mode::On);
+    let (mut bench, mut attempt) = coming(&config);
+    assert_eq!(bench.on(&mut attempt, at(100), Event::Due), []);
+    assert_eq!((attempt.deadline(), attempt.awaits_body()), (Some(at(125)), true));
+    attempt.kept();
+    assert_eq!(sends(&bench.on(&mut attempt, at(125), Event::Due)), [1]);
+}
+
+#[test]
+fn a_request_whose_body_is_still_on_its_way_is_neither_cut_short_nor_sent_again() {
+    let first_try = FirstTry { mode: Mode::On, patience: Patience::Fixed(Span::from_millis(50)) };
+    let config = with(Chances { first_try, resend: Mode::On, ..Chances::default() });
+    let (mut bench, mut attempt) = coming(&config);
+    assert_eq!(bench.on(&mut attempt, at(50), Event::Due), []);
+    let effects = bench.on(&mut attempt, at(60), Event::Failed(TryId(0), reset()));
+    assert_eq!(effects, [Effect::Refuse(Refusal::Failed(FailureKind::Reset))]);
+}
+
 #[test]
 fn the_delay_is_the_p95_of_the_route_once_it_is_known() {
     let chances = Chances {
