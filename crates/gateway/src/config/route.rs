@@ -16,6 +16,7 @@ use std::path::Path;
 use ambidex_core::again::Mode;
 use ambidex_core::again::fallback::Fallback;
 use ambidex_core::again::hedge::HedgeConfig;
+use ambidex_core::again::quorum::QuorumRule;
 use ambidex_core::again::retry::FirstTry;
 use ambidex_core::attempt::{AttemptConfig, Chances, RouteId};
 use ambidex_core::size::Size;
@@ -128,6 +129,27 @@ impl Route {
         self.quorum.as_ref().map(|quorum| (quorum.config.ask(), quorum.config.most()))
     }
 
+    /// Whether its reads want the newest answer that there is.
+    #[must_use]
+    pub fn wants_newest(&self) -> bool {
+        self.quorum.as_ref().is_some_and(|quorum| quorum.config.rule() == QuorumRule::Newest)
+    }
+
+    /// Whether its reads move all of each answer that is asked for, to compare it.
+    #[must_use]
+    pub fn compares_bodies(&self) -> bool {
+        self.quorum.as_ref().is_some_and(|quorum| quorum.config.compares() && quorum.compare == Compare::Digest)
+    }
+
+    /// The settings of its cache by which answers are served that are stale, where answers do not forbid it.
+    #[must_use]
+    pub fn serves_stale(&self) -> Vec<(&'static str, Span)> {
+        let Some(cache) = self.cache.as_ref().filter(|cache| cache.mode.acts()) else { return Vec::new() };
+        let spans =
+            [("stale_while_revalidate", cache.stale_while_revalidate), ("stale_if_error", cache.stale_if_error)];
+        spans.into_iter().filter(|(_, span)| *span > Span::ZERO).collect()
+    }
+
     /// How long an answer's head may take, at most.
     #[must_use]
     pub const fn deadline(&self) -> Span {
@@ -203,8 +225,8 @@ struct RawRoute {
     /// What names the worker that a request belongs to, for pools that pick by `ring`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key: Option<Key>,
-    /// Bytes of a request's body that are kept for another try, where the route has second chances: a body of announced
-    /// length up to this is read before it is sent, at most 1MiB. Default 32KiB; source: reliability.md row 7.
+    /// Bytes of a request's body that are kept for another try, where the route has second chances, at most 1MiB: a body
+    /// of announced length up to this is read before it is sent, one of unknown length is kept while it is sent. Default 32KiB; source: reliability.md row 7.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     keep_body: Option<Size>,
     /// Which methods may run twice: `safe` or `idempotent`. Default safe; source: reliability.md row 5.

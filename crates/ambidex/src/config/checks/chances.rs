@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ambidex_control::config::Source;
 use ambidex_core::time::Span;
-use ambidex_gateway::config::{Route, Tier};
+use ambidex_gateway::config::{Route, Snapshot, Tier};
 use ambidex_yaml::{item, under};
 
 use super::super::file::Pool;
@@ -16,6 +16,7 @@ pub(super) fn check(checks: &mut Checks<'_>) {
         let path = item("routes", at);
         let Some(pool) = checks.file.pools.get(route.pool()) else { continue };
         quorum(checks, &path, route, pool);
+        stale(checks, &path, route);
         chain(checks, &path, route, pool);
     }
 }
@@ -36,9 +37,37 @@ fn quorum(checks: &mut Checks<'_>, path: &str, route: &Route, pool: &Pool) {
             checks.warning(&under(&path, least), message, help);
         }
     }
+    let zones: Vec<_> = zones(pool).into_iter().filter(|zone| !zone.is_empty()).collect();
+    if let [_, _, ..] = &*zones
+        && route.compares_bodies()
+    {
+        let between = zones.join(", ");
+        let message = format!("each read moves whole answers over the links between zones {between}, to compare them");
+        let help = "compare a version (`compare: header:NAME`), or keep the pool's workers in one zone";
+        checks.warning(&under(&path, "compare"), message, Some(help.to_owned()));
+    }
     if route.deadline() < SHORT {
         let message = format!("a quorum waits for the slower of its answers, and the deadline is {}", route.deadline());
         checks.warning(&path, message, Some("read from one worker, or allow 10ms at least".to_owned()));
+    }
+}
+
+/// What is kept is older than what the workers have: no help to who asks for the newest.
+fn stale(checks: &mut Checks<'_>, path: &str, route: &Route) {
+    if !route.wants_newest() {
+        return;
+    }
+    let help = |what: &str| Some(format!("remove {what}, or the rule `newest` if old answers will do"));
+    for (place, tier) in route.fallback().iter().enumerate() {
+        if let Tier::Snapshot(Snapshot { max_age, .. }) = tier {
+            let message = format!("reads ask for the newest answer, and this tier's may be {max_age} old");
+            let path = under(&item(&under(path, "fallback"), place), "snapshot");
+            checks.warning(&path, message, help("the tier"));
+        }
+    }
+    for (key, span) in route.serves_stale() {
+        let message = format!("reads ask for the newest answer, and the cache gives them one up to {span} too old");
+        checks.warning(&under(&under(path, "cache"), key), message, help(&format!("`{key}`")));
     }
 }
 

@@ -72,3 +72,41 @@ fn a_quorum_that_has_less_than_ten_milliseconds_is_pointed_out() {
     assert_eq!(help, "read from one worker, or allow 10ms at least");
     assert_eq!(with("10ms"), "");
 }
+
+#[test]
+fn stale_answers_are_pointed_out_where_reads_ask_for_the_newest() {
+    let spare = "http://10.0.0.3:9000";
+    let with = |rule: &str, more: &str| said(TWO, spare, &format!("quorum: {{ask: 2, {rule}}}\n    {more}"));
+    let (newest, majority) = ("rule: newest, compare: \"header:x-version\"", "rule: majority");
+    let (told, help) = first_and_help(&with(newest, "fallback: [{path: /simple}, {snapshot: {max_age: 10m}}]"));
+    assert_eq!(
+        told,
+        "warning: reads ask for the newest answer, and this tier's may be 10m old (routes[0].fallback[1].snapshot)"
+    );
+    assert_eq!(help, "remove the tier, or the rule `newest` if old answers will do");
+    let (told, help) = first_and_help(&with(newest, "cache: {stale_if_error: 5m}"));
+    assert_eq!(
+        told,
+        "warning: reads ask for the newest answer, and the cache gives them one up to 5m too old \
+         (routes[0].cache.stale_if_error)"
+    );
+    assert_eq!(help, "remove `stale_if_error`, or the rule `newest` if old answers will do");
+    assert_eq!(with(majority, "fallback: [{snapshot: {}}]"), "");
+    assert_eq!(with(newest, "cache: {mode: observe, stale_if_error: 5m}"), "");
+}
+
+#[test]
+fn a_quorum_that_compares_whole_answers_over_the_links_between_zones_is_pointed_out() {
+    let zoned = "{url: \"http://10.0.0.1:9000\", zone: a}, {url: \"http://10.0.0.2:9000\", zone: b}";
+    let spare = "http://10.0.0.3:9000";
+    let (told, help) = first_and_help(&said(zoned, spare, "quorum: {ask: 2, compare: digest}"));
+    assert_eq!(
+        told,
+        "warning: each read moves whole answers over the links between zones a, b, to compare them \
+         (routes[0].quorum.compare)"
+    );
+    assert_eq!(help, "compare a version (`compare: header:NAME`), or keep the pool's workers in one zone");
+    assert_eq!(said(zoned, spare, "quorum: {ask: 2, compare: \"header:x-version\"}"), "");
+    assert_eq!(said(zoned, spare, "quorum: {ask: 2, rule: first}"), "");
+    assert_eq!(said(&zoned.replace("zone: b", "zone: a"), spare, "quorum: {ask: 2}"), "");
+}
