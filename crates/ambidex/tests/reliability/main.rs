@@ -8,6 +8,7 @@ mod disk;
 mod early_answers;
 mod endings;
 mod files;
+mod filled;
 mod hostile_clients;
 mod labels;
 mod lying;
