@@ -2,14 +2,21 @@
 //!
 //! Names in any case; values as tokens or in quotes, in which a comma parts nothing; of two values the stricter holds. A
 //! number that is none is 0 seconds: what nobody can read must not make an answer live longer.
+//!
+//! A response may speak to caches on its origin's side apart, by `CDN-Cache-Control` [RFC 9213]: then `Cache-Control` and
+//! `Expires` are for all others. One that is no structured field is as if it were not there.
 
 use ambidex_core::time::Span;
 use ambidex_http1::{Head, Known};
+use sfv::Parser;
+use sfv::visitor::Ignored;
 
 /// What a message says of caching.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Directives {
     said: u16,
+    /// It was said apart from what is said to all.
+    pub(crate) apart: bool,
     pub(crate) max_age: Option<Span>,
     pub(crate) s_maxage: Option<Span>,
     /// Of a request. Without a value any age will do: then it is [`FOREVER`].
@@ -34,8 +41,26 @@ pub(crate) enum Flag {
 }
 
 impl Directives {
-    /// What a response says.
+    /// What a response says to us.
     pub(crate) fn of_response(head: &Head) -> Self {
+        Self::said_apart(head).unwrap_or_else(|| Self::said_to_all(head))
+    }
+
+    fn said_apart(head: &Head) -> Option<Self> {
+        head.get(APART)?;
+        let lines = head.fields().iter().filter(|field| head.name(field).eq_ignore_ascii_case(APART));
+        let lines: Vec<_> = lines.map(|field| head.value(field).as_bytes()).collect();
+        let value = lines.join(&b", "[..]);
+        Parser::new(&value)
+            .parse_dictionary_with_visitor(&mut Ignored)
+            .ok()
+            .filter(|()| !value.trim_ascii().is_empty())?;
+        let mut directives = Self { apart: true, ..Self::default() };
+        directives.read(&value);
+        Some(directives)
+    }
+
+    fn said_to_all(head: &Head) -> Self {
         let mut directives = Self::default();
         for value in head.all(Known::CacheControl) {
             directives.read(value.as_bytes());
@@ -45,7 +70,7 @@ impl Directives {
 
     /// What a request says; `Pragma: no-cache` counts where there is no `Cache-Control` [RFC 9111, 5.4].
     pub(crate) fn of_request(head: &Head) -> Self {
-        let mut directives = Self::of_response(head);
+        let mut directives = Self::said_to_all(head);
         if !head.has(Known::CacheControl)
             && head
                 .get(b"pragma")
@@ -166,6 +191,9 @@ pub(crate) fn number(digits: &[u8]) -> Option<u64> {
 pub(crate) const fn whole_seconds(span: Span) -> u64 {
     span.as_nanos() / 1_000_000_000
 }
+
+/// The field for us, and for others that answer in an origin's name.
+const APART: &[u8] = b"cdn-cache-control";
 
 /// 2^31 seconds. Source: RFC 9111, 1.2.2.
 pub(crate) const FOREVER: Span = Span::from_secs(1 << 31);

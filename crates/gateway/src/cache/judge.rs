@@ -11,7 +11,7 @@
 use std::time::{Duration, SystemTime};
 
 use ambidex_core::time::Span;
-use ambidex_http1::{Head, Known};
+use ambidex_http1::{Head, Known, Value};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, DATE, EXPIRES, LAST_MODIFIED};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_cache_semantics::{CacheOptions, CachePolicy};
@@ -123,7 +123,7 @@ pub(crate) fn judge(
     if !policy.is_storable() {
         return Err(if asked.authorization { NotKept::Authorization } else { NotKept::Status });
     }
-    let explicit = said.limits_age() || head.get(b"expires").is_some();
+    let explicit = said.limits_age() || expires_of(head, &said).is_some();
     let lifetime = span(policy.time_to_live(now)).min(if explicit { FOREVER } else { MOST_GUESSED });
     let terms = terms(head, &said, lifetime, settings);
     let validates = head.has(Known::Etag) || head.has(Known::LastModified);
@@ -176,7 +176,7 @@ fn policy(
         fields.insert(CACHE_CONTROL, line);
     }
     let mut expires = None;
-    if let Some(value) = head.get(b"expires") {
+    if let Some(value) = expires_of(head, said) {
         let twice = head.fields().iter().filter(|field| head.name(field).eq_ignore_ascii_case(b"expires")).count() > 1;
         expires = date(value.as_bytes()).filter(|_| !twice);
         // What is no date is in the past.
@@ -194,6 +194,11 @@ fn policy(
     let options = CacheOptions { shared: true, cache_heuristic: 0.1, ..CacheOptions::default() };
     let now = now.point();
     (CachePolicy::new_options(&request, &response, now, options), now)
+}
+
+/// `Expires`, where it is said to us.
+fn expires_of<'h>(head: &'h Head, said: &Directives) -> Option<Value<'h>> {
+    head.get(b"expires").filter(|_| !said.apart)
 }
 
 /// The directives that the crate decides by, as it reads them right. `proxy-revalidate` is not among them: the crate takes
