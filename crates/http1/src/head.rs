@@ -196,7 +196,7 @@ impl RequestHead {
 }
 
 /// The head of a response.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ResponseHead {
     pub(crate) head: Head,
     pub(crate) status: StatusCode,

@@ -31,7 +31,7 @@ use ambidex_tower::outcome::SHED;
 use bytes::{Bytes, BytesMut};
 use http::{Method, StatusCode};
 use http_body::Frame;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::answer::Notes;
 use super::exchange::{Client, Errand, Own, Ready, Relayed, Reply};
@@ -58,7 +58,7 @@ impl Client {
         let acts = settings.mode.acts();
         match self.keyed(settings, request, &ready).await {
             Err(reason) => return Err(errand.own(reason)),
-            Ok(Some(keyed)) if acts => return self.on_a_task(request, ready, errand, keyed).await,
+            Ok(Some(keyed)) if acts => return self.on_a_task(request, ready, errand, interim, keyed).await,
             Ok(Some((keyed, terms))) => {
                 let keys = self.thread.stores().keys();
                 keys.counts.add(Outcome::of(&keys.watch(self.thread.clock.now(), keyed, terms)), false);
@@ -100,17 +100,28 @@ impl Client {
         request: &Request,
         ready: Ready,
         errand: Errand,
+        interim: Option<&dyn Fn(&ResponseHead)>,
         keyed: (Keyed, Terms),
     ) -> Result<Reply, Own> {
         let Errand { entry, service } = errand;
-        let (tell, told) = oneshot::channel();
+        let ((tell, mut told), (hint, mut hints)) = (oneshot::channel(), mpsc::channel::<ResponseHead>(MOST_HINTS));
+        let takes_hints = interim.is_some();
         let (client, request_alone) = (self.alone(), request.alone());
         let task = Alone { client, request: request_alone, extras: Arc::clone(ready.extras()), keyed };
         tokio::task::spawn_local(async move {
+            // Nobody misses what finds no place.
+            let pass = |head: &ResponseHead| drop(hint.try_send(head.clone()));
+            let interim: Option<&dyn Fn(&ResponseHead)> = if takes_hints { Some(&pass) } else { None };
             // A client that is gone needs no answer; then what it got is dropped here, recorded as not complete.
-            let _ = tell.send(task.answer(ready, entry).await);
+            let _ = tell.send(task.answer(ready, entry, interim).await);
         });
-        let Ok(answered) = told.await else {
+        let answered = poll_fn(|cx| {
+            while let Poll::Ready(Some(head)) = hints.poll_recv(cx) {
+                interim.iter().for_each(|tell| tell(&head));
+            }
+            pin!(&mut told).poll(cx)
+        });
+        let Ok(answered) = answered.await else {
             return Err(Errand { entry: Entry::default(), service }.own(Reason::UpstreamReset));
         };
         match answered {
@@ -156,7 +167,7 @@ enum Read {
 }
 
 impl Alone {
-    async fn answer(mut self, ready: Ready, entry: Entry) -> Answered {
+    async fn answer(mut self, ready: Ready, entry: Entry, interim: Option<&dyn Fn(&ResponseHead)>) -> Answered {
         let extras = Arc::clone(&self.extras);
         let Some(settings) = &extras.deduplicate else { unreachable!("the stage is of this route") };
         self.request.may_run_twice = Some(false);
@@ -169,7 +180,7 @@ impl Alone {
             Begun::Run(ticket) => {
                 count(Outcome::Ran);
                 self.request.may_run_twice = Some(settings.worker_knows_keys);
-                self.run(settings, ready, entry, Some(ticket), None).await
+                self.run(settings, ready, entry, interim, Some(ticket), None).await
             }
             Begun::Not(verdict) => {
                 count(Outcome::of(&verdict));
@@ -184,13 +195,15 @@ impl Alone {
                     Verdict::Lost(Gone::TooLarge) => self.own(entry, Reason::AnswerTooLarge, None),
                     Verdict::Lost(Gone::Dropped) => self.own(entry, Reason::AnswerDropped, None),
                     Verdict::Mismatch => self.own(entry, Reason::KeyReused, None),
-                    Verdict::Full(_) | Verdict::Run(_) => self.run(settings, ready, entry, None, Some("full")).await,
+                    Verdict::Full(_) | Verdict::Run(_) => {
+                        self.run(settings, ready, entry, interim, None, Some("full")).await
+                    }
                 }
             }
             Begun::Away(ticket) => match settings.when_store_is_away {
                 WhenAway::Run => {
                     count(Outcome::AwayRan);
-                    self.run(settings, ready, entry, ticket, Some("away")).await
+                    self.run(settings, ready, entry, interim, ticket, Some("away")).await
                 }
                 WhenAway::Refuse => {
                     count(Outcome::AwayRefused);
@@ -210,13 +223,14 @@ impl Alone {
         settings: &Deduplicate,
         ready: Ready,
         entry: Entry,
+        interim: Option<&dyn Fn(&ResponseHead)>,
         ticket: Option<Ticket>,
         uncovered: Option<&'static str>,
     ) -> Answered {
         let service = InService::begin(&self.client.pulse, None);
         let errand = Errand { entry, service };
         let late = ready.plan.arrived + ready.plan.config.deadline.times(2);
-        let sent = Box::pin(self.client.send(&self.request, ready, errand, None)).await;
+        let sent = Box::pin(self.client.send(&self.request, ready, errand, interim)).await;
         let unsure = ticket.as_ref().map_or(End::Never, Ticket::unsure);
         let (mut answered, end) = match sent {
             Ok(Reply::Relayed(relayed)) => self.read(settings, relayed, late, unsure).await,
@@ -353,3 +367,6 @@ fn streams(head: &ResponseHead) -> bool {
         .iter()
         .any(|streaming| kind.get(..streaming.len()).is_some_and(|start| start.eq_ignore_ascii_case(streaming)))
 }
+
+/// Interim answers on their way from the task to its client. Source: ours; more than one is rare.
+const MOST_HINTS: usize = 8;

@@ -71,6 +71,7 @@ fn serve(stream: &mut TcpStream, ran: &Mutex<HashMap<String, usize>>, wait: &Mut
         "/401" if count == 1 => say("HTTP/1.1 401 Who\r\ncontent-length: 0\r\n\r\n"),
         "/500" if count == 1 => say("HTTP/1.1 500 Oh\r\ncontent-length: 2\r\n\r\noh"),
         "/404" => say("HTTP/1.1 404 No\r\ncontent-length: 0\r\n\r\n"),
+        "/hints" => say(&["HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\n", OK].concat()),
         "/204" => say("HTTP/1.1 204 Done\r\netag: \"a\"\r\n\r\n"),
         "/events" => {
             let begun = say("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: 1\n\n");
@@ -102,6 +103,19 @@ fn post(path: &str, key: &str, body: &str) -> String {
 fn parts(answer: &str) -> (u16, String, String) {
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
     (head[9..12].parse().expect("a status"), head.to_lowercase(), body.to_owned())
+}
+
+#[test]
+fn early_hints_of_a_covered_request_go_on_to_its_client_and_its_repeat_has_none() {
+    let worker = Counting::start();
+    let gateway = gateway(&worker, json!({}));
+    let mut client = gateway.connect();
+    client.write_all(post("/hints", "k", "").as_bytes()).expect("sent");
+    assert_eq!(head(&mut client), "HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\n");
+    assert!(read_all(&mut client).starts_with("HTTP/1.1 200 "));
+    let (status, head, _) = asked(&gateway, "/hints", "k", "");
+    assert!(status == 200 && head.contains("ambidex-replayed: true"), "{head}");
+    assert_eq!(worker.ran("/hints"), 1);
 }
 
 fn asked(gateway: &Setup, path: &str, key: &str, body: &str) -> (u16, String, String) {
