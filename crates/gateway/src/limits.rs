@@ -17,7 +17,7 @@ use std::time::Duration;
 use ambidex_http1::{Known, RequestHead};
 use ambidex_tower::Clock;
 use governor::clock::Clock as _;
-use governor::middleware::NoOpMiddleware;
+use governor::middleware::StateInformationMiddleware;
 use governor::nanos::Nanos;
 use governor::state::StateStore;
 use governor::{Quota, RateLimiter};
@@ -28,12 +28,16 @@ use crate::config::{Per, RateLimit};
 /// The limit of one route, for all threads of a process.
 pub(crate) struct Limit {
     config: RateLimit,
-    limiter: RateLimiter<u64, Shared, Time, NoOpMiddleware<Duration>>,
+    limiter: RateLimiter<u64, Shared, Time, StateInformationMiddleware>,
     table: Arc<Table>,
     /// Outsiders choose what is hashed, so they must not be able to choose where it lands.
     hasher: RandomState,
     watched: AtomicU64,
 }
+
+/// How many more requests a client may send at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Left(u32);
 
 /// A request came too early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,13 +75,22 @@ impl Limit {
     }
 
     /// Counts a request of `client`, and says whether it may be served.
-    pub(crate) fn admit(&self, head: &RequestHead, client: Option<IpAddr>) -> Result<(), TooMany> {
-        let Err(until) = self.limiter.check_key(&self.key(head, client)) else { return Ok(()) };
-        if !self.config.mode.acts() {
-            self.watched.fetch_add(1, Relaxed);
-            return Ok(());
+    pub(crate) fn admit(&self, head: &RequestHead, client: Option<IpAddr>) -> Result<Left, TooMany> {
+        match self.limiter.check_key(&self.key(head, client)) {
+            Ok(state) => Ok(Left(state.remaining_burst_capacity())),
+            Err(until) if self.config.mode.acts() => {
+                Err(TooMany { wait: until.wait_time_from(self.limiter.clock().now()) })
+            }
+            Err(_) => {
+                self.watched.fetch_add(1, Relaxed);
+                Ok(Left(0))
+            }
         }
-        Err(TooMany { wait: until.wait_time_from(self.limiter.clock().now()) })
+    }
+
+    /// Whether clients are told what is left on every answer.
+    pub(crate) fn tells(&self) -> bool {
+        self.config.tell && self.config.mode.acts()
     }
 
     fn key(&self, head: &RequestHead, client: Option<IpAddr>) -> u64 {
@@ -96,6 +109,14 @@ impl Limit {
         let RateLimit { requests, period, burst, .. } = &self.config;
         let whole = period.as_secs_f64() * f64::from(*burst) / f64::from(*requests);
         format!("\"{}\";q={burst};w={}", self.name(), whole.ceil().max(1.0))
+    }
+
+    /// `RateLimit` of a request that is served: what is left, and in how many seconds all of it is back.
+    pub(crate) fn state_of(&self, Left(left): Left) -> String {
+        let RateLimit { requests, period, burst, .. } = &self.config;
+        let used = f64::from(burst.saturating_sub(left));
+        let whole = period.as_secs_f64() * used / f64::from(*requests);
+        format!("\"{}\";r={left};t={}", self.name(), whole.ceil())
     }
 
     /// `RateLimit` of a request that came too early.
@@ -245,7 +266,7 @@ mod tests {
     fn each_client_has_its_own_allowance_and_hears_when_to_come_again() {
         let (limit, head) = (limit(r#"{"requests":2,"in":"1h"}"#), read("GET", "/", &[]));
         let asked = |client| limit.admit(&head, client);
-        assert_eq!([asked(address(1)), asked(address(1)), asked(address(2))], [Ok(()), Ok(()), Ok(())]);
+        assert_eq!([asked(address(1)), asked(address(1)), asked(address(2))], [Ok(Left(1)), Ok(Left(0)), Ok(Left(1))]);
         let refused = asked(address(1)).expect_err("the third");
         assert!((1_700..=1_800).contains(&refused.seconds()), "{refused:?}");
         assert_eq!(limit.policy(), r#""client";q=2;w=3600"#);

@@ -32,17 +32,41 @@ impl Client {
     pub(super) async fn staged(
         &self,
         request: &Request,
+        ready: Ready,
+        errand: Errand,
+        interim: Option<&dyn Fn(&ResponseHead)>,
+    ) -> Result<Reply, Own> {
+        let mut told = None;
+        if let Some(limit) = &ready.extras().limit {
+            let peer = self.peer.client.map(|client| client.ip());
+            let client = limits::client_of(&request.head, peer, &self.peer.settings.listener.trusted);
+            match limit.admit(&request.head, client) {
+                Ok(left) => told = limit.tells().then(|| [(POLICY, limit.policy()), (STATE, limit.state_of(left))]),
+                Err(refused) => return Err(too_many(limit, refused, errand)),
+            }
+        }
+        let Some(told) = told else { return self.within_rate(request, ready, errand, interim).await };
+        // Boxed, as all that is rare.
+        let mut reply = Box::pin(self.within_rate(request, ready, errand, interim)).await;
+        let notes = match &mut reply {
+            Ok(Reply::Relayed(relayed)) => Some(&mut relayed.notes),
+            Ok(Reply::Own(own)) | Err(own) => Some(&mut own.notes),
+            Ok(Reply::Switched(..)) => None,
+        };
+        if let Some(notes) = notes {
+            told.into_iter().for_each(|(name, text)| notes.add(name, text));
+        }
+        reply
+    }
+
+    /// What comes after the rate.
+    async fn within_rate(
+        &self,
+        request: &Request,
         mut ready: Ready,
         errand: Errand,
         interim: Option<&dyn Fn(&ResponseHead)>,
     ) -> Result<Reply, Own> {
-        if let Some(limit) = &ready.extras().limit {
-            let peer = self.peer.client.map(|client| client.ip());
-            let client = limits::client_of(&request.head, peer, &self.peer.settings.listener.trusted);
-            if let Err(refused) = limit.admit(&request.head, client) {
-                return Err(too_many(limit, refused, errand));
-            }
-        }
         if let Err(reason) = self.set_deadline(request, &mut ready) {
             return Err(errand.own(reason));
         }
@@ -163,8 +187,8 @@ impl Client {
 fn too_many(limit: &Limit, refused: TooMany, errand: Errand) -> Own {
     let mut own = errand.own(Reason::RateLimited);
     own.notes.add(const { Name::literal("retry-after") }, refused.seconds().to_string());
-    own.notes.add(const { Name::literal("ratelimit-policy") }, limit.policy());
-    own.notes.add(const { Name::literal("ratelimit") }, limit.state(refused));
+    own.notes.add(POLICY, limit.policy());
+    own.notes.add(STATE, limit.state(refused));
     own
 }
 
@@ -180,5 +204,7 @@ fn urgency(request: &Request) -> u8 {
     said.unwrap_or(USUAL_URGENCY)
 }
 
+const POLICY: Name<'static> = Name::literal("ratelimit-policy");
+const STATE: Name<'static> = Name::literal("ratelimit");
 /// Source: RFC 9218, 4.1.
 const USUAL_URGENCY: u8 = 3;

@@ -35,6 +35,23 @@ fn a_client_over_its_rate_is_told_when_to_come_again_and_no_worker_is_asked() {
 }
 
 #[test]
+fn where_the_route_says_so_served_answers_tell_how_much_is_left() {
+    let (worker, _heads) = answering(OK);
+    let told = |limit: serde_json::Value| {
+        let setup = Wanted::before(&[worker]).route(json!({"rate_limit": limit})).start();
+        let answers = [ask(&setup, ""), ask(&setup, "")].map(|answer| answer.to_ascii_lowercase());
+        answers.map(|answer| {
+            assert!(answer.starts_with("http/1.1 200 "), "{answer}");
+            answer.lines().filter(|line| line.starts_with("ratelimit")).collect::<Vec<_>>().join(" ")
+        })
+    };
+    let policy = "ratelimit-policy: \"client\";q=3;w=3600 ratelimit: \"client\"";
+    let wanted = [format!("{policy};r=2;t=1200"), format!("{policy};r=1;t=2400")];
+    assert_eq!(told(json!({"requests": 3, "in": "1h", "tell": true})), wanted);
+    assert_eq!(told(json!({"requests": 3, "in": "1h"})), ["", ""]);
+}
+
+#[test]
 fn a_connection_goes_on_after_a_refusal_for_its_rate() {
     let (worker, _heads) = answering(OK);
     let limit = json!({"rate_limit": {"requests": 1, "in": "1h", "per": {"header": "x-key"}}});

@@ -15,6 +15,7 @@ pub struct RateLimit {
     pub(crate) requests: u32,
     pub(crate) period: Span,
     pub(crate) burst: u32,
+    pub(crate) tell: bool,
 }
 
 /// Whose requests are counted together.
@@ -52,6 +53,10 @@ struct RawRateLimit {
     /// one moment of its time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     burst: Option<u32>,
+    /// Whether served answers, too, say how many requests are left (`RateLimit`, `RateLimit-Policy`). Default false: only
+    /// refusals do; source: draft-ietf-httpapi-ratelimit-headers leaves it open.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    tell: bool,
 }
 
 const fn on() -> Mode {
@@ -80,7 +85,7 @@ impl TryFrom<RawRateLimit> for RateLimit {
     type Error = RateLimitError;
 
     fn try_from(raw: RawRateLimit) -> Result<Self, RateLimitError> {
-        let RawRateLimit { mode, per, requests, period, burst } = raw;
+        let RawRateLimit { mode, per, requests, period, burst, tell } = raw;
         let burst = burst.unwrap_or(requests);
         for (key, count) in [("requests", requests), ("burst", burst)] {
             if !(1..=MOST).contains(&count) {
@@ -95,14 +100,14 @@ impl TryFrom<RawRateLimit> for RateLimit {
         {
             return Err(RateLimitError::Header(name.clone()));
         }
-        Ok(Self { mode, per, requests, period, burst })
+        Ok(Self { mode, per, requests, period, burst, tell })
     }
 }
 
 impl From<RateLimit> for RawRateLimit {
     fn from(limit: RateLimit) -> Self {
-        let RateLimit { mode, per, requests, period, burst } = limit;
-        Self { mode, per, requests, period, burst: Some(burst) }
+        let RateLimit { mode, per, requests, period, burst, tell } = limit;
+        Self { mode, per, requests, period, burst: Some(burst), tell }
     }
 }
 
@@ -115,7 +120,9 @@ mod tests {
 
     #[test]
     fn a_limit_needs_only_its_number_and_reads_back_as_it_was_written() {
-        for json in [r#"{"requests":100}"#, r#"{"requests":5,"in":"1m","burst":9,"per":{"header":"x-api-key"}}"#] {
+        for json in
+            [r#"{"requests":100}"#, r#"{"requests":5,"in":"1m","burst":9,"tell":true,"per":{"header":"x-api-key"}}"#]
+        {
             let limit: RateLimit = serde_json::from_str(json).expect("right");
             let again = serde_json::to_string(&limit).expect("json");
             assert_eq!(serde_json::from_str::<RateLimit>(&again).expect("reads back"), limit);
