@@ -66,7 +66,7 @@ fn addresses(ways: &[Way]) -> Vec<(SocketAddr, SocketAddr)> {
 pub(crate) fn ambidex(origin: SocketAddr) -> Running {
     Running::run(&format!(
         "listeners: [{{address: \"127.0.0.1:0\"}}]\nadmin: off\nthreads: 1\nroutes: [{{pool: api, retries: 0}}]\n\
-         pools:\n  api:\n    balance: round-robin\n    weights: static\n    breaker: {{consecutive: 1000000}}\n    \
+         pools:\n  api:\n    balance: round-robin\n    weights: static\n    breaker: {{consecutive: 1000000, errors: off}}\n    \
          workers: [{{url: \"http://{origin}\", name: a}}]\n"
     ))
 }

@@ -68,7 +68,7 @@ fn origin() -> (Process, Upstream) {
 fn with_a_cache(text: &str) -> String {
     let cache = "    retries: 0\n    cache: {stale_if_error: 60s, set_cookie: keep}\n";
     text.replace("  - pool: workers\n", &format!("  - pool: workers\n{cache}"))
-        .replace("    weights: capacity\n", "    weights: static\n    breaker: {consecutive: 1000000}\n")
+        .replace("    weights: capacity\n", "    weights: static\n    breaker: {consecutive: 1000000, errors: off}\n")
 }
 
 #[test]

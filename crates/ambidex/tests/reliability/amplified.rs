@@ -16,7 +16,7 @@ fn config(workers: &[Rogue]) -> String {
     let members: Vec<_> = workers.iter().map(Rogue::member).collect();
     format!(
         "listeners: [{{address: \"127.0.0.1:0\"}}]\nadmin: off\nthreads: 2\npools:\n  api:\n    workers: [{}]\n    balance: \
-         round-robin\n    breaker: {{consecutive: 100000}}\nroutes:\n  - pool: api\n    retries: 3\n    retry: {{sent: on, \
+         round-robin\n    breaker: {{consecutive: 100000, errors: off}}\nroutes:\n  - pool: api\n    retries: 3\n    retry: {{sent: on, \
          answers: on}}\n    first_try: {{after: 5s}}\n    hedge: {{after: 1ms, budget: 10%}}\n",
         members.join(", ")
     )

@@ -50,7 +50,7 @@ fn config(workers: &[std::net::SocketAddr], server: &Path, more: &str) -> String
     let chances = "pool: api, retry: {sent: on, answers: on}, hedge: {after: 30ms, budget: 100%}, deadline: 5s";
     format!(
         "listeners: [{{address: \"127.0.0.1:0\"}}]\nadmin: {{address: \"127.0.0.1:0\"}}\nthreads: 2\npools:\n  api:\n    \
-         workers: [{}]\n    balance: round-robin\n    breaker: {{consecutive: 1000}}\nredis: {{url: \"unix://{}/socket\", \
+         workers: [{}]\n    balance: round-robin\n    breaker: {{consecutive: 1000, errors: off}}\nredis: {{url: \"unix://{}/socket\", \
          {more}}}\nroutes:\n  - {{match: {{host: a.example}}, {chances}, deduplicate: {{store: redis}}}}\n  - {{{chances}, \
          deduplicate: {{store: redis, when_store_is_away: run}}}}\n",
         listed.join(", "),

@@ -64,7 +64,7 @@ fn config(workers: &[SocketAddr], spare: SocketAddr) -> String {
     let listed: Vec<_> = workers.iter().map(|worker| format!("\"http://{worker}\"")).collect();
     format!(
         "listeners: [{{address: \"127.0.0.1:0\"}}]\nadmin: off\nthreads: 2\npools:\n  api:\n    workers: [{}]\n    balance: \
-         round-robin\n    breaker: {{consecutive: 1000}}\n  spare: {{workers: [\"http://{spare}\"]}}\nroutes:\n  - pool: api\n    \
+         round-robin\n    breaker: {{consecutive: 1000, errors: off}}\n  spare: {{workers: [\"http://{spare}\"]}}\nroutes:\n  - pool: api\n    \
          deadline: 5s\n    retry: {{sent: on, answers: on}}\n    first_try: {{after: 50ms}}\n    hedge: {{after: 30ms, budget: \
          100%}}\n    fallback: [{{pool: spare}}, {{static: {{body: sorry}}}}]\n    fallback_after: 2s\n",
         listed.join(", ")

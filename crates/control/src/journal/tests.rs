@@ -90,7 +90,8 @@ fn what_a_breaker_did_is_read_back_from_the_journal_as_it_was_told() {
     let process = process(vec![pool("api", TWO)], Arc::<StoredJournal>::clone(&journal) as Arc<dyn Journal>);
     let view = process.view.load_full();
     let (pool, worker) = (view.pools()[0].id, view.pools()[0].workers[1].id);
-    let by = Trip::Errors { failed: 9, of: 60, proven: Share::clamped(0.081), limit: Share::percent(5) };
+    let (proven, limit, others) = (Share::clamped(0.081), Share::percent(5), Share::percent(1));
+    let by = Trip::Errors { failed: 9, of: 60, proven, limit, others };
     let cause = Cause::Tripped { by, cool_down: Span::from_millis(11_430) };
     let opened =
         Shift::Breaker { worker, change: Change { from: BreakerState::Closed, to: BreakerState::Open, cause } };

@@ -20,6 +20,7 @@ use crate::draw::Draw;
 use crate::guard::breaker::{Breaker, BreakerConfig, BreakerState, Cause, Change, Room, Trip, Verdict};
 use crate::guard::pace::{Medians, Pace, Usual};
 use crate::load::{Cells, Outcome};
+use crate::stats::ring::Counts;
 use crate::time::Mono;
 use crate::view::{Arm, PoolView};
 use crate::worker::WorkerId;
@@ -54,6 +55,8 @@ pub struct Breakers {
     usual: Usual,
     typical: Option<f64>,
     window_ends: Option<Mono>,
+    /// What all workers did in ten seconds, and when that was counted.
+    all_outcomes: Option<(Mono, Counts)>,
     /// Of the last window and of this one, kept for their memory.
     medians: [Medians; 2],
 }
@@ -103,6 +106,7 @@ impl Breakers {
             usual: Usual::default(),
             typical: None,
             window_ends: None,
+            all_outcomes: None,
             medians: <[Medians; 2]>::default(),
         }
     }

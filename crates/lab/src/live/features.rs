@@ -117,7 +117,7 @@ fn baseline(scenario: &Scenario) -> Result<Scenario, LiveError> {
             balance: Balance::Fixed(PickPolicy::WeightedRoundRobin),
             weights: PlanConfig::of(Rule::Static),
             // More failures in a row than any run has.
-            breaker: breaker(r#"{"consecutive": 4294967295}"#)?,
+            breaker: breaker(r#"{"consecutive": 4294967295, "errors": "off"}"#)?,
             ..Balancer::default()
         },
         route: Route { deadline: scenario.route.deadline, retries: 0, ..Route::default() },

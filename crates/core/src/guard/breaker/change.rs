@@ -34,6 +34,9 @@ pub enum Trip {
         proven: Share,
         /// The share over which it opens.
         limit: Share,
+        /// The share of the others' that failed in that time.
+        #[serde(default)]
+        others: Share,
     },
     /// It takes much longer than the others of its pool, for the same routes.
     Slow {
@@ -146,11 +149,13 @@ impl fmt::Display for Trip {
         match *self {
             Self::Consecutive { failures, limit } => write!(f, "{failures} failures in a row, and {limit} are enough"),
             Self::Probe => f.write_str("a probe failed"),
-            Self::Errors { failed, of, proven, limit } => write!(
+            Self::Errors { failed, of, proven, limit, others } => write!(
                 f,
-                "{failed} of {of} requests failed in 10 s, which proves a share of {:.1} %, over {:.1} %",
+                "{failed} of {of} requests failed in 10 s, which proves a share of {:.1} %, over {:.1} %, while {:.1} % \
+                 of the others' did",
                 proven.get() * 100.0,
-                limit.get() * 100.0
+                limit.get() * 100.0,
+                others.get() * 100.0
             ),
             Self::Slow { latency, others, limit } => write!(
                 f,
@@ -192,13 +197,14 @@ mod tests {
 
     #[test]
     fn a_sentence_says_what_was_seen_what_bound_that_broke_and_when_the_worker_is_probed() {
-        let errors = Trip::Errors { failed: 9, of: 60, proven: Share::clamped(0.081), limit: Share::percent(5) };
+        let (proven, limit, others) = (Share::clamped(0.081), Share::percent(5), Share::percent(1));
+        let errors = Trip::Errors { failed: 9, of: 60, proven, limit, others };
         let cause = Cause::Tripped { by: errors, cool_down: Span::from_millis(11_430) };
         let change = Change { from: BreakerState::Closed, to: BreakerState::Open, cause };
         assert_eq!(
             change.sentence("b"),
-            "the breaker of b opened: 9 of 60 requests failed in 10 s, which proves a share of 8.1 %, over 5.0 %; it \
-             gets nothing for 11.4 s, then it is probed"
+            "the breaker of b opened: 9 of 60 requests failed in 10 s, which proves a share of 8.1 %, over 5.0 %, \
+             while 1.0 % of the others' did; it gets nothing for 11.4 s, then it is probed"
         );
     }
 

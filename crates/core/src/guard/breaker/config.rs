@@ -48,16 +48,16 @@ struct RawBreaker {
     eject_most: Share,
     /// With less of a pool usable than this, open breakers are ignored. Default 50%; source: balancing.md "Breaker".
     panic_under: Share,
-    /// Whether the share of failures opens it. Default off; source: balancing.md "Breaker" has it on, which waits for
-    /// the lab.
+    /// Whether the share of failures opens it. Default on; source: balancing.md "Breaker".
     errors: Mode,
-    /// Which share of failures is too much. Default 5%; source: balancing.md "Breaker".
+    /// Which share of failures is too much, where it is twice the others' as well. Default 5%; source: balancing.md
+    /// "Breaker", and the others' from measurement (docs/breakers.md).
     error_share: Share,
     /// What is held against that share: the lower `wilson` bound of what was seen in 10 s, or the `plain` quotient.
     /// Default wilson; source: balancing.md "Breaker".
     error_bound: ErrorBound,
-    /// Whether latency above that of the others opens it. Default off; source: balancing.md "Breaker" has it on, which
-    /// waits for the lab.
+    /// Whether latency above that of the others opens it. Default off; source: measured (docs/breakers.md), it takes workers
+    /// that are slow and wide for sick ones, and picks avoid those that are sick without it.
     latency: Mode,
     /// How many times the median of the others is too slow. Default 2; source: balancing.md "Breaker".
     latency_over: f64,
@@ -169,7 +169,7 @@ impl Default for RawBreaker {
             ramp: Span::from_secs(30),
             eject_most: Share::clamped(0.333_333_333),
             panic_under: Share::percent(50),
-            errors: Mode::Off,
+            errors: Mode::On,
             error_share: Share::percent(5),
             error_bound: ErrorBound::Wilson,
             latency: Mode::Off,

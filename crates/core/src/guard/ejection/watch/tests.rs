@@ -120,6 +120,35 @@ fn a_share_of_failures_under_the_limit_never_opens() {
     assert_eq!(bench.causes(), []);
 }
 
+/// A fault behind all of them: who keeps a third out gives its load to those who fail as often.
+#[test]
+fn a_worker_that_fails_as_often_as_the_others_is_not_to_blame() {
+    let mut bench = bench(3, r#"{"consecutive": 1000}"#);
+    for request in 0..3_000_u64 {
+        for slot in 0..3 {
+            let ended = if request % 10 == 9 { failed() } else { Outcome::Good.into() };
+            bench.ended(at(request * 5), slot, None, ended);
+        }
+    }
+    assert_eq!(bench.causes(), []);
+}
+
+#[test]
+fn a_worker_that_fails_three_times_as_often_as_the_others_is_out_with_both_shares() {
+    let mut bench = bench(3, r#"{"consecutive": 1000}"#);
+    for request in 0..1_500_u64 {
+        for (slot, tenths) in [1, 5, 1].into_iter().enumerate() {
+            let ended = if request % 10 < tenths { failed() } else { Outcome::Good.into() };
+            bench.ended(at(request * 5), slot, None, ended);
+        }
+    }
+    let told = bench.causes();
+    let [(1, Cause::Tripped { by: Trip::Errors { proven, others, .. }, .. }), ..] = told[..] else {
+        panic!("{told:?}")
+    };
+    assert!(proven.get() > 2.0 * others.get() && others > Share::NONE, "{proven} {others}");
+}
+
 #[test]
 fn the_plain_quotient_opens_at_the_first_failure_after_enough_requests() {
     let mut bench = bench(3, r#"{"errors": "on", "error_bound": "plain", "samples": 10}"#);
@@ -252,7 +281,7 @@ fn a_watched_trigger_says_what_it_would_have_done_and_keeps_nobody_out() {
 
 #[test]
 fn with_every_trigger_off_only_failures_in_a_row_open() {
-    let mut bench = bench(4, "{}");
+    let mut bench = bench(4, r#"{"errors": "off"}"#);
     bench.pool.workers[1].cells.load.hear_queue(at(0), 1_000);
     bench.rounds(0, 5, &[30, 9_000, 30, 30]);
     for request in 0..400_u64 {
