@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body, Frame, Incoming};
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -109,6 +110,54 @@ async fn free(setup: &Setup) {
 
 async fn ended(answered: Answered) -> hyper::Result<Response<Incoming>> {
     timeout(Duration::from_secs(10), answered).await.expect("it ends in its time").expect("no panic")
+}
+
+/// A worker of HTTP/2 that reads whole bodies, and answers with this status and what it read.
+async fn repeating(status: u16) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let answer = move |request: Request<Incoming>| async move {
+        let body = request.into_body().collect().await?.to_bytes();
+        Ok::<_, hyper::Error>(Response::builder().status(status).body(Full::new(body)).expect("valid"))
+    };
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            tokio::spawn(server.serve_connection(TokioIo::new(stream), hyper::service::service_fn(answer)));
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn the_body_of_a_stream_is_kept_as_it_comes_and_goes_to_a_second_worker() {
+    let workers = [repeating(503).await, repeating(200).await];
+    let route = json!({"retry": {}, "repeat": "idempotent"});
+    let setup = Wanted::before(&workers).upstream(json!({"protocol": "h2"})).route(route).start();
+    let client = client(&setup).await;
+    for _ in 0..2 {
+        let (sender, body) = mpsc::unbounded_channel();
+        let request = Request::put("http://a.example/").body(Trickle(body)).expect("valid");
+        let mut ours = client.clone();
+        let answered = tokio::spawn(async move { ours.send_request(request).await });
+        for part in [&b"first"[..], b" last"] {
+            sender.send(Bytes::from_static(part)).expect("it is read");
+        }
+        drop(sender);
+        let answer = ended(answered).await.expect("answered");
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.into_body().collect().await.expect("a body").to_bytes(), "first last");
+    }
+    // From a client of HTTP/1, with trailers.
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(setup.address).await.expect("connects");
+        let request = "PUT / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n0\r\n\
+                       x-sum: 1\r\n\r\n";
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("first"), "{answer}");
+    }
 }
 
 #[tokio::test]

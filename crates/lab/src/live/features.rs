@@ -56,7 +56,7 @@ impl Feature {
             Self::LeastRequest => "balance: least-request",
             Self::Pick => "balance: as in the scenario, auto by default",
             Self::Weights => "weights: as in the scenario, capacity by default",
-            Self::Breaker => "breaker: as in the scenario, 5 consecutive failures by default",
+            Self::Breaker => "breaker: as in the scenario, by failures in a row and their share by default",
             Self::BreakerByShares => "breaker: {errors: on, latency: on}",
             Self::Retry => "retry: as in the scenario, on in all by default; retries: 2",
             Self::Hedge => "hedge: as in the scenario, after p95 by default",
