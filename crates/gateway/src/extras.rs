@@ -60,7 +60,7 @@ impl Extras {
             quorum: route.quorum.clone(),
             tiers: tiers.collect::<Result<_, _>>()?,
             cache: route.cache.clone().filter(|cache| cache.mode.watches()),
-            deduplicate: route.deduplicate.clone(),
+            deduplicate: route.deduplicate.clone().filter(|settings| settings.mode.watches()),
         })
     }
 

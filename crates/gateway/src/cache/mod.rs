@@ -36,7 +36,7 @@ use arc_swap::ArcSwapOption;
 use crate::clock::Wall;
 use crate::config::{CacheBounds, Route};
 
-pub(crate) use convoys::{Convoys, Landed, Leading, Part};
+pub(crate) use convoys::{Convoys, Landed, Leading, Part, Waiting};
 pub use counts::CacheStats;
 pub(crate) use counts::Counts;
 pub(crate) use directives::{Directives, Flag};
@@ -47,7 +47,7 @@ pub(crate) use key::{Key, Place};
 pub(crate) use lookup::{Verdict, look, serves_after_error};
 pub(crate) use shape::Shape;
 pub(crate) use shared::{PATIENCE, SharedLevel};
-pub(crate) use status::{Forward, forwarded, hit};
+pub(crate) use status::{Forward, PASSED, forwarded, hit};
 pub(crate) use store::{Resource, Store, Token};
 
 /// The cache.
@@ -97,6 +97,11 @@ impl Cache {
     /// Shares what is kept, from here on, with the gateways that have the same server; with nobody without one.
     pub(crate) fn share(&self, server: Option<Remote>) {
         self.shared.store(server.map(SharedLevel::new).map(Arc::new));
+    }
+
+    /// Whether there is a second level.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.shared.load().is_some()
     }
 
     /// The second level, if there is one.

@@ -9,8 +9,6 @@ use super::judge::NotKept;
 /// Why a request went on to a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Forward {
-    /// The cache has nothing to do with it.
-    Bypass,
     /// Its method.
     Method,
     /// Nothing is kept of the resource.
@@ -27,7 +25,6 @@ impl Forward {
     /// The word of RFC 9211, 2.2.
     pub(crate) const fn word(self) -> &'static str {
         match self {
-            Self::Bypass => "bypass",
             Self::Method => "method",
             Self::UriMiss => "uri-miss",
             Self::VaryMiss => "vary-miss",
@@ -36,6 +33,9 @@ impl Forward {
         }
     }
 }
+
+/// Of an answer that the cache has nothing to do with.
+pub(crate) const PASSED: &str = "ambidex; fwd=bypass";
 
 /// Of an answer that was kept; `detail` says what else there is to say.
 pub(crate) fn hit(entry: &Entry, now: Mono, collapsed: bool, detail: Option<&str>) -> String {

@@ -12,29 +12,24 @@
 //! A request whose body nobody reads is never answered from here: only GET and HEAD without a body are reads.
 
 mod fetched;
+mod sought;
 
-use std::future::poll_fn;
-use std::pin::pin;
-use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 
 use ambidex_core::time::Mono;
 use ambidex_http1::{Form, Known, Name, ResponseHead};
-use ambidex_tower::Timer as _;
 use http::{Method, StatusCode};
 
 use super::answer::Notes;
 use super::exchange::{Client, Errand, Own, Ready, Reply};
+use self::sought::Sought;
 use crate::cache::{
-    AskedWith, Cache, Counts, Directives, Entry, Flag, Forward, Key, Landed, Leading, NotKept, Now, PATIENCE, Part,
-    Place, Resource, Shape, Token, Verdict, forwarded, hit, look,
+    AskedWith, Cache, Counts, Directives, Entry, Flag, Forward, Key, Leading, NotKept, Now, PASSED, Place, Shape, Token,
+    forwarded, hit,
 };
 use crate::config::{CacheWrites, RouteCache};
 use crate::reason::Reason;
 use crate::request::Request;
-use crate::routes::Target;
-use crate::thread::Picture;
 
 /// The cache as one request sees it.
 pub(super) struct Desk<'a> {
@@ -64,8 +59,15 @@ pub(super) struct Quest {
     pub(super) leading: Option<Leading>,
 }
 
+/// What the cache wants of a request that is sent.
+pub(super) enum Wants<'a> {
+    Read(Quest),
+    Write(Unsure<'a>),
+    Nothing,
+}
+
 /// A write of which nobody knows yet what it did: unless told otherwise, what is kept is wrong.
-struct Unsure<'a>(Option<(&'a Arc<Cache>, &'a Key)>);
+pub(super) struct Unsure<'a>(Option<(&'a Arc<Cache>, &'a Key)>);
 
 impl Drop for Unsure<'_> {
     fn drop(&mut self) {
@@ -79,51 +81,47 @@ impl Client {
     /// Answers a request of a route with a cache.
     pub(super) async fn through_cache(
         &self,
-        request: &Request,
-        ready: Ready,
+        desk: &Desk<'_>,
+        ready: &Ready,
         errand: Errand,
         interim: Option<&dyn Fn(&ResponseHead)>,
     ) -> Result<Reply, Own> {
-        let picture = Rc::clone(&ready.picture);
-        let Some(desk) = Desk::of(self, request, &picture, &ready.target) else {
-            return self.uncached(request, ready, errand, interim).await;
-        };
-        let kind = if ready.upgrade { Kind::Other } else { kind(request) };
-        match kind {
-            Kind::Read => desk.read(ready, errand, interim).await,
-            Kind::Write => desk.write(ready, errand, interim).await,
-            Kind::Other => {
-                Counts::add(&desk.cache.counts.passed);
-                let reply = self.uncached(request, ready, errand, interim).await;
-                desk.noted(reply, forwarded(Forward::Bypass, false, Ok(())).trim_end_matches("; stored"), "bypass")
+        let counts = &desk.cache.counts;
+        let wants = match desk.kind(ready) {
+            Kind::Read => match desk.sought(ready).await {
+                Sought::Kept { entry, waited, detail } => return desk.served(errand, &entry, waited, detail),
+                Sought::NotKept => return Err(errand.own(Reason::NotCached)),
+                Sought::Ask(quest) => {
+                    Counts::add(&counts.misses);
+                    desk.ask_about(&quest);
+                    Wants::Read(quest)
+                }
+            },
+            Kind::Write => {
+                Counts::add(&counts.passed);
+                Wants::Write(Unsure(Some((desk.cache, &desk.key))))
             }
-        }
+            Kind::Other => {
+                Counts::add(&counts.passed);
+                Wants::Nothing
+            }
+        };
+        let reply = self.uncached(desk.request, ready, errand, interim).await;
+        desk.came(wants, reply)
     }
-}
-
-fn kind(request: &Request) -> Kind {
-    let head = request.head.head();
-    let method = request.head.method();
-    if request.websocket.is_some() || request.head.form() == Form::Asterisk || *method == Method::OPTIONS {
-        return Kind::Other;
-    }
-    if !matches!(*method, Method::GET | Method::HEAD) {
-        return Kind::Write;
-    }
-    let conditions = head.get(b"if-match").is_some() || head.get(b"if-unmodified-since").is_some();
-    if request.progress.is_some() || conditions { Kind::Other } else { Kind::Read }
 }
 
 impl<'a> Desk<'a> {
     /// `None`: no cache is wanted, or the request names no host by which its resource could be told.
-    pub(super) fn of(client: &'a Client, request: &'a Request, picture: &'a Picture, target: &Target) -> Option<Self> {
-        let cache = picture.front.cache.as_ref()?;
-        let settings = picture.front.routes.extras(target.route).cache.as_ref()?;
+    pub(super) fn of(client: &'a Client, request: &'a Request, ready: &'a Ready) -> Option<Self> {
+        let settings = ready.extras().cache.as_ref()?;
+        let front = &ready.picture.front;
+        let cache = front.cache.as_ref()?;
         let head = request.head.head();
         let told = head.first(Known::XForwardedProto).filter(|_| client.trusted);
         let https = told.map_or(client.peer.is_tls(), |told| told.as_bytes().eq_ignore_ascii_case(b"https"));
         let place = Place {
-            pool: &picture.front.ways[target.way].pool,
+            pool: &front.ways[ready.target.way].pool,
             scheme: if https { "https" } else { "http" },
             authority: request.head.authority()?.as_bytes(),
         };
@@ -137,125 +135,26 @@ impl<'a> Desk<'a> {
         self.client.thread.clock.now()
     }
 
-    async fn read(&self, ready: Ready, errand: Errand, interim: Option<&dyn Fn(&ResponseHead)>) -> Result<Reply, Own> {
-        let until = (self.now() + self.settings.collapse_wait).min(ready.plan.arrived + ready.plan.config.deadline);
-        let (mut may_wait, mut waited) = (self.settings.collapse && self.settings.mode.acts(), false);
-        let mut beyond = self.settings.mode.acts();
-        loop {
-            let now = self.now();
-            let token = self.cache.store.token(&self.key);
-            let resource = self.cache.store.get(&self.key);
-            let found = resource.as_ref().and_then(|resource| resource.entry_for(&self.request.head));
-            let found = found.filter(|entry| entry.terms.for_authorized || !self.asked.authorization).cloned();
-            let verdict = found.as_ref().map(|entry| look(entry, &self.asks, now));
-            if let (Some(entry), Some(verdict)) = (&found, verdict)
-                && let Some(detail) = self.good(entry, verdict, &ready)
-            {
-                return self.served(errand, entry, waited, detail);
-            }
-            if self.asks.has(Flag::OnlyIfCached) && self.settings.mode.acts() {
-                return Err(errand.own(Reason::NotCached));
-            }
-            let by_request = matches!(verdict, Some(Verdict::Ask { by_request: true }));
-            let mut leading = None;
-            if may_wait && !by_request && self.shares(found.as_ref(), resource.as_deref(), now) {
-                match self.cache.convoys.join(self.convoy(resource.as_deref())) {
-                    Part::Leads(lead) => leading = Some(lead),
-                    Part::Waits(waiting) => {
-                        if !waited {
-                            Counts::add(&self.cache.counts.collapsed);
-                        }
-                        waited = true;
-                        // Whoever waits for one that left may lead; else one look more, and then it goes by itself.
-                        may_wait = self.wait(waiting.landed(), until).await == Some(None);
-                        continue;
-                    }
-                }
-            }
-            if std::mem::take(&mut beyond) && found.is_none() && self.look_beyond(token).await {
-                // It is kept here now.
-                if let Some(leading) = leading {
-                    leading.landed(Landed::Kept);
-                }
-                may_wait = false;
-                continue;
-            }
-            let forward = match (&found, by_request, resource.as_ref().and_then(|resource| resource.newest())) {
-                (Some(_), true, _) => Forward::Request,
-                (Some(_), false, _) => Forward::Stale,
-                (None, _, Some(_)) => Forward::VaryMiss,
-                (None, _, None) => Forward::UriMiss,
-            };
-            Counts::add(&self.cache.counts.misses);
-            return self.fetch(ready, errand, interim, Quest { found, forward, token, leading }).await;
+    fn kind(&self, ready: &Ready) -> Kind {
+        let Request { head, websocket, progress, .. } = self.request;
+        let asterisk = head.form() == Form::Asterisk || *head.method() == Method::OPTIONS;
+        if ready.upgrade || websocket.is_some() || asterisk {
+            return Kind::Other;
         }
-    }
-
-    /// Looks what other gateways have kept; says whether it is kept here now.
-    async fn look_beyond(&self, token: Token) -> bool {
-        let Some(shared) = self.cache.shared().filter(|_| !self.asked.authorization) else { return false };
-        let now = Now::at(self.now());
-        let most = self.settings.max_body.get();
-        let came = self.wait(shared.get(&self.key, &self.request.head, now, most), now.mono + PATIENCE).await;
-        let counts = &self.cache.counts;
-        let (count, entry) = match came {
-            Some(Ok(Some(entry))) => (&counts.shared_hits, Some(entry)),
-            Some(Ok(None)) => (&counts.shared_misses, None),
-            Some(Err(())) | None => (&counts.shared_failures, None),
-        };
-        Counts::add(count);
-        entry.is_some_and(|entry| self.cache.store.put(&self.key, token, Arc::new(entry)))
-    }
-
-    /// Whether what was found is the answer, and what there is to say of that.
-    fn good(&self, entry: &Arc<Entry>, verdict: Verdict, ready: &Ready) -> Option<Option<&'static str>> {
-        let counts = &self.cache.counts;
-        let (count, detail) = match verdict {
-            Verdict::Fresh => (&counts.hits, None),
-            Verdict::Borne => (&counts.stale, Some("max-stale")),
-            Verdict::Meanwhile => (&counts.stale, Some("stale-while-revalidate")),
-            Verdict::Ask { .. } => return None,
-        };
-        if !self.settings.mode.acts() {
-            Counts::add(&counts.observed);
-            return None;
+        if !matches!(*head.method(), Method::GET | Method::HEAD) {
+            return Kind::Write;
         }
-        if verdict == Verdict::Meanwhile {
-            self.refresh(entry, ready);
+        let conditions = [&b"if-match"[..], b"if-unmodified-since"].iter().any(|name| head.head().get(name).is_some());
+        if progress.is_some() || conditions { Kind::Other } else { Kind::Read }
+    }
+
+    /// What becomes of a request that was sent.
+    pub(super) fn came(&self, wants: Wants<'_>, reply: Result<Reply, Own>) -> Result<Reply, Own> {
+        match wants {
+            Wants::Read(quest) => self.fetched(quest, reply),
+            Wants::Write(unsure) => self.wrote(unsure, reply),
+            Wants::Nothing => self.passed(reply),
         }
-        Counts::add(count);
-        Some(detail)
-    }
-
-    /// Whether the answer that it gets may be for others: then one of them is sent.
-    fn shares(&self, found: Option<&Arc<Entry>>, resource: Option<&Resource>, now: Mono) -> bool {
-        let head = self.request.head.head();
-        // Its answer may be none of the whole.
-        let own = [&b"if-none-match"[..], b"if-modified-since", b"range"].iter().any(|name| head.get(name).is_some());
-        *self.request.head.method() == Method::GET
-            && !self.asked.authorization
-            && !self.asked.no_store
-            && (found.is_some() || !own)
-            && resource.is_none_or(|resource| !resource.is_alone(now))
-    }
-
-    /// What a convoy is told apart by: the resource, and what its newest answer varies by.
-    pub(super) fn convoy(&self, resource: Option<&Resource>) -> Vec<u8> {
-        let mut key = self.key.as_bytes().to_vec();
-        if let Some(newest) = resource.and_then(Resource::newest) {
-            newest.selected.extend(&mut key, &self.request.head);
-        }
-        key
-    }
-
-    /// What is awaited, if it comes before `until`.
-    async fn wait<T>(&self, what: impl Future<Output = T>, until: Mono) -> Option<T> {
-        let (mut what, mut late) = (pin!(what), pin!(self.client.thread.alarms.at(until)));
-        poll_fn(|cx| match what.as_mut().poll(cx) {
-            Poll::Ready(came) => Poll::Ready(Some(came)),
-            Poll::Pending => late.as_mut().poll(cx).map(|()| None),
-        })
-        .await
     }
 
     /// Answers with what is kept.
@@ -276,10 +175,8 @@ impl<'a> Desk<'a> {
         errand.kept(self.client, self.request, &stored, notes)
     }
 
-    async fn write(&self, ready: Ready, errand: Errand, interim: Option<&dyn Fn(&ResponseHead)>) -> Result<Reply, Own> {
-        Counts::add(&self.cache.counts.passed);
-        let mut unsure = Unsure(Some((self.cache, &self.key)));
-        let reply = self.client.uncached(self.request, ready, errand, interim).await;
+    /// What a write did.
+    fn wrote(&self, mut unsure: Unsure<'_>, reply: Result<Reply, Own>) -> Result<Reply, Own> {
         let Ok(Reply::Relayed(mut relayed)) = reply else { return reply };
         let status = relayed.head.status();
         if status.is_client_error() {
@@ -312,13 +209,14 @@ impl<'a> Desk<'a> {
         Ok(Reply::Relayed(relayed))
     }
 
-    fn noted(&self, reply: Result<Reply, Own>, told: &str, word: &'static str) -> Result<Reply, Own> {
+    /// What the cache has nothing to do with.
+    fn passed(&self, reply: Result<Reply, Own>) -> Result<Reply, Own> {
         let mut reply = reply?;
         if let Reply::Relayed(relayed) = &mut reply {
             if self.settings.mode.acts() {
-                relayed.notes.add(CACHE_STATUS, told.to_owned());
+                relayed.notes.add(CACHE_STATUS, PASSED);
             }
-            relayed.relay.note(|record| record.cache = word);
+            relayed.relay.note(|record| record.cache = "bypass");
         }
         Ok(reply)
     }

@@ -48,7 +48,8 @@ pub(crate) struct Client {
     pub(super) introduction: RefCell<Introduction>,
 }
 
-/// What is known of a request that is ready to be sent.
+/// What is known of a request that is ready to be sent. Lent to whoever has a part in sending it: it is large.
+#[derive(Clone)]
 pub(super) struct Ready {
     pub(super) plan: Plan,
     pub(super) target: Target,
@@ -171,12 +172,12 @@ impl Client {
         let track = entry.track();
         let mut unanswered = Unanswered(Some(thread));
         let answered = match self.prepare(request, arrived, &mut entry) {
-            Ok(ready) => {
+            Ok(mut ready) => {
                 let errand = Errand { entry, service };
                 if ready.extras().is_plain() {
-                    self.send(request, ready, errand, interim).await
+                    self.send(request, &ready, errand, interim).await
                 } else {
-                    self.staged(request, ready, errand, interim).await
+                    self.staged(request, &mut ready, errand, interim).await
                 }
             }
             Err(reason) => Err(Errand { entry, service }.own(reason)),

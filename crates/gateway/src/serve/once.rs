@@ -18,11 +18,11 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::ops::ControlFlow;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use ambidex_core::again::Mode;
 use ambidex_core::again::dedup::{End, Gone, Keyed, Terms, Verdict};
 use ambidex_core::time::{Mono, Span};
 use ambidex_http1::{Known, Name, ResponseHead};
@@ -46,26 +46,27 @@ use crate::request::Request;
 use crate::stored::Stored;
 
 impl Client {
-    /// Answers a request of a route that knows repeats.
+    /// Answers a request that [`may_have_key`], if its repeats are to be known; else it is to be sent as any other.
     pub(super) async fn once(
         &self,
         settings: &Deduplicate,
         request: &Request,
-        ready: Ready,
+        ready: &Ready,
         errand: Errand,
         interim: Option<&dyn Fn(&ResponseHead)>,
-    ) -> Result<Reply, Own> {
-        let acts = settings.mode.acts();
-        match self.keyed(settings, request, &ready).await {
-            Err(reason) => return Err(errand.own(reason)),
-            Ok(Some(keyed)) if acts => return self.on_a_task(request, ready, errand, interim, keyed).await,
+    ) -> ControlFlow<Result<Reply, Own>, Errand> {
+        match self.keyed(settings, request, ready).await {
+            Err(reason) => return ControlFlow::Break(Err(errand.own(reason))),
+            Ok(Some(keyed)) if settings.mode.acts() => {
+                return ControlFlow::Break(self.on_a_task(request, ready.clone(), errand, interim, keyed).await);
+            }
             Ok(Some((keyed, terms))) => {
                 let keys = self.thread.stores().keys();
                 keys.counts.add(Outcome::of(&keys.watch(self.thread.clock.now(), keyed, terms)), false);
             }
             Ok(None) => {}
         }
-        self.hold_and_send(request, ready, errand, interim).await
+        ControlFlow::Continue(errand)
     }
 
     /// What a request is known by, its body held for that; `None` where its repeats are not to be known.
@@ -76,10 +77,6 @@ impl Client {
         ready: &Ready,
     ) -> Result<Option<(Keyed, Terms)>, Reason> {
         let acts = settings.mode.acts();
-        let changes = ready.upgrade || request.websocket.is_some();
-        if settings.mode == Mode::Off || changes || is_safe(request.head.method()) {
-            return Ok(None);
-        }
         let named = match Named::read(&request.head, &settings.header) {
             Ok(named) => named,
             Err(Unnamed::Bad) if acts => return Err(Reason::BadKey),
@@ -230,7 +227,7 @@ impl Alone {
         let service = InService::begin(&self.client.pulse, None);
         let errand = Errand { entry, service };
         let late = ready.plan.arrived + ready.plan.config.deadline.times(2);
-        let sent = Box::pin(self.client.send(&self.request, ready, errand, interim)).await;
+        let sent = Box::pin(self.client.send(&self.request, &ready, errand, interim)).await;
         let unsure = ticket.as_ref().map_or(End::Never, Ticket::unsure);
         let (mut answered, end) = match sent {
             Ok(Reply::Relayed(relayed)) => self.read(settings, relayed, late, unsure).await,
@@ -339,6 +336,12 @@ impl Answered {
             Self::Own(own) => own.notes.add(name, text),
         }
     }
+}
+
+/// Whether a request is one whose repeats may be known.
+pub(super) fn may_have_key(request: &Request, ready: &Ready) -> bool {
+    let changes = ready.upgrade || request.websocket.is_some();
+    !changes && !is_safe(request.head.method())
 }
 
 /// Methods that change nothing (RFC 9110, 9.2.1): a repeat of theirs may run.

@@ -11,7 +11,7 @@ use ambidex_http1::{Fields, HeadReader, MAX_FIELDS};
 use ambidex_tower::Plan;
 use bytes::BytesMut;
 
-use super::cached::{Desk, Quest};
+use super::cached::{Desk, Quest, Wants};
 use super::exchange::{Client, Errand, Ready, Reply};
 use super::pulse::InService;
 use crate::body::RequestBody;
@@ -58,12 +58,13 @@ impl Desk<'_> {
 impl Client {
     async fn refreshed(self, request: Request, ready: Ready, entry: Arc<Entry>, held: (Leading, Refreshing)) {
         let (leading, _place) = held;
-        let picture = Rc::clone(&ready.picture);
-        let Some(desk) = Desk::of(&self, &request, &picture, &ready.target) else { return };
+        let Some(desk) = Desk::of(&self, &request, &ready) else { return };
         let token = desk.cache.store.token(&desk.key);
         let quest = Quest { found: Some(entry), forward: Forward::Stale, token, leading: Some(leading) };
         let errand = Errand::unrecorded(InService::begin(&self.pulse, None));
-        if let Ok(Reply::Relayed(mut relayed)) = desk.fetch(ready, errand, None, quest).await {
+        desk.ask_about(&quest);
+        let reply = self.uncached(&request, &ready, errand, None).await;
+        if let Ok(Reply::Relayed(mut relayed)) = desk.came(Wants::Read(quest), reply) {
             // Nobody reads it but the cache.
             while let Some(Ok(_)) = poll_fn(|cx| relayed.relay.poll_next(cx)).await {}
         }

@@ -24,7 +24,7 @@ impl Client {
     pub(super) async fn send(
         &self,
         request: &Request,
-        ready: Ready,
+        ready: &Ready,
         mut errand: Errand,
         interim: Option<&dyn Fn(&ResponseHead)>,
     ) -> Result<Reply, Own> {
@@ -36,15 +36,16 @@ impl Client {
         };
         let home = &picture.front.ways[target.way];
         let extras = picture.front.routes.extras(target.route);
-        let turn = (!extras.is_plain()).then(|| Box::new(Turn::new(extras, &picture, pool, home)));
+        let turn = (!extras.is_plain()).then(|| Box::new(Turn::new(extras, picture, pool, home)));
         let turn = turn.as_deref();
         let seat = thread.seat_at(pool);
+        let (id, upgrade, sampled) = (*id, *upgrade, sampled.clone());
         let saying = Saying { introduction: &self.introduction, trusted: self.trusted, id, upgrade, deadline, turn };
         let transport = Upstreams { thread, home, request, saying, interim, sampled };
         let seats = Sitting { home: &seat, turn };
         let driver = Driver { transport: &transport, seats: &seats, timer: &thread.alarms, clock: thread.clock };
         let drill = pool.drill.as_ref();
-        let answer = match driver.drive(pool, plan, ()).await {
+        let answer = match driver.drive(pool, *plan, ()).await {
             Ok(answer) => answer,
             Err(refused) => {
                 drill.iter().for_each(|drill| drill.toll.ended(refused.tier.is_some()));

@@ -9,9 +9,9 @@
 //! Most routes want nothing of this, and their requests never come here.
 
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::ops::ControlFlow;
+use std::pin::pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::Poll;
 
 use ambidex_core::again::hybrid::Way;
@@ -19,7 +19,9 @@ use ambidex_core::time::Span;
 use ambidex_http1::{Framing, Name, ResponseHead};
 use ambidex_tower::Timer as _;
 
+use super::cached::Desk;
 use super::exchange::{Client, Errand, Own, Ready, Reply};
+use super::once::may_have_key;
 use super::sending::why_unread;
 use crate::deadline;
 use crate::head::host_of;
@@ -32,7 +34,7 @@ impl Client {
     pub(super) async fn staged(
         &self,
         request: &Request,
-        ready: Ready,
+        ready: &mut Ready,
         errand: Errand,
         interim: Option<&dyn Fn(&ResponseHead)>,
     ) -> Result<Reply, Own> {
@@ -63,64 +65,50 @@ impl Client {
     async fn within_rate(
         &self,
         request: &Request,
-        mut ready: Ready,
+        ready: &mut Ready,
         errand: Errand,
         interim: Option<&dyn Fn(&ResponseHead)>,
     ) -> Result<Reply, Own> {
-        if let Err(reason) = self.set_deadline(request, &mut ready) {
+        if let Err(reason) = self.set_deadline(request, ready) {
             return Err(errand.own(reason));
         }
-        let many = self.reads_many(request, &ready);
+        let many = self.reads_many(request, ready);
         if !many {
             ready.plan.config.chances.quorum = None;
         }
         let hot = many && ready.extras().quorum.as_ref().is_some_and(|quorum| quorum.hot_keys.is_some());
+        let ready = &*ready;
         // What is written is to be known to the cache, however often.
-        if ready.extras().cache.is_some() && !(hot && request.is_harmless()) {
-            return self.through_cache(request, ready, errand, interim).await;
-        }
-        self.after_cache(request, ready, errand, interim).await
-    }
-
-    /// What comes after the cache, in a box: it is most of what a request takes, and one that is answered from what is
-    /// kept should not have to make room for it.
-    pub(super) fn uncached(
-        &self,
-        request: &Request,
-        ready: Ready,
-        errand: Errand,
-        interim: Option<&dyn Fn(&ResponseHead)>,
-    ) -> Pin<Box<impl Future<Output = Result<Reply, Own>>>> {
-        Box::pin(self.after_cache(request, ready, errand, interim))
-    }
-
-    async fn after_cache(
-        &self,
-        request: &Request,
-        ready: Ready,
-        errand: Errand,
-        interim: Option<&dyn Fn(&ResponseHead)>,
-    ) -> Result<Reply, Own> {
-        let extras = Arc::clone(ready.extras());
-        match &extras.deduplicate {
-            Some(settings) => self.once(settings, request, ready, errand, interim).await,
-            None => self.hold_and_send(request, ready, errand, interim).await,
+        let desk = if hot && request.is_harmless() { None } else { Desk::of(self, request, ready) };
+        match desk {
+            Some(desk) => self.through_cache(&desk, ready, errand, interim).await,
+            None => self.uncached(request, ready, errand, interim).await,
         }
     }
 
-    /// Sends a request. Where the route may send it again, a body of known length is read whole before, and one of unknown
-    /// length is kept while it is sent.
-    pub(super) async fn hold_and_send(
+    /// What comes after the cache. A body of known length is read whole before the request is sent, where its route may
+    /// send it again, and one of unknown length is kept while it is sent. What waits here is boxed: few requests do, and a
+    /// future is as large as its largest part.
+    pub(super) async fn uncached(
         &self,
         request: &Request,
-        ready: Ready,
-        errand: Errand,
+        ready: &Ready,
+        mut errand: Errand,
         interim: Option<&dyn Fn(&ResponseHead)>,
     ) -> Result<Reply, Own> {
-        if let Some(most) = ready.extras().keep_body {
+        let extras = ready.extras();
+        if let Some(settings) = &extras.deduplicate
+            && may_have_key(request, ready)
+        {
+            match Box::pin(self.once(settings, request, ready, errand, interim)).await {
+                ControlFlow::Break(answered) => return answered,
+                ControlFlow::Continue(back) => errand = back,
+            }
+        }
+        if let Some(most) = extras.keep_body {
             match request.framing() {
                 Framing::Length(length) if usize::try_from(length).is_ok_and(|length| length <= most) => {
-                    if let Err(reason) = self.hold(request, most, &ready).await {
+                    if let Err(reason) = Box::pin(self.hold(request, most, ready)).await {
                         return Err(errand.own(reason));
                     }
                 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ambidex_http1::{Asked, Framing, ResponseHead};
+use ambidex_http1::{Asked, Framing};
 use http::{Method, StatusCode};
 
 use super::{CACHE_STATUS, Desk, Quest, TIER, is_no_answer, say};
@@ -10,30 +10,31 @@ use crate::cache::{
     ALONE, Counts, Draft, Entry, Fill, Landed, Leading, NotKept, Now, Shape, Token, forwarded, hit, serves_after_error,
 };
 use crate::request::Condition;
-use crate::serve::exchange::{Errand, Own, Ready, Relayed, Reply};
+use crate::serve::exchange::{Errand, Own, Relayed, Reply};
 use crate::upstream::UpstreamBody;
 
 impl Desk<'_> {
-    /// Sends the request, and makes of its answer what it is to the cache.
-    pub(in crate::serve) async fn fetch(
-        &self,
-        ready: Ready,
-        errand: Errand,
-        interim: Option<&dyn Fn(&ResponseHead)>,
-        quest: Quest,
-    ) -> Result<Reply, Own> {
-        let acts = self.settings.mode.acts();
-        let is_get = *self.request.head.method() == Method::GET;
-        if let Some(entry) = quest.found.as_ref().filter(|_| acts && is_get) {
+    /// Has a worker asked about what is kept, where that is the question.
+    pub(in crate::serve) fn ask_about(&self, quest: &Quest) {
+        if let Some(entry) = quest.found.as_ref().filter(|_| self.may_ask_about()) {
             self.request.ask_about(Condition { etag: entry.etag.clone(), modified: entry.modified.clone() });
         }
-        match self.client.uncached(self.request, ready, errand, interim).await {
-            Ok(Reply::Relayed(relayed)) => Ok(Reply::Relayed(self.answered(relayed, quest, acts && is_get))),
-            Ok(reply) => Ok(reply),
+    }
+
+    fn may_ask_about(&self) -> bool {
+        self.settings.mode.acts() && *self.request.head.method() == Method::GET
+    }
+
+    /// What becomes of a read that was sent.
+    pub(super) fn fetched(&self, quest: Quest, reply: Result<Reply, Own>) -> Result<Reply, Own> {
+        match reply {
+            Ok(Reply::Relayed(relayed)) => Ok(Reply::Relayed(self.answered(relayed, quest))),
+            Ok(reply @ (Reply::Own(_) | Reply::Switched(..))) => Ok(reply),
             Err(own) => {
                 if let Some(leading) = quest.leading {
                     leading.landed(Landed::NotKept);
                 }
+                let acts = self.settings.mode.acts();
                 let stale = quest.found.filter(|entry| acts && serves_after_error(entry, &self.asks, self.now()));
                 let Some(entry) = stale else { return Err(own) };
                 Counts::add(&self.cache.counts.stale);
@@ -44,11 +45,11 @@ impl Desk<'_> {
     }
 
     /// What becomes of a worker's answer to a read.
-    pub(super) fn answered(&self, mut relayed: Relayed, quest: Quest, asked_about: bool) -> Relayed {
+    pub(super) fn answered(&self, mut relayed: Relayed, quest: Quest) -> Relayed {
         let Quest { found, forward, token, leading } = quest;
         let now = Now::at(self.now());
         let status = relayed.head.status();
-        let found = found.filter(|_| asked_about);
+        let found = found.filter(|_| self.may_ask_about());
         if let Some(entry) = &found {
             if status == StatusCode::NOT_MODIFIED && entry.validates() {
                 return self.validated(relayed, entry, Quest { found: None, forward, token, leading });
