@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 
 use super::directives::whole_seconds;
-use super::judge::{AskedWith, NotKept, Terms, dated, judge};
+use super::judge::{AskedWith, NotKept, Terms, dated, first_look, judge, weigh};
 use super::key::Selected;
 use crate::clock::Wall;
 use crate::config::RouteCache;
@@ -42,7 +42,7 @@ pub(crate) struct Now {
 pub(crate) struct Draft(Entry);
 
 impl Draft {
-    /// Of an answer to `request`.
+    /// Of an answer to `request`. The time is asked for only where it matters.
     ///
     /// # Errors
     /// Why it may not be kept.
@@ -50,11 +50,14 @@ impl Draft {
         request: &RequestHead,
         asked: AskedWith,
         answer: &ResponseHead,
-        now: Now,
+        now: impl FnOnce() -> Now,
         settings: &RouteCache,
     ) -> Result<Self, NotKept> {
-        let selected = Selected::of(answer.head(), request, &settings.key).ok_or(NotKept::Vary)?;
-        let terms = judge(asked, answer.status(), answer.head(), now.wall, settings)?;
+        let (status, head) = (answer.status(), answer.head());
+        let said = first_look(asked, status, head, settings)?;
+        let selected = Selected::of(head, request, &settings.key).ok_or(NotKept::Vary)?;
+        let now = now();
+        let terms = weigh(&said, asked, status, head, now.wall, settings)?;
         let mut text = start(answer.status(), answer.reason(), answer.head().bytes().len() + DATE_BYTES);
         for (name, value) in kept(answer.head(), &Edits { drop: OURS.and(NEVER_KEPT), ..Edits::default() }) {
             line(&mut text, name, value);

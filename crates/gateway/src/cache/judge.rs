@@ -97,6 +97,18 @@ pub(crate) fn judge(
     now: Wall,
     settings: &RouteCache,
 ) -> Result<Terms, NotKept> {
+    let said = first_look(asked, status, head, settings)?;
+    weigh(&said, asked, status, head, now, settings)
+}
+
+/// Refuses what may not be kept whatever the time is; gives what an answer says that may be. Most answers that nobody
+/// meant to be kept end here, so it costs them a look at their fields.
+pub(crate) fn first_look(
+    asked: AskedWith,
+    status: StatusCode,
+    head: &Head,
+    settings: &RouteCache,
+) -> Result<Directives, NotKept> {
     let said = Directives::of_response(head);
     let understood = UNDERSTOOD.contains(&status.as_u16());
     // RFC 9111, 5.2.2.3: who understands the status need not obey the `no-store` beside.
@@ -119,17 +131,42 @@ pub(crate) fn judge(
     if head.has(Known::SetCookie) && settings.set_cookie == SetCookie::Refuse && !said.has(Flag::Public) {
         return Err(NotKept::SetCookie);
     }
-    let (policy, now) = policy(asked, status, head, &said, now);
+    // No lifetime, nothing to guess one from, and nothing to ask by.
+    if !asked.authorization && !is_explicit(&said, head) && !validates(head) {
+        return Err(NotKept::Useless);
+    }
+    Ok(said)
+}
+
+/// Says on which terms an answer is kept that passed the [`first_look`].
+pub(crate) fn weigh(
+    said: &Directives,
+    asked: AskedWith,
+    status: StatusCode,
+    head: &Head,
+    now: Wall,
+    settings: &RouteCache,
+) -> Result<Terms, NotKept> {
+    let (policy, now) = policy(asked, status, head, said, now);
     if !policy.is_storable() {
         return Err(if asked.authorization { NotKept::Authorization } else { NotKept::Status });
     }
-    let explicit = said.limits_age() || expires_of(head, &said).is_some();
+    let explicit = is_explicit(said, head);
     let lifetime = span(policy.time_to_live(now)).min(if explicit { FOREVER } else { MOST_GUESSED });
-    let terms = terms(head, &said, lifetime, settings);
-    let validates = head.has(Known::Etag) || head.has(Known::LastModified);
+    let terms = terms(head, said, lifetime, settings);
     let serves = terms.age < terms.lifetime
         || (!terms.strict && (terms.while_revalidate.max(terms.if_error)) > Span::ZERO && explicit);
-    if serves || validates { Ok(terms) } else { Err(NotKept::Useless) }
+    if serves || validates(head) { Ok(terms) } else { Err(NotKept::Useless) }
+}
+
+/// Whether an answer says itself how long it is fresh.
+fn is_explicit(said: &Directives, head: &Head) -> bool {
+    said.limits_age() || expires_of(head, said).is_some()
+}
+
+/// Whether there is anything by which a worker could say that it is still right.
+fn validates(head: &Head) -> bool {
+    head.has(Known::Etag) || head.has(Known::LastModified)
 }
 
 fn terms(head: &Head, said: &Directives, lifetime: Span, settings: &RouteCache) -> Terms {

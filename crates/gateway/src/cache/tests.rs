@@ -23,7 +23,7 @@ fn request(lines: &[(&str, &str)]) -> RequestHead {
 
 fn draft(request: &RequestHead, lines: &str) -> Draft {
     let answer = answer("200 OK", lines);
-    Draft::of(request, AskedWith::default(), &answer, now(0), &RouteCache::default()).expect("kept")
+    Draft::of(request, AskedWith::default(), &answer, || now(0), &RouteCache::default()).expect("kept")
 }
 
 fn fill(cache: &Arc<Cache>, key: &Key, lines: &[(&str, &str)], leading: Option<Leading>) -> Box<Fill> {

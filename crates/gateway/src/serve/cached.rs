@@ -24,7 +24,7 @@ use super::answer::Notes;
 use super::exchange::{Client, Errand, Own, Ready, Reply};
 use self::sought::Sought;
 use crate::cache::{
-    AskedWith, Cache, Counts, Directives, Entry, Flag, Forward, Key, Leading, NotKept, Now, PASSED, Place, Shape, Token,
+    AskedWith, Cache, Counts, Directives, Entry, Flag, Forward, Key, Leading, NotKept, PASSED, Place, Shape, Token,
     forwarded, hit,
 };
 use crate::config::{CacheWrites, RouteCache};
@@ -202,7 +202,7 @@ impl<'a> Desk<'a> {
         let fits = status == StatusCode::OK && Directives::of_response(relayed.head.head()).limits_age();
         if through && (is_it && status.is_success() || fits) {
             let token = self.cache.store.token(&self.key);
-            kept = Some(self.keep(&mut relayed, token, None, Now::at(self.now())));
+            kept = Some(self.keep(&mut relayed, token, None));
         }
         relayed.notes.add(CACHE_STATUS, written(kept));
         relayed.relay.note(|record| record.cache = "write");

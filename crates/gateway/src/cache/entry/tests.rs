@@ -31,7 +31,7 @@ pub(crate) fn entry(lines: &str) -> Entry {
 fn kept_for(lines: &str, request: &[(&str, &str)]) -> Entry {
     let settings = RouteCache { set_cookie: crate::config::SetCookie::Keep, ..RouteCache::default() };
     let request = read("GET", "/", request);
-    let draft = Draft::of(&request, AskedWith::default(), &answer("200 OK", lines), now(0), &settings);
+    let draft = Draft::of(&request, AskedWith::default(), &answer("200 OK", lines), || now(0), &settings);
     draft.expect("it is kept").with_body(Bytes::from_static(b"0123456789"))
 }
 

@@ -47,24 +47,23 @@ impl Desk<'_> {
     /// What becomes of a worker's answer to a read.
     pub(super) fn answered(&self, mut relayed: Relayed, quest: Quest) -> Relayed {
         let Quest { found, forward, token, leading } = quest;
-        let now = Now::at(self.now());
         let status = relayed.head.status();
         let found = found.filter(|_| self.may_ask_about());
         if let Some(entry) = &found {
             if status == StatusCode::NOT_MODIFIED && entry.validates() {
                 return self.validated(relayed, entry, Quest { found: None, forward, token, leading });
             }
-            if is_no_answer(status) && serves_after_error(entry, &self.asks, now.mono) {
+            if is_no_answer(status) && serves_after_error(entry, &self.asks, self.now()) {
                 if let Some(leading) = leading {
                     leading.landed(Landed::NotKept);
                 }
                 Counts::add(&self.cache.counts.stale);
-                let told = hit(entry, now.mono, false, Some("stale-if-error"));
+                let told = hit(entry, self.now(), false, Some("stale-if-error"));
                 relayed.relay.note(|record| record.cache = "stale");
                 return self.instead(relayed, entry, told);
             }
         }
-        let kept = self.keep(&mut relayed, token, leading, now);
+        let kept = self.keep(&mut relayed, token, leading);
         if self.settings.mode.acts() {
             relayed.notes.add(CACHE_STATUS, forwarded(forward, false, kept));
         }
@@ -116,9 +115,8 @@ impl Desk<'_> {
         relayed: &mut Relayed,
         token: Token,
         leading: Option<Leading>,
-        now: Now,
     ) -> Result<(), NotKept> {
-        let draft = self.draft(relayed, now);
+        let draft = self.draft(relayed);
         let is_read = matches!(*self.request.head.method(), Method::GET | Method::HEAD);
         match draft {
             Ok(draft) => {
@@ -143,7 +141,7 @@ impl Desk<'_> {
                 Counts::add(&self.cache.counts.refused);
                 // What is wrong for now says nothing of the next answer.
                 if is_read && relayed.head.status().as_u16() < 500 && leading.is_some() {
-                    self.cache.store.put_alone(&self.key, token, now.mono + ALONE);
+                    self.cache.store.put_alone(&self.key, token, self.now() + ALONE);
                 }
                 if let Some(leading) = leading {
                     leading.landed(Landed::NotKept);
@@ -153,7 +151,7 @@ impl Desk<'_> {
         }
     }
 
-    pub(super) fn draft(&self, relayed: &Relayed, now: Now) -> Result<Draft, NotKept> {
+    pub(super) fn draft(&self, relayed: &Relayed) -> Result<Draft, NotKept> {
         let head = &relayed.head;
         if *self.request.head.method() == Method::HEAD || relayed.notes.names(TIER) {
             return Err(NotKept::Status);
@@ -164,6 +162,6 @@ impl Desk<'_> {
             Framing::UntilClose | Framing::Tunnel => return Err(NotKept::NoEnd),
             Framing::None | Framing::Length(_) | Framing::Chunked => {}
         }
-        Draft::of(&self.request.head, self.asked, head, now, self.settings)
+        Draft::of(&self.request.head, self.asked, head, || Now::at(self.now()), self.settings)
     }
 }
