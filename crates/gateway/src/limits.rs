@@ -5,7 +5,6 @@
 //! a write. A table that is full forgets the client of a few whose time comes first: it is the one of which least is known.
 //! So a flood of addresses can make it forget, and never grow.
 
-use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::net::{IpAddr, Ipv6Addr};
@@ -22,6 +21,7 @@ use governor::nanos::Nanos;
 use governor::state::StateStore;
 use governor::{Quota, RateLimiter};
 use ipnet::IpNet;
+use nohash_hasher::IntMap;
 
 use crate::config::{Per, RateLimit};
 
@@ -96,12 +96,21 @@ impl Limit {
     fn key(&self, head: &RequestHead, client: Option<IpAddr>) -> u64 {
         match &self.config.per {
             Per::Route => 0,
-            Per::Client => self.hasher.hash_one(client.map(network_of)),
+            Per::Client => self.of_client(client),
             Per::Header(name) => match head.head().get(name.as_bytes()) {
                 Some(value) => self.hasher.hash_one(value.as_bytes()),
-                None => self.hasher.hash_one(client.map(network_of)),
+                None => self.of_client(client),
             },
         }
+    }
+
+    /// Of one number, because each part of an address costs a hash as much as all of it does.
+    fn of_client(&self, client: Option<IpAddr>) -> u64 {
+        let number = client.map_or(0, |client| match network_of(client) {
+            IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
+            IpAddr::V6(address) => address.to_bits(),
+        });
+        self.hasher.hash_one(number)
     }
 
     /// `RateLimit-Policy`: the burst, and the time in which it is whole again (draft-ietf-httpapi-ratelimit-headers).
@@ -188,9 +197,9 @@ pub(crate) fn client_of(head: &RequestHead, peer: Option<IpAddr>, trusted: &[IpN
     Some(client)
 }
 
-/// When each client's allowance is whole again.
+/// When each client's allowance is whole again. Its keys are hashes.
 struct Table {
-    shards: [Mutex<HashMap<u64, Nanos>>; SHARDS],
+    shards: [Mutex<IntMap<u64, Nanos>>; SHARDS],
     forgotten: AtomicU64,
 }
 
@@ -210,11 +219,15 @@ impl StateStore for Shared {
     where
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
-        #[expect(clippy::cast_possible_truncation, reason = "a remainder of sixteen")]
-        let mut shard = locked(&self.0.shards[(key % SHARDS as u64) as usize]);
-        let known = shard.get(key).copied();
-        let (told, whole_at) = judge(known)?;
-        if known.is_none() && shard.len() >= MOST_CLIENTS / SHARDS {
+        // By bits in the middle: a map goes by those at both ends.
+        let mut shard = locked(&self.0.shards[((key >> 32) % SHARDS as u64) as usize]);
+        if let Some(known) = shard.get_mut(key) {
+            let (told, whole_at) = judge(Some(*known))?;
+            *known = whole_at;
+            return Ok(told);
+        }
+        let (told, whole_at) = judge(None)?;
+        if shard.len() >= MOST_CLIENTS / SHARDS {
             let first = shard.iter().take(LOOKED_AT).min_by_key(|(_, whole_at)| **whole_at).map(|(key, _)| *key);
             if let Some(first) = first {
                 shard.remove(&first);

@@ -5,7 +5,8 @@
 //! Selected  values of what `Vary` and the route name   one of its answers
 //! ```
 
-use std::sync::Arc;
+use std::hash::{BuildHasher as _, Hash, Hasher, RandomState};
+use std::sync::LazyLock;
 
 use ambidex_http1::{Head, Known, RequestHead};
 
@@ -13,9 +14,18 @@ use super::directives::members;
 use super::shared::{Reader, put};
 use crate::config::CacheKey;
 
-/// Which resource. A clone shares its bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Key(Arc<[u8]>);
+/// Which resource. It is hashed once, because each request that reads looks in two tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Key {
+    hash: u64,
+    bytes: Box<[u8]>,
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
 
 /// Where a resource is, but for its path.
 #[derive(Clone, Copy, Debug)]
@@ -32,15 +42,17 @@ impl Key {
     /// The key of a path with its query.
     pub(crate) fn of(place: Place<'_>, path: &[u8], how: &CacheKey) -> Self {
         let path = if how.ignore_query { path.split(|&byte| byte == b'?').next().unwrap_or(b"") } else { path };
-        let mut text = Vec::with_capacity(place.pool.len() + place.authority.len() + path.len() + 10);
-        text.extend_from_slice(place.pool.as_bytes());
-        text.push(0);
-        text.extend_from_slice(place.scheme.as_bytes());
-        text.push(0);
-        text.extend(bare(place.scheme, place.authority).to_ascii_lowercase());
-        text.push(0);
-        text.extend_from_slice(if path.is_empty() { b"/" } else { path });
-        Self(text.into())
+        let path = if path.is_empty() { b"/" } else { path };
+        let authority = bare(place.scheme, place.authority);
+        let host = place.pool.len() + place.scheme.len() + 2;
+        let mut text = Vec::with_capacity(host + authority.len() + 1 + path.len());
+        for part in [place.pool.as_bytes(), place.scheme.as_bytes(), authority] {
+            text.extend_from_slice(part);
+            text.push(0);
+        }
+        text.extend_from_slice(path);
+        text[host..host + authority.len()].make_ascii_lowercase();
+        Self { hash: HASHER.hash_one(&text[..]), bytes: text.into() }
     }
 
     /// The key of what a response's `Location` or `Content-Location` names, if it is of the same place.
@@ -67,7 +79,12 @@ impl Key {
 
     /// Its bytes.
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes
+    }
+
+    /// Their hash.
+    pub(crate) fn hashed(&self) -> u64 {
+        self.hash
     }
 }
 
@@ -231,6 +248,9 @@ impl Selected {
 fn lower(name: &[u8]) -> Box<[u8]> {
     name.to_ascii_lowercase().into()
 }
+
+/// Outsiders choose what is hashed, so they must not be able to choose where it lands.
+static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 /// Names of `Vary` and of the route. Source: an answer that depends on more is for nobody else.
 const MOST_NAMES: usize = 24;

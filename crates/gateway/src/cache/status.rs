@@ -49,8 +49,9 @@ pub(crate) fn hit(entry: &Entry, now: Mono, collapsed: bool, detail: Option<&str
 /// Of an answer of a worker's; `validated`: it said that what is kept is still right.
 pub(crate) fn forwarded(why: Forward, validated: bool, kept: Result<(), NotKept>) -> String {
     let status = if validated { "; fwd-status=304" } else { "" };
-    match kept {
-        Ok(()) => format!("ambidex; fwd={}{status}; stored", why.word()),
-        Err(not) => format!("ambidex; fwd={}{status}; detail={}", why.word(), not.word()),
-    }
+    let (said, word) = match kept {
+        Ok(()) => ("; stored", ""),
+        Err(not) => ("; detail=", not.word()),
+    };
+    ["ambidex; fwd=", why.word(), status, said, word].concat()
 }

@@ -6,13 +6,13 @@
 //! A fetch that began before a write to its resource must not be kept after it: each write raises the epoch of its
 //! stripe, and what comes with an older [`Token`] is too late.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ambidex_core::size::Size;
 use ambidex_core::time::Mono;
 use ambidex_http1::RequestHead;
+use nohash_hasher::BuildNoHashHasher;
 use quick_cache::sync::Cache as Shards;
 use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 
@@ -35,9 +35,8 @@ pub(crate) struct Token(u64);
 /// All that is kept.
 #[derive(Debug)]
 pub(crate) struct Store {
-    shards: Shards<Key, Arc<Resource>, Weight, RandomState, Evictions>,
+    shards: Shards<Key, Arc<Resource>, Weight, BuildNoHashHasher<u64>, Evictions>,
     stripes: [Mutex<u64>; STRIPES],
-    hasher: RandomState,
 }
 
 /// Weighs a resource by its bytes.
@@ -95,8 +94,8 @@ impl Store {
             .shards(if max >= Size::mib(32) { 4 } else { 1 })
             .build()
             .expect("both capacities are set");
-        let shards = Shards::with_options(options, Weight, RandomState::new(), Evictions(counts));
-        Self { shards, stripes: std::array::from_fn(|_| Mutex::default()), hasher: RandomState::new() }
+        let shards = Shards::with_options(options, Weight, BuildNoHashHasher::default(), Evictions(counts));
+        Self { shards, stripes: std::array::from_fn(|_| Mutex::default()) }
     }
 
     /// Changes the bound.
@@ -164,7 +163,7 @@ impl Store {
     }
 
     fn stripe(&self, key: &Key) -> MutexGuard<'_, u64> {
-        let at = self.hasher.hash_one(key) % STRIPES as u64;
+        let at = key.hashed() % STRIPES as u64;
         let stripe = &self.stripes[usize::try_from(at).unwrap_or(0)];
         // A number: whatever happened while it was held, it is right.
         stripe.lock().unwrap_or_else(PoisonError::into_inner)
