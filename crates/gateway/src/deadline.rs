@@ -4,7 +4,7 @@
 //! is one of ours, so that a client's is never passed on. Any client may shorten its own time, none may make it longer.
 
 use ambidex_core::time::{Mono, Span};
-use ambidex_http1::{Known, KnownSet, Name, RequestHead};
+use ambidex_http1::{Known, Name, RequestHead};
 use ambidex_tower::Clock;
 use ambidex_wire::deadline;
 
@@ -47,10 +47,10 @@ impl Told<'_> {
 
 /// The time that the client says it will wait, if it says so.
 pub(crate) fn asked(head: &RequestHead) -> Option<Span> {
-    let value = |name: &str| head.head().get(name.as_bytes()).map(|value| value.as_bytes());
-    let ours = head.head().known().meets(const { KnownSet::of(&[Known::Ambidex]) });
-    let millis = ours.then(|| value(deadline::MILLIS)).flatten().and_then(deadline::read_millis);
-    let grpc = value(deadline::GRPC).and_then(deadline::read_grpc);
+    let head = head.head();
+    let millis = if head.has(Known::Ambidex) { head.get(deadline::MILLIS.as_bytes()) } else { None };
+    let millis = millis.and_then(|value| deadline::read_millis(value.as_bytes()));
+    let grpc = head.other(deadline::GRPC.as_bytes()).and_then(|value| deadline::read_grpc(value.as_bytes()));
     [millis, grpc].into_iter().flatten().min()
 }
 

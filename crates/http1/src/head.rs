@@ -107,6 +107,17 @@ impl Head {
         self.fields.0.iter().find(is).map(|field| self.value(field))
     }
 
+    /// The first value of a name that is none of [`Known`], in any case: found without asking which one it is.
+    #[must_use]
+    pub fn other(&self, name: &[u8]) -> Option<Value<'_>> {
+        debug_assert!(Known::of(name) == Known::Other, "a known name is asked for by `first`");
+        if !self.has(Known::Other) {
+            return None;
+        }
+        let is = |field: &&Field| field.known() == Known::Other && self.name(field).eq_ignore_ascii_case(name);
+        self.fields.0.iter().find(is).map(|field| self.value(field))
+    }
+
     /// Names and values of what goes on, as [`write`](crate::write) would write it; for a writer of another version of
     /// HTTP. What `edits` adds is not among them.
     pub fn kept<'a>(&'a self, edits: &'a Edits<'_>) -> impl Iterator<Item = (&'a [u8], Value<'a>)> {

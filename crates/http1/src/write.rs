@@ -44,6 +44,8 @@ impl Lines {
 
     /// Adds a line.
     pub fn add(&mut self, name: Name<'_>, value: Value<'_>) {
+        // Four pieces, one growth.
+        self.0.reserve(name.as_bytes().len() + value.as_bytes().len() + 4);
         line(&mut self.0, name.as_bytes(), value.as_bytes());
     }
 

@@ -47,7 +47,7 @@ impl Directives {
     }
 
     fn said_apart(head: &Head) -> Option<Self> {
-        head.get(APART)?;
+        head.other(APART)?;
         let lines = head.fields().iter().filter(|field| head.name(field).eq_ignore_ascii_case(APART));
         let lines: Vec<_> = lines.map(|field| head.value(field).as_bytes()).collect();
         let value = lines.join(&b", "[..]);
@@ -62,8 +62,8 @@ impl Directives {
 
     fn said_to_all(head: &Head) -> Self {
         let mut directives = Self::default();
-        for value in head.all(Known::CacheControl) {
-            directives.read(value.as_bytes());
+        if head.has(Known::CacheControl) {
+            head.all(Known::CacheControl).for_each(|value| directives.read(value.as_bytes()));
         }
         directives
     }
@@ -73,7 +73,7 @@ impl Directives {
         let mut directives = Self::said_to_all(head);
         if !head.has(Known::CacheControl)
             && head
-                .get(b"pragma")
+                .other(b"pragma")
                 .is_some_and(|value| directives_of(value.as_bytes()).any(|(name, _)| is(name, "no-cache")))
         {
             directives.said |= Flag::NoCache as u16;

@@ -235,7 +235,7 @@ fn policy(
 
 /// `Expires`, where it is said to us.
 fn expires_of<'h>(head: &'h Head, said: &Directives) -> Option<Value<'h>> {
-    head.get(b"expires").filter(|_| !said.apart)
+    head.other(b"expires").filter(|_| !said.apart)
 }
 
 /// The directives that the crate decides by, as it reads them right. `proxy-revalidate` is not among them: the crate takes

@@ -1,32 +1,29 @@
 //! How answers are written, whichever HTTP their clients speak: what of them is ours to say, and where they end.
 
-use std::borrow::Cow;
-
-use ambidex_http1::write::{Connection, Edits, ResponsePlan};
-use ambidex_http1::{Asked, Framing, KnownSet, Name, Value, Version};
+use ambidex_http1::write::{Connection, Edits, Lines, ResponsePlan};
+use ambidex_http1::{Asked, Framing, Name, Value, Version};
+use arrayvec::ArrayVec;
 use http::StatusCode;
 
 use super::exchange::{Own, Relayed};
 use crate::head::OURS;
 use crate::reason::Reason;
 
-/// Lines of ours on an answer, beside those that every answer of its kind has.
+/// Lines of ours on an answer, beside those that every answer of its kind has, as they are written.
 #[derive(Default)]
-pub(crate) struct Notes(Vec<(Name<'static>, Cow<'static, str>)>);
+pub(crate) struct Notes(Lines);
 
 impl Notes {
-    /// Adds a line. One whose text is no header's value is left out when it is written.
-    pub(crate) fn add(&mut self, name: Name<'static>, text: impl Into<Cow<'static, str>>) {
-        self.0.push((name, text.into()));
+    /// Adds a line. One whose text is no header's value is left out.
+    pub(crate) fn add(&mut self, name: Name<'_>, text: &str) {
+        if let Some(value) = Value::checked(text.as_bytes()) {
+            self.0.add(name, value);
+        }
     }
 
     /// Whether a line of this name was added.
     pub(crate) fn names(&self, name: &[u8]) -> bool {
-        self.0.iter().any(|(known, _)| known.as_bytes().eq_ignore_ascii_case(name))
-    }
-
-    fn lines(&self) -> impl Iterator<Item = (Name<'static>, Value<'_>)> {
-        self.0.iter().filter_map(|(name, text)| Some((*name, Value::checked(text.as_bytes())?)))
+        self.0.iter().any(|(known, _)| known.eq_ignore_ascii_case(name))
     }
 }
 
@@ -39,7 +36,6 @@ impl Relayed {
         connection: Connection<'_>,
         write: impl FnOnce(&ResponsePlan<'_>) -> T,
     ) -> T {
-        let add: Vec<_> = self.notes.lines().collect();
         let framing = match (self.head.head().framing(), to) {
             // A length without a body: HEAD, 304.
             (Framing::None, _) if self.head.status() != StatusCode::NO_CONTENT => {
@@ -50,7 +46,7 @@ impl Relayed {
             (framing, _) => framing,
         };
         let connection = Connection { close: connection.close || framing == Framing::UntilClose, ..connection };
-        let edits = Edits { drop: OURS, remove: &[], add: &add, lines: None };
+        let edits = Edits { drop: OURS, lines: Some(&self.notes.0), ..Edits::default() };
         write(&ResponsePlan { edits, connection, framing, asked, to })
     }
 }
@@ -72,9 +68,9 @@ impl Own {
         ];
         let lines = &lines[..if self.reason == Reason::BadMethod { 4 } else { 3 }];
         let own = lines.iter().filter_map(|(name, text)| Some((*name, Value::checked(text.as_bytes())?)));
-        let add: Vec<_> = own.chain(self.notes.lines()).collect();
+        let add: ArrayVec<_, 4> = own.collect();
         let framing = Framing::Length(self.reason.sentence().len() as u64);
-        let edits = Edits { drop: KnownSet::default(), remove: &[], add: &add, lines: None };
+        let edits = Edits { add: &add, lines: Some(&self.notes.0), ..Edits::default() };
         write(&ResponsePlan { edits, connection, framing, asked, to })
     }
 }

@@ -118,7 +118,7 @@ impl<'a> Desk<'a> {
         let front = &ready.picture.front;
         let cache = front.cache.as_ref()?;
         let head = request.head.head();
-        let told = head.first(Known::XForwardedProto).filter(|_| client.trusted);
+        let told = if client.trusted { head.first(Known::XForwardedProto) } else { None };
         let https = told.map_or(client.peer.is_tls(), |told| told.as_bytes().eq_ignore_ascii_case(b"https"));
         let place = Place {
             pool: &front.ways[ready.target.way].pool,
@@ -144,8 +144,9 @@ impl<'a> Desk<'a> {
         if !matches!(*head.method(), Method::GET | Method::HEAD) {
             return Kind::Write;
         }
-        let conditions = [&b"if-match"[..], b"if-unmodified-since"].iter().any(|name| head.head().get(name).is_some());
-        if progress.is_some() || conditions { Kind::Other } else { Kind::Read }
+        let fields = head.head();
+        let conditional = fields.other(b"if-match").or(fields.other(b"if-unmodified-since")).is_some();
+        if progress.is_some() || conditional { Kind::Other } else { Kind::Read }
     }
 
     /// What becomes of a request that was sent.
@@ -170,7 +171,7 @@ impl<'a> Desk<'a> {
         };
         let now = self.now();
         let mut notes = Notes::default();
-        say(&mut notes, entry.age_text(now), hit(entry, now, waited, detail));
+        say(&mut notes, &entry.age_text(now), &hit(entry, now, waited, detail));
         errand.entry.note(|record| record.cache = if detail.is_some() { "stale" } else { "hit" });
         errand.kept(self.client, self.request, &stored, notes)
     }
@@ -182,7 +183,7 @@ impl<'a> Desk<'a> {
         if status.is_client_error() {
             // RFC 9111, 4.4: an error changes nothing.
             unsure.0 = None;
-            relayed.notes.add(CACHE_STATUS, written(None));
+            relayed.notes.add(CACHE_STATUS, &written(None));
             return Ok(Reply::Relayed(relayed));
         }
         drop(unsure);
@@ -204,7 +205,7 @@ impl<'a> Desk<'a> {
             let token = self.cache.store.token(&self.key);
             kept = Some(self.keep(&mut relayed, token, None));
         }
-        relayed.notes.add(CACHE_STATUS, written(kept));
+        relayed.notes.add(CACHE_STATUS, &written(kept));
         relayed.relay.note(|record| record.cache = "write");
         Ok(Reply::Relayed(relayed))
     }
@@ -230,7 +231,7 @@ fn written(kept: Option<Result<(), NotKept>>) -> String {
     }
 }
 
-fn say(notes: &mut Notes, age: String, told: String) {
+fn say(notes: &mut Notes, age: &str, told: &str) {
     notes.add(const { Name::literal("age") }, age);
     notes.add(CACHE_STATUS, told);
 }

@@ -69,7 +69,7 @@ impl Notes {
     fn add_lines(&mut self, lines: Lines) {
         for (name, text) in lines {
             if let Some(name) = Name::checked(name.as_bytes()) {
-                self.add(name, text);
+                self.add(name, &text);
             }
         }
     }

@@ -30,10 +30,10 @@ impl Errand {
         let mut says = tier.clone();
         if stored.at > Mono::default() {
             let age = client.thread.clock.now().since(stored.at).as_millis() / 1_000;
-            notes.add(const { Name::literal("age") }, age.to_string());
+            notes.add(const { Name::literal("age") }, &age.to_string());
             says.push_str(&format!("; age={age}"));
         }
-        notes.add(const { Name::literal("ambidex-tier") }, says);
+        notes.add(const { Name::literal("ambidex-tier") }, &says);
         self.entry.note(|record| record.tier = tier);
         self.kept(client, request, stored, notes)
     }

@@ -322,7 +322,7 @@ impl Alone {
         let mut own = Errand { entry, service }.own(reason);
         if let Some(after) = retry_after {
             let seconds = after.as_millis().div_ceil(1_000).max(1).to_string();
-            own.notes.add(const { Name::literal("retry-after") }, seconds);
+            own.notes.add(const { Name::literal("retry-after") }, &seconds);
         }
         Answered::Own(Box::new(own))
     }

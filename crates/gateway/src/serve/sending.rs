@@ -79,10 +79,10 @@ impl Client {
         }
         let mut notes = Notes::default();
         if tries > 1 {
-            notes.add(const { Name::literal("ambidex-attempts") }, tries.to_string());
+            notes.add(const { Name::literal("ambidex-attempts") }, &tries.to_string());
         }
         if let Some(tier) = &tier {
-            notes.add(const { Name::literal("ambidex-tier") }, tier.clone().into_owned());
+            notes.add(const { Name::literal("ambidex-tier") }, tier);
         }
         let watch = body.take_watch();
         let Errand { entry, service } = errand;

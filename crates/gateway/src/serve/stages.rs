@@ -56,7 +56,7 @@ impl Client {
             Ok(Reply::Switched(..)) => None,
         };
         if let Some(notes) = notes {
-            told.into_iter().for_each(|(name, text)| notes.add(name, text));
+            told.iter().for_each(|(name, text)| notes.add(*name, text));
         }
         reply
     }
@@ -174,15 +174,15 @@ impl Client {
 /// The answer to a request that came too early.
 fn too_many(limit: &Limit, refused: TooMany, errand: Errand) -> Own {
     let mut own = errand.own(Reason::RateLimited);
-    own.notes.add(const { Name::literal("retry-after") }, refused.seconds().to_string());
-    own.notes.add(POLICY, limit.policy());
-    own.notes.add(STATE, limit.state(refused));
+    own.notes.add(const { Name::literal("retry-after") }, &refused.seconds().to_string());
+    own.notes.add(POLICY, &limit.policy());
+    own.notes.add(STATE, &limit.state(refused));
     own
 }
 
 /// How little a request is in a hurry: 0 to 7, 3 where it says nothing (RFC 9218, 4.1).
 fn urgency(request: &Request) -> u8 {
-    let said = request.head.head().get(b"priority").and_then(|line| {
+    let said = request.head.head().other(b"priority").and_then(|line| {
         let mut parameters = line.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
         parameters.find_map(|parameter| match parameter.strip_prefix(b"u=")? {
             [digit @ b'0'..=b'7'] => Some(digit - b'0'),

@@ -60,12 +60,12 @@ impl Desk<'_> {
                 Counts::add(&self.cache.counts.stale);
                 let told = hit(entry, self.now(), false, Some("stale-if-error"));
                 relayed.relay.note(|record| record.cache = "stale");
-                return self.instead(relayed, entry, told);
+                return self.instead(relayed, entry, &told);
             }
         }
         let kept = self.keep(&mut relayed, token, leading);
         if self.settings.mode.acts() {
-            relayed.notes.add(CACHE_STATUS, forwarded(forward, false, kept));
+            relayed.notes.add(CACHE_STATUS, &forwarded(forward, false, kept));
         }
         relayed.relay.note(|record| record.cache = "miss");
         relayed
@@ -92,11 +92,11 @@ impl Desk<'_> {
             leading.landed(if kept.is_ok() { Landed::Kept } else { Landed::NotKept });
         }
         let told = forwarded(quest.forward, true, kept);
-        self.instead(relayed, &new, told)
+        self.instead(relayed, &new, &told)
     }
 
     /// The answer with what is kept in the place of what came.
-    pub(super) fn instead(&self, mut relayed: Relayed, entry: &Entry, told: String) -> Relayed {
+    pub(super) fn instead(&self, mut relayed: Relayed, entry: &Entry, told: &str) -> Relayed {
         let made = Shape::of(entry, &self.request.head).made(entry);
         let read = made.as_ref().and_then(|stored| stored.read(Asked::of(self.request.head.method(), false)));
         if let (Some(stored), Some(head)) = (made, read) {
@@ -105,7 +105,7 @@ impl Desk<'_> {
             relayed.relay.instead(UpstreamBody::kept(body), head.status());
             relayed.head = head;
         }
-        say(&mut relayed.notes, entry.age_text(self.now()), told);
+        say(&mut relayed.notes, &entry.age_text(self.now()), told);
         relayed
     }
 

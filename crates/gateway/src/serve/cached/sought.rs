@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use ambidex_core::time::Mono;
+use ambidex_http1::Known;
 use ambidex_tower::Timer as _;
 use http::Method;
 
@@ -173,13 +174,13 @@ impl Desk<'_> {
     /// Whether the answer that it gets may be for others: then one of them is sent.
     fn shares(&self, found: Option<&Arc<Entry>>, resource: Option<&Resource>, now: Mono) -> bool {
         let head = self.request.head.head();
-        // Its answer may be none of the whole.
-        let own = [&b"if-none-match"[..], b"if-modified-since", b"range"].iter().any(|name| head.get(name).is_some());
-        *self.request.head.method() == Method::GET
+        let conditional = || head.other(b"if-none-match").or(head.other(b"if-modified-since")).is_some();
+        resource.is_none_or(|resource| !resource.is_alone(now))
+            && *self.request.head.method() == Method::GET
             && !self.asked.authorization
             && !self.asked.no_store
-            && (found.is_some() || !own)
-            && resource.is_none_or(|resource| !resource.is_alone(now))
+            // Its answer may be none of the whole.
+            && (found.is_some() || !(head.has(Known::Range) || conditional()))
     }
 
     /// What a convoy is told apart by: the resource, and what its newest answer varies by.
