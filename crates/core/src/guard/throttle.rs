@@ -106,7 +106,11 @@ impl ThrottleConfig {
 
 /// What one thread saw of a pool, in ten slices of the window.
 #[derive(Clone, Debug, Default)]
-pub struct Throttle([Slice; SLICES]);
+pub struct Throttle {
+    slices: [Slice; SLICES],
+    /// The newest slice that lost anything: while it is out of the window nothing has to be summed up.
+    lost_in: Option<u64>,
+}
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Slice {
@@ -125,6 +129,7 @@ impl Throttle {
             let slice = self.slice(now, config);
             slice.tries = slice.tries.saturating_add(1);
             slice.lost = slice.lost.saturating_add(1);
+            self.lost_in = Some(slice.number);
         }
         passes
     }
@@ -138,10 +143,11 @@ impl Throttle {
     /// Hears that a try that was sent at that time was not accepted.
     pub fn lost(&mut self, sent: Mono, config: &ThrottleConfig) {
         let number = number_of(sent, config);
-        let slice = &mut self.0[index_of(number)];
+        let slice = &mut self.slices[index_of(number)];
         // What was sent before the window is forgotten with all of its slice.
         if slice.number == number {
             slice.lost = slice.lost.saturating_add(1).min(slice.tries);
+            self.lost_in = self.lost_in.max(Some(number));
         }
     }
 
@@ -149,13 +155,13 @@ impl Throttle {
     #[must_use]
     pub fn refuses(&self, now: Mono, config: &ThrottleConfig) -> f64 {
         let newest = number_of(now, config);
+        if self.lost_in.is_none_or(|number| number + SLICES as u64 <= newest) {
+            return 0.0;
+        }
         let (mut tries, mut lost) = (0_u64, 0_u64);
-        for slice in self.0.iter().filter(|slice| slice.number + SLICES as u64 > newest) {
+        for slice in self.slices.iter().filter(|slice| slice.number + SLICES as u64 > newest) {
             tries += u64::from(slice.tries);
             lost += u64::from(slice.lost);
-        }
-        if lost == 0 {
-            return 0.0;
         }
         let accepts = (tries - lost) as f64;
         ((tries as f64 - config.ratio * accepts) / (tries as f64 + 1.0)).clamp(0.0, config.most.get())
@@ -163,7 +169,7 @@ impl Throttle {
 
     fn slice(&mut self, now: Mono, config: &ThrottleConfig) -> &mut Slice {
         let number = number_of(now, config);
-        let slice = &mut self.0[index_of(number)];
+        let slice = &mut self.slices[index_of(number)];
         if slice.number != number {
             *slice = Slice { number, ..Slice::default() };
         }
