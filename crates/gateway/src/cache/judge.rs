@@ -63,6 +63,20 @@ pub(crate) enum NotKept {
 }
 
 impl NotKept {
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 10] = [
+        Self::NoStore,
+        Self::Private,
+        Self::Authorization,
+        Self::SetCookie,
+        Self::Vary,
+        Self::Status,
+        Self::Useless,
+        Self::TooLarge,
+        Self::NoEnd,
+        Self::Overtaken,
+    ];
+
     /// The word for it in `Cache-Status`.
     pub(crate) const fn word(self) -> &'static str {
         match self {

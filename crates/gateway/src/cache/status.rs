@@ -1,6 +1,7 @@
 //! What `Cache-Status` says of an answer [RFC 9211].
 
 use ambidex_core::time::Mono;
+use arrayvec::ArrayString;
 
 use super::directives::whole_seconds;
 use super::entry::Entry;
@@ -47,11 +48,32 @@ pub(crate) fn hit(entry: &Entry, now: Mono, collapsed: bool, detail: Option<&str
 }
 
 /// Of an answer of a worker's; `validated`: it said that what is kept is still right.
-pub(crate) fn forwarded(why: Forward, validated: bool, kept: Result<(), NotKept>) -> String {
+pub(crate) fn forwarded(why: Forward, validated: bool, kept: Result<(), NotKept>) -> ArrayString<LONGEST> {
     let status = if validated { "; fwd-status=304" } else { "" };
     let (said, word) = match kept {
         Ok(()) => ("; stored", ""),
         Err(not) => ("; detail=", not.word()),
     };
-    ["ambidex; fwd=", why.word(), status, said, word].concat()
+    let mut text = ArrayString::new();
+    for part in ["ambidex; fwd=", why.word(), status, said, word] {
+        text.push_str(part);
+    }
+    text
+}
+
+/// Bytes of the longest thing that is said of a worker's answer: a test says all of them.
+const LONGEST: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_is_said_of_workers_answers_has_room() {
+        let why = [Forward::Method, Forward::UriMiss, Forward::VaryMiss, Forward::Stale, Forward::Request];
+        for (why, not) in why.into_iter().flat_map(|why| NotKept::ALL.map(|not| (why, not))) {
+            let said = forwarded(why, true, Err(not));
+            assert_eq!(said.as_str(), format!("ambidex; fwd={}; fwd-status=304; detail={}", why.word(), not.word()));
+        }
+    }
 }

@@ -14,15 +14,16 @@
 mod fetched;
 mod sought;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use ambidex_core::time::Mono;
 use ambidex_http1::{Form, Known, Name, ResponseHead};
 use http::{Method, StatusCode};
 
+use self::sought::Sought;
 use super::answer::Notes;
 use super::exchange::{Client, Errand, Own, Ready, Reply};
-use self::sought::Sought;
 use crate::cache::{
     AskedWith, Cache, Counts, Directives, Entry, Flag, Forward, Key, Leading, NotKept, PASSED, Place, Shape, Token,
     forwarded, hit,
@@ -224,11 +225,8 @@ impl<'a> Desk<'a> {
 }
 
 /// What `Cache-Status` says of a write.
-fn written(kept: Option<Result<(), NotKept>>) -> String {
-    match kept {
-        None => format!("ambidex; fwd={}", Forward::Method.word()),
-        Some(kept) => forwarded(Forward::Method, false, kept),
-    }
+fn written(kept: Option<Result<(), NotKept>>) -> Cow<'static, str> {
+    kept.map_or("ambidex; fwd=method".into(), |kept| forwarded(Forward::Method, false, kept).to_string().into())
 }
 
 fn say(notes: &mut Notes, age: &str, told: &str) {

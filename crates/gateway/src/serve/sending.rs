@@ -36,8 +36,8 @@ impl Client {
         };
         let home = &picture.front.ways[target.way];
         let extras = picture.front.routes.extras(target.route);
-        let turn = (!extras.is_plain()).then(|| Box::new(Turn::new(extras, picture, pool, home)));
-        let turn = turn.as_deref();
+        let turn = (!extras.is_plain()).then(|| Turn::new(extras, picture, pool, home));
+        let turn = turn.as_ref();
         let seat = thread.seat_at(pool);
         let (id, upgrade, sampled) = (*id, *upgrade, sampled.clone());
         let saying = Saying { introduction: &self.introduction, trusted: self.trusted, id, upgrade, deadline, turn };

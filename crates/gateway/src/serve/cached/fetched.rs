@@ -110,12 +110,7 @@ impl Desk<'_> {
     }
 
     /// Reads a worker's answer along, if it may be kept; says whether it will be when it comes whole.
-    pub(super) fn keep(
-        &self,
-        relayed: &mut Relayed,
-        token: Token,
-        leading: Option<Leading>,
-    ) -> Result<(), NotKept> {
+    pub(super) fn keep(&self, relayed: &mut Relayed, token: Token, leading: Option<Leading>) -> Result<(), NotKept> {
         let draft = self.draft(relayed);
         let is_read = matches!(*self.request.head.method(), Method::GET | Method::HEAD);
         match draft {
