@@ -7,9 +7,10 @@ use alloc::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::course::{Course, Row, tail};
+use super::course::{Course, Row};
 use super::{Drill, Order, Sums};
 use crate::share::Share;
+use crate::stats::shift::tail;
 use crate::time::{Mono, Span};
 
 /// Where a worker's tries are counted: each of the first has a column of its own, all later ones share the last.

@@ -8,4 +8,5 @@ pub mod histogram;
 pub mod interval;
 pub mod recent;
 pub mod ring;
+pub mod shift;
 pub mod variation;

@@ -1,52 +1,23 @@
-//! How soon traffic goes elsewhere after an event: convergence, the shift of 90 %, and recovery.
-//!
-//! Shares are counted over a second of requests that lies *ahead* of the moment that is judged, so that the window
-//! itself does not delay what it measures. A share counted from N requests is off by chance: a worker may be off its
-//! final share by 10 % of it, and by as much as the largest of so many counts is off by chance alone.
+//! How soon traffic goes elsewhere after an event, by core's definition, and when answers come in time again.
 
-use ambidex_core::time::Span;
+use ambidex_core::stats::shift::{self, Course, HOLD, WINDOW};
+use ambidex_core::time::{Mono, Span};
 
 use super::bins::Bins;
 use super::figures::Reached;
 use super::recorder::Event;
 
-/// The first moment after the event from which all shares stay within 10 % of their final values for 3 s.
-/// Source: balancing.md, "Convergence".
+/// When all shares had come to rest.
 pub(super) fn converged(bins: &Bins, event: Span) -> Reached {
-    let (from, end) = (bins.at(event), bins.len());
-    let final_shares = shares(&bins.sum(end - (end - from).div_ceil(4)..end));
-    let window = bins.within(WINDOW);
-    let z = chance(final_shares.len() * bins.within(HOLD).div_ceil(window));
-    let fits = |at: usize| {
-        let counts = bins.sum(at..(at + window).min(end));
-        let all: f64 = counts.iter().sum();
-        all > 0.0
-            && counts.iter().zip(&final_shares).all(|(count, last)| {
-                (count / all - last).abs() <= TOLERANCE * last + z * (last * (1.0 - last) / all).sqrt()
-            })
-    };
-    reached(bins, from, first_run(from, end, bins.within(HOLD), window, fits))
+    reached(shift::converged(bins, bins.beginning_of(event)))
 }
 
-/// When 90 % of the excess share of the workers that were hit was gone for good: over half a second and over the three
-/// seconds from there. `None`: the event takes no share from anybody.
+/// When 90 % of the excess share of the workers that were hit was gone for good. `None`: the event takes no share from
+/// anybody.
 pub(super) fn shifted(bins: &Bins, event: &Event) -> Option<Reached> {
     let Event { at, hit, before, after } = event;
-    if hit.is_empty() || before <= after {
-        return None;
-    }
-    let bound = after + (1.0 - SHIFTED) * (before - after);
-    let (from, end) = (bins.at(*at), bins.len());
-    let share = |range: std::ops::Range<usize>| {
-        let counts = bins.sum(range);
-        let all: f64 = counts.iter().sum();
-        let of_hit: f64 = hit.iter().map(|worker| counts[*worker]).sum();
-        if all > 0.0 { of_hit / all } else { 1.0 }
-    };
-    let (soon, long) = (bins.within(SOON), bins.within(HOLD));
-    let last = end.saturating_sub(long);
-    let first = (from..=last).find(|at| share(*at..at + soon) <= bound && share(*at..at + long) <= bound);
-    Some(reached(bins, from, first))
+    let falls = !hit.is_empty() && before > after;
+    falls.then(|| reached(shift::shifted(bins, bins.beginning_of(*at), hit, *before, *after)))
 }
 
 /// The first moment after the event from which 95 % of the requests are answered well and in time, for 3 s.
@@ -59,7 +30,8 @@ pub(super) fn recovered(bins: &Bins, event: Span) -> Reached {
         let all = sum(&bins.ok) + sum(&bins.failed);
         all <= 0.0 || sum(&bins.good) >= RECOVERED * all
     };
-    reached(bins, from, first_run(from, end, bins.within(HOLD), window, fits))
+    let first = first_run(from, end, bins.within(HOLD), window, fits);
+    reached(first.map(|at| bins.width.times((at - from) as u64)))
 }
 
 /// The first bin from which `fits` holds for every window within so many bins.
@@ -76,8 +48,8 @@ fn first_run(from: usize, end: usize, hold: usize, window: usize, fits: impl Fn(
     None
 }
 
-fn reached(bins: &Bins, from: usize, at: Option<usize>) -> Reached {
-    at.map_or(Reached::Never, |at| Reached::After(bins.width.times((at - from) as u64)))
+fn reached(after: Option<Span>) -> Reached {
+    after.map_or(Reached::Never, Reached::After)
 }
 
 pub(super) fn shares(counts: &[f64]) -> Vec<f64> {
@@ -85,22 +57,39 @@ pub(super) fn shares(counts: &[f64]) -> Vec<f64> {
     counts.iter().map(|count| if all > 0.0 { count / all } else { 0.0 }).collect()
 }
 
-/// How many standard deviations the largest of so many counts is off by chance, in one run of twenty or fewer: the
-/// bound of the normal distribution's tail, exp(-z^2/2) = 1 / (10 counts).
-fn chance(counts: usize) -> f64 {
-    (2.0 * (10.0 * counts.max(1) as f64).ln()).sqrt()
+/// Bins count from the end of the warm-up.
+impl Course for Bins {
+    fn moments(&self, from: Mono, ahead: Span) -> impl Iterator<Item = Mono> {
+        let end = self.end();
+        (self.holding(from)..self.len()).map(|bin| self.start(bin)).take_while(move |at| *at + ahead <= end)
+    }
+
+    fn between(&self, from: Mono, to: Mono) -> Vec<f64> {
+        self.sum(self.holding(from)..self.holding(to))
+    }
+
+    fn end(&self) -> Mono {
+        self.start(self.len())
+    }
 }
 
-/// Over how long a share is counted. Source: ours; a coordinator's tick.
-const WINDOW: Span = Span::from_secs(1);
-/// How long shares must stay. Source: balancing.md, "Convergence".
-const HOLD: Span = Span::from_secs(3);
-/// Source: balancing.md, "Convergence".
-const TOLERANCE: f64 = 0.1;
-/// The part of the excess that must be gone. Source: balancing.md, X6.
-const SHIFTED: f64 = 0.9;
-/// Half a second holds enough requests to tell 2 % from 17 %. Source: measured, `cargo xtask bench skew`.
-const SOON: Span = Span::from_millis(500);
+impl Bins {
+    fn start(&self, bin: usize) -> Mono {
+        Mono::default() + self.width.times(bin as u64)
+    }
+
+    /// The bin that holds a moment, or the end.
+    fn holding(&self, at: Mono) -> usize {
+        let bin = usize::try_from(at.as_nanos() / self.width.as_nanos()).unwrap_or(usize::MAX);
+        bin.min(self.len())
+    }
+
+    /// The beginning of the bin that holds the event.
+    fn beginning_of(&self, event: Span) -> Mono {
+        self.start(self.at(event))
+    }
+}
+
 /// What share of requests is answered well and in time when the trouble is over. Source: ours.
 const RECOVERED: f64 = 0.95;
 
@@ -127,40 +116,18 @@ mod tests {
     }
 
     #[test]
-    fn shares_converge_at_the_step_and_not_a_window_later() {
+    fn bins_are_read_from_the_event_on() {
         let bins = two(30, |bin| if bin < 122 { 50 } else { 9 });
         let found = seconds(converged(&bins, Span::from_secs(10)));
+        assert!((2.0..=2.3).contains(&found), "{found}");
+        let event = Event { at: Span::from_secs(10), hit: vec![0], before: 0.5, after: 1.0 / 11.0 };
+        let found = seconds(shifted(&bins, &event).expect("somebody was hit"));
         assert!((2.0..=2.3).contains(&found), "{found}");
     }
 
     #[test]
-    fn shares_that_swing_to_the_end_never_converge() {
-        let bins = two(30, |bin| if bin / 20 % 2 == 0 { 20 } else { 80 });
-        assert_eq!(converged(&bins, Span::from_secs(10)), Reached::Never);
-    }
-
-    #[test]
-    fn an_event_that_moves_nothing_has_converged_at_once() {
-        let bins = two(30, |bin| [48, 52][bin % 2]);
-        assert_eq!(converged(&bins, Span::from_secs(10)), Reached::After(Span::ZERO));
-    }
-
-    fn slower(at: u64) -> Event {
-        Event { at: Span::from_secs(at), hit: vec![0], before: 0.5, after: 1.0 / 11.0 }
-    }
-
-    #[test]
-    fn the_shift_is_over_when_the_excess_stays_away() {
-        // A lull half a second after the event does not count.
-        let bins = two(30, |bin| if bin == 105 || bin >= 120 { 8 } else { 50 });
-        let found = seconds(shifted(&bins, &slower(10)).expect("somebody was hit"));
-        assert!((found - 2.0).abs() < 0.15, "{found}");
-    }
-
-    #[test]
-    fn a_share_that_stays_was_never_shifted() {
-        assert_eq!(shifted(&two(30, |_| 50), &slower(10)), Some(Reached::Never));
-        let nobody = Event { hit: Vec::new(), ..slower(10) };
+    fn an_event_that_hits_nobody_shifts_nothing() {
+        let nobody = Event { at: Span::from_secs(10), hit: Vec::new(), before: 0.5, after: 0.1 };
         assert_eq!(shifted(&two(30, |_| 50), &nobody), None);
     }
 

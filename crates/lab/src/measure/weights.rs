@@ -2,6 +2,7 @@
 //!
 //! Weights are compared as shares of their sum, so that a pool's scale does not matter.
 
+use ambidex_core::stats::shift::{HOLD, TOLERANCE};
 use ambidex_core::time::Span;
 
 use super::figures::{Oscillation, Reached, WeightsAt};
@@ -114,12 +115,8 @@ fn mean(ticks: &[(Span, Vec<f64>)]) -> Vec<f64> {
     sum.iter().map(|sum| sum / ticks.len().max(1) as f64).collect()
 }
 
-/// Source: balancing.md, "Convergence".
-const TOLERANCE: f64 = 0.1;
 /// In fair shares: what a weight near zero may be off. Source: ours; a hundredth part of what a worker gets.
 const SLACK: f64 = 0.01;
-/// Source: balancing.md, "Convergence".
-const HOLD: Span = Span::from_secs(3);
 /// In fair shares: a smaller step is no step. Source: ours; rounding of a weight on its way through JSON.
 const STIR: f64 = 1e-3;
 
