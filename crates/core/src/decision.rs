@@ -85,6 +85,8 @@ pub enum Reason {
     Returning,
     /// Its requests fail.
     Errors,
+    /// Its breaker keeps requests from it, and nothing but failures came of the last ones.
+    Fallen,
     /// It joined not long ago and is still being brought in.
     SlowStart,
     /// The rule knows its value for the first time.
@@ -112,6 +114,7 @@ impl Reason {
             | Self::Unheard
             | Self::Returning
             | Self::Errors
+            | Self::Fallen
             | Self::SlowStart => true,
             Self::Started
             | Self::Joined
@@ -154,6 +157,7 @@ impl fmt::Display for Reason {
             Self::Unheard => "unheard",
             Self::Returning => "returning",
             Self::Errors => "errors",
+            Self::Fallen => "fallen",
             Self::SlowStart => "slow_start",
             Self::Known => "known",
             Self::Better => "better",

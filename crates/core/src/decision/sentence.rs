@@ -31,6 +31,7 @@ impl fmt::Display for Sentence<'_> {
             | Reason::Unheard
             | Reason::Returning
             | Reason::Errors
+            | Reason::Fallen
             | Reason::SlowStart
             | Reason::Known
             | Reason::Better
@@ -72,6 +73,7 @@ impl Sentence<'_> {
             }
             Reason::Returning if *new > 0.0 => f.write_str("it was away, is there again and is being brought back"),
             Reason::Returning => f.write_str("it fell silent more than once: it must be heard for a while first"),
+            Reason::Fallen => f.write_str("its breaker is open, and nothing but failures came of its last requests"),
             Reason::Errors => {
                 let less = terms.errors < was.errors;
                 let lead = if less { "fewer of its requests fail: " } else { "its requests fail: " };
@@ -144,7 +146,7 @@ impl Sentence<'_> {
             return Ok(());
         }
         let told = |guard: Guard| match guard {
-            Guard::Errors => *reason == Reason::Errors,
+            Guard::Errors => matches!(reason, Reason::Errors | Reason::Fallen),
             Guard::SlowStart => *reason == Reason::SlowStart,
             Guard::Silence => matches!(reason, Reason::Silent | Reason::Unheard),
             Guard::Return => *reason == Reason::Returning,

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::Guard;
+use super::average::Average;
 use super::guards::errors::Errors;
 use super::guards::hysteresis::Hysteresis;
 use super::guards::oscillation::Swing;
@@ -18,6 +18,7 @@ use super::guards::{deadband, slew};
 use super::rates::Rates;
 use super::seen::Seen;
 use super::terms::Terms;
+use super::{Guard, Rule};
 use crate::decision::{Guarded, Reason};
 use crate::worker::{Standing, WorkerId};
 
@@ -32,7 +33,12 @@ pub(super) struct Member {
     /// Its movement is not over: `was` stands still until it is.
     pub(super) moving: bool,
     pub(super) rates: Rates,
+    #[serde(default)]
+    pub(super) average: Average,
     pub(super) errors: Errors,
+    /// The share of failures that is the pool's trouble.
+    #[serde(default)]
+    pub(super) borne: f64,
     pub(super) hysteresis: Hysteresis,
     pub(super) slow_start: SlowStart,
     pub(super) silence: Silence,
@@ -46,6 +52,10 @@ pub(super) struct Member {
     pub(super) raw: f64,
     /// The slow loop's own weight in fair shares.
     pub(super) steady: f64,
+    /// Where the smoothed rules want it, in fair shares: it moves each tick, whatever the guards after it let through.
+    /// `None`: where the steady one is.
+    #[serde(default)]
+    pub(super) wish: Option<f64>,
     /// What the slow guards did in this tick.
     pub(super) slow: Vec<Guarded>,
     /// The weight in force; `None` before the first.
@@ -84,7 +94,9 @@ impl Member {
             was: Terms::default(),
             moving: false,
             rates: Rates::default(),
+            average: Average::default(),
             errors: Errors::default(),
+            borne: 0.0,
             hysteresis: Hysteresis::default(),
             slow_start,
             silence: Silence::default(),
@@ -94,6 +106,7 @@ impl Member {
             pin: None,
             raw: 1.0,
             steady: 1.0,
+            wish: None,
             slow: Vec::new(),
             published: None,
             told: None,
@@ -112,13 +125,16 @@ impl Member {
     ///
     /// The order: smoothing first, because the other guards judge a movement and noise is none; hysteresis before the
     /// deadband, so that a small cut neither counts nor resets its count; the slew limit last, because it bounds what
-    /// is really done.
+    /// is really done. Smoothing keeps its own state: were it to start from the steady weight each tick, a step that it
+    /// has cut under the deadband would never be made, however long it is wanted.
     pub(super) fn steer(&mut self, target: f64, tuning: &Tuning) {
         self.slow.clear();
         let old = self.steady;
         let mut value = target;
         if let Some(alpha) = tuning.alpha {
-            value = self.note(Guard::Smoothing, value, alpha * target + (1.0 - alpha) * old);
+            let wish = alpha * target + (1.0 - alpha) * self.wish.unwrap_or(old);
+            self.wish = Some(wish);
+            value = self.note(Guard::Smoothing, value, wish);
         }
         let held = self.hysteresis.hold(old, value, tuning.deadband, tuning.ticks);
         value = self.note(Guard::Hysteresis, value, held);
@@ -134,7 +150,34 @@ impl Member {
     /// Takes `target` as it is: nothing came before it that could be smoothed or limited.
     pub(super) fn start(&mut self, target: f64) {
         self.slow.clear();
-        self.steady = target;
+        (self.steady, self.wish) = (target, None);
+    }
+
+    /// How far its steady weight is off by chance: a standard deviation, as a part of it.
+    pub(super) fn noise(&self, policy: Rule, alpha: f64) -> f64 {
+        let samples = self.seen.passive.map_or(0, |own| own.samples) as f64;
+        // A smoothed value is as sure as the mean of so many ticks.
+        let of_latency = 1.0 / libm::sqrt((samples * (2.0 - alpha) / alpha.max(1e-6)).max(1.0));
+        match policy {
+            Rule::Capacity => self.average.noise().unwrap_or(0.0),
+            Rule::Throughput => of_latency.max(self.average.noise().unwrap_or(0.0)),
+            Rule::ScoreSum | Rule::ScoreProduct => of_latency,
+            // Of a product of load and latency, and of a small difference: as unsure as a quantile.
+            Rule::Headroom | Rule::TailLatency => of_latency * TAIL_NOISE,
+            Rule::Static => 0.0,
+        }
+    }
+
+    /// Stands still where it is.
+    pub(super) fn hold(&mut self) {
+        self.slow.clear();
+        self.wish = None;
+    }
+
+    /// Keeps its proportion in a pool whose weights sum to something else.
+    pub(super) fn scale(&mut self, by: f64) {
+        self.steady *= by;
+        self.wish = self.wish.map(|wish| wish * by);
     }
 
     fn note(&mut self, guard: Guard, from: f64, to: f64) -> f64 {
@@ -144,6 +187,9 @@ impl Member {
         to
     }
 }
+
+/// How much less sure the 99th percentile of exponential latencies is than their mean.
+const TAIL_NOISE: f64 = 2.2;
 
 /// Whether two weights differ by more than rounding.
 pub(super) fn differ(a: f64, b: f64) -> bool {

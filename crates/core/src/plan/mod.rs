@@ -10,6 +10,7 @@
 //! Deterministic: the planner's state and one tick's input give the same decisions on any machine, so a journal of
 //! inputs replays to the same weights ([`replay`]).
 
+mod average;
 mod config;
 mod event;
 mod guards;

@@ -20,17 +20,23 @@ impl Planner {
         for member in &mut self.members {
             let well = peers.take(member);
             let silent = silence::missed(&member.seen, tick) >= config.silence.missed;
+            member.terms.errors = member.errors.take(&member.seen, member.silence.is_heard() && !silent, step);
+            member.borne = peers.borne(member);
+            let fell = member.errors.fell(&member.seen, peers.fail());
             if !blind {
                 let weight = member.published.unwrap_or(0.0);
-                let sight = Sight { seen: &member.seen, silent, weight, well };
+                let sight = Sight { seen: &member.seen, silent, weight, well, fell };
+                let fallen = member.silence.is_fallen();
                 member.silence.take(now, step, &sight, &config.silence);
+                if fallen && !member.silence.is_fallen() {
+                    member.errors.forgive();
+                }
             }
             let fresh = member.silence.is_heard() && !silent;
             let rate = member.seen.passive.map_or(0.0, |own| sound(own.rate));
             member.rates.take(step, rate, config.polled_window);
             let intake = Intake { fresh, step, windowed: member.rates.mean(), stretch: self.damping.stretch() };
-            member.terms.take(&member.seen, &intake, config);
-            member.terms.errors = member.errors.take(&member.seen, fresh, step);
+            member.terms.take(&mut member.average, &member.seen, &intake, config);
             let refused = core::mem::replace(&mut member.refuses, member.seen.refuses(config.silence.backoff));
             let said = member.seen.report.and_then(|heard| heard.report.accepting);
             if refused && !member.refuses && said == Some(false) {
@@ -88,8 +94,23 @@ impl Peers {
         let serving = || members.iter().filter(|member| member.serves());
         let mut latencies: Vec<Span> = serving().filter_map(|member| member.terms.latency).collect();
         latencies.sort_unstable();
-        let errors = serving().map(|member| member.terms.errors).sum();
-        Self { errors, count: serving().count() as f64, latencies, allowance }
+        // Who fell says nothing of the others any more.
+        let there = || serving().filter(|member| !member.silence.is_fallen());
+        let errors = there().map(|member| member.terms.errors).sum();
+        Self { errors, count: there().count() as f64, latencies, allowance }
+    }
+
+    /// Whether the pool fails as a whole.
+    fn fail(&self) -> bool {
+        self.errors > MOST_FAILING * self.count
+    }
+
+    /// The share of failures that is the pool's trouble, and not this worker's: none until half of what the others are
+    /// asked fails, all of it when all fails.
+    fn borne(&self, member: &Member) -> f64 {
+        let (own, one) = if member.silence.is_fallen() { (0.0, 0.0) } else { (member.terms.errors, 1.0) };
+        let others = if self.count > one { (self.errors - own) / (self.count - one) } else { 0.0 };
+        ((others - MOST_FAILING) / (1.0 - MOST_FAILING)).clamp(0.0, 1.0)
     }
 
     /// Whether `member` does no worse than the others: failures within the allowance of theirs, latency within twice
@@ -110,5 +131,7 @@ impl Peers {
     }
 }
 
+/// A pool whose workers fail so much on average has another trouble than one that fell. Source: ours.
+const MOST_FAILING: f64 = 0.5;
 /// Reporters among which silence of most says something of the control plane; source: ours.
 const LEAST_REPORTERS: usize = 3;

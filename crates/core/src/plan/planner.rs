@@ -151,6 +151,7 @@ impl Planner {
             for member in &mut self.members {
                 member.terms.estimate = None;
                 member.terms.capacity = None;
+                member.wish = None;
                 member.was = member.terms;
             }
         }
@@ -301,10 +302,10 @@ impl Planner {
         for (member, (raw, steady)) in serving.zip(values) {
             member.raw = if raw_sum > 0.0 { raw / raw_sum * count } else { 0.0 };
             if held && member.published.is_some() {
-                member.slow.clear();
+                member.hold();
                 continue;
             }
-            member.steady *= scale;
+            member.scale(scale);
             let target = steady / steady_sum * count;
             match &tuning {
                 Some(tuning) if member.published.is_some() => member.steer(target, tuning),
@@ -319,9 +320,12 @@ impl Planner {
             return;
         }
         let settings = &self.config.oscillation;
+        let (tuning, policy) = (self.tuning(self.config.tick), self.config.policy);
+        let alpha = tuning.and_then(|tuning| tuning.alpha).unwrap_or(1.0);
         let (mut workers, mut worst) = (0, None::<(WorkerId, oscillation::Found)>);
         for member in self.members.iter_mut().filter(|member| member.serves()) {
-            let Some(found) = member.swing.take(member.steady, settings) else { continue };
+            let noise = member.noise(policy, alpha);
+            let Some(found) = member.swing.take(member.steady, &settings.above(noise)) else { continue };
             let period = Span::from_secs_f64(self.config.tick.as_secs_f64() * found.ticks);
             if oscillation::is_looked_for(period, settings) {
                 workers += 1;

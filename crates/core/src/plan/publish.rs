@@ -49,6 +49,7 @@ impl Draft {
             }
             Verdict::Fading(left) => self.act(Guard::Silence, self.value * left),
             Verdict::Returning(share) => self.act(Guard::Return, self.value * share),
+            Verdict::Fallen(share) => self.act(Guard::Errors, self.value * share),
         }
         self.whole = false;
     }
@@ -70,7 +71,8 @@ impl Planner {
             if fixed {
                 draft.guards.clear();
             } else {
-                let factor = member.errors.factor(member.terms.errors, self.config.deadband.get());
+                let factor =
+                    member.errors.factor((member.terms.errors - member.borne).max(0.0), self.config.deadband.get());
                 draft.act(Guard::Errors, draft.value * factor);
                 draft.whole = member.terms.errors <= self.config.reference.errors.get();
                 let ramp = member.slow_start.factor(now, &self.config.slow_start);
@@ -239,6 +241,7 @@ impl Planner {
                     | Reason::Unheard
                     | Reason::Returning
                     | Reason::Errors
+                    | Reason::Fallen
                     | Reason::SlowStart
                     | Reason::Configured => member.was = terms,
                 }
@@ -265,6 +268,8 @@ impl Planner {
             if first { Reason::Started } else { Reason::Joined }
         } else if acts(Guard::Silence) {
             if draft.most.is_finite() { Reason::Unheard } else { Reason::Silent }
+        } else if member.silence.is_fallen() && acts(Guard::Errors) {
+            Reason::Fallen
         } else if acts(Guard::Return) {
             Reason::Returning
         } else if acts(Guard::Errors) {

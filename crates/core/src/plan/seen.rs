@@ -27,6 +27,8 @@ pub struct Seen {
     pub weight: f64,
     /// Whether it may get new requests at all.
     pub standing: Standing,
+    /// Whether a breaker of the data plane keeps requests from it.
+    pub kept_out: bool,
 }
 
 impl Default for Seen {
@@ -38,6 +40,7 @@ impl Default for Seen {
             declared_limit: None,
             weight: 1.0,
             standing: Standing::Serving,
+            kept_out: false,
         }
     }
 }
@@ -46,6 +49,16 @@ impl Seen {
     /// The configured weight, as far as it is one.
     pub(crate) fn configured(&self) -> f64 {
         if self.weight.is_finite() { self.weight.clamp(0.0, MOST_WEIGHT) } else { 0.0 }
+    }
+
+    /// Whether it gave a good answer in the tick.
+    pub(super) fn answered(&self) -> bool {
+        self.passive.is_some_and(|own| own.samples > 0 && own.errors < Share::ALL)
+    }
+
+    /// Whether all of its tries of the tick failed.
+    pub(super) fn failed_whole(&self) -> bool {
+        self.passive.is_some_and(|own| own.samples > 0 && own.errors >= Share::ALL)
     }
 
     /// Whether the worker itself said that it wants nothing new. The word of one that reports only on its answers

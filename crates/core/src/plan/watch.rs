@@ -7,6 +7,7 @@
 //! ```
 
 use super::seen::{Heard, Passive, Seen, Source};
+use crate::guard::breaker::BreakerState;
 use crate::load::Cells;
 use crate::runbook::Counted;
 use crate::share::Share;
@@ -112,6 +113,7 @@ impl Watch {
             declared_limit: limit,
             weight,
             standing,
+            kept_out: matches!(cells.breaker(), BreakerState::Open | BreakerState::Probing),
         }
     }
 }

@@ -25,8 +25,8 @@ pub struct Settings {
     /// Time between two computations. Default 1 s; source: R-W9 (0.1 to 10 s).
     pub tick: Span,
     /// Time constant of the averages that feed `capacity` and `throughput`. Default 2 s; source: balancing.md
-    /// "Weight `capacity`". At low request rates it grows, up to five times, so that about 20 requests are averaged
-    /// [R-S9].
+    /// "Weight `capacity`". It grows, up to five times, so that about 700 requests are averaged [R-S9]; where a worker
+    /// jumps, the average begins anew.
     pub time_constant: Span,
     /// The window over which a polled endpoint averages what it says. Default 30 s; source: R-S2. Our own rate is
     /// averaged over the same, because only what belongs together may be divided.

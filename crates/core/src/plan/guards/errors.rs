@@ -5,10 +5,14 @@
 //! good answers more than were seen: a single failure of a single request is no verdict. What was seen fades with the
 //! ten seconds, and is counted as [`MOST_EVIDENCE`] requests at most, so that a worker that gets no more traffic
 //! because it failed is tried again within half a minute.
+//!
+//! When most of a pool fails, it is the pool's trouble: then only what a worker fails beyond the others counts. Otherwise
+//! the squares of what little is left would throw all traffic from one worker to the next, tick by tick.
 
 use serde::{Deserialize, Serialize};
 
 use crate::plan::seen::Seen;
+use crate::share::Share;
 use crate::time::Span;
 
 /// Failures of one worker over ten fading seconds.
@@ -16,6 +20,12 @@ use crate::time::Span;
 pub(in crate::plan) struct Errors {
     failed: f64,
     total: f64,
+    /// Failures alone, which fade, however many were answered beside them.
+    #[serde(default)]
+    lately: f64,
+    /// Failures since the last tick with a good answer.
+    #[serde(default)]
+    streak: u64,
     /// The factor in force; small changes of it are not made.
     factor: Option<f64>,
 }
@@ -25,7 +35,9 @@ impl Errors {
     pub(in crate::plan) fn take(&mut self, seen: &Seen, fresh: bool, step: Span) -> f64 {
         let keep = libm::exp(-step.as_secs_f64() / WINDOW);
         let (samples, share) = seen.passive.map_or((0.0, 0.0), |own| (own.samples as f64, own.errors.get()));
+        self.streak = if seen.answered() { 0 } else { self.streak.saturating_add(failures(seen)) };
         self.failed = self.failed * keep + samples * share;
+        self.lately = self.lately * keep + samples * share;
         self.total = self.total * keep + samples;
         let excess = (self.total / MOST_EVIDENCE).max(1.0);
         self.failed /= excess;
@@ -35,6 +47,18 @@ impl Errors {
         // What the worker says of its own failures is over its own window and may only make it look worse.
         let told = seen.report.filter(|_| fresh).and_then(|heard| heard.report.errors).map_or(0.0, |share| share.get());
         instant.max(lasting).max(told).clamp(0.0, 1.0)
+    }
+
+    /// Forgets what failed: its return is watched in another way.
+    pub(in crate::plan) fn forgive(&mut self) {
+        (self.failed, self.total, self.lately, self.streak) = (0.0, 0.0, 0.0, 0);
+    }
+
+    /// Whether the worker fell: nothing but failures comes of it, of some tries that its breaker takes for enough, or of
+    /// more in a row. Of a pool that fails as a whole only those fell that breakers keep out, which are a third at most.
+    pub(in crate::plan) fn fell(&self, seen: &Seen, pool_fails: bool) -> bool {
+        let by_breaker = seen.kept_out && self.lately >= MANY;
+        !seen.answered() && (by_breaker || (self.streak >= IN_A_ROW && !pool_fails))
     }
 
     /// The factor on the weight: `(1 - errors)^2`, held while it differs by less than `deadband` of the whole.
@@ -56,8 +80,17 @@ impl Errors {
     }
 }
 
+/// Tries of the tick that failed.
+fn failures(seen: &Seen) -> u64 {
+    seen.passive.map_or(0, |own| if own.errors > Share::NONE { own.samples } else { 0 })
+}
+
 /// Seconds over which failures are remembered. Source: balancing.md "Failure price" (10 buckets over 10 s).
 const WINDOW: f64 = 10.0;
+/// Failures of the last seconds that a breaker may have opened by. Source: R-L5 (three failures).
+const MANY: f64 = 3.0;
+/// Failures without a good answer between. Source: as a breaker's (five in a row).
+const IN_A_ROW: u64 = 5;
 /// Good answers assumed beside those seen. Source: ours; a Laplace prior on the good side.
 const ASSUMED_GOOD: f64 = 2.0;
 /// Requests that the memory of a worker counts for at most. Source: ours; half forgotten after 13 s without traffic.
@@ -67,7 +100,6 @@ const MOST_EVIDENCE: f64 = 50.0;
 mod tests {
     use super::*;
     use crate::plan::seen::Passive;
-    use crate::share::Share;
 
     fn tick(samples: u64, errors: f64) -> Seen {
         let passive = Passive { samples, errors: Share::clamped(errors), ..Passive::default() };
@@ -105,5 +137,33 @@ mod tests {
         errors.take(&tick(100_000, 1.0), true, second());
         let after = (0..60).map(|_| errors.take(&Seen::default(), true, second())).last();
         assert!(after.is_some_and(|share| share < 0.1), "{after:?}");
+    }
+
+    fn kept_out(samples: u64) -> Seen {
+        Seen { kept_out: true, ..tick(samples, 1.0) }
+    }
+
+    #[test]
+    fn a_worker_that_its_breaker_keeps_out_after_a_few_failures_fell_however_many_were_answered_before() {
+        let mut errors = Errors::default();
+        errors.take(&tick(10_000, 0.0), true, second());
+        errors.take(&Seen { kept_out: true, ..tick(100, 0.05) }, true, second());
+        assert!(!errors.fell(&tick(100, 0.05), false), "some were answered in this tick");
+        errors.take(&kept_out(0), true, second());
+        assert!(errors.fell(&kept_out(0), false));
+    }
+
+    #[test]
+    fn five_failures_in_a_row_are_a_fall_unless_the_pool_fails() {
+        let mut errors = Errors::default();
+        (0..4).for_each(|_| {
+            errors.take(&tick(1, 1.0), true, second());
+        });
+        assert!(!errors.fell(&tick(1, 1.0), false));
+        errors.take(&tick(1, 1.0), true, second());
+        assert_eq!([false, true].map(|pool| errors.fell(&tick(1, 1.0), pool)), [true, false]);
+        errors.take(&tick(1, 0.0), true, second());
+        errors.take(&tick(1, 1.0), true, second());
+        assert!(!errors.fell(&tick(1, 1.0), false), "it answered between");
     }
 }

@@ -11,9 +11,14 @@
 //!   Ramping{gone} <------------------ Waiting{until}    no pause after the first fall, then 10 s, 20 s, 40 s ..
 //!      |  ^------------'  3 missed: Fading or Passive, as above; a fall counts
 //!      +--- 30 s in which it did no worse than its peers: Heard
+//!   any --fell: nothing but failures came of it--> Fallen{well} --good answers alone for a while--> Ramping
 //! ```
 //! A worker that only piggybacks says nothing while it gets nothing. It counts as silent only when good answers came
 //! *without* reports; without answers it keeps its weight and is to be probed.
+//!
+//! Who fell keeps a trace of its weight, so that probes and picks may still ask it, and comes back when it was well for 6 s
+//! (10 s, 20 s, 40 s .. when it fell before), by the same ramp: trust that comes back as fast as it went is lost again each
+//! time. A single tick in which it only fails ends its ramp.
 
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +52,13 @@ enum State {
     },
     Ramping {
         gone: Span,
+        /// Only ticks with a good answer count: it fell.
+        #[serde(default)]
+        proves: bool,
+    },
+    Fallen {
+        /// Since when it gives good answers and no failures.
+        well: Option<Mono>,
     },
 }
 
@@ -61,6 +73,8 @@ pub(in crate::plan) enum Verdict {
     Fading(f64),
     /// This factor, on the way back.
     Returning(f64),
+    /// This factor, while nothing but failures comes of it.
+    Fallen(f64),
 }
 
 /// One worker in one tick.
@@ -73,6 +87,8 @@ pub(in crate::plan) struct Sight<'a> {
     pub(in crate::plan) weight: f64,
     /// Whether it does no worse than its peers.
     pub(in crate::plan) well: bool,
+    /// Breakers keep requests from it, and nothing but failures came of the last ones.
+    pub(in crate::plan) fell: bool,
 }
 
 /// Intervals that a worker's report is overdue, by its source's own period. `tick` is how finely the age of the newest
@@ -101,9 +117,25 @@ pub(in crate::plan) fn wants_probe(seen: &Seen, tick: Span, settings: &Settings)
 impl Silence {
     /// Takes one tick in.
     pub(in crate::plan) fn take(&mut self, now: Mono, step: Span, sight: &Sight<'_>, settings: &Settings) {
-        let Sight { seen, silent, weight, well } = *sight;
+        let Sight { seen, silent, weight, well, fell } = *sight;
         let answers = seen.success_age.is_some_and(|age| age <= settings.success_within);
         self.state = match self.state {
+            State::Fallen { well } => self.prove(now, seen, well, settings),
+            // Once more while it is being brought back is enough.
+            State::Ramping { proves: true, .. } if seen.failed_whole() => {
+                self.fall(now, settings);
+                State::Fallen { well: None }
+            }
+            State::Heard
+            | State::Passive { .. }
+            | State::Fading { .. }
+            | State::Waiting { .. }
+            | State::Ramping { .. }
+                if fell =>
+            {
+                self.fall(now, settings);
+                State::Fallen { well: None }
+            }
             State::Heard | State::Ramping { .. } if silent && answers => State::Passive { last: millionths(weight) },
             State::Heard | State::Passive { .. } | State::Ramping { .. } if silent && !answers => {
                 self.fall(now, settings);
@@ -112,11 +144,11 @@ impl Silence {
             State::Fading { .. } if silent && answers => State::Passive { last: millionths(weight) },
             State::Waiting { .. } if silent => State::Fading { since: now - settings.to_zero },
             State::Fading { .. } if !silent => self.come_back(now, settings),
-            State::Waiting { until } if now >= until => State::Ramping { gone: Span::ZERO },
+            State::Waiting { until } if now >= until => State::Ramping { gone: Span::ZERO, proves: false },
             State::Passive { .. } if !silent => State::Heard,
-            State::Ramping { gone } => {
-                let gone = if well { gone + step } else { gone };
-                if gone >= settings.return_over { State::Heard } else { State::Ramping { gone } }
+            State::Ramping { gone, proves } => {
+                let gone = if well && (!proves || seen.answered()) { gone + step } else { gone };
+                if gone >= settings.return_over { State::Heard } else { State::Ramping { gone, proves } }
             }
             State::Heard | State::Passive { .. } | State::Fading { .. } | State::Waiting { .. } => self.state,
         };
@@ -125,16 +157,21 @@ impl Silence {
     /// Begins a return for another reason than silence: a refusal that was never taken back.
     pub(in crate::plan) fn ease_in(&mut self) {
         if self.state == State::Heard {
-            self.state = State::Ramping { gone: Span::ZERO };
+            self.state = State::Ramping { gone: Span::ZERO, proves: false };
         }
     }
 
     /// Whether the worker's report may still be used.
     pub(in crate::plan) fn is_heard(&self) -> bool {
         match self.state {
-            State::Heard | State::Ramping { .. } | State::Waiting { .. } => true,
+            State::Heard | State::Ramping { .. } | State::Waiting { .. } | State::Fallen { .. } => true,
             State::Passive { .. } | State::Fading { .. } => false,
         }
+    }
+
+    /// Whether nothing but failures comes of it.
+    pub(in crate::plan) fn is_fallen(&self) -> bool {
+        matches!(self.state, State::Fallen { .. })
     }
 
     /// What silence does to the weight now.
@@ -147,7 +184,8 @@ impl Silence {
                 Verdict::Fading((1.0 - gone).max(0.0))
             }
             State::Waiting { .. } => Verdict::Returning(0.0),
-            State::Ramping { gone } => {
+            State::Fallen { .. } => Verdict::Fallen(TRACE),
+            State::Ramping { gone, .. } => {
                 let from = settings.return_from.get();
                 let over = settings.return_over.as_secs_f64().max(1e-9);
                 Verdict::Returning((from + (1.0 - from) * gone.as_secs_f64() / over).min(1.0))
@@ -173,12 +211,38 @@ impl Silence {
     }
 
     fn come_back(self, now: Mono, settings: &Settings) -> State {
-        let Some(doublings) = self.falls.checked_sub(2) else { return State::Ramping { gone: Span::ZERO } };
-        let pause = settings.backoff.times(1 << doublings.min(32)).min(settings.most_backoff);
-        State::Waiting { until: now + pause }
+        match self.pause(settings) {
+            Some(pause) => State::Waiting { until: now + pause },
+            None => State::Ramping { gone: Span::ZERO, proves: false },
+        }
+    }
+
+    /// The pause before the return of one that fell more than once.
+    fn pause(self, settings: &Settings) -> Option<Span> {
+        let doublings = self.falls.checked_sub(2)?;
+        Some(settings.backoff.times(1 << doublings.min(32)).min(settings.most_backoff))
+    }
+
+    /// One tick of a worker that fell.
+    fn prove(self, now: Mono, seen: &Seen, well: Option<Mono>, settings: &Settings) -> State {
+        let well = match well {
+            _ if seen.failed_whole() => None,
+            None => seen.answered().then_some(now),
+            Some(since) => Some(since),
+        };
+        let wanted = self.pause(settings).unwrap_or(PROOF);
+        match well {
+            Some(since) if now.since(since) >= wanted => State::Ramping { gone: Span::ZERO, proves: true },
+            Some(_) | None => State::Fallen { well },
+        }
     }
 }
 
+/// What is left of the weight of one that fell. Source: ours; under a hundredth of a fair share nothing is picked for it.
+const TRACE: f64 = 0.001;
+/// How long one that fell must be well before it is brought back. Source: measured, X10: longer than the 5 s for which a
+/// worker that flaps is up.
+const PROOF: Span = Span::from_secs(6);
 const MILLION: f64 = 1e6;
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "weights are small and not negative")]
@@ -189,7 +253,8 @@ fn millionths(weight: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::seen::Heard;
+    use crate::plan::seen::{Heard, Passive};
+    use crate::share::Share;
     use crate::signal::Report;
 
     /// One worker, ticked each second; polled every second.
@@ -217,7 +282,7 @@ mod tests {
             let now = Mono::default() + Span::from_secs(self.seconds);
             let (tick, settings) = (Span::from_secs(1), &self.settings);
             let silent = missed(&seen, tick) >= settings.missed;
-            self.silence.take(now, tick, &Sight { seen: &seen, silent, weight: 1.6, well }, settings);
+            self.silence.take(now, tick, &Sight { seen: &seen, silent, weight: 1.6, well, fell: false }, settings);
             self.silence.verdict(now, settings)
         }
 
@@ -327,6 +392,49 @@ mod tests {
         }
         walk.fall();
         assert_eq!(walk.heard(), Verdict::Returning(0.1));
+    }
+
+    /// A second of a worker of whose tries `good` were answered well and `bad` failed; `fell` as the errors' memory says.
+    fn tried(walk: &mut Walk, good: u64, bad: u64, fell: bool) -> Verdict {
+        walk.seconds += 1;
+        let passive = Passive { samples: good + bad, errors: Share::of(bad, good + bad), ..Passive::default() };
+        let seen = Seen { passive: Some(passive), ..Seen::default() };
+        let now = Mono::default() + Span::from_secs(walk.seconds);
+        let sight = Sight { seen: &seen, silent: false, weight: 1.0, well: bad == 0, fell };
+        walk.silence.take(now, Span::from_secs(1), &sight, &walk.settings);
+        walk.silence.verdict(now, &walk.settings)
+    }
+
+    #[test]
+    fn one_that_fell_keeps_a_trace_and_is_brought_back_when_it_was_well_for_six_seconds() {
+        let mut walk = Walk::new();
+        assert_eq!(tried(&mut walk, 0, 5, true), Verdict::Fallen(TRACE));
+        // Nobody asks it for a long time, and that is no reason to trust it.
+        (0..100).for_each(|_| assert_eq!(tried(&mut walk, 0, 0, true), Verdict::Fallen(TRACE)));
+        let path: [Verdict; 7] = core::array::from_fn(|_| tried(&mut walk, 1, 0, false));
+        assert_eq!((path[5], path[6]), (Verdict::Fallen(TRACE), Verdict::Returning(0.1)));
+    }
+
+    #[test]
+    fn a_failure_while_it_proves_itself_begins_the_proof_anew() {
+        let mut walk = Walk::new();
+        tried(&mut walk, 0, 5, true);
+        (0..5).for_each(|_| assert_eq!(tried(&mut walk, 1, 0, false), Verdict::Fallen(TRACE)));
+        tried(&mut walk, 0, 1, true);
+        (0..6).for_each(|_| assert_eq!(tried(&mut walk, 1, 0, false), Verdict::Fallen(TRACE)));
+    }
+
+    #[test]
+    fn a_return_after_a_fall_stands_still_without_answers_and_ends_with_a_tick_that_only_fails() {
+        let mut walk = Walk::new();
+        tried(&mut walk, 0, 5, true);
+        while tried(&mut walk, 1, 0, false) == Verdict::Fallen(TRACE) {}
+        assert_eq!(tried(&mut walk, 0, 0, false), Verdict::Returning(0.1));
+        assert!(matches!(tried(&mut walk, 1, 0, false), Verdict::Returning(share) if share > 0.1));
+        assert_eq!(tried(&mut walk, 0, 1, false), Verdict::Fallen(TRACE));
+        // The second fall wants a longer proof.
+        (0..10).for_each(|_| assert_eq!(tried(&mut walk, 1, 0, false), Verdict::Fallen(TRACE)));
+        assert_eq!(tried(&mut walk, 1, 0, false), Verdict::Returning(0.1));
     }
 
     fn piggyback(age: u64, success_age: Option<u64>) -> Seen {

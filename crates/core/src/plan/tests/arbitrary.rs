@@ -91,14 +91,16 @@ pub(super) fn seen() -> impl Strategy<Value = Seen> {
         prop::option::of(0..200_u32),
         weight,
         standing,
+        any::<bool>(),
     )
-        .prop_map(|(passive, report, success_age, declared_limit, weight, standing)| Seen {
+        .prop_map(|(passive, report, success_age, declared_limit, weight, standing, kept_out)| Seen {
             passive,
             report,
             success_age,
             declared_limit,
             weight,
             standing,
+            kept_out,
         })
 }
 

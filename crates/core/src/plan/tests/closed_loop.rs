@@ -203,6 +203,32 @@ fn of_two_workers_of_very_unlike_capacity_the_slow_one_is_not_loaded_beyond_what
     let slow = path.last().expect("60 ticks")[1] / 2.0 * 880.0;
     assert!(slow < 95.0, "{slow} requests a second for one that can carry 100");
 }
+
+#[test]
+fn a_rule_that_is_smoothed_under_the_deadband_each_tick_moves_all_the_same() {
+    // At this utilization a tick is a fiftieth of the way: less than the deadband, as long as it starts anew each time.
+    // Each with latencies that it tells apart.
+    let rules = [
+        (Rule::TailLatency, 90, 120),
+        (Rule::ScoreSum, 90, 120),
+        (Rule::ScoreProduct, 90, 120),
+        (Rule::Headroom, 20, 60),
+    ];
+    for (rule, quick, slow) in rules {
+        let mut bench = Bench::of(PlanConfig::of(rule));
+        let of = |millis: u64| {
+            let mean = Span::from_millis(millis);
+            let seen = busy(100.0, 0.97);
+            Seen { passive: seen.passive.map(|own| Passive { mean, p50: mean, p99: mean.times(4), ..own }), ..seen }
+        };
+        let mut weights = Vec::new();
+        for _ in 0..120 {
+            weights = bench.tick(&[of(quick), of(quick), of(slow)]);
+        }
+        assert!(weights[2] < 0.95, "{rule}: {weights:?}");
+    }
+}
+
 #[test]
 fn polled_means_of_half_a_minute_do_not_make_weights_swing_and_neither_do_polled_moments() {
     let capacities = [100.0, 200.0, 400.0];

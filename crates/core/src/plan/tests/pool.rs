@@ -4,7 +4,8 @@ use alloc::vec::Vec;
 
 use super::{Bench, Seen, at, busy, failing, number};
 use crate::decision::Reason;
-use crate::plan::{Command, Happening, Heard, PlanConfig, Rule, Source};
+use crate::plan::{Command, Happening, Heard, Passive, PlanConfig, Rule, Source};
+use crate::share::Share;
 use crate::signal::Report;
 use crate::time::Span;
 use crate::worker::{Standing, WorkerId};
@@ -295,4 +296,40 @@ fn an_unhealthy_worker_gets_nothing_and_comes_back_by_a_ramp() {
         bench.tick(&[busy(100.0, 0.5); 3]);
     }
     assert!(close(&bench.weights(), &[1.0, 1.0, 1.0]), "{:?}", bench.weights());
+}
+
+/// Its breaker keeps it out after these failures.
+fn kept_out(failed: u64) -> Seen {
+    let passive = Passive { samples: failed, errors: Share::of(failed, failed), ..Passive::default() };
+    Seen { passive: Some(passive), report: None, kept_out: true, ..busy(100.0, 0.5) }
+}
+
+#[test]
+fn one_that_fell_gets_nothing_while_nothing_is_heard_of_it_and_comes_back_by_a_ramp() {
+    let mut bench = pool(4);
+    let mut seen = [busy(100.0, 0.5); 4];
+    seen[0] = kept_out(5);
+    bench.tick(&seen);
+    seen[0] = kept_out(0);
+    for second in 0..60 {
+        let weights = bench.tick(&seen);
+        assert!(weights[0] < 0.01, "{second}: {weights:?}");
+    }
+    let told = bench.decisions.iter().rfind(|told| told.worker == WorkerId(0)).expect("told");
+    assert_eq!(told.reason, Reason::Fallen);
+    let path: Vec<f64> = (0..40).map(|_| bench.tick(&[busy(100.0, 0.5); 4])[0]).collect();
+    assert!(path[5] < 0.01 && (0.08..0.3).contains(&path[8]), "{path:?}");
+    assert!((path[39] - 1.0).abs() < 0.01, "{path:?}");
+}
+
+#[test]
+fn a_pool_that_fails_as_a_whole_does_not_throw_its_weights_about() {
+    let mut bench = pool(4);
+    for second in 0..30_u32 {
+        // All are too late for nearly everything; by turns one of them is a little luckier.
+        let seen: Vec<Seen> =
+            (0..4).map(|worker| failing(busy(100.0, 1.0), if second % 4 == worker { 0.9 } else { 0.99 })).collect();
+        let weights = bench.tick(&seen);
+        assert!(second < 2 || weights.iter().all(|weight| (0.7..1.4).contains(weight)), "{second}: {weights:?}");
+    }
 }
