@@ -22,8 +22,8 @@ pub(super) struct Past {
     /// Sorted by id.
     pub(super) workers: Vec<WorkerPast>,
     pub(super) pool: PoolPast,
-    /// Of those in service: tries that failed, and tries that ended.
-    sums: [f64; 2],
+    /// Of those in service: tries that failed, those that failed in another way than by being late, and tries that ended.
+    sums: [f64; 3],
 }
 
 /// The memory of one worker.
@@ -130,6 +130,10 @@ impl Recent {
         self.time = self.time * kept + step;
     }
 
+    fn sums(&self) -> [f64; 3] {
+        [self.failed, self.broke(), self.ended()]
+    }
+
     /// Tries that ended.
     pub(super) fn ended(&self) -> f64 {
         self.answered + self.failed
@@ -140,9 +144,14 @@ impl Recent {
         if self.ended() >= LEAST_ENDED { self.failed / self.ended() } else { 0.0 }
     }
 
+    /// Those that failed in another way than by being late.
+    pub(super) fn broke(&self) -> f64 {
+        self.failed - self.late
+    }
+
     /// Share of those that failed in another way than by being late.
     pub(super) fn broken(&self) -> f64 {
-        if self.ended() >= LEAST_ENDED { (self.failed - self.late) / self.ended() } else { 0.0 }
+        if self.ended() >= LEAST_ENDED { self.broke() / self.ended() } else { 0.0 }
     }
 
     /// The logarithm (to the base of 2) of the latency of answers, with enough of them.
@@ -175,9 +184,12 @@ impl WorkerPast {
         self.tick = tick;
         self.recent.take(step, kept, counts, counted.p50);
         let mute = counted.unreached + counted.late;
-        if counted.answered > 0 || counted.failed > mute {
+        let lives = counted.answered > 0 || counted.failed > mute;
+        if lives {
             self.mute = Mute::default();
-        } else if mute > 0 {
+        }
+        // Where both are in one tick, a breaker that is open says what came last.
+        if mute > 0 && (!lives || tick.kept_out) {
             self.mute.unreached += counted.unreached;
             self.mute.late += counted.late;
             self.mute.since.get_or_insert(now);
@@ -217,10 +229,17 @@ impl WorkerPast {
         self.tick.kept_out || self.recent.failing() >= FAILS || self.mute.unreached >= LEAST_MUTE
     }
 
+    /// Whether it fails as a whole, and not by being late: by itself, whatever its pool has to do.
+    pub(super) fn breaks(&self) -> bool {
+        self.fails() && self.recent.broke() >= LEAST_BROKE && self.recent.broke() >= FAILS * self.recent.failed
+    }
+
     /// Whether it is well again after it failed.
     pub(super) fn is_well(&self, others_failing: f64) -> bool {
         let allowed = (1.5 * others_failing).max(WELL_AGAIN);
-        !self.fails() && self.recent.answered >= LEAST_ENDED && self.recent.failing() <= allowed
+        let as_the_others = others_failing >= FAILS && !self.tick.kept_out && self.mute.unreached == 0;
+        let fails = self.fails() && !(as_the_others && self.recent.broken() < WELL_AGAIN);
+        !fails && self.recent.answered >= LEAST_ENDED && self.recent.failing() <= allowed
     }
 }
 
@@ -268,20 +287,26 @@ impl Past {
 
     /// Share of failures among all workers in service but one.
     pub(super) fn others_failing(&self, without: &WorkerPast) -> f64 {
-        let [mut failed, mut ended] = self.sums;
-        if without.tick.serving {
-            failed -= without.recent.failed;
-            ended -= without.recent.ended();
-        }
+        let [failed, _, ended] = self.others(without);
         if ended >= LEAST_ENDED { (failed / ended).max(0.0) } else { 0.0 }
+    }
+
+    /// The same of failures in another way than by being late.
+    pub(super) fn others_broken(&self, without: &WorkerPast) -> f64 {
+        let [_, broke, ended] = self.others(without);
+        if ended >= LEAST_ENDED { (broke / ended).max(0.0) } else { 0.0 }
+    }
+
+    fn others(&self, without: &WorkerPast) -> [f64; 3] {
+        let own = if without.tick.serving { without.recent.sums() } else { [0.0; 3] };
+        core::array::from_fn(|at| self.sums[at] - own[at])
     }
 
     fn sum_up(&mut self) {
         let serving = self.workers.iter().filter(|worker| worker.tick.serving);
-        let mut sums = [0.0, 0.0];
+        let mut sums = [0.0; 3];
         for worker in serving {
-            sums[0] += worker.recent.failed;
-            sums[1] += worker.recent.ended();
+            sums.iter_mut().zip(worker.recent.sums()).for_each(|(sum, own)| *sum += own);
         }
         self.sums = sums;
     }
@@ -395,6 +420,8 @@ const STRANGE: f64 = 1.0;
 const WELL: f64 = 0.03;
 /// A worker with this share of failures fails. Source: ours; the picks' price quarters what such a worker gets.
 const FAILS: f64 = 0.5;
+/// So many failures say what kind they are of. Source: as below, and what of them has faded in a tick.
+const LEAST_BROKE: f64 = 2.0;
 /// So many tries without a connection, and no answer between. Source: R-L5 (three failures).
 pub(super) const LEAST_MUTE: u64 = 3;
 /// Fewer tries that ended say nothing. Source: ours.

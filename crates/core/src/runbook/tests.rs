@@ -1,6 +1,7 @@
 //! The lookout on series that are made here, one tick a second: each edge of a runbook, and each detector's sign and its
 //! opposite. How well detectors do is not measured here but on simulated runs (`ambidex lab score`).
 
+use alloc::vec;
 use alloc::vec::Vec;
 
 use super::*;
@@ -258,4 +259,23 @@ fn every_sentence_names_what_it_is_about() {
     assert!(said[0].starts_with("stale metadata: w-4 is up in our view and is not there"), "{said:?}");
     assert!(said.contains(&"stale metadata: from now on: quarantine w-4".into()), "{said:?}");
     assert!(said.contains(&"stale metadata: waits for approval as number 1: drain w-4".into()), "{said:?}");
+}
+
+#[test]
+fn a_herd_that_falls_within_the_tick_of_the_first_is_found_by_what_the_failures_are() {
+    let late = |tick: &mut WorkerTick, count: u64| {
+        failing(tick, count);
+        tick.counted.late = count;
+    };
+    for (first_is_late, found) in [(false, vec![FailureMode::ThunderingHerd]), (true, Vec::new())] {
+        let mut made = Made::new(Runbooks::default());
+        made.run(6, |_, seen| {
+            seen.workers.iter_mut().for_each(|tick| late(tick, 60));
+            let first = &mut seen.workers[3];
+            first.counted = Counted { started: 6, failed: 6, ..Counted::default() };
+            first.counted.late = if first_is_late { 6 } else { 0 };
+            first.kept_out = true;
+        });
+        assert_eq!(made.found(), found, "the first is late: {first_is_late}");
+    }
 }

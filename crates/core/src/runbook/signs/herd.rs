@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! signs   a worker (few at most) fails half of its tries, while the others fail under 6 %          the first
+//!         or in another way than by being late, while the others fail under 6 % so: a full pool is late within a tick
 //!         within a minute: half of the others or more fail 5 % or more each, 8 % together          the herd
 //!         requests of clients are as usual (under 1.3x): more of them would be an overload
 //! over    when the others fail under 5 %, or what failed first is well again for 10 s: what then goes on is another
@@ -10,7 +11,7 @@
 
 use super::{Signs, few};
 use crate::runbook::finding::Evidence;
-use crate::runbook::past::Past;
+use crate::runbook::past::{Past, WorkerPast};
 use crate::share::Share;
 use crate::time::{Mono, Span};
 use crate::worker::WorkerId;
@@ -80,12 +81,17 @@ impl First {
 
 /// The worker that fails while the others do not.
 fn first_to_fail(past: &Past) -> Option<WorkerId> {
-    let failing = || past.serving().filter(|worker| worker.fails());
     let of = past.serving().count();
-    let worst = failing().max_by(|a, b| a.recent.failed.total_cmp(&b.recent.failed))?;
     let usual = past.pool.demand().is_none_or(|demand| demand < MORE_DEMAND);
-    let alone = failing().count() <= few(of) && of > 1 && past.others_failing(worst) < OTHERS_WELL;
-    (alone && usual).then_some(worst.tick.id)
+    if of < 2 || !usual {
+        return None;
+    }
+    let alone = |is: fn(&WorkerPast) -> bool, others: fn(&Past, &WorkerPast) -> f64| {
+        let failing = || past.serving().filter(move |worker| is(worker));
+        let worst = failing().max_by(|a, b| a.recent.failed.total_cmp(&b.recent.failed))?;
+        (failing().count() <= few(of) && others(past, worst) < OTHERS_WELL).then_some(worst.tick.id)
+    };
+    alone(WorkerPast::fails, Past::others_failing).or_else(|| alone(WorkerPast::breaks, Past::others_broken))
 }
 
 /// Source: balancing.md, the longest open time of a breaker: by then its load has gone over to the others.
