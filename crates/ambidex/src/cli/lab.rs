@@ -13,7 +13,7 @@ use clap::Subcommand;
 use serde::de::DeserializeOwned;
 
 use super::lab_live::{self, AblateArguments, CompareArguments, RunArguments};
-use super::{End, Output, answer, answer_json, colored, complain, simulate};
+use super::{End, Output, answer, answer_json, colored, complain, score, simulate};
 use crate::config;
 
 #[derive(Debug, Subcommand)]
@@ -41,6 +41,8 @@ pub(super) enum LabCommand {
     /// Run a scenario under a virtual clock, with the code that gateways run: the same figures for the same seed.
     #[command(after_help = SIMULATE_OPTIONS)]
     Simulate(simulate::SimulateArguments),
+    /// Score the failure-mode detectors on simulated runs whose trouble is known: precision, recall, time to detect.
+    Score(score::ScoreArguments),
     /// Turn a recording into a load model, written as the `load:` of a scenario.
     Fit {
         /// A recording of a gateway (`record:`), a HAR (`.har`) or a file of GoReplay (`.gor`); `-` reads a recording
@@ -93,6 +95,7 @@ pub(super) fn run(command: &LabCommand, output: Output) -> End {
         LabCommand::Compare(arguments) => lab_live::compare(arguments, output),
         LabCommand::Ablate(arguments) => lab_live::ablate(arguments, output),
         LabCommand::Simulate(arguments) => simulate::run(arguments, output),
+        LabCommand::Score(arguments) => score::run(arguments, output),
         LabCommand::Fit { file, key, tenant, trace } => {
             fitted(file, &FitOptions { key: key.clone(), tenant: tenant.clone() }, trace.as_deref(), output)
         }

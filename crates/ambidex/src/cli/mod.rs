@@ -13,6 +13,7 @@ mod lab;
 mod lab_live;
 mod modes;
 mod replay;
+mod score;
 mod serve;
 mod simulate;
 

@@ -5,6 +5,7 @@ use ambidex_core::again::hedge::HedgeConfig;
 use ambidex_core::balance::{Balance, PickPolicy};
 use ambidex_core::guard::breaker::BreakerConfig;
 use ambidex_core::plan::{PlanConfig, Rule};
+use ambidex_core::runbook::Runbooks;
 
 use super::LiveError;
 use crate::measure::{Figures, Metric};
@@ -32,12 +33,21 @@ enum Feature {
     BreakerByShares,
     Retry,
     Hedge,
+    Runbooks,
 }
 
 impl Feature {
     /// In the order in which they are told; each of a kind takes the place of the one before when all are on.
-    const ALL: [Self; 7] =
-        [Self::LeastRequest, Self::Pick, Self::Weights, Self::Breaker, Self::BreakerByShares, Self::Retry, Self::Hedge];
+    const ALL: [Self; 8] = [
+        Self::LeastRequest,
+        Self::Pick,
+        Self::Weights,
+        Self::Breaker,
+        Self::BreakerByShares,
+        Self::Retry,
+        Self::Hedge,
+        Self::Runbooks,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
@@ -48,6 +58,7 @@ impl Feature {
             Self::BreakerByShares => "breaker by shares and latency",
             Self::Retry => "retry",
             Self::Hedge => "hedge",
+            Self::Runbooks => "runbooks",
         }
     }
 
@@ -60,6 +71,7 @@ impl Feature {
             Self::BreakerByShares => "breaker: {errors: on, latency: on}",
             Self::Retry => "retry: as in the scenario, on in all by default; retries: 2",
             Self::Hedge => "hedge: as in the scenario, after p95 by default",
+            Self::Runbooks => "runbooks: as in the scenario, on by default",
         }
     }
 
@@ -80,6 +92,7 @@ impl Feature {
                 let usual = HedgeConfig { mode: Mode::written(), ..HedgeConfig::default() };
                 route.hedge = Some(wanted.route.hedge.unwrap_or(usual));
             }
+            Self::Runbooks => balancer.runbooks = wanted.balancer.runbooks,
         }
         Ok(())
     }
@@ -87,7 +100,7 @@ impl Feature {
 
 /// The baseline first, then each feature alone, then all.
 ///
-/// The baseline picks in turn by weights that never change, opens no breaker and tries nothing twice. A feature that the
+/// The baseline picks in turn by weights that never change, opens no breaker, tries nothing twice and runs no runbook. A feature that the
 /// scenario has settings for has these.
 ///
 /// # Errors
@@ -98,7 +111,7 @@ pub fn features(scenario: &Scenario) -> Result<Vec<Variant>, LiveError> {
         let (name, setup) = (name.to_owned(), vec![setup.to_owned()]);
         Variant { name, setup, scenario }
     };
-    let nothing = "balance: weighted-round-robin, weights: static, no breaker, nothing twice";
+    let nothing = "balance: weighted-round-robin, weights: static, no breaker, nothing twice, no runbooks";
     let mut variants = vec![variant("baseline", nothing, baseline.clone())];
     let mut all = baseline.clone();
     for feature in Feature::ALL {
@@ -118,6 +131,7 @@ fn baseline(scenario: &Scenario) -> Result<Scenario, LiveError> {
             weights: PlanConfig::of(Rule::Static),
             // More failures in a row than any run has.
             breaker: breaker(r#"{"consecutive": 4294967295, "errors": "off"}"#)?,
+            runbooks: Runbooks::all(Mode::Off),
             ..Balancer::default()
         },
         route: Route { deadline: scenario.route.deadline, retries: 0, ..Route::default() },

@@ -3,6 +3,7 @@
 use ambidex_core::again::retry::FirstTry;
 use ambidex_core::guard::breaker::BreakerConfig;
 use ambidex_core::plan::PlanConfig;
+use ambidex_core::runbook::Runbooks;
 use serde::Serialize;
 
 use super::LiveError;
@@ -38,6 +39,9 @@ fn pool(scenario: &Scenario) -> Result<Vec<String>, LiveError> {
     }
     if balancer.breaker != BreakerConfig::default() {
         lines.push(line("breaker", &balancer.breaker)?);
+    }
+    if balancer.runbooks != Runbooks::default() {
+        lines.push(line("runbooks", &balancer.runbooks)?);
     }
     if let Some(bulkhead) = &balancer.bulkhead {
         lines.push(line("bulkhead", bulkhead)?);

@@ -10,6 +10,7 @@ use ambidex_core::guard::breaker::BreakerConfig;
 use ambidex_core::guard::bulkhead::BulkheadConfig;
 use ambidex_core::guard::throttle::ThrottleConfig;
 use ambidex_core::plan::PlanConfig;
+use ambidex_core::runbook::Runbooks;
 use ambidex_core::share::Share;
 use ambidex_core::time::Span;
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,8 @@ pub struct Balancer {
     pub weights: PlanConfig,
     /// When a worker is kept from traffic.
     pub breaker: BreakerConfig,
+    /// Which failure modes are looked for, and what is done about them. Default on.
+    pub runbooks: Runbooks,
     /// How many requests one worker may have at once. Default any number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bulkhead: Option<BulkheadConfig>,

@@ -1,14 +1,13 @@
 //! How well the failure-mode detectors do: labelled scenarios, simulated, judged by the core's lookout.
 //!
 //! ```text
-//! (label, seed) -> scenario -> simulator, tick by tick -> Meter -> Lookout -> findings
+//! (label, seed) -> scenario -> simulator, tick by tick, with its Lookout -> findings
 //!                                                                     \__ beside the labels: precision, recall, delay
 //! ```
 //! Nothing here knows what a detector looks at: a scenario says what goes wrong with workers and load, and the rest is
 //! what the simulated gateway counts. Runbooks only observe here, so that a finding does not change its own cause.
 
 mod compound;
-mod meter;
 mod run;
 mod scenarios;
 mod swings;
@@ -17,7 +16,6 @@ mod table;
 use ambidex_core::runbook::FailureMode;
 use ambidex_core::time::Span;
 
-pub use meter::Meter;
 pub use run::{Seen, judge};
 pub use table::{Row, Table};
 

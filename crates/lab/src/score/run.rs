@@ -1,11 +1,9 @@
-//! One labelled run: the simulator, and a lookout over each of its gateways.
+//! One labelled run: the simulator, and what its lookout finds.
 
-use ambidex_core::again::Mode;
 use ambidex_core::plan::PlanInput;
-use ambidex_core::runbook::{Effect, Finding, Lookout, Runbooks};
+use ambidex_core::runbook::{Effect, Finding};
 use ambidex_core::time::{Mono, Span};
 
-use super::Meter;
 use crate::scenario::Scenario;
 use crate::sim;
 
@@ -23,20 +21,14 @@ pub struct Seen {
 /// What the lookout of the first gateway finds in a simulated run.
 #[must_use]
 pub fn judge(scenario: &Scenario) -> Vec<Seen> {
-    let (mut meter, mut lookout) = (Meter::default(), Lookout::new(Runbooks::all(Mode::Observe)));
     let begins = Mono::default() + scenario.warm_up;
-    let (mut seen, mut effects) = (Vec::new(), Vec::new());
+    let mut seen = Vec::new();
     let _ = sim::watch(scenario, None, &[], |tick| {
-        if tick.gateway > 0 {
-            return;
-        }
-        let PlanInput::Tick { at, workers } = tick.input else { return };
-        let observation = meter.read(*at, tick.pool, workers, tick.events);
-        lookout.on(&observation, &mut effects);
-        for effect in effects.drain(..) {
-            if let Effect::Found(finding) = effect {
+        let PlanInput::Tick { at, .. } = tick.input else { return };
+        for effect in tick.effects.iter().filter(|_| tick.gateway == 0) {
+            if let Effect::Found(finding) = *effect {
                 seen.push(Seen { finding, at: finding.at.since(begins), until: None });
-            } else if let Effect::Cleared { mode, .. } = effect
+            } else if let Effect::Cleared { mode, .. } = *effect
                 && let Some(open) = seen.iter_mut().rfind(|seen: &&mut Seen| seen.finding.evidence.mode() == mode)
             {
                 open.until = Some(at.since(begins));

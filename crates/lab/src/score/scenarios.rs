@@ -1,7 +1,8 @@
 //! Scenarios by seed: pools of many shapes, each with one thing that goes wrong, or nothing that has a name.
 
+use ambidex_core::again::Mode;
 use ambidex_core::draw::Draw;
-use ambidex_core::runbook::FailureMode;
+use ambidex_core::runbook::{FailureMode, Runbooks};
 use ambidex_core::time::Span;
 
 use super::{Labelled, swings};
@@ -70,7 +71,10 @@ impl Drawn {
              workers: [{workers}]\n{rest}\n"
         );
         match Scenario::read("score", text.clone()) {
-            Ok(scenario) => scenario,
+            Ok(mut scenario) => {
+                scenario.balancer.runbooks = Runbooks::all(Mode::Observe);
+                scenario
+            }
             Err(findings) => panic!("a scenario of the score: {}\n{text}", findings.render(false)),
         }
     }
@@ -96,24 +100,41 @@ pub(super) fn of(mode: FailureMode, seed: u64) -> Labelled {
 
 /// One worker of few fails at once; what it had brings the others over what they can carry, and retries do the rest.
 fn herd(seed: u64) -> (Scenario, u64) {
-    let mut drawn = Drawn::new(seed, 1);
+    let mut drawn = few(seed, 1);
+    let what = ["errors", "resets"][drawn.draw.below(2)];
+    let (at, worker) = (drawn.at, drawn.worker());
+    let rest = format!(
+        "{}\nfaults: [{{on: [{worker}], what: {what}, curve: {{step: {{at: {at}s}}}}}}]\n{}",
+        full(&drawn),
+        impatient(&mut drawn)
+    );
+    (drawn.scenario(seed, at + 45, &drawn.group(), &rest), at)
+}
+
+/// A pool of few workers, so full that without one of them the others have at least a fifth more than they can carry,
+/// before any retry.
+pub(super) fn few(seed: u64, salt: u64) -> Drawn {
+    let mut drawn = Drawn::new(seed, salt);
     drawn.workers = 3 + drawn.below(2);
     if drawn.workers == 4 {
         // Of unlike work the cheap part would still be done in time.
         drawn.shape = "";
     }
-    // What is left has at least a fifth more than it can carry, before any retry.
     let over = 120 + drawn.below(21);
     drawn.load = over * (drawn.workers - 1) / drawn.workers;
     drawn.load = drawn.load.min(91);
-    let what = ["errors", "resets"][drawn.draw.below(2)];
-    let (at, load, worker) = (drawn.at, drawn.load, drawn.worker());
+    drawn
+}
+
+/// The load of a pool of [`few`].
+pub(super) fn full(drawn: &Drawn) -> String {
+    format!("load: {{rate: {}%}}", drawn.load)
+}
+
+/// A route that does not wait long and asks again.
+pub(super) fn impatient(drawn: &mut Drawn) -> String {
     let deadline = drawn.service * (8 + drawn.below(12));
-    let rest = format!(
-        "load: {{rate: {load}%}}\nfaults: [{{on: [{worker}], what: {what}, curve: {{step: {{at: {at}s}}}}}}]\n\
-         route: {{deadline: {deadline}ms, retry: {{}}}}"
-    );
-    (drawn.scenario(seed, at + 45, &drawn.group(), &rest), at)
+    format!("route: {{deadline: {deadline}ms, retry: {{}}}}")
 }
 
 /// A worker is not there any more, and the view says that it is.
@@ -166,20 +187,47 @@ fn convoy(seed: u64) -> (Scenario, u64) {
 fn drift(seed: u64) -> (Scenario, u64) {
     let mut drawn = Drawn::new(seed, 5);
     drawn.workers = drawn.workers.max(6);
-    let there = drawn.workers / 2 + drawn.below(2);
-    let to = 16 + drawn.below(8);
-    let (at, load) = (drawn.at, (25 + drawn.below(16)));
-    let over = 1 + drawn.below(40);
-    let workers =
-        format!("{}, {}", drawn.named("a", drawn.workers - there, ", zone: a"), drawn.named("b", there, ", zone: b"));
-    let rest = format!(
-        "load: {{rate: {load}%}}\nfaults: [{{on: [b], what: slowdown, to: {}.{}, curve: {{ramp: {{from: {at}s, until: \
-         {}s}}}}}}]\nbalancer: {{weights: static}}\nroute: {{deadline: 30s}}",
-        to / 10,
-        to % 10,
-        at + over
-    );
-    (drawn.scenario(seed, at + over + 70, &workers, &rest), at)
+    let drift = Drift::of(&mut drawn);
+    (drift.scenario(&drawn, seed, 70), drift.at)
+}
+
+/// How far, and when.
+pub(super) struct Drift {
+    there: u64,
+    to: u64,
+    load: u64,
+    pub(super) at: u64,
+    pub(super) over: u64,
+    /// Another fault beside it.
+    pub(super) more: Option<String>,
+}
+
+impl Drift {
+    pub(super) fn of(drawn: &mut Drawn) -> Self {
+        let there = drawn.workers / 2 + drawn.below(2);
+        let to = 16 + drawn.below(8);
+        let load = 25 + drawn.below(16);
+        Self { there, to, load, at: drawn.at, over: 1 + drawn.below(40), more: None }
+    }
+
+    /// The scenario, which goes on for so many seconds after it is whole.
+    pub(super) fn scenario(&self, drawn: &Drawn, seed: u64, goes_on: u64) -> Scenario {
+        let Self { there, to, load, at, over, more } = self;
+        let workers = format!(
+            "{}, {}",
+            drawn.named("a", drawn.workers - there, ", zone: a"),
+            drawn.named("b", *there, ", zone: b")
+        );
+        let (whole, tenth, until) = (to / 10, to % 10, at + over);
+        let slower = format!(
+            "{{on: [b], what: slowdown, to: {whole}.{tenth}, curve: {{ramp: {{from: {at}s, until: {until}s}}}}}}"
+        );
+        let faults = [Some(slower), more.clone()].into_iter().flatten().collect::<Vec<_>>().join(", ");
+        let rest = format!(
+            "load: {{rate: {load}%}}\nfaults: [{faults}]\nbalancer: {{weights: static}}\nroute: {{deadline: 30s}}"
+        );
+        drawn.scenario(seed, until + goes_on, &workers, &rest)
+    }
 }
 
 /// Clients ask for more than there is for a while; then they ask as before, and retries keep the pool down.

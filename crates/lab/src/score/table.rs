@@ -1,5 +1,6 @@
 //! The score: what was found beside what was there.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use ambidex_core::runbook::{FailureMode, Names};
@@ -13,8 +14,8 @@ pub struct Table {
     rows: [Row; FailureMode::ALL.len()],
     /// Runs that were judged.
     pub runs: usize,
-    /// Runs of two or three modes, and those in which exactly these were found.
-    pub compounds: (usize, usize),
+    /// Of each kind of runs of two or three modes: how many, and those in which exactly these were found.
+    pub compounds: BTreeMap<&'static str, (usize, usize)>,
     /// What went wrong: kind, seed, and what was found beside what was there.
     pub misses: Vec<String>,
 }
@@ -87,8 +88,9 @@ impl Table {
             }
         }
         if labelled.modes.len() > 1 {
-            self.compounds.0 += 1;
-            self.compounds.1 += usize::from(exact);
+            let (runs, told_apart) = self.compounds.entry(labelled.kind).or_default();
+            *runs += 1;
+            *told_apart += usize::from(exact);
         }
         if !exact {
             let there: Vec<_> = labelled.modes.iter().map(|(mode, at)| format!("{} at {at}", mode.word())).collect();
@@ -133,7 +135,12 @@ impl fmt::Display for Table {
                 delay(0.95),
             )?;
         }
-        let (compounds, exact) = self.compounds;
+        writeln!(f, "\n| at once | runs | told apart exactly |\n|---|---|---|")?;
+        for (kind, (runs, exact)) in &self.compounds {
+            writeln!(f, "| {kind} | {runs} | {exact} |")?;
+        }
+        let of = |part: fn(&(usize, usize)) -> usize| self.compounds.values().map(part).sum::<usize>();
+        let (compounds, exact) = (of(|known| known.0), of(|known| known.1));
         writeln!(f, "\n{} runs; of {compounds} with two or three modes {exact} were told apart exactly", self.runs)
     }
 }

@@ -4,17 +4,21 @@ use std::sync::Arc;
 
 use ambidex_core::again::budget::Budget;
 use ambidex_core::attempt::{Desk, Seat};
+use ambidex_core::balance::PickPolicy;
 use ambidex_core::decision::Decision;
 use ambidex_core::draw::Draw;
 use ambidex_core::guard::pool::PoolGuards;
 use ambidex_core::load::{Cells, Load};
 use ambidex_core::plan::{Configured, Held, Mode, PlanInput, Planner, PoolEvent, Reporting, Source, Watch};
+use ambidex_core::runbook::{Counted, Effect, Observation, Tuning};
 use ambidex_core::share::Share;
 use ambidex_core::signal::Report;
 use ambidex_core::time::{Mono, Span};
 use ambidex_core::view::{Address, PoolParts, PoolView, WorkerView};
 use ambidex_core::worker::{PoolId, Standing, WorkerId};
 
+use super::meter::Shown;
+use super::watchman::Watchman;
 use crate::scenario::{Balancer, Scenario, Worker as Written};
 
 /// A simulated gateway.
@@ -30,6 +34,7 @@ pub(super) struct Gateway {
     fixed: Vec<f64>,
     guards: PoolGuards,
     budget: Arc<Budget>,
+    watchman: Watchman,
 }
 
 /// One tick of a gateway's coordinator.
@@ -43,6 +48,12 @@ pub struct Tick<'t> {
     pub decisions: &'t [Decision],
     /// What happened to the pool as a whole.
     pub events: &'t [PoolEvent],
+    /// What the lookout for failure modes was shown; nothing where the scenario's runbooks are all off.
+    pub observation: &'t Observation,
+    /// What it found and did.
+    pub effects: &'t [Effect],
+    /// What its actions in force come to.
+    pub tuning: Tuning,
     /// The pool, as requests see it from now on.
     pub pool: &'t PoolView,
 }
@@ -73,6 +84,7 @@ impl Gateway {
         Self {
             seats: (0..threads).map(|index| Seat::new(index, pick, draw.bits())).collect(),
             view,
+            watchman: Watchman::new(settings.runbooks),
             settings,
             planner,
             watches: workers.iter().map(|_| Watch::default()).collect(),
@@ -130,11 +142,30 @@ impl Gateway {
         if let Some(utilization) = self.planner.utilization() {
             self.budget.hear_utilization(now, Share::clamped(utilization));
         }
-        if turned || !decisions.is_empty() {
+        let events = self.planner.take_events();
+        let tuned = self.look_out(now, &events);
+        if turned || tuned || !decisions.is_empty() {
             self.publish();
         }
-        let events = self.planner.take_events();
-        watcher(&Tick { gateway: number, input: &input, decisions: &decisions, events: &events, pool: &self.view });
+        watcher(&Tick {
+            gateway: number,
+            input: &input,
+            decisions: &decisions,
+            events: &events,
+            observation: &self.watchman.observation,
+            effects: &self.watchman.effects,
+            tuning: self.watchman.tuning,
+            pool: &self.view,
+        });
+    }
+
+    /// One tick of the lookout for failure modes. Whether requests must see another picture for it.
+    fn look_out(&mut self, now: Mono, events: &[PoolEvent]) -> bool {
+        let counted: Vec<Counted> = self.watches.iter().map(Watch::counted).collect();
+        let weights: Vec<f64> = self.planner.weights().map(|(_, weight)| weight).collect();
+        let tuned = self.watchman.tick(now, Shown { pool: &self.view, counted: &counted, weights: &weights, events });
+        self.budget.restraint().set(&self.watchman.tuning);
+        tuned
     }
 
     fn publish(&mut self) {
@@ -145,14 +176,22 @@ impl Gateway {
             name: Arc::clone(&self.view.name),
             revision: self.view.revision + 1,
             workers: self.view.workers.clone(),
-            pick: self.settings.balance.resolve(self.reporting.is_on()),
-            learned,
-            fixed: self.fixed.clone(),
+            pick: self.pick(),
+            learned: self.watchman.without_held(&learned),
+            fixed: self.watchman.without_held(&self.fixed),
             learned_share: learned_share(&self.settings),
-            breaker: self.settings.breaker,
+            breaker: self.watchman.breaker(self.settings.breaker),
             budget: Arc::clone(&self.budget),
         };
         self.view = Arc::new(PoolView::new(parts, Some(&self.view)).guarded(self.guards.clone()));
+    }
+
+    /// How workers are picked: as configured, unless a runbook wants weights alone.
+    fn pick(&self) -> PickPolicy {
+        if self.watchman.tuning.by_weight {
+            return PickPolicy::WeightedRoundRobin;
+        }
+        self.settings.balance.resolve(self.reporting.is_on())
     }
 
     /// The time between two ticks.

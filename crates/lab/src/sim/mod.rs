@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! arrivals ─> gateway ─> core's Attempt, seats, picks, breakers, budgets, hedges ─> worker (processor sharing) ─┐
-//!    ^          ^  view ── core's Planner, once a tick <── tallies, reports (late, lost) <──────────────────────┤
+//!    ^          ^  view ── core's Planner and Lookout, once a tick <── tallies, reports (late, lost) <──────────┤
 //!  seed         └───────────────────────────── answers, failures, resets <─────────────────────────────────────┘
 //! ```
 //! Nothing sleeps and nothing is read from the machine, so the same scenario and seed give the same figures to the last
@@ -13,9 +13,11 @@ mod demand;
 mod due;
 mod gate;
 mod gateway;
+mod meter;
 mod oracle;
 mod requests;
 mod run;
+mod watchman;
 mod window;
 mod worker;
 

@@ -1,5 +1,7 @@
 //! The simulator against queueing theory, against itself, and against the law that nothing gets lost.
 
+use ambidex_core::runbook::{Effect, FailureMode, Tuning};
+
 use super::*;
 
 fn scenario(text: &str) -> Scenario {
@@ -133,4 +135,94 @@ fn a_pool_with_agents_is_well_again_as_soon_as_its_overload_is_over() {
         let sent = figures.amplification.expect("tries are counted");
         assert!(sent < 1.2, "seed {seed}: {sent} times the requests");
     }
+}
+
+/// What a simulated run's lookout did, and the share answered well in its last 100 s.
+#[derive(Debug, Default)]
+struct Tended {
+    found: Vec<FailureMode>,
+    began: usize,
+    ended: usize,
+    expired: usize,
+    /// The least share of requests that was admitted.
+    admitted: f64,
+    /// What holds at the end.
+    tuning: Tuning,
+    well: f64,
+}
+
+fn tended(text: &str) -> Tended {
+    let mut tended = Tended { admitted: 1.0, ..Tended::default() };
+    let figures = watch(&scenario(text), None, &[], |tick| {
+        for effect in tick.effects {
+            match effect {
+                Effect::Found(finding) => tended.found.push(finding.evidence.mode()),
+                Effect::Began { approved, .. } => {
+                    assert!(!approved, "nobody is there to approve");
+                    tended.began += 1;
+                }
+                Effect::Ended { expired, .. } => {
+                    tended.ended += 1;
+                    tended.expired += usize::from(*expired);
+                }
+                Effect::Cleared { .. } | Effect::Proposed(_) | Effect::Withdrawn(_) | Effect::WeightMoved(_) => {}
+            }
+        }
+        tended.admitted = tended.admitted.min(tick.tuning.admitted.get());
+        tended.tuning = tick.tuning;
+    })
+    .figures;
+    let late = figures.series.ok.len().saturating_sub(1_000);
+    let sum = |counts: &[u32]| f64::from(counts[late..].iter().sum::<u32>());
+    let (ok, failed) = (sum(&figures.series.ok), sum(&figures.series.failed));
+    Tended { well: ok / (ok + failed), ..tended }
+}
+
+/// A spike of ten seconds, and retries that keep the pool down after it.
+fn overloaded(seed: u32, runbooks: &str) -> String {
+    format!(
+        "scenario: F5\ntitle: T\nseed: {seed}\nwarm_up: 15s\nduration: 160s\n\
+         workers: [{{name: w, count: 4, slots: 2, service: 30ms}}]\n\
+         load: {{rate: 85%, rates: [{{at: 10s, rate: 200%}}, {{at: 20s, rate: 85%}}]}}\n\
+         route: {{deadline: 300ms, retry: {{}}, first_try: {{after: 150ms}}}}\nbalancer: {{runbooks: {runbooks}}}\n"
+    )
+}
+
+#[test]
+fn a_runbook_takes_most_of_an_overload_that_stays_by_itself_away_and_is_undone() {
+    let (mut observed, mut acted, mut undone) = (0.0, 0.0, 0);
+    for seed in 1..=4 {
+        let (without, with) = (tended(&overloaded(seed, "observe")), tended(&overloaded(seed, "on")));
+        assert!(without.began == 0 && without.admitted >= 1.0, "{without:?}");
+        assert!(with.began > 0 && with.expired == 0 && with.admitted >= 0.5, "bounded: {with:?}");
+        observed += 1.0 - without.well;
+        acted += 1.0 - with.well;
+        if with.ended == with.began {
+            assert_eq!(with.tuning, Tuning::default(), "nothing is left of it");
+            undone += 1;
+        }
+    }
+    assert!(acted < 0.5 * observed, "{acted} of {observed} failed all the same");
+    assert!(undone >= 2, "{undone} of 4 were over");
+}
+
+#[test]
+fn a_worker_that_is_not_there_is_in_quarantine_while_it_is_away() {
+    let text = |runbooks: &str| {
+        format!(
+            "scenario: F2\ntitle: T\nwarm_up: 15s\nduration: 60s\nworkers: [{{name: w, count: 6, service: 10ms}}]\n\
+             load: {{rate: 30%}}\nfaults: [{{on: [w-2], what: refuse, curve: {{step: {{at: 5s, until: 25s}}}}}}]\n\
+             balancer: {{runbooks: {runbooks}}}\n"
+        )
+    };
+    let held = |text: &str| {
+        let mut held = 0;
+        let _ = watch(&scenario(text), None, &[], |tick| held += u32::from(tick.pool.learned.at(1) <= 0.0));
+        held
+    };
+    assert_eq!(held(&text("off")), 0);
+    let on = held(&text("on"));
+    assert!((8..40).contains(&on), "{on} ticks");
+    let acted = tended(&text("on"));
+    assert!(acted.found == [FailureMode::StaleMetadata] && acted.ended == acted.began, "{acted:?}");
 }
