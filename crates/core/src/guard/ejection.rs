@@ -41,6 +41,8 @@ pub struct Breakers {
     entries: Vec<Entry>,
     /// Slots whose breaker is not closed.
     troubled: Vec<usize>,
+    /// There are some, or there were at the last [`admit`](Self::admit).
+    in_trouble: bool,
     /// Workers with a configured weight, and with a learned one.
     configured: usize,
     learned: usize,
@@ -96,6 +98,7 @@ impl Breakers {
             config: BreakerConfig::default(),
             entries: Vec::new(),
             troubled: Vec::new(),
+            in_trouble: false,
             configured: 0,
             learned: 0,
             kept_out: Vec::new(),
@@ -115,10 +118,11 @@ impl Breakers {
     /// `may_probe`, a probe that is due comes back; the request must then be sent as that probe.
     pub fn admit(&mut self, now: Mono, pool: &PoolView, arm: Arm, may_probe: bool, draw: &mut Draw) -> Option<Probe> {
         self.follow(pool);
+        if !self.in_trouble {
+            return None;
+        }
         if self.troubled.is_empty() {
-            if self.panicked != [false; 2] {
-                self.calm(now);
-            }
+            self.calm(now);
             return None;
         }
         for words in [&mut self.kept_out, &mut self.by_lot] {
@@ -271,8 +275,11 @@ impl Breakers {
     /// No breaker is in trouble any more: there is nothing left to ignore.
     #[cold]
     fn calm(&mut self, now: Mono) {
-        self.panicked = [false; 2];
-        self.tell_panic(now, false, self.configured);
+        self.in_trouble = false;
+        if self.panicked != [false; 2] {
+            self.panicked = [false; 2];
+            self.tell_panic(now, false, self.configured);
+        }
     }
 
     #[cold]
@@ -313,6 +320,7 @@ impl Breakers {
         self.troubled.clear();
         let troubled = |(_, entry): &(usize, &Entry)| entry.breaker.state() != BreakerState::Closed;
         self.troubled.extend(self.entries.iter().enumerate().filter(troubled).map(|(slot, _)| slot));
+        self.in_trouble |= !self.troubled.is_empty();
     }
 
     fn record(&mut self, now: Mono, slot: usize, change: Change) {
