@@ -82,7 +82,8 @@ pub(super) fn once(scenario: &Scenario, contender: &Contender, late_over: Span) 
     if let Some(why) = outcome.invalid {
         recorder.invalidate(why);
     } else if overslept > late_over {
-        recorder.invalidate(format!("the workers overslept: {overslept} at the 99th percentile"));
+        let millis = overslept.as_secs_f64() * 1e3;
+        recorder.invalidate(format!("the workers overslept: {millis:.1} ms at the 99th percentile"));
     }
     Ok(recorder.figures())
 }

@@ -27,7 +27,8 @@ pub struct Figures {
     pub over_slo: u64,
     /// Latencies.
     pub latency: Latency,
-    /// Latencies of the requests that the workers answered which the event hits; absent without an event.
+    /// Latencies of the requests that the workers answered which the event hits; absent without an event, and where they
+    /// answered none well.
     pub latency_of_hit: Option<Latency>,
     /// By class of request, when there are several.
     pub classes: Vec<ClassFigures>,

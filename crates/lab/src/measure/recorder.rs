@@ -267,7 +267,7 @@ impl Recorder {
             // All have the same bounds.
             let _ = all.add(&self.workers[*worker].latency);
         }
-        Some(Latency::of(&all))
+        (!all.is_empty()).then(|| Latency::of(&all))
     }
 
     fn series(&self) -> Series {
