@@ -88,7 +88,7 @@ fn avoided(load: &Load, answers: u64, asked: impl Fn() -> u64) {
 
 /// Waits longer than a failure's price and a breaker's ramp last.
 fn in_time(what: &str, done: impl FnMut() -> bool) {
-    assert!(poll(Span::from_secs(60), done), "{what}");
+    assert!(poll(Span::from_secs(120), done), "{what}");
 }
 
 const FAULTS: [(&str, Manner); 5] = [

@@ -16,6 +16,11 @@ const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
 
 /// Before a worker that treats its first connections with `hostile`, then answers as it should.
 pub(crate) fn before(hostile: impl Fn(&mut TcpStream) + Send + Sync + 'static) -> Setup {
+    before_within("500ms", hostile)
+}
+
+/// The same with another deadline.
+pub(crate) fn before_within(deadline: &str, hostile: impl Fn(&mut TcpStream) + Send + Sync + 'static) -> Setup {
     let address = worker(move |number, mut stream| {
         if number == 0 {
             head(&mut stream);
@@ -25,7 +30,7 @@ pub(crate) fn before(hostile: impl Fn(&mut TcpStream) + Send + Sync + 'static) -
             let _ = stream.write_all(OK.as_bytes());
         }
     });
-    Wanted::before(&[address]).route(json!({"deadline": "500ms", "retries": 0})).start()
+    Wanted::before(&[address]).route(json!({"deadline": deadline, "retries": 0})).start()
 }
 
 pub(crate) fn sending(bytes: &'static [u8]) -> Setup {

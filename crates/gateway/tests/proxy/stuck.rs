@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::common::{OK, Wanted, connect, eventually, head, read_all, worker};
-use crate::hostile::{before, refused};
+use crate::hostile::{before, before_within, refused};
 
 /// Size of the upload.
 const UPLOAD: u64 = 16 << 20;
@@ -85,7 +85,7 @@ fn stuck_upload(threads: usize) {
             held.push(stream);
         }
     });
-    let route = json!({"deadline": "8s", "retries": 2, "retry": {}, "repeat": "idempotent"});
+    let route = json!({"deadline": "15s", "retries": 2, "retry": {}, "repeat": "idempotent"});
     let mut wanted = Wanted::before(&[worker]).route(route);
     wanted.threads = threads;
     let setup = wanted.start();
@@ -111,6 +111,7 @@ fn stuck_upload(threads: usize) {
         held = sent.saturating_sub(in_kernel()).min(held);
         held <= HELD
     });
+    client.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
     let told = read_all(&mut client);
     assert!(told.starts_with("HTTP/1.1 504 ") && told.contains("ambidex-error: deadline\r\n"), "{told}");
     assert!(is_asked.try_recv().is_err(), "what a worker may have begun with is not sent again");
@@ -133,7 +134,7 @@ fn a_worker_whose_head_comes_byte_by_byte_is_a_504_in_time() {
 
 #[test]
 fn an_answer_that_comes_byte_by_byte_is_whole() {
-    let setup = before(|stream| {
+    let setup = before_within("30s", |stream| {
         for byte in b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nslow\r\n0\r\n\r\n" {
             let _ = stream.write_all(&[*byte]);
             let _ = std::sync::mpsc::channel::<()>().1.recv_timeout(Duration::from_millis(1));
