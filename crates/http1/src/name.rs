@@ -63,9 +63,10 @@ impl<'a> Value<'a> {
     #[must_use]
     pub fn checked(text: &'a [u8]) -> Option<Self> {
         let edge = |byte: Option<&u8>| byte.is_some_and(|byte| matches!(byte, b' ' | b'\t'));
+        let are_values = |bytes: &[u8]| bytes.iter().all(|&byte| is_value(byte));
         let (eights, rest) = text.as_chunks();
-        let mut bytes = eights.iter().filter(|eight| !are_plain(**eight)).flatten().chain(rest);
-        let fits = bytes.all(|&byte| is_value(byte)) && !edge(text.first()) && !edge(text.last());
+        let plain = |eight: &[u8; 8]| are_plain(*eight) || are_values(eight);
+        let fits = eights.iter().all(plain) && are_values(rest) && !edge(text.first()) && !edge(text.last());
         fits.then_some(Self(text))
     }
 
