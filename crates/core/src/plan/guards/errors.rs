@@ -12,7 +12,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::plan::seen::Seen;
-use crate::share::Share;
 use crate::time::Span;
 
 /// Failures of one worker over ten fading seconds.
@@ -35,7 +34,7 @@ impl Errors {
     pub(in crate::plan) fn take(&mut self, seen: &Seen, fresh: bool, step: Span) -> f64 {
         let keep = libm::exp(-step.as_secs_f64() / WINDOW);
         let (samples, share) = seen.passive.map_or((0.0, 0.0), |own| (own.samples as f64, own.errors.get()));
-        self.streak = if seen.answered() { 0 } else { self.streak.saturating_add(failures(seen)) };
+        self.streak = if seen.answered() { 0 } else { self.streak.saturating_add(tries(seen)) };
         self.failed = self.failed * keep + samples * share;
         self.lately = self.lately * keep + samples * share;
         self.total = self.total * keep + samples;
@@ -80,9 +79,9 @@ impl Errors {
     }
 }
 
-/// Tries of the tick that failed.
-fn failures(seen: &Seen) -> u64 {
-    seen.passive.map_or(0, |own| if own.errors > Share::NONE { own.samples } else { 0 })
+/// Tries of the tick; all of them failed where none was answered.
+fn tries(seen: &Seen) -> u64 {
+    seen.passive.map_or(0, |own| own.samples)
 }
 
 /// Seconds over which failures are remembered. Source: balancing.md "Failure price" (10 buckets over 10 s).
@@ -100,6 +99,7 @@ const MOST_EVIDENCE: f64 = 50.0;
 mod tests {
     use super::*;
     use crate::plan::seen::Passive;
+    use crate::share::Share;
 
     fn tick(samples: u64, errors: f64) -> Seen {
         let passive = Passive { samples, errors: Share::clamped(errors), ..Passive::default() };
