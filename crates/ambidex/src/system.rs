@@ -97,6 +97,7 @@ impl System {
                 admin: file.admin.on().cloned(),
                 data,
                 name_servers: Vec::new(),
+                publish: Vec::new(),
             },
             Links {
                 view: Arc::clone(&view),

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! GET  / /ui/{name} /healthz /readyz /metrics
-//! GET  /api/v1/status /pools /series /decisions /decisions/stream /decisions/verify /events
+//! GET  /api/v1/status /pools /publishers /series /decisions /decisions/stream /decisions/verify /events
 //! GET  /api/v1/explain/weight/{pool}/{worker}?at=     /config /config/history
 //! GET  /api/v1/drills
 //! POST /api/v1/pools/{pool}/workers/{worker}/{drain|undrain|pin|unpin|drill}   /pools/{pool}/{freeze|unfreeze|undrill}
@@ -73,6 +73,7 @@ impl Api {
             ("/api/v1/status", get(read::status)),
             ("/api/v1/pools", get(read::pools)),
             ("/api/v1/series", get(read::series)),
+            ("/api/v1/publishers", get(read::publishers)),
             ("/api/v1/decisions", get(read::decisions)),
             ("/api/v1/decisions/stream", get(stream::decisions)),
             ("/api/v1/decisions/verify", get(read::verify)),

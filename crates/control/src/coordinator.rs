@@ -22,6 +22,7 @@ use crate::facts::{ConfigHost, GatewayFacts};
 use crate::health::Checker;
 use crate::journal::Journal;
 use crate::poller::{Heard, Poller};
+use crate::publish::{Publish, Publishers};
 use crate::room::{Diff, Room};
 use crate::token::{Token, TokenError};
 
@@ -57,6 +58,8 @@ pub struct CoordinatorConfig {
     pub data: PathBuf,
     /// Name servers to ask; none: the system's.
     pub name_servers: Vec<SocketAddr>,
+    /// What carries the weights elsewhere.
+    pub publish: Vec<Publish>,
 }
 
 /// Why the coordinator could not start.
@@ -107,10 +110,11 @@ impl Coordinator {
     /// # Errors
     /// What could not be had, and why.
     pub fn start(config: CoordinatorConfig, links: Links) -> Result<Self, StartError> {
-        let CoordinatorConfig { pools, admin, data, name_servers } = config;
+        let CoordinatorConfig { pools, admin, data, name_servers, publish } = config;
         let Links { view, reports, transitions, clock, seats, journal, gateway, config } = links;
         let mut room = Room::new(seats, view, journal, clock.now());
         room.apply(clock.now(), pools);
+        room.publish = publish;
         let (stop, changed, room) = (Notify::new(), Notify::new(), Mutex::new(room));
         let shared = Arc::new(Shared { clock, gateway, config, changed, stop, room });
         let mut bound = None;
@@ -147,6 +151,12 @@ impl Coordinator {
         let diff = self.shared.room().apply(self.shared.clock.now(), pools);
         self.shared.changed.notify_one();
         diff
+    }
+
+    /// Takes other publishers over; those whose settings are the same go on.
+    pub fn publish(&self, publishers: Vec<Publish>) {
+        self.shared.room().publish = publishers;
+        self.shared.changed.notify_one();
     }
 
     /// Where the admin API listens.
@@ -195,6 +205,7 @@ async fn run(
     let ours = Arc::clone(shared);
     let mut checker =
         Checker::new(shared.clock, Arc::new(move |worker, at, ended| ours.room().checked(at, worker, ended)));
+    let mut publishers = Publishers::new(Arc::clone(shared));
     shared.changed.notify_one();
     let mut batch = Vec::with_capacity(BATCH);
     let mut due = shared.clock.now();
@@ -203,13 +214,15 @@ async fn run(
         tokio::select! {
             () = shared.stop.notified() => return,
             () = shared.changed.notified() => {
-                let (lookups, polls, checks) = {
+                let (lookups, polls, checks, publish) = {
                     let room = shared.room();
-                    (room.lookups(), room.polls(), room.health_targets())
+                    let publish = room.publish.iter().map(|one| (Arc::clone(&one.name), one.how.clone())).collect();
+                    (room.lookups(), room.polls(), room.health_targets(), publish)
                 };
                 discovery.reconcile(lookups);
                 poller.reconcile(polls);
                 checker.reconcile(checks);
+                publishers.reconcile(publish);
                 due = shared.clock.now();
             }
             count = reports.recv_many(&mut batch, BATCH), if open => {

@@ -36,7 +36,7 @@ pub(crate) struct Checker {
     clock: Clock,
     tell: Tell,
     at_once: Arc<Semaphore>,
-    rounds: Rounds<Target>,
+    rounds: Rounds<WorkerId, Target>,
 }
 
 impl Checker {

@@ -25,6 +25,7 @@ pub mod news;
 mod orders;
 mod poller;
 mod pool;
+pub mod publish;
 mod reach;
 mod room;
 pub mod roster;

@@ -6,6 +6,7 @@
 
 mod modes;
 mod page;
+mod publishers;
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -25,6 +26,7 @@ use crate::facts::Family;
 use crate::health::Checked;
 use crate::journal::JournalHealth;
 use crate::pool::Pool;
+use crate::publish::PublisherState;
 use page::{Labels, Page, plain};
 
 /// What the page is.
@@ -54,6 +56,7 @@ struct Snapshot {
     pools: Vec<PoolRow>,
     journal: JournalHealth,
     revision: u64,
+    publishers: Vec<PublisherState>,
     gateway: Vec<Family>,
 }
 
@@ -124,6 +127,7 @@ impl Snapshot {
             pools: room.pools.iter().map(PoolRow::of).collect(),
             journal: room.journal.health(),
             revision: room.revision(),
+            publishers: room.publishers.clone(),
             gateway,
         }
     }
@@ -219,6 +223,7 @@ impl Collector for Snapshot {
         self.encode_workers(page)?;
         self.encode_pools(page)?;
         self.encode_modes(page)?;
+        self.encode_publishers(page)?;
         let journal = &self.journal;
         let degraded = f64::from(u8::from(journal.degraded.is_some()));
         page.gauges("ambidex_journal_degraded", "1 while the journal is not written", [plain(degraded)])?;

@@ -39,7 +39,7 @@ pub(crate) type Tell = Arc<dyn Fn(Heard) + Send + Sync>;
 pub(crate) struct Poller {
     clock: Clock,
     tell: Tell,
-    rounds: Rounds<Target>,
+    rounds: Rounds<WorkerId, Target>,
 }
 
 impl Poller {

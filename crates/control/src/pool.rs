@@ -237,12 +237,10 @@ impl Pool {
     /// The weights in the newest picture.
     pub(crate) fn applied(&self) -> HashMap<WorkerId, Applied> {
         let Some(view) = &self.view else { return HashMap::new() };
-        let by_loop = view.learned_share.get();
-        let part = |weight: f64, total: f64| if total > 0.0 { weight / total } else { 0.0 };
-        let of = |slot: usize| {
-            let (fixed, learned) = (view.fixed.at(slot), view.learned.at(slot));
-            let learned_part = by_loop * part(learned, view.learned.total());
-            Applied { fixed, learned, share: learned_part + (1.0 - by_loop) * part(fixed, view.fixed.total()) }
+        let of = |slot: usize| Applied {
+            fixed: view.fixed.at(slot),
+            learned: view.learned.at(slot),
+            share: view.share(slot),
         };
         view.workers.iter().enumerate().map(|(slot, worker)| (worker.id, of(slot))).collect()
     }

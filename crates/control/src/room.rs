@@ -14,6 +14,7 @@ use ambidex_core::worker::{PoolId, WorkerId};
 use ambidex_wire::report::Arrived;
 use arc_swap::ArcSwap;
 use serde::Serialize;
+use tokio::sync::watch;
 
 use crate::clock::wall_millis;
 use crate::config::{PoolConfig, Source};
@@ -25,6 +26,7 @@ use crate::news::News;
 use crate::orders::Orders;
 use crate::poller::Target;
 use crate::pool::Pool;
+use crate::publish::{Publish, PublisherState};
 use crate::reach::Place;
 use crate::roster::{Event, Ids};
 use crate::series::MOST_SERIES;
@@ -47,6 +49,12 @@ pub(crate) struct Room {
     ids: Ids,
     pub(crate) pools: Vec<Pool>,
     published: Arc<ArcSwap<View>>,
+    /// The same for publishers, which wait for the next one.
+    pictures: watch::Sender<Arc<View>>,
+    /// The publishers that the configuration names.
+    pub(crate) publish: Vec<Publish>,
+    /// What those that run have done.
+    pub(crate) publishers: Vec<PublisherState>,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) news: News,
     orders: Orders,
@@ -77,7 +85,10 @@ impl Room {
             run: wall_millis(),
             ids: Ids::default(),
             pools: Vec::new(),
+            pictures: watch::Sender::new(published.load_full()),
             published,
+            publish: Vec::new(),
+            publishers: Vec::new(),
             journal,
             news: News::default(),
             orders: kept.unwrap_or_default(),
@@ -288,8 +299,15 @@ impl Room {
         let same = sorted.len() == current.pools().len()
             && sorted.iter().zip(current.pools()).all(|(new, old)| Arc::ptr_eq(new, old));
         if !same {
-            self.published.store(Arc::new(View::new(current.revision + 1, pools)));
+            let view = Arc::new(View::new(current.revision + 1, pools));
+            self.published.store(Arc::clone(&view));
+            self.pictures.send_replace(view);
         }
+    }
+
+    /// Each new view, as it is published.
+    pub(crate) fn pictures(&self) -> watch::Receiver<Arc<View>> {
+        self.pictures.subscribe()
     }
 }
 

@@ -1,8 +1,10 @@
-//! Tasks that go on for as long as a worker is there: one for each, started, ended and replaced as the roster says.
+//! Tasks that go on for as long as something is there: one for each, started, ended and replaced as they are wanted.
 //!
-//! For polls and health checks. Each task has its own moment, so that a thousand workers are not asked at once.
+//! For polls and health checks of workers, and for publishers. Each worker's task has its own moment, so that a thousand
+//! workers are not asked at once.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::time::Duration;
 
 use ambidex_core::draw::Draw;
@@ -11,38 +13,38 @@ use tokio::task::AbortHandle;
 
 use crate::clock::wall_millis;
 
-/// Running tasks by worker, each with what it was started for.
+/// Running tasks by what they are for, each with the settings that it was started with.
 #[derive(Debug)]
-pub(crate) struct Rounds<T> {
-    tasks: HashMap<WorkerId, (T, AbortHandle)>,
+pub(crate) struct Rounds<K, T> {
+    tasks: HashMap<K, (T, AbortHandle)>,
 }
 
-impl<T: PartialEq + Clone> Rounds<T> {
+impl<K: Hash + Eq + Clone, T: PartialEq + Clone> Rounds<K, T> {
     /// None yet.
     pub(crate) fn new() -> Self {
         Self { tasks: HashMap::new() }
     }
 
     /// Starts what is wanted and not running, ends what is running and not wanted. Within the runtime only.
-    pub(crate) fn reconcile(&mut self, wanted: Vec<(WorkerId, T)>, start: impl Fn(WorkerId, T) -> AbortHandle) {
+    pub(crate) fn reconcile(&mut self, wanted: Vec<(K, T)>, start: impl Fn(K, T) -> AbortHandle) {
         let mut before = std::mem::take(&mut self.tasks);
-        for (worker, target) in wanted {
-            let task = match before.remove(&worker) {
+        for (key, target) in wanted {
+            let task = match before.remove(&key) {
                 Some((known, task)) if known == target => task,
                 old => {
                     if let Some((_, old)) = old {
                         old.abort();
                     }
-                    start(worker, target.clone())
+                    start(key.clone(), target.clone())
                 }
             };
-            self.tasks.insert(worker, (target, task));
+            self.tasks.insert(key, (target, task));
         }
         before.into_values().for_each(|(_, task)| task.abort());
     }
 }
 
-impl<T> Drop for Rounds<T> {
+impl<K, T> Drop for Rounds<K, T> {
     fn drop(&mut self) {
         self.tasks.values().for_each(|(_, task)| task.abort());
     }

@@ -17,6 +17,7 @@ use crate::config::Balance;
 use crate::health::Judged;
 use crate::journal::JournalHealth;
 use crate::pool::{Applied, Pool};
+use crate::publish::PublisherState;
 use crate::room::Room;
 use crate::roster::{SourceState, Worker};
 use crate::track::{Measured, millis};
@@ -42,6 +43,8 @@ pub struct Status {
     pub pools: usize,
     /// Workers of all pools.
     pub workers: usize,
+    /// What carries the weights to other proxies and files.
+    pub publishers: Vec<PublisherState>,
     /// Number of the newest item of news.
     pub newest: u64,
 }
@@ -221,6 +224,7 @@ impl Room {
             journal: self.journal.health(),
             pools: self.pools.len(),
             workers: self.pools.iter().map(|pool| pool.roster.workers().len()).sum(),
+            publishers: self.publishers.clone(),
             newest: self.news.newest(),
         }
     }

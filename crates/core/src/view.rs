@@ -248,6 +248,14 @@ impl PoolView {
         if drawn < self.learned_share.get() { (Arm::Learned, &self.learned) } else { (Arm::Fixed, &self.fixed) }
     }
 
+    /// The share of the requests that the worker in a slot is to get, both arms together; 0 where nobody has weight.
+    #[must_use]
+    pub fn share(&self, slot: usize) -> f64 {
+        let part = |weights: &Weights| if weights.total() > 0.0 { weights.at(slot) / weights.total() } else { 0.0 };
+        let by_loop = self.learned_share.get();
+        by_loop * part(&self.learned) + (1.0 - by_loop) * part(&self.fixed)
+    }
+
     /// The worker that a pick chose.
     #[must_use]
     pub fn picked(&self, pick: Pick) -> &WorkerView {

@@ -12,6 +12,7 @@ mod gate;
 mod lab;
 mod lab_live;
 mod modes;
+mod publishers;
 mod replay;
 mod score;
 mod serve;
@@ -88,6 +89,8 @@ enum Command {
     Decisions(ask::DecisionsArguments),
     /// Failure modes of the pools, what is done about them, and what waits for approval.
     Modes(AdminArguments),
+    /// What carries the weights to other proxies and files, and how far it got.
+    Publishers(AdminArguments),
     /// Let a runbook do what it proposed.
     Approve(modes::ApproveArguments),
     /// Give a worker nothing new; it finishes what it has.
@@ -171,6 +174,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Explain(command) => ask::explain(&command, output),
         Command::Decisions(arguments) => ask::decisions(&arguments, output),
         Command::Modes(admin) => modes::list(&admin, output),
+        Command::Publishers(admin) => publishers::list(&admin, output),
         Command::Approve(arguments) => modes::approve(&arguments, output),
         Command::Drain(arguments) => change::worker("drain", &arguments, output),
         Command::Undrain(arguments) => change::worker("undrain", &arguments, output),

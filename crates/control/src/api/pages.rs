@@ -36,6 +36,7 @@ fn page(shared: &Shared) -> Page {
         wall_millis: wall_millis(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pools: room.pools.iter().map(|pool| panel(pool, now)).collect(),
+        publishers: room.publishers.clone(),
         lines: room
             .news
             .since(0)

@@ -17,6 +17,7 @@ use crate::clock::wall_millis;
 use crate::explain;
 use crate::metrics;
 use crate::news::Item;
+use crate::publish::PublisherState;
 use crate::series::Point;
 use crate::status::{PoolStatus, Ready};
 
@@ -54,6 +55,16 @@ struct Pools {
 pub(crate) async fn pools(State(api): State<Api>) -> Response {
     let pools = api.shared.room().pool_statuses(api.shared.clock.now());
     json(Pools { pools })
+}
+
+#[derive(Serialize)]
+struct PublishersAnswer {
+    publishers: Vec<PublisherState>,
+}
+
+pub(crate) async fn publishers(State(api): State<Api>) -> Response {
+    let publishers = api.shared.room().publishers.clone();
+    json(PublishersAnswer { publishers })
 }
 
 #[derive(Deserialize)]

@@ -43,9 +43,26 @@ pub(crate) fn process_at(address: [u8; 4], pools: Vec<PoolConfig>, journal: Arc<
         config: Arc::new(Nothing),
     };
     let admin = AdminConfig { address: (address, 0).into(), ..AdminConfig::default() };
-    let config = CoordinatorConfig { pools, admin: Some(admin), data: data.path().into(), name_servers: Vec::new() };
+    let config = CoordinatorConfig {
+        pools,
+        admin: Some(admin),
+        data: data.path().into(),
+        name_servers: Vec::new(),
+        publish: Vec::new(),
+    };
     let coordinator = Coordinator::start(config, links).expect("starts");
     Process { coordinator, view, reports, teller, clock, _data: data }
+}
+
+/// What tasks share, with nobody who turns the loop.
+#[expect(clippy::disallowed_methods, reason = "a test's origin")]
+pub(crate) fn at_rest(pools: Vec<PoolConfig>) -> Arc<Shared> {
+    let clock = Clock::starting_at(Instant::now());
+    let mut room = Room::new(2, Arc::default(), Arc::new(NoJournal), clock.now());
+    room.apply(clock.now(), pools);
+    let (gateway, config) = (Arc::new(Nothing), Arc::new(Nothing));
+    let (changed, stop) = (Notify::new(), Notify::new());
+    Arc::new(Shared { clock, gateway, config, changed, stop, room: Mutex::new(room) })
 }
 
 pub(crate) fn process(pools: Vec<PoolConfig>, journal: Arc<dyn Journal>) -> Process {

@@ -10,6 +10,7 @@ use maud::{Markup, html};
 
 use super::text;
 use super::view::{BreakerState, Page, PoolPanel, WorkerRow};
+use crate::publish::PublisherState;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,14 +62,15 @@ impl Peers {
     }
 }
 
-/// How many workers there are of which something is not well.
+/// How many workers and publishers there are of which something is not well.
 pub(super) fn worries(page: &Page) -> usize {
     let worried = |pool: &PoolPanel| {
         let peers = Peers::of(pool);
         let facts = pool.workers.iter().map(|worker| facts(&peers, worker));
         facts.filter(|facts| facts.iter().any(|fact| fact.level > Level::Note)).count()
     };
-    page.pools.iter().map(worried).sum()
+    let failing = page.publishers.iter().filter(|state| state.carried.fault.is_some()).count();
+    page.pools.iter().map(worried).sum::<usize>() + failing
 }
 
 /// The section on top of the page.
@@ -77,6 +79,7 @@ pub(super) fn section(page: &Page) -> Markup {
     if let Some(why) = &page.journal_fault {
         items.push((Level::Warning, html! { "The journal is not being written: " (why) ". Traffic goes on." }));
     }
+    items.extend(page.publishers.iter().filter_map(publisher_item));
     items.sort_by_key(|(level, _)| std::cmp::Reverse(*level));
     let calm = items.iter().all(|(level, _)| *level == Level::Note);
     let workers: usize = page.pools.iter().map(|pool| pool.workers.len() + pool.more_workers).sum();
@@ -130,6 +133,13 @@ fn pool_items(pool: &PoolPanel) -> Vec<(Level, Markup)> {
         ));
     }
     items
+}
+
+fn publisher_item(state: &PublisherState) -> Option<(Level, Markup)> {
+    let why = state.carried.fault.as_ref()?;
+    let text =
+        html! { "Weights do not get to " b { (state.name) } " (" (state.kind) ", " (state.target) "): " (why) "." };
+    Some((Level::Bad, text))
 }
 
 /// What the loop has made of it.

@@ -18,6 +18,7 @@ mod attention;
 mod charts;
 mod decisions;
 mod modes;
+mod publishers;
 mod serve;
 mod text;
 mod view;
@@ -90,6 +91,9 @@ fn parts(page: &Page) -> Vec<Part> {
         let id = text::anchor("pool", &pool.name);
         Part { html: pool_section(pool, &id), id }
     }));
+    if !page.publishers.is_empty() {
+        parts.push(Part { id: "publishers".to_owned(), html: publishers::section(page) });
+    }
     parts.push(Part { id: "decisions".to_owned(), html: decisions::section(page) });
     parts
 }

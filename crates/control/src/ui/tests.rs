@@ -1,12 +1,13 @@
 //! The dashboard as text: what its tables and sentences say of a pool.
 
 use ambidex_core::drill::Fault;
-use ambidex_core::plan::Source;
+use ambidex_core::plan::{Mode, Source};
 use ambidex_core::share::Share;
 use ambidex_core::time::Span;
 use ambidex_core::worker::Standing;
 
 use super::*;
+use crate::publish::{Carried, PublisherState};
 use crate::status::ChanceStatus;
 
 fn ms(millis: u64) -> Option<Span> {
@@ -197,4 +198,22 @@ fn a_proposal_has_a_button_and_the_command_that_does_the_same() {
     for part in [r#"data-approve="api/7""#, "ambidex approve api 7", "drain &lt;b&gt;"] {
         assert!(text.contains(part), "{part}: {text}");
     }
+}
+
+#[test]
+fn a_publisher_that_cannot_carry_weights_is_told_first_and_stands_in_its_table() {
+    let carried = Carried { fault: Some("no answer: is it running?".to_owned()), ..Carried::default() };
+    let state = PublisherState {
+        name: "edge".into(),
+        kind: "haproxy",
+        target: "/run/haproxy.sock".to_owned(),
+        mode: Mode::Apply,
+        carried,
+    };
+    let page = Page { publishers: vec![state], ..pool(vec![worker("a", 40)]) };
+    let text = said(&page);
+    assert!(text.contains("Weights do not get to <b>edge</b> (haproxy, /run/haproxy.sock): no answer"), "{text}");
+    assert_eq!(attention::worries(&page), 1);
+    let table = live(&page).into_string();
+    assert!(table.contains("none yet"), "{table}");
 }

@@ -9,6 +9,7 @@ use ambidex_core::time::Span;
 use ambidex_core::worker::Standing;
 
 use super::attention::{Peers, facts};
+use crate::publish::PublisherState;
 use crate::status::{ChanceStatus, ModesStatus};
 
 /// Everything on the page.
@@ -20,6 +21,8 @@ pub struct Page {
     pub version: String,
     /// The pools, in the configuration's order.
     pub pools: Vec<PoolPanel>,
+    /// What carries the weights to other proxies and files.
+    pub publishers: Vec<PublisherState>,
     /// What was decided and what happened, newest first.
     pub lines: Vec<Line>,
     /// Why nothing is written to the journal, when that is so.

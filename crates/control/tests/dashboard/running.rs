@@ -53,6 +53,7 @@ impl Running {
             admin: Some(admin),
             data: data.path().into(),
             name_servers: Vec::new(),
+            publish: Vec::new(),
         };
         let coordinator = Coordinator::start(config, links).expect("starts");
         let address = coordinator.admin_address().expect("listens");

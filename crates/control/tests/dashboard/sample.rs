@@ -45,6 +45,7 @@ impl PageSource for Sample {
             wall_millis: self.second() * 1_000,
             version: "0.1.0".to_owned(),
             pools: vec![pool],
+            publishers: Vec::new(),
             lines: lines(self.second()),
             journal_fault: Some("No space left on device".to_owned()),
         }

@@ -27,7 +27,7 @@ enum Needs {
 }
 
 /// The router's path, one that fits it, what it needs, what is sent, and the status when let in.
-const ENDPOINTS: [(&str, &str, Needs, &str, u16); 35] = [
+const ENDPOINTS: [(&str, &str, Needs, &str, u16); 36] = [
     ("/healthz", "/healthz", Needs::Nothing, "", 200),
     ("/readyz", "/readyz", Needs::Nothing, "", 200),
     ("/metrics", "/metrics", Needs::Nothing, "", 200),
@@ -38,6 +38,7 @@ const ENDPOINTS: [(&str, &str, Needs, &str, u16); 35] = [
     ("/api/v1/status", "/api/v1/status", Needs::Reading, "", 200),
     ("/api/v1/pools", "/api/v1/pools", Needs::Reading, "", 200),
     ("/api/v1/series", "/api/v1/series?pool=api", Needs::Reading, "", 200),
+    ("/api/v1/publishers", "/api/v1/publishers", Needs::Reading, "", 200),
     ("/api/v1/decisions", "/api/v1/decisions?since=10m&all=true", Needs::Reading, "", 200),
     ("/api/v1/decisions/stream", "/api/v1/decisions/stream", Needs::Reading, "", 200),
     ("/api/v1/decisions/verify", "/api/v1/decisions/verify", Needs::Reading, "", 503),

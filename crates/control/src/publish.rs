@@ -1,0 +1,240 @@
+//! Publishers: what carries decided weights to something that is not our own request path (another proxy, a file, a
+//! stream), and may bring back what that saw of the workers.
+//!
+//! ```text
+//! Room --View--> pictures --> publisher's task ---------------> the other proxy
+//!   ^                           |       |                          |
+//!   +-- reports, as if polled --+       +-- tell --> status,       |
+//!              (hear) <----------------- what it saw of workers ---+   metrics, dashboard
+//! ```
+//! Each is a task on the coordinator's runtime; what must block starts a thread of its own. They are told apart by their
+//! names in the configuration: a reload starts those that are new, ends those that are gone, and starts those anew whose
+//! settings are others. Nobody waits for them: a publisher that is slow misses pictures, never a decision.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use ambidex_core::plan::Mode;
+use ambidex_core::time::Span;
+use ambidex_core::view::View;
+use ambidex_wire::report::Arrived;
+use serde::Serialize;
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::coordinator::Shared;
+use crate::rounds::Rounds;
+
+/// One publisher of the configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Publish {
+    /// What it is called.
+    pub name: Arc<str>,
+    /// What it carries where, and how.
+    pub how: PublishConfig,
+}
+
+/// The kinds of publishers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PublishConfig {}
+
+impl Publisher for PublishConfig {
+    fn kind(&self) -> &'static str {
+        match *self {}
+    }
+
+    fn target(&self) -> String {
+        match *self {}
+    }
+
+    fn mode(&self) -> Mode {
+        match *self {}
+    }
+
+    async fn run(self, _ports: Ports) {
+        match self {}
+    }
+}
+
+/// A publisher, as it is configured: equal ones need no new start.
+pub(crate) trait Publisher: Clone + PartialEq + Send + 'static {
+    /// Its kind, in the word of the configuration.
+    fn kind(&self) -> &'static str;
+
+    /// Where it carries weights, for people; without secrets.
+    fn target(&self) -> String;
+
+    /// Whether it changes anything there, or only says what it would change.
+    fn mode(&self) -> Mode;
+
+    /// Carries until it is dropped.
+    fn run(self, ports: Ports) -> impl Future<Output = ()> + Send + 'static;
+}
+
+/// What a publisher is joined to.
+pub struct Ports {
+    /// The process's clock.
+    pub clock: Clock,
+    /// The newest picture of all pools; it changes with each that is made. Closed at the end of the process.
+    pub pictures: watch::Receiver<Arc<View>>,
+    name: Arc<str>,
+    shared: Arc<Shared>,
+}
+
+impl fmt::Debug for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ports").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Ports {
+    /// What the publisher is called.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Says what has become of the pictures so far: to be called whenever that changes. A fault that is new is logged.
+    pub fn tell(&self, mut carried: Carried) {
+        carried.changes.truncate(MOST_CHANGES);
+        let mut room = self.shared.room();
+        // One that was ended and has not noticed yet has nothing to say.
+        let Some(state) = room.publishers.iter_mut().find(|state| state.name == self.name) else { return };
+        match &carried.fault {
+            Some(why) if state.carried.fault != carried.fault => {
+                tracing::warn!(publisher = &*self.name, kind = state.kind, target = %state.target, "{why}");
+            }
+            None if state.carried.fault.is_some() => {
+                tracing::info!(publisher = &*self.name, kind = state.kind, target = %state.target, "it is well again");
+            }
+            Some(_) | None => {}
+        }
+        state.carried = carried;
+    }
+
+    /// Takes what was seen of a worker, as if it had been polled every `period`.
+    pub fn hear(&self, arrived: Arrived, period: Span) {
+        self.shared.room().hear(arrived, Some(period));
+    }
+
+    /// What [`remember`](Self::remember) kept, in this run or in one before.
+    #[must_use]
+    pub fn remembered(&self) -> Option<Vec<u8>> {
+        let journal = Arc::clone(&self.shared.room().journal);
+        journal.state(&key(&self.name)).filter(|kept| !kept.is_empty())
+    }
+
+    /// Keeps what is needed to put things back as they were found, beyond the end of the process.
+    ///
+    /// # Errors
+    /// Why it could not be kept, in words.
+    pub fn remember(&self, found: &[u8]) -> Result<(), String> {
+        let journal = Arc::clone(&self.shared.room().journal);
+        journal.keep(&key(&self.name), found)
+    }
+}
+
+/// Where a publisher's memory stands in the store.
+fn key(name: &str) -> String {
+    format!("publish/{name}")
+}
+
+/// One publisher, as status, metrics and dashboard show it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PublisherState {
+    /// What it is called.
+    pub name: Arc<str>,
+    /// Its kind, in the word of the configuration.
+    pub kind: &'static str,
+    /// Where it carries weights.
+    pub target: String,
+    /// Whether it changes anything there.
+    pub mode: Mode,
+    /// What has become of the pictures.
+    #[serde(flatten)]
+    pub carried: Carried,
+}
+
+/// What a publisher has done so far.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Carried {
+    /// The newest picture that is in force there; with `mode: observe` that was compared.
+    pub applied: Option<AppliedPicture>,
+    /// What the newest picture changed there, or would change, one sentence each: at most 100.
+    pub changes: Vec<String>,
+    /// Why pictures do not get there now, and what to do about it.
+    pub fault: Option<String>,
+    /// How often what happened.
+    pub counts: CarriedCounts,
+}
+
+/// A picture that got to where it was carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct AppliedPicture {
+    /// Revision of the view.
+    pub revision: u64,
+    /// When, in milliseconds since 1970: for people.
+    pub wall_ms: u64,
+}
+
+/// How often what happened since the publisher was started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CarriedCounts {
+    /// Pictures that are, or were, in force there.
+    pub pictures: u64,
+    /// Single changes made there.
+    pub changes: u64,
+    /// Attempts that failed.
+    pub failures: u64,
+    /// Reports of workers that came back.
+    pub reports: u64,
+}
+
+/// The running publishers.
+pub(crate) struct Publishers<P> {
+    shared: Arc<Shared>,
+    tasks: Rounds<Arc<str>, P>,
+}
+
+impl<P: Publisher> Publishers<P> {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, tasks: Rounds::new() }
+    }
+
+    /// Runs these and no others. Within the runtime only.
+    pub(crate) fn reconcile(&mut self, wanted: Vec<(Arc<str>, P)>) {
+        {
+            let mut room = self.shared.room();
+            let before = std::mem::take(&mut room.publishers);
+            room.publishers = wanted.iter().map(|(name, how)| state(name, how, &before)).collect();
+        }
+        let shared = &self.shared;
+        self.tasks.reconcile(wanted, |name, how| {
+            let pictures = shared.room().pictures();
+            let ports = Ports { clock: shared.clock, pictures, name, shared: Arc::clone(shared) };
+            tokio::spawn(how.run(ports)).abort_handle()
+        });
+    }
+}
+
+/// The state of a publisher that is wanted: what it has done stays known when only others changed.
+fn state<P: Publisher>(name: &Arc<str>, how: &P, before: &[PublisherState]) -> PublisherState {
+    let fresh = PublisherState {
+        name: Arc::clone(name),
+        kind: how.kind(),
+        target: how.target(),
+        mode: how.mode(),
+        carried: Carried::default(),
+    };
+    let same = |known: &&PublisherState| {
+        (&known.name, known.kind, &known.target, known.mode) == (&fresh.name, fresh.kind, &fresh.target, fresh.mode)
+    };
+    before.iter().find(same).cloned().unwrap_or(fresh)
+}
+
+/// Changes that are kept for pages. Source: ours; who wants all of them looks at the other proxy.
+const MOST_CHANGES: usize = 100;
+
+#[cfg(test)]
+mod tests;
