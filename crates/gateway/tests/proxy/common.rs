@@ -297,17 +297,17 @@ pub(crate) fn next(heads: &Receiver<(usize, String)>) -> String {
     heads.recv_timeout(Duration::from_secs(10)).expect("a request comes").1
 }
 
-/// Waits until something is so, at most ten seconds.
+/// Waits until something is so, at most thirty seconds.
 pub(crate) fn eventually(what: &str, mut is: impl FnMut() -> bool) {
     let (_wake, sleep) = channel::<()>();
-    for _ in 0..1_000 {
+    for _ in 0..3_000 {
         if is() {
             return;
         }
         // Nobody sends: this is a pause between two looks.
         let _ = sleep.recv_timeout(Duration::from_millis(10));
     }
-    panic!("not within ten seconds: {what}");
+    panic!("not within thirty seconds: {what}");
 }
 
 /// A plain answer.
