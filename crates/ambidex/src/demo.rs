@@ -28,6 +28,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::cli::{End, complain};
 use crate::config::{self, Config};
 use crate::run::Process;
+use crate::system::System;
 
 /// Runs the demonstration, until Ctrl-C or for `length`.
 pub(crate) fn run(length: Option<Span>, admin: SocketAddr) -> End {
@@ -73,7 +74,7 @@ impl Arm {
 async fn show(length: Option<Span>, admin: SocketAddr) -> anyhow::Result<()> {
     let mut end = Stop::listen()?;
     let workers = worker::start_all(fleet()).context("the workers cannot start")?;
-    let process = Process::start(file(&workers, Arm::RoundRobin, admin)?, None)?;
+    let process = Process::<System>::start(file(&workers, Arm::RoundRobin, admin)?, None)?;
     let target = tcp(&process)?;
     println!("{}", opening(&workers, target, process.dashboard()));
     let half = length.map_or(ARM, |length| Span::from_nanos(length.as_nanos() / 2) - WARM_UP).clamp(LEAST, ARM);
@@ -181,7 +182,7 @@ fn load_options(target: SocketAddr, duration: Span) -> LoadOptions {
     }
 }
 
-fn tcp(process: &Process) -> anyhow::Result<SocketAddr> {
+fn tcp(process: &Process<System>) -> anyhow::Result<SocketAddr> {
     let tcp = |address| match address {
         ListenAddress::Tcp(address) => Some(address),
         ListenAddress::Unix(_) => None,

@@ -10,6 +10,7 @@ mod env;
 mod gate;
 mod logging;
 mod run;
+mod standalone;
 mod system;
 
 use std::process::ExitCode;

@@ -16,19 +16,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
 
 use ambidex_control::config::{PollTls, PoolConfig, Spoken};
-use ambidex_control::facts::{ConfigHost, GatewayFacts};
+use ambidex_control::facts::{ConfigHost, Family, GatewayFacts};
 use ambidex_control::journal::Journal;
 use ambidex_control::{Coordinator, CoordinatorConfig, Links, StartError};
 use ambidex_core::attempt::AttemptConfig;
 use ambidex_core::time::Span;
 use ambidex_core::view::View;
 use ambidex_gateway::config::{GatewayConfig, ListenAddress, PoolTransport, Route, UpstreamTransport};
-use ambidex_gateway::{Gateway, GatewayError, GatewayStats, Shared, Stores, UpstreamTls};
+use ambidex_gateway::{Gateway, GatewayError, Shared, Stores, UpstreamTls};
 use arc_swap::ArcSwap;
 
 use crate::agent::Agent;
+use crate::cli::counted;
 use crate::clock;
-use crate::config::{File, Pool};
+use crate::config::{Config, File, Form as _, Pool};
+use crate::run::{Runs, facts};
 
 /// What the two are joined to.
 #[derive(Debug)]
@@ -79,12 +81,10 @@ pub(crate) struct System {
     agent: Option<Agent>,
 }
 
-impl System {
-    /// Starts both. When this returns, connections are served.
-    ///
-    /// # Errors
-    /// What could not be had; nothing is left behind then.
-    pub(crate) fn start(file: &File, joints: Joints) -> Result<Self, SystemError> {
+impl Runs for System {
+    type File = File;
+
+    fn start(file: &File, joints: Joints) -> Result<Self, SystemError> {
         let origin = clock::origin();
         let view = Arc::new(ArcSwap::default());
         let (sender, reports) = tokio::sync::mpsc::channel(REPORTS);
@@ -119,11 +119,7 @@ impl System {
         Ok(Self { gateway, coordinator: Mutex::new(Some(coordinator)), view, admin, agent })
     }
 
-    /// Goes from one configuration to another, in full or not at all.
-    ///
-    /// # Errors
-    /// What could not be taken; then the old configuration goes on.
-    pub(crate) fn apply(&self, old: &File, new: &File) -> Result<(), ApplyError> {
+    fn apply(&self, old: &File, new: &File) -> Result<(), ApplyError> {
         let coordinator = self.coordinator.lock().unwrap_or_else(PoisonError::into_inner);
         let coordinator = coordinator.as_ref().ok_or(ApplyError::Ending)?;
         let mut both = old.pools.clone();
@@ -135,40 +131,47 @@ impl System {
         Ok(taken?)
     }
 
-    /// Where clients connect, with the ports that the system chose.
-    pub(crate) fn addresses(&self) -> Vec<ListenAddress> {
+    fn summary(file: &File) -> String {
+        format!("{}, {}", counted(threads(file), "thread"), file.summary())
+    }
+
+    fn keeps(config: &Config) -> bool {
+        // An agent of the command line decides nothing that would be asked for later, and several may share a folder.
+        !(config.from_command_line && config.file.agent.is_some())
+    }
+
+    fn grace(file: &File) -> Span {
+        file.drain.grace
+    }
+
+    fn families(&self) -> Vec<Family> {
+        facts::of_gateway(&self.gateway.stats(), self.agent.as_ref())
+    }
+
+    fn addresses(&self) -> Vec<ListenAddress> {
         self.gateway.addresses()
     }
 
-    /// Where the admin API and the dashboard are.
-    pub(crate) fn admin(&self) -> Option<SocketAddr> {
+    fn admin(&self) -> Option<SocketAddr> {
         self.admin
     }
 
-    /// What stands before a worker, in an agent.
-    pub(crate) fn agent(&self) -> Option<&Agent> {
-        self.agent.as_ref()
+    fn endpoint(&self) -> Option<SocketAddr> {
+        self.agent.as_ref()?.endpoint()
     }
 
-    /// The gateway's numbers.
-    pub(crate) fn stats(&self) -> GatewayStats {
-        self.gateway.stats()
-    }
-
-    /// Takes nothing new, lets what runs finish for `grace`; returns how many connections were cut.
-    pub(crate) fn drain(&self, grace: Span) -> u64 {
+    fn drain(&self, grace: Span) -> u64 {
         self.agent.iter().for_each(Agent::leave);
         self.gateway.drain(grace)
     }
 
-    /// Ends the coordinator. The gateway is to be drained before.
-    pub(crate) fn end(&self) {
+    fn end(&self) {
         drop(self.coordinator.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
 
 /// Threads that serve: what the file says, else one for each core.
-pub(crate) fn threads(file: &File) -> usize {
+fn threads(file: &File) -> usize {
     file.threads.map_or_else(|| available_parallelism().map_or(1, usize::from), |count| usize::from(count.get()))
 }
 
@@ -194,7 +197,7 @@ fn pools(pools: &BTreeMap<String, Pool>, files: &[&File]) -> Vec<PoolConfig> {
 }
 
 /// Polls of workers with `https:` URLs believe and show what requests to them do.
-fn poll_tls(transport: UpstreamTransport) -> PollTls {
+pub(crate) fn poll_tls(transport: UpstreamTransport) -> PollTls {
     PollTls::new(move || {
         let UpstreamTls { config, name } = UpstreamTls::over_http1(&transport).map_err(|why| why.to_string())?;
         Ok(Spoken { config, name })

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::serve::checked;
 use super::{End, Output};
 use crate::run;
+use crate::system::System;
 
 #[derive(Debug, Args)]
 pub(super) struct AgentArguments {
@@ -52,7 +53,7 @@ enum Shed {
 
 pub(super) fn run(arguments: &AgentArguments, output: Output) -> End {
     match checked(&arguments.file()) {
-        Some(config) => run::run(config, None, output),
+        Some(config) => run::run::<System>(config, None, output),
         None => End::Wrong,
     }
 }

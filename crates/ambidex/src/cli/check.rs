@@ -3,11 +3,14 @@
 use std::path::Path;
 
 use super::{End, Output, answer, colored, complain, counted};
-use crate::config::{self, Severity};
+use crate::config::{self, Form as _, Known, Severity};
 
 pub(super) fn run(path: &Path, output: Output) -> End {
-    let (findings, summary, end) = match config::load(path) {
-        Ok(config) => (config.findings, config.file.summary(), End::Worked),
+    let (findings, summary, end) = match config::load_any(path) {
+        Ok(Known::Gateway(config)) => (config.findings, config.file.summary(), End::Worked),
+        Ok(Known::Coordinator(config)) => {
+            (config.findings, format!("for `ambidex coordinator`: {}", config.file.summary()), End::Worked)
+        }
         Err(findings) => (findings, String::new(), End::Failed),
     };
     match output {

@@ -12,12 +12,16 @@ use super::change::{Consent, perform};
 use super::{AdminArguments, End, Output, answer, answer_json, colored, complain};
 use crate::api::ApiError;
 use crate::config::effective::Effective;
-use crate::config::{self, Config, diff, schema};
+use crate::config::{self, Config, CoordinatorFile, File, Form, Known, diff, schema};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
     /// What can be configured: every key, what it takes, its default and where that comes from.
-    Schema,
+    Schema {
+        /// In a file for `ambidex coordinator`, not in one for `ambidex run`.
+        #[arg(long)]
+        coordinator: bool,
+    },
     /// The configuration of a file or of the running gateway, with what is not given filled in.
     Show {
         /// The configuration file; without one the running gateway's configuration is shown.
@@ -67,13 +71,15 @@ pub(super) enum ConfigCommand {
 
 pub(super) fn run(command: &ConfigCommand, output: Output) -> Result<End, ApiError> {
     match command {
-        ConfigCommand::Schema => match output {
-            Output::Text => answer(&schema::text()),
-            Output::Json => answer_json(&schema::json()),
+        ConfigCommand::Schema { coordinator } => match (output, coordinator) {
+            (Output::Text, false) => answer(&schema::text::<File>()),
+            (Output::Text, true) => answer(&schema::text::<CoordinatorFile>()),
+            (Output::Json, false) => answer_json(&schema::json::<File>()),
+            (Output::Json, true) => answer_json(&schema::json::<CoordinatorFile>()),
         },
         ConfigCommand::Defaults { markdown: true } => answer(&schema::markdown()),
         ConfigCommand::Defaults { markdown: false } => {
-            answer_json(&json!({"schema_version": 1, "keys": schema::keys()}));
+            answer_json(&json!({"schema_version": 1, "keys": schema::keys::<File>()}));
         }
         ConfigCommand::Show { file, effective, admin } => return show(file.as_deref(), *effective, admin, output),
         ConfigCommand::Diff { from, to, admin } => return compare(from, to.as_deref(), admin, output),
@@ -93,11 +99,11 @@ pub(super) fn run(command: &ConfigCommand, output: Output) -> Result<End, ApiErr
 }
 
 fn show(path: Option<&Path>, with_origins: bool, admin: &AdminArguments, output: Output) -> Result<End, ApiError> {
-    let effective = match path {
-        Some(path) => loaded(path).map(|config| Effective::of(&config)),
+    let shown = match path {
+        Some(path) => effective(path),
         None => admin.api()?.get("/api/v1/config")?.get("config").and_then(Effective::told),
     };
-    let Some(effective) = effective else { return Ok(End::Wrong) };
+    let Some(effective) = shown else { return Ok(End::Wrong) };
     match (output, with_origins) {
         (Output::Text, true) => answer(&effective.yaml(true)),
         (Output::Text, false) => answer(&effective.yaml(false)),
@@ -129,7 +135,7 @@ fn compare(from: &Path, to: Option<&Path>, admin: &AdminArguments, output: Outpu
 }
 
 fn values(path: &Path) -> Option<Value> {
-    loaded(path).map(|config| Effective::of(&config).value)
+    effective(path).map(|effective| effective.value)
 }
 
 fn history(admin: &AdminArguments, output: Output) -> Result<End, ApiError> {
@@ -150,8 +156,19 @@ fn history(admin: &AdminArguments, output: Output) -> Result<End, ApiError> {
     Ok(End::Worked)
 }
 
+/// All values of a usable configuration of either kind; else what is wrong with it has been said.
+fn effective(path: &Path) -> Option<Effective> {
+    let (findings, effective) = match config::load_any(path) {
+        Ok(Known::Gateway(config)) => (config.findings.render(colored()), Some(Effective::of(&config))),
+        Ok(Known::Coordinator(config)) => (config.findings.render(colored()), Some(Effective::of(&config))),
+        Err(findings) => (findings.render(colored()), None),
+    };
+    complain(&findings);
+    effective
+}
+
 /// A usable configuration; else what is wrong with it has been said.
-pub(super) fn loaded(path: &Path) -> Option<Config> {
+pub(super) fn loaded<F: Form>(path: &Path) -> Option<Config<F>> {
     match config::load(path) {
         Ok(config) => {
             complain(&config.findings.render(colored()));

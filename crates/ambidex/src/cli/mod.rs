@@ -27,6 +27,8 @@ use ambidex_core::time::Span;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::api::{Api, ApiError};
+use crate::standalone::Standalone;
+use crate::system::System;
 use crate::{demo, env};
 
 /// A gateway whose weights follow what its workers can carry, and that says why.
@@ -57,6 +59,11 @@ enum Command {
     /// Run the gateway and the coordinator of a configuration file.
     Run {
         /// The configuration file.
+        file: PathBuf,
+    },
+    /// Run a coordinator by itself: it decides weights for request paths in other processes.
+    Coordinator {
+        /// The configuration file, with `pools:` and without listeners.
         file: PathBuf,
     },
     /// Run a gateway in front of workers, without a file.
@@ -164,7 +171,8 @@ impl From<End> for ExitCode {
 pub(crate) fn main() -> ExitCode {
     let Cli { output, command } = Cli::parse();
     let asked = match command {
-        Command::Run { file } => Ok(serve::run(&file, output)),
+        Command::Run { file } => Ok(serve::run::<System>(&file, output)),
+        Command::Coordinator { file } => Ok(serve::run::<Standalone>(&file, output)),
         Command::Proxy(arguments) => Ok(serve::proxy(&arguments, output)),
         Command::Agent(arguments) => Ok(agent::run(&arguments, output)),
         Command::Demo { length, admin } => Ok(demo::run(length, admin)),

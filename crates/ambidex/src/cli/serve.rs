@@ -1,4 +1,4 @@
-//! `ambidex run FILE` and `ambidex proxy ..`: from what was given to a configuration, and on to [`crate::run`].
+//! `ambidex run FILE`, `ambidex coordinator FILE` and `ambidex proxy ..`: from what was given to a configuration, and on to [`crate::run`].
 
 use std::path::Path;
 
@@ -6,7 +6,8 @@ use clap::Args;
 
 use super::{End, Output, colored, complain};
 use crate::config::{self, Config};
-use crate::run;
+use crate::run::{self, Runs};
+use crate::system::System;
 
 #[derive(Debug, Args)]
 pub(super) struct ProxyArguments {
@@ -30,16 +31,17 @@ pub(super) struct ProxyArguments {
     admin: Option<String>,
 }
 
-pub(super) fn run(path: &Path, output: Output) -> End {
+/// A process by a file: a gateway with its coordinator, or a coordinator alone.
+pub(super) fn run<S: Runs>(path: &Path, output: Output) -> End {
     match super::config::loaded(path) {
-        Some(config) => run::run(config, Some(path), output),
+        Some(config) => run::run::<S>(config, Some(path), output),
         None => End::Wrong,
     }
 }
 
 pub(super) fn proxy(arguments: &ProxyArguments, output: Output) -> End {
     match arguments.config() {
-        Some(config) => run::run(config, None, output),
+        Some(config) => run::run::<System>(config, None, output),
         None => End::Wrong,
     }
 }

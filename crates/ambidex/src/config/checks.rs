@@ -9,12 +9,12 @@ use ambidex_core::balance::{Balance, PickPolicy};
 use ambidex_gateway::config::{Route, Tier};
 use ambidex_yaml::{Node, Problem, item, under, unknown};
 
-use super::file::File;
+use super::coordinated::CoordinatorFile;
+use super::file::{Admin, File};
 
 /// Everything that does not fit together, in the order of the file.
 pub(crate) fn across(file: &File, tree: &Node) -> Vec<Problem> {
-    let places = tree.by_path();
-    let mut checks = Checks { file, places, found: Vec::new() };
+    let mut checks = Checks::of(file, tree);
     checks.something_to_do();
     checks.routes_name_pools();
     checks.addresses_differ();
@@ -25,19 +25,36 @@ pub(crate) fn across(file: &File, tree: &Node) -> Vec<Problem> {
     checks.shared_keys_have_a_server();
     checks.what_routes_record_has_a_file();
     checks.a_shared_cache_has_a_server();
-    checks.admin_stays_inside();
+    checks.admin_stays_inside(&file.admin);
     checks.agents_have_one_worker();
-    checks.found.sort_by_key(|problem| (problem.mark.line, problem.mark.column));
-    checks.found
+    checks.sorted()
 }
 
-struct Checks<'f> {
-    file: &'f File,
+/// Everything that does not fit together in a coordinator's file.
+pub(crate) fn of_coordinator(file: &CoordinatorFile, tree: &Node) -> Vec<Problem> {
+    let mut checks = Checks::of(file, tree);
+    checks.some_pool(file.pools.is_empty());
+    checks.admin_stays_inside(&file.admin);
+    checks.sorted()
+}
+
+struct Checks<'f, F = File> {
+    file: &'f F,
     places: BTreeMap<&'f str, &'f Node>,
     found: Vec<Problem>,
 }
 
-impl Checks<'_> {
+/// What files of all kinds are held to.
+impl<'f, F> Checks<'f, F> {
+    fn of(file: &'f F, tree: &'f Node) -> Self {
+        Self { file, places: tree.by_path(), found: Vec::new() }
+    }
+
+    fn sorted(mut self) -> Vec<Problem> {
+        self.found.sort_by_key(|problem| (problem.mark.line, problem.mark.column));
+        self.found
+    }
+
     /// Points at the value at `path`, or at the nearest value around it that stands in the file.
     fn error(&mut self, path: &str, message: String, help: Option<String>) {
         let place = self.nearest(path);
@@ -60,17 +77,35 @@ impl Checks<'_> {
         }
     }
 
+    fn some_pool(&mut self, none: bool) {
+        if none {
+            let help = "add one, such as `api: {workers: [http://127.0.0.1:9000]}`";
+            self.error("pools", "there is no pool".to_owned(), Some(help.to_owned()));
+        }
+    }
+
+    fn admin_stays_inside(&mut self, admin: &Admin) {
+        if let Some(admin) = admin.on()
+            && !admin.address.ip().is_loopback()
+        {
+            let message = format!("the admin API at {} can be reached from other machines, without TLS", admin.address);
+            let help = "listen on 127.0.0.1, and let something that speaks TLS and knows its users stand before it";
+            self.warning("admin.address", message, Some(help.to_owned()));
+        }
+    }
+}
+
+impl Checks<'_> {
     fn something_to_do(&mut self) {
-        let help = |example: &str| Some(format!("add one, such as `{example}`"));
         if self.file.listeners.is_empty() {
-            self.error("listeners", "there is no listener".to_owned(), help("- address: 127.0.0.1:8080"));
+            let help = "add one, such as `- address: 127.0.0.1:8080`";
+            self.error("listeners", "there is no listener".to_owned(), Some(help.to_owned()));
         }
-        if self.file.pools.is_empty() {
-            self.error("pools", "there is no pool".to_owned(), help("api: {workers: [http://127.0.0.1:9000]}"));
-        }
+        self.some_pool(self.file.pools.is_empty());
         if self.file.routes.is_empty() && self.file.pools.len() > 1 {
             let message = "there are several pools and no routes".to_owned();
-            self.error("pools", message, help("routes: [{match: {path_prefix: /}, pool: NAME}]"));
+            let help = "add one, such as `routes: [{match: {path_prefix: /}, pool: NAME}]`";
+            self.error("pools", message, Some(help.to_owned()));
         }
     }
 
@@ -208,16 +243,6 @@ impl Checks<'_> {
             let message = "an agent stands before one worker, and there are more".to_owned();
             let help = "name one pool with one worker by its URL; run an agent beside each worker".to_owned();
             self.error("pools", message, Some(help));
-        }
-    }
-
-    fn admin_stays_inside(&mut self) {
-        if let Some(admin) = self.file.admin.on()
-            && !admin.address.ip().is_loopback()
-        {
-            let message = format!("the admin API at {} can be reached from other machines, without TLS", admin.address);
-            let help = "listen on 127.0.0.1, and let something that speaks TLS and knows its users stand before it";
-            self.warning("admin.address", message, Some(help.to_owned()));
         }
     }
 }

@@ -10,8 +10,8 @@ use ambidex_yaml::{Node, Value as Written, item, under};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Config;
 use super::schema::{self, Key, SECTIONS};
+use super::{Config, Form};
 use crate::env;
 
 /// Where a value came from.
@@ -77,11 +77,12 @@ pub(crate) struct Effective {
 
 impl Effective {
     /// The values of `config`.
-    pub(crate) fn of(config: &Config) -> Self {
+    pub(crate) fn of<F: Form>(config: &Config<F>) -> Self {
         let value = serde_json::to_value(&config.file).expect("configuration types are plain data with text keys");
-        let keys = schema::keys();
+        let keys = schema::keys::<F>();
         let places = config.tree.by_path();
-        let origins = Origins { config, keys: &keys, places: &places };
+        let (file, from_command_line) = (&config.findings.file, config.from_command_line);
+        let origins = Origins { file, from_command_line, keys: &keys, places: &places };
         let mut leaves = BTreeMap::new();
         gather(&value, String::new(), &mut |path, value| {
             let origin = origins.of(&path, value);
@@ -152,7 +153,8 @@ impl Effective {
 
 /// Where the values of one configuration came from.
 struct Origins<'c> {
-    config: &'c Config,
+    file: &'c str,
+    from_command_line: bool,
     keys: &'c [Key],
     places: &'c BTreeMap<&'c str, &'c Node>,
 }
@@ -176,10 +178,10 @@ impl Origins<'_> {
     }
 
     fn written(&self, node: &Node) -> Origin {
-        if self.config.from_command_line {
+        if self.from_command_line {
             Origin::CommandLine
         } else {
-            Origin::File { file: self.config.findings.file.clone(), line: node.mark.line }
+            Origin::File { file: self.file.to_owned(), line: node.mark.line }
         }
     }
 

@@ -18,11 +18,14 @@ use ambidex_gateway::config::{
 };
 use ambidex_store::remote::RemoteConfig;
 use ambidex_worker::WorkerConfig;
+use ambidex_yaml::{Node, Problem};
 use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::checks;
+use super::form::Form;
 use crate::cli::counted;
 
 /// The whole configuration.
@@ -75,10 +78,14 @@ pub(crate) struct File {
     pub(crate) threads: Option<NonZeroU16>,
 }
 
-impl File {
-    /// Takes relative paths as beside `folder`, the one that the configuration lies in: what it names is found from
-    /// wherever the process was started.
-    pub(crate) fn beside(&mut self, folder: &Path) {
+impl Form for File {
+    const START: &'static str = "start with `listeners:`, `pools:` and `routes:`; see docs/configuration.md";
+
+    fn across(&self, tree: &Node) -> Vec<Problem> {
+        checks::across(self, tree)
+    }
+
+    fn beside(&mut self, folder: &Path) {
         self.listeners.iter_mut().for_each(|listener| listener.beside(folder));
         self.routes.iter_mut().for_each(|route| route.beside(folder));
         for pool in self.pools.values_mut() {
@@ -99,8 +106,15 @@ impl File {
         }
     }
 
-    /// What is in it, in a few words.
-    pub(crate) fn summary(&self) -> String {
+    fn log(&self) -> Log {
+        self.log
+    }
+
+    fn journal(&self) -> &JournalConfig {
+        &self.journal
+    }
+
+    fn summary(&self) -> String {
         let Self { listeners, pools, routes, .. } = self;
         [(listeners.len(), "listener"), (pools.len(), "pool"), (routes.len(), "route")]
             .map(|(count, noun)| counted(count, noun))

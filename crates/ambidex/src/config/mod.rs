@@ -1,14 +1,16 @@
 //! The configuration: one YAML file, read into checked types, or refused with every mistake at its line and column.
 //!
 //! ```text
-//! load: bytes -> tree -> File (types of gateway, control, core) -> checks across sections -> Config
+//! load: bytes -> tree -> a Form (types of gateway, control, core) -> checks across sections -> Config
 //!         \________________________ Findings: what is wrong, where, what would be right _________/
 //! ```
 
 mod checks;
+mod coordinated;
 pub(crate) mod diff;
 pub(crate) mod effective;
 mod file;
+mod form;
 pub(crate) mod schema;
 
 use std::path::{Path, PathBuf};
@@ -16,13 +18,15 @@ use std::path::{Path, PathBuf};
 use ambidex_yaml::{Mark, Node, Problem, Value, text_of};
 
 pub(crate) use ambidex_yaml::{Findings, MOST_BYTES, Severity, read_as, unknown};
+pub(crate) use coordinated::{CoordinatedPool, CoordinatorFile};
 pub(crate) use file::{File, Level, Log, LogFormat, Pool};
+pub(crate) use form::{Form, Known, load_any};
 
 /// A configuration that can be used, with what is known about its places.
 #[derive(Debug)]
-pub(crate) struct Config {
+pub(crate) struct Config<F = File> {
     /// The values.
-    pub(crate) file: File,
+    pub(crate) file: F,
     /// What was found: warnings only.
     pub(crate) findings: Findings,
     /// Whether there was no file: its values came from the command line.
@@ -34,9 +38,9 @@ pub(crate) struct Config {
 ///
 /// # Errors
 /// What is wrong with it.
-pub(crate) fn load(path: &Path) -> Result<Config, Findings> {
+pub(crate) fn load<F: Form>(path: &Path) -> Result<Config<F>, Findings> {
     let text = text_of(path, "configuration", SMALLER)?;
-    let mut config = check(&path.display().to_string(), text)?;
+    let mut config: Config<F> = check(&path.display().to_string(), text)?;
     if let Some(folder) = folder_of(path) {
         config.file.beside(&folder);
     }
@@ -61,21 +65,21 @@ pub(crate) fn check_command_line(text: String) -> Result<Config, Findings> {
 ///
 /// # Errors
 /// What is wrong with it.
-pub(crate) fn check(name: &str, text: String) -> Result<Config, Findings> {
+pub(crate) fn check<F: Form>(name: &str, text: String) -> Result<Config<F>, Findings> {
     let findings = |text, problems| Findings { file: name.to_owned(), text, problems };
     let tree = match Node::parse(&text) {
         Ok(tree) => tree,
         Err(problem) => return Err(findings(text, vec![problem])),
     };
     if matches!(tree.value, Value::Null) {
-        let help = Some("start with `listeners:`, `pools:` and `routes:`; see docs/configuration.md".to_owned());
+        let help = Some(F::START.to_owned());
         return Err(findings(text, vec![Problem::error(Mark::start(), "", "the file is empty", help)]));
     }
-    let file: File = match ambidex_yaml::read(&tree) {
+    let file: F = match ambidex_yaml::read(&tree) {
         Ok(file) => file,
         Err(problems) => return Err(findings(text, problems)),
     };
-    let found = findings(text, checks::across(&file, &tree));
+    let found = findings(text, file.across(&tree));
     if found.fatal() { Err(found) } else { Ok(Config { file, findings: found, from_command_line: false, tree }) }
 }
 
@@ -108,7 +112,7 @@ journal: {max_age: 90m, max_bytes: 1MiB}
 
     /// Reads a file's text and renders what is wrong with it, as `check` does.
     fn read(text: String) -> String {
-        match check("gw.yaml", text) {
+        match check::<File>("gw.yaml", text) {
             Ok(config) => effective::Effective::of(&config).yaml(true) + &config.findings.render(false),
             Err(findings) => findings.render(true) + &findings.json().to_string(),
         }
@@ -137,7 +141,7 @@ journal: {max_age: 90m, max_bytes: 1MiB}
         use std::fmt::Write as _;
         let mut text = GOOD.to_owned();
         (0..5_000).for_each(|at| writeln!(text, "key{at}: 1").expect("a text grows"));
-        let findings = check("gw.yaml", text).expect_err("unknown keys");
+        let findings = check::<File>("gw.yaml", text).expect_err("unknown keys");
         assert_eq!(findings.count(Severity::Error), 50);
     }
 }

@@ -7,11 +7,11 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-use super::file::File;
+use super::{File, Form};
 
-/// The JSON schema of the file.
-pub(crate) fn json() -> Value {
-    let mut schema = schemars::schema_for!(File).to_value();
+/// The JSON schema of a kind of file.
+pub(crate) fn json<F: Form>() -> Value {
+    let mut schema = schemars::schema_for!(F).to_value();
     if let Some(top) = schema.as_object_mut() {
         top.insert("title".to_owned(), Value::from("Ambidex configuration"));
     }
@@ -36,8 +36,8 @@ pub(crate) struct Key {
 }
 
 /// Everything that can be configured: sections in the order in which people write them, keys by name.
-pub(crate) fn keys() -> Vec<Key> {
-    let root = json();
+pub(crate) fn keys<F: Form>() -> Vec<Key> {
+    let root = json::<F>();
     let mut walk = Walk { root: &root, keys: Vec::new() };
     let sections = properties(&root);
     let order = |name: &str| SECTIONS.iter().position(|section| *section == name).unwrap_or(SECTIONS.len());
@@ -234,9 +234,9 @@ fn constants(schema: &Value) -> Vec<String> {
 }
 
 /// The keys as people read them in a terminal.
-pub(crate) fn text() -> String {
+pub(crate) fn text<F: Form>() -> String {
     let mut out = String::new();
-    for Key { path, takes, about, default, source } in keys() {
+    for Key { path, takes, about, default, source } in keys::<F>() {
         let _ = writeln!(out, "{path}: {takes}");
         if !about.is_empty() {
             let _ = writeln!(out, "    {about}");
@@ -255,7 +255,7 @@ pub(crate) fn markdown() -> String {
         "# Defaults\n\nGenerated from the code by `ambidex config defaults --markdown`; do not edit. Each default names its source: a\nrequirement (`R-W8`), a design document, an RFC, or a measurement.\n",
     );
     let mut section = String::new();
-    for Key { path, takes, about, default, source } in keys() {
+    for Key { path, takes, about, default, source } in keys::<File>() {
         let top = path.split(['.', '[']).next().unwrap_or_default();
         if top != section {
             top.clone_into(&mut section);

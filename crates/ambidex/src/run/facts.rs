@@ -1,46 +1,48 @@
 //! The gateway's numbers, in the form in which the coordinator serves them at `/metrics`.
 
 use ambidex_control::facts::{Family, GatewayFacts, Kind};
-use ambidex_gateway::{CacheStats, KeyStats, LimitStats, ListenerStats, Reason, Totals};
+use ambidex_gateway::{CacheStats, GatewayStats, KeyStats, LimitStats, ListenerStats, Reason, Totals};
 use ambidex_store::remote::RemoteStatus;
 
+use super::Runs;
 use super::host::Host;
 use crate::agent::Agent;
 
-impl GatewayFacts for Host {
+impl<S: Runs> GatewayFacts for Host<S> {
     fn families(&self) -> Vec<Family> {
         let Some(system) = self.system() else { return Vec::new() };
-        let stats = system.stats();
-        let listeners = LISTENER.iter().map(|of| of.family(&stats.listeners));
-        let (log, spans) = (&stats.access_log, &stats.tracing);
-        let log = [("written", log.written), ("dropped", log.dropped), ("failed", log.failed)];
-        let taken = &stats.recording;
-        let recorded = [
-            ("written", taken.written),
-            ("dropped", taken.dropped),
-            ("failed", taken.failed),
-            ("beyond", taken.beyond),
-        ];
-        let spans = [("sent", spans.sent), ("dropped", spans.dropped), ("failed", spans.failed)];
-        listeners
-            .chain([
-                outcomes("gateway_access_log_lines", "Lines of the access log, by what became of them", log),
-                outcomes("gateway_recorded", "Requests drawn for the recording, by what became of them", recorded),
-                outcomes("gateway_spans", "Spans for the collector, by what became of them", spans),
-            ])
-            .chain([gauge(
-                "config_refused",
-                "1 while what the configuration file says was refused, and the last good one stays",
-                f64::from(u8::from(self.refused())),
-            )])
-            .chain(traffic(&stats.traffic))
-            .chain(cache(&stats.cache))
-            .chain(system.agent().map(Agent::families).unwrap_or_default())
-            .chain(keys(&stats.keys))
-            .chain(stats.remote.iter().flat_map(remote))
-            .chain(limits(stats.limits))
-            .collect()
+        let mut families = system.families();
+        families.push(gauge(
+            "config_refused",
+            "1 while what the configuration file says was refused, and the last good one stays",
+            f64::from(u8::from(self.refused())),
+        ));
+        families
     }
+}
+
+/// The numbers of a gateway, and of the agent before it.
+pub(crate) fn of_gateway(stats: &GatewayStats, agent: Option<&Agent>) -> Vec<Family> {
+    let listeners = LISTENER.iter().map(|of| of.family(&stats.listeners));
+    let (log, spans) = (&stats.access_log, &stats.tracing);
+    let log = [("written", log.written), ("dropped", log.dropped), ("failed", log.failed)];
+    let taken = &stats.recording;
+    let recorded =
+        [("written", taken.written), ("dropped", taken.dropped), ("failed", taken.failed), ("beyond", taken.beyond)];
+    let spans = [("sent", spans.sent), ("dropped", spans.dropped), ("failed", spans.failed)];
+    listeners
+        .chain([
+            outcomes("gateway_access_log_lines", "Lines of the access log, by what became of them", log),
+            outcomes("gateway_recorded", "Requests drawn for the recording, by what became of them", recorded),
+            outcomes("gateway_spans", "Spans for the collector, by what became of them", spans),
+        ])
+        .chain(traffic(&stats.traffic))
+        .chain(cache(&stats.cache))
+        .chain(agent.map(Agent::families).unwrap_or_default())
+        .chain(keys(&stats.keys))
+        .chain(stats.remote.iter().flat_map(remote))
+        .chain(limits(stats.limits))
+        .collect()
 }
 
 /// One number without labels.

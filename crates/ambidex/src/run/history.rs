@@ -62,7 +62,7 @@ impl History {
     }
 
     /// A configuration was put in force.
-    pub(super) fn remember(&mut self, config: &Config) {
+    pub(super) fn remember<F>(&mut self, config: &Config<F>) {
         self.push(&config.findings.file, &config.findings.text);
     }
 

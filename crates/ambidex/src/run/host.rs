@@ -1,6 +1,6 @@
 //! The configuration in force: read again, put in force, gone back from.
 //!
-//! A new text is checked, compared with the one in force, put in force by the [`System`], and remembered. What is bad at
+//! A new text is checked, compared with the one in force, put in force by what [runs](Runs), and remembered. What is bad at
 //! any step changes nothing, and says why.
 
 use std::fs::File;
@@ -14,35 +14,35 @@ use ambidex_control::journal::Journal;
 use ambidex_core::time::Span;
 use serde_json::{Value, json};
 
+use super::Runs;
 use super::history::History;
 use crate::config::diff::{self, Change};
 use crate::config::effective::Effective;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Form as _};
 use crate::logging;
-use crate::system::System;
 
 /// The process's configuration, and what it is in force in.
 #[derive(Debug)]
-pub(super) struct Host {
+pub(super) struct Host<S: Runs> {
     /// The file, when there is one.
     file: Option<PathBuf>,
     /// What was read from it last, good or bad.
     seen: Mutex<Seen>,
     /// Whether that was refused.
     refused: AtomicBool,
-    state: Mutex<State>,
+    state: Mutex<State<S::File>>,
     /// Comes after the host, which it is joined to.
-    system: OnceLock<System>,
+    system: OnceLock<S>,
 }
 
 #[derive(Debug)]
-struct State {
-    config: Config,
+struct State<F> {
+    config: Config<F>,
     history: History,
 }
 
-impl Host {
-    pub(super) fn new(config: Config, file: Option<PathBuf>, journal: Arc<dyn Journal>) -> Self {
+impl<S: Runs> Host<S> {
+    pub(super) fn new(config: Config<S::File>, file: Option<PathBuf>, journal: Arc<dyn Journal>) -> Self {
         let mut history = History::open(journal);
         history.remember(&config);
         let seen = Mutex::new(Seen::bytes(config.findings.text.as_bytes()));
@@ -56,12 +56,12 @@ impl Host {
     }
 
     /// The system runs.
-    pub(super) fn join(&self, system: System) {
+    pub(super) fn join(&self, system: S) {
         self.system.set(system).expect("a process starts its system once");
     }
 
     /// What runs, once it does.
-    pub(super) fn system(&self) -> Option<&System> {
+    pub(super) fn system(&self) -> Option<&S> {
         self.system.get()
     }
 
@@ -79,7 +79,7 @@ impl Host {
 
     /// How long requests under way may take at the end.
     pub(super) fn drain_grace(&self) -> Span {
-        self.state().config.file.drain.grace
+        S::grace(&self.state().config.file)
     }
 
     /// Puts a configuration in force.
@@ -88,8 +88,8 @@ impl Host {
     /// Why not; the one in force stays.
     pub(super) fn take(
         &self,
-        new: Config,
-        remember: impl FnOnce(&mut History, &Config),
+        new: Config<S::File>,
+        remember: impl FnOnce(&mut History, &Config<S::File>),
     ) -> Result<Vec<Change>, String> {
         let mut state = self.state();
         let changes = diff::between(&Effective::of(&state.config).value, &Effective::of(&new).value);
@@ -100,7 +100,7 @@ impl Host {
         }
         let system = self.system().ok_or("the process is still starting")?;
         system.apply(&state.config.file, &new.file).map_err(|error| error.to_string())?;
-        logging::set(new.file.log.level);
+        logging::set(new.file.log().level);
         remember(&mut state.history, &new);
         state.config = new;
         Ok(changes)
@@ -110,12 +110,12 @@ impl Host {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, State<S::File>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl ConfigHost for Host {
+impl<S: Runs> ConfigHost for Host<S> {
     fn effective(&self) -> Value {
         let state = self.state();
         let effective = Effective::of(&state.config);

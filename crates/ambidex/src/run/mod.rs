@@ -1,4 +1,4 @@
-//! One process of gateway and coordinator, from its start to its end.
+//! One process, from its start to its end: of gateway and coordinator, or of a coordinator alone.
 //!
 //! ```text
 //! start: store -> coordinator (publishes the first view) -> gateway (serves by it) -> say where
@@ -6,9 +6,10 @@
 //! end:   gateway drained -> coordinator -> store flushed
 //! ```
 
-mod facts;
+pub(crate) mod facts;
 mod history;
 mod host;
+mod runs;
 mod watch;
 
 use std::fmt::Write as _;
@@ -25,12 +26,13 @@ use serde_json::json;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::cli::{End, Output, answer, complain, counted};
-use crate::config::Config;
-use crate::system::{Joints, System, SystemError};
-use crate::{env, logging, system};
+use crate::cli::{End, Output, answer, complain};
+use crate::config::{Config, Form as _};
+use crate::system::{Joints, SystemError};
+use crate::{env, logging};
 use history::History;
 use host::Host;
+pub(crate) use runs::Runs;
 use watch::Watch;
 
 /// Why the process could not start.
@@ -48,9 +50,9 @@ pub(crate) enum RunError {
 }
 
 /// Runs until it is told to end.
-pub(crate) fn run(config: Config, file: Option<&Path>, output: Output) -> End {
-    logging::start(config.file.log);
-    match Process::start(config, file).and_then(|process| process.serve(output)) {
+pub(crate) fn run<S: Runs>(config: Config<S::File>, file: Option<&Path>, output: Output) -> End {
+    logging::start(config.file.log());
+    match Process::<S>::start(config, file).and_then(|process| process.serve(output)) {
         Ok(()) => End::Worked,
         Err(error) => {
             complain(&format!("{error}\n"));
@@ -59,25 +61,23 @@ pub(crate) fn run(config: Config, file: Option<&Path>, output: Output) -> End {
     }
 }
 
-/// A running gateway with its coordinator.
+/// A running process.
 #[derive(Debug)]
-pub(crate) struct Process {
-    host: Arc<Host>,
+pub(crate) struct Process<S: Runs> {
+    host: Arc<Host<S>>,
     file: Option<PathBuf>,
     journal: Option<Arc<StoredJournal>>,
     summary: String,
 }
 
-impl Process {
+impl<S: Runs> Process<S> {
     /// Starts everything; requests are served when this returns.
     ///
     /// # Errors
     /// What could not be had; nothing is left behind then.
-    pub(crate) fn start(config: Config, file: Option<&Path>) -> Result<Self, RunError> {
-        let data = env::data_folder(config.file.journal.path.as_ref());
-        // An agent of the command line decides nothing that would be asked for later, and several may share a folder.
-        let keeps = !(config.from_command_line && config.file.agent.is_some());
-        let stored = if keeps { open_store(&config, &data, file.is_some())? } else { None };
+    pub(crate) fn start(config: Config<S::File>, file: Option<&Path>) -> Result<Self, RunError> {
+        let data = env::data_folder(config.file.journal().path.as_ref());
+        let stored = if S::keeps(&config) { open_store::<S>(&config, &data, file.is_some())? } else { None };
         let journal: Arc<dyn Journal> = match &stored {
             Some(stored) => Arc::clone(stored) as _,
             None => Arc::new(NoJournal),
@@ -85,8 +85,8 @@ impl Process {
         let checked = config.file.clone();
         let host = Arc::new(Host::new(config, file.map(Path::to_path_buf), Arc::clone(&journal)));
         let joints = Joints { data, journal, gateway: Arc::clone(&host) as _, config: Arc::clone(&host) as _ };
-        host.join(System::start(&checked, joints)?);
-        let summary = format!("{}, {}", counted(system::threads(&checked), "thread"), checked.summary());
+        host.join(S::start(&checked, joints)?);
+        let summary = S::summary(&checked);
         Ok(Self { host, file: file.map(Path::to_path_buf), journal: stored, summary })
     }
 
@@ -94,7 +94,7 @@ impl Process {
     ///
     /// # Errors
     /// Why not; the one in force stays.
-    pub(crate) fn apply(&self, config: Config) -> Result<(), String> {
+    pub(crate) fn apply(&self, config: Config<S::File>) -> Result<(), String> {
         self.host.take(config, History::remember).map(drop)
     }
 
@@ -110,7 +110,7 @@ impl Process {
 
     /// Where the agent's endpoint is.
     fn endpoint(&self) -> Option<std::net::SocketAddr> {
-        self.system().agent()?.endpoint()
+        self.system().endpoint()
     }
 
     /// Takes nothing new, lets what runs finish for `grace`, then ends the rest, in the order of the start backwards.
@@ -119,7 +119,7 @@ impl Process {
         self.part();
     }
 
-    fn system(&self) -> &System {
+    fn system(&self) -> &S {
         self.host.system().expect("`start` joined it")
     }
 
@@ -225,8 +225,12 @@ impl Process {
 }
 
 /// The store of the data folder. Without a file nobody asked for one: then it is no reason not to start.
-fn open_store(config: &Config, data: &Path, demanded: bool) -> Result<Option<Arc<StoredJournal>>, RunError> {
-    let settings = &config.file.journal;
+fn open_store<S: Runs>(
+    config: &Config<S::File>,
+    data: &Path,
+    demanded: bool,
+) -> Result<Option<Arc<StoredJournal>>, RunError> {
+    let settings = config.file.journal();
     let limits = Limits { max_bytes: settings.max_bytes, max_age: settings.max_age };
     match Store::open(&data.join("store"), limits) {
         Ok(store) => Ok(Some(Arc::new(StoredJournal::new(store)))),

@@ -15,7 +15,7 @@ pub(crate) struct Running {
     child: Child,
     /// Holds the data folder, and the configuration when there is one.
     pub(crate) folder: TempDir,
-    /// Where clients connect.
+    /// Where clients connect; empty for a coordinator.
     pub(crate) listener: String,
     /// Where the admin API is.
     pub(crate) admin: String,
@@ -44,7 +44,7 @@ impl Running {
         BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
         let log = fs::read_to_string(folder.path().join("log")).unwrap_or_default();
         let said: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}{log}"));
-        let listener = said["listeners"][0].as_str().expect("a listener").to_owned();
+        let listener = said["listeners"][0].as_str().unwrap_or_default().to_owned();
         let admin = said["dashboard"].as_str().unwrap_or_default().to_owned();
         Self { child, folder, listener, admin }
     }

@@ -156,6 +156,20 @@ impl TryFrom<RawUpstream> for UpstreamTransport {
 }
 
 impl UpstreamTransport {
+    /// The defaults with this TLS.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn with_tls(tls: Option<UpstreamTls>) -> Result<Self, UpstreamError> {
+        Self::try_from(RawUpstream { tls, ..RawUpstream::default() })
+    }
+
+    /// How workers with `https` URLs are checked.
+    #[must_use]
+    pub fn tls(&self) -> Option<&UpstreamTls> {
+        self.tls.as_ref()
+    }
+
     /// Takes relative paths of certificates and keys as beside `folder`.
     pub fn beside(&mut self, folder: &Path) {
         if let Some(tls) = &mut self.tls {

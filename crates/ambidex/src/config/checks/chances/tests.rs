@@ -1,7 +1,7 @@
 //! Files whose second chances can be used and do not fit: what `check` warns of, and where; and files of the same kind
 //! that it says nothing of.
 
-use crate::config::check;
+use crate::config::{File, check};
 
 /// Two pools, of these workers, and one route with `route` in it.
 fn said(api: &str, spare: &str, route: &str) -> String {
@@ -11,7 +11,7 @@ fn said(api: &str, spare: &str, route: &str) -> String {
     );
     // The first route takes everything; that is not what these are about.
     let text = text.replace("  - pool: api\n", "  - match: {path_prefix: /api}\n    pool: api\n");
-    match check("gw.yaml", text) {
+    match check::<File>("gw.yaml", text) {
         Ok(config) => config.findings.render(false),
         Err(findings) => findings.render(false),
     }

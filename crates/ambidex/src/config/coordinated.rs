@@ -1,0 +1,156 @@
+//! The sections of a coordinator's file: pools whose weights are decided here, for request paths elsewhere.
+//!
+//! The keys are those of a gateway's file and mean the same. What only a request path does is refused with its reason:
+//! a key that is written down and does nothing would be a promise.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use ambidex_control::config::{HealthChecks, JournalConfig, PoolMembers, Reports};
+use ambidex_core::plan::PlanConfig;
+use ambidex_core::runbook::Runbooks;
+use ambidex_gateway::config::{UpstreamError, UpstreamTls, UpstreamTransport};
+use ambidex_yaml::{Node, Problem};
+use schemars::JsonSchema;
+use serde::de::{self, IgnoredAny};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::checks;
+use super::file::{Admin, Log};
+use super::form::Form;
+use crate::cli::counted;
+
+/// The whole configuration of a coordinator that runs by itself.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CoordinatorFile {
+    /// Sets of workers that can serve the same requests, by name. At least one.
+    pub(crate) pools: BTreeMap<String, CoordinatedPool>,
+    /// The admin API and the dashboard, or `off`.
+    #[serde(default)]
+    pub(crate) admin: Admin,
+    /// Log of the process, written to standard error.
+    #[serde(default)]
+    pub(crate) log: Log,
+    /// How long decisions are kept.
+    #[serde(default)]
+    pub(crate) journal: JournalConfig,
+}
+
+/// Workers that can serve the same requests, and how they are weighed.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CoordinatedPool {
+    /// Who is in it: workers by URL, and sources that name them (`dns:`, `dns+srv:`, `file:`).
+    pub(crate) workers: PoolMembers,
+    /// How weights are learned: a policy's name, or its settings. Default `capacity`; source: balancing.md "Default
+    /// stack".
+    #[serde(default)]
+    pub(crate) weights: PlanConfig,
+    /// How workers report their load.
+    #[serde(default)]
+    pub(crate) reports: Reports,
+    /// How workers are asked whether they are well. Default: they are not asked; source: R-L5, whose endpoint nobody but
+    /// the user knows.
+    #[serde(default)]
+    pub(crate) health: Option<HealthChecks>,
+    /// What is done about each failure mode: `off`, `observe` or `on`, for all of them or each. Default on; source: R-F6
+    /// (what only tunes runs by itself, the rest waits for approval).
+    #[serde(default)]
+    pub(crate) runbooks: Runbooks,
+    /// How workers with `https:` URLs are polled and checked.
+    #[serde(default)]
+    pub(crate) upstream: Reach,
+    #[serde(default, rename = "balance", skip_serializing)]
+    #[schemars(skip)]
+    _balance: RequestPathOnly,
+    #[serde(default, rename = "breaker", skip_serializing)]
+    #[schemars(skip)]
+    _breaker: RequestPathOnly,
+    #[serde(default, rename = "bulkhead", skip_serializing)]
+    #[schemars(skip)]
+    _bulkhead: RequestPathOnly,
+    #[serde(default, rename = "throttle", skip_serializing)]
+    #[schemars(skip)]
+    _throttle: RequestPathOnly,
+}
+
+impl Form for CoordinatorFile {
+    const START: &'static str = "start with `pools:`; see docs/coordinator.md";
+
+    fn across(&self, tree: &Node) -> Vec<Problem> {
+        checks::of_coordinator(self, tree)
+    }
+
+    fn beside(&mut self, folder: &Path) {
+        for pool in self.pools.values_mut() {
+            pool.workers.beside(folder);
+            pool.upstream.0.beside(folder);
+        }
+        if let Some(path) = &mut self.journal.path {
+            *path = folder.join(&path);
+        }
+    }
+
+    fn summary(&self) -> String {
+        counted(self.pools.len(), "pool")
+    }
+
+    fn log(&self) -> Log {
+        self.log
+    }
+
+    fn journal(&self) -> &JournalConfig {
+        &self.journal
+    }
+}
+
+/// How workers are reached that are polled or checked: what a gateway's `upstream` says of TLS.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(try_from = "RawReach", into = "RawReach")]
+pub(crate) struct Reach(pub(crate) UpstreamTransport);
+
+/// How workers are reached that are polled or checked.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Reach")]
+struct RawReach {
+    /// How workers with `https` URLs are checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<UpstreamTls>,
+}
+
+impl TryFrom<RawReach> for Reach {
+    type Error = UpstreamError;
+
+    fn try_from(raw: RawReach) -> Result<Self, UpstreamError> {
+        UpstreamTransport::with_tls(raw.tls).map(Self)
+    }
+}
+
+impl From<Reach> for RawReach {
+    fn from(checked: Reach) -> Self {
+        Self { tls: checked.0.tls().cloned() }
+    }
+}
+
+impl JsonSchema for Reach {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        RawReach::schema_name()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        RawReach::json_schema(generator)
+    }
+}
+
+/// The place of a key that only a request path obeys: whatever is written there is refused.
+#[derive(Clone, Copy, Debug, Default)]
+struct RequestPathOnly;
+
+impl<'de> Deserialize<'de> for RequestPathOnly {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(deserializer)?;
+        Err(de::Error::custom("only what carries requests obeys this, and a coordinator carries none: leave it out"))
+    }
+}

@@ -1,0 +1,88 @@
+//! A coordinator by itself: it decides weights and carries no request.
+//!
+//! The same coordinator that a gateway has in its process, joined to nothing there: who its pools' workers are and what
+//! they can carry comes from sources, polls and health checks; publishers bring the weights to where requests are.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ambidex_control::config::PoolConfig;
+use ambidex_control::{Coordinator, CoordinatorConfig, Links};
+use ambidex_core::time::Span;
+use tokio::sync::mpsc;
+
+use crate::clock;
+use crate::config::{CoordinatedPool, CoordinatorFile, Form as _};
+use crate::run::Runs;
+use crate::system::{ApplyError, Joints, SystemError, poll_tls};
+
+/// A running coordinator.
+#[derive(Debug)]
+pub(crate) struct Standalone {
+    /// Taken at the end: it is joined to what holds this.
+    coordinator: Mutex<Option<Coordinator>>,
+    admin: Option<SocketAddr>,
+}
+
+impl Runs for Standalone {
+    type File = CoordinatorFile;
+
+    fn start(file: &CoordinatorFile, joints: Joints) -> Result<Self, SystemError> {
+        let Joints { data, journal, gateway, config } = joints;
+        // Nobody in this process picks workers, so nothing comes by these ways.
+        let ((_, reports), (_, transitions)) = (mpsc::channel(1), mpsc::channel(1));
+        let coordinator = Coordinator::start(
+            CoordinatorConfig {
+                pools: pools(file),
+                admin: file.admin.on().cloned(),
+                data,
+                name_servers: Vec::new(),
+                publish: Vec::new(),
+            },
+            Links {
+                view: Arc::default(),
+                reports,
+                transitions,
+                clock: ambidex_control::clock::Clock::starting_at(clock::origin()),
+                seats: 1,
+                journal,
+                gateway,
+                config,
+            },
+        )?;
+        let admin = coordinator.admin_address();
+        Ok(Self { coordinator: Mutex::new(Some(coordinator)), admin })
+    }
+
+    fn apply(&self, _old: &CoordinatorFile, new: &CoordinatorFile) -> Result<(), ApplyError> {
+        let coordinator = self.coordinator.lock().unwrap_or_else(PoisonError::into_inner);
+        coordinator.as_ref().ok_or(ApplyError::Ending)?.apply(pools(new));
+        Ok(())
+    }
+
+    fn summary(file: &CoordinatorFile) -> String {
+        format!("coordinator, {}", file.summary())
+    }
+
+    fn admin(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
+    fn end(&self) {
+        drop(self.coordinator.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+fn pools(file: &CoordinatorFile) -> Vec<PoolConfig> {
+    let control = |(name, pool): (&String, &CoordinatedPool)| PoolConfig {
+        weights: pool.weights.clone(),
+        reports: pool.reports.clone(),
+        poll_tls: Some(poll_tls(pool.upstream.0.clone())),
+        health: pool.health.clone(),
+        runbooks: pool.runbooks,
+        // Nobody here has requests under way at a worker that leaves.
+        drain_grace: Span::ZERO,
+        ..PoolConfig::new(name, pool.workers.clone())
+    };
+    file.pools.iter().map(control).collect()
+}
