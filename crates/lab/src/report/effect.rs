@@ -41,8 +41,7 @@ impl Effect {
             (fits(*without) && fits(*with)).then(|| (with / without).ln())
         };
         let logs: Vec<f64> = pairs.iter().filter_map(usable).collect();
-        let interval = student(&logs)?;
-        let ratio = Interval { value: interval.value.exp(), least: interval.least.exp(), most: interval.most.exp() };
+        let ratio = student(&logs)?.exp();
         Some(Self { feature: feature.to_owned(), metric, ratio, pairs: logs.len() })
     }
 
@@ -61,8 +60,15 @@ impl Effect {
     }
 }
 
+impl Interval {
+    /// The ratios of these logarithms.
+    pub(super) fn exp(self) -> Self {
+        Self { value: self.value.exp(), least: self.least.exp(), most: self.most.exp() }
+    }
+}
+
 /// The mean with its 95 % interval by Student's t; `None` for fewer than two values.
-fn student(values: &[f64]) -> Option<Interval> {
+pub(super) fn student(values: &[f64]) -> Option<Interval> {
     if values.len() < 2 {
         return None;
     }

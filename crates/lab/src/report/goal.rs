@@ -3,7 +3,10 @@
 use std::fmt;
 
 use super::arm::{Arm, Kind, Summary};
-use crate::measure::Metric;
+use super::contest::{Contest, Ending};
+use ambidex_core::share::Share;
+
+use crate::measure::{Better, Metric};
 use crate::scenario::{Amount, Goal};
 
 /// A goal and what became of it.
@@ -21,6 +24,10 @@ pub struct Judged {
     pub value: Option<f64>,
     /// The arm that `value` compares with.
     pub worst: Option<String>,
+    /// What we are to that arm, by a test. `None`: nobody is compared with, or too few repeats.
+    pub contest: Option<Contest>,
+    /// Whether the test decides, and not the bound: what chance explains is no loss.
+    pub by_test: bool,
     /// What became of it.
     pub verdict: Verdict,
 }
@@ -65,6 +72,9 @@ impl fmt::Display for Judged {
                 if let Some(worst) = &self.worst {
                     write!(f, " ({worst})")?;
                 }
+                if let Some(contest) = &self.contest {
+                    write!(f, ", {contest}")?;
+                }
                 Ok(())
             }
             None => {
@@ -83,21 +93,33 @@ impl fmt::Display for Judged {
 /// Judges one goal by our arm, against each arm that it names.
 pub(super) fn judge(goal: &Goal, arms: &[Arm]) -> Judged {
     let metric = goal.metric;
-    let (sign, bound) = match (&goal.at_most, &goal.at_least) {
-        (Some(most), _) => ("<=", in_unit(*most, metric)),
-        (None, Some(least)) => (">=", in_unit(*least, metric)),
-        (None, None) => ("<=", f64::NAN),
+    let (sign, bound) = match (&goal.at_most, &goal.at_least, goal.ties_within, metric.better()) {
+        (Some(most), ..) => ("<=", in_unit(*most, metric)),
+        (None, Some(least), ..) => (">=", in_unit(*least, metric)),
+        (None, None, Some(margin), Better::Lower) => ("<=", 1.0 + margin.get()),
+        (None, None, Some(margin), Better::Higher) => (">=", 1.0 / (1.0 + margin.get())),
+        (None, None, None, _) => ("<=", f64::NAN),
     };
-    let mut judged =
-        Judged { metric, against: goal.against.clone(), sign, bound, value: None, worst: None, verdict: Verdict::Met };
-    judged.verdict = match compare(&mut judged, arms) {
-        Ok(()) => judged.by_value(),
+    let mut judged = Judged {
+        metric,
+        against: goal.against.clone(),
+        sign,
+        bound,
+        value: None,
+        worst: None,
+        contest: None,
+        by_test: goal.ties_within.is_some(),
+        verdict: Verdict::Met,
+    };
+    let margin = goal.ties_within.map_or(0.0, Share::get);
+    judged.verdict = match compare(&mut judged, arms, margin) {
+        Ok(()) => judged.decide(),
         Err(verdict) => verdict,
     };
     judged
 }
 
-fn compare(judged: &mut Judged, arms: &[Arm]) -> Result<(), Verdict> {
+fn compare(judged: &mut Judged, arms: &[Arm], margin: f64) -> Result<(), Verdict> {
     let ours = arms.iter().find(|arm| arm.kind == Kind::Ours).ok_or_else(|| not("nothing of ours ran".to_owned()))?;
     let summary = measured(ours, judged.metric)?;
     let Some(against) = judged.against.clone() else {
@@ -113,22 +135,48 @@ fn compare(judged: &mut Judged, arms: &[Arm]) -> Result<(), Verdict> {
         if ratios.values.is_empty() {
             return Err(Verdict::Invalid(format!("{}: no round in which both count", rival.name)));
         }
-        let ratio = ratios.median();
-        let worse = judged.value.is_none_or(|value| if judged.sign == "<=" { ratio > value } else { ratio < value });
-        if worse {
-            judged.value = Some(ratio);
-            judged.worst = Some(rival.name.clone());
-        }
+        let contest = Contest::of(judged.metric, ours, rival, margin);
+        judged.take_worse(ratios.median(), &rival.name, contest);
     }
     Ok(())
 }
 
 impl Judged {
-    fn by_value(&self) -> Verdict {
+    /// Keeps the comparison that says less for us: a loss before what is none where the test decides, else by the ratio.
+    fn take_worse(&mut self, ratio: f64, rival: &str, contest: Option<Contest>) {
+        let is_loss = |contest: &Option<Contest>| {
+            self.by_test && contest.as_ref().is_some_and(|contest| contest.ending == Ending::Loss)
+        };
+        let worse = self.value.is_none_or(|value| match (is_loss(&contest), is_loss(&self.contest)) {
+            (true, false) => true,
+            (false, true) => false,
+            (true, true) | (false, false) => self.is_beyond(ratio, value),
+        });
+        if worse {
+            (self.value, self.worst, self.contest) = (Some(ratio), Some(rival.to_owned()), contest);
+        }
+    }
+
+    /// Whether a value is worse than another.
+    fn is_beyond(&self, value: f64, other: f64) -> bool {
+        if self.sign == "<=" { value > other } else { value < other }
+    }
+
+    fn decide(&self) -> Verdict {
         let Some(value) = self.value else { return not("nothing was measured".to_owned()) };
         let by = if self.sign == "<=" { value / self.bound - 1.0 } else { 1.0 - value / self.bound };
-        let met = if self.sign == "<=" { value <= self.bound } else { value >= self.bound };
+        let met = match &self.contest {
+            Some(contest) if self.by_test => contest.ending != Ending::Loss,
+            Some(_) | None => !self.is_beyond(value, self.bound) && !self.bound.is_nan(),
+        };
         if met { Verdict::Met } else { Verdict::Missed { by } }
+    }
+
+    /// Whether the value is beyond the bound, and only the test takes that for chance: more repeats would tell.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        let beyond = self.value.is_some_and(|value| self.is_beyond(value, self.bound));
+        self.verdict == Verdict::Met && beyond
     }
 }
 
@@ -180,6 +228,7 @@ mod tests {
             against: against.map(str::to_owned),
             at_most: Some(Amount::Number(most)),
             at_least: None,
+            ties_within: None,
         }
     }
 
@@ -198,6 +247,37 @@ mod tests {
         let Verdict::Missed { by } = judged.verdict else { panic!("{judged}") };
         assert!((by - (0.8 / 0.72 - 1.0)).abs() < 1e-9, "{by}");
         assert_eq!(judge(&goal(Some("haproxy leastconn"), 0.72), &arms()).verdict, Verdict::Met);
+    }
+
+    /// Judged against two rules of weights, with five repeats.
+    fn ties(ours: &[f64], one: &[f64], other: &[f64]) -> Judged {
+        let rule =
+            |name: &str, p99: &[f64]| Arm { known_as: vec!["rules".into()], ..arm(name, Kind::OursOtherwise, p99) };
+        let arms = [arm("ambidex", Kind::Ours, ours), rule("one", one), rule("other", other)];
+        let goal = Goal { at_most: None, ties_within: Some(Share::percent(5)), ..goal(Some("rules"), 0.0) };
+        judge(&goal, &arms)
+    }
+
+    #[test]
+    fn what_chance_explains_is_a_tie_and_its_ratio_is_told() {
+        let judged = ties(&[14.0, 17.0, 60.0, 9.0, 22.0], &[10.0, 20.0, 40.0, 10.0, 20.0], &[90.0; 5]);
+        assert_eq!((&judged.verdict, judged.is_open()), (&Verdict::Met, true));
+        let told = judged.to_string();
+        assert!(told.starts_with("p99 <= 1.05 x that of rules: 1.100 (one), tie (0."), "{told}");
+    }
+
+    #[test]
+    fn a_clear_loss_against_one_is_missed_whatever_chance_made_of_another() {
+        // 1.2 of the first by chance, 1.1 of the second in every repeat.
+        let judged = ties(&[11.0; 5], &[6.0, 9.0, 9.2, 16.0, 9.1], &[10.0, 10.1, 10.0, 9.9, 10.0]);
+        assert_eq!(judged.worst.as_deref(), Some("other"));
+        assert!(matches!(judged.verdict, Verdict::Missed { by } if (by - (1.1 / 1.05 - 1.0)).abs() < 1e-9), "{judged}");
+    }
+
+    #[test]
+    fn with_too_few_repeats_for_a_test_the_bound_alone_decides() {
+        let judged = ties(&[11.0, 9.0, 11.0], &[10.0; 3], &[90.0; 3]);
+        assert!(matches!(judged.verdict, Verdict::Missed { .. }) && judged.contest.is_none(), "{judged}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::arm::{Arm, Kind, State, measured};
+use super::contest::{Contest, Test};
 use super::effect::Effect;
 use super::goal::{Judged, Verdict};
 use super::{Head, Report};
@@ -93,10 +94,28 @@ fn goal(judged: &Judged) -> Value {
         "goal": judged.bound,
         "value": judged.value.map(number),
         "worst": judged.worst,
+        "contest": judged.contest.as_ref().map(contest),
         "verdict": verdict,
         "missed_by": by.map(number),
         "why": why,
     })
+}
+
+fn contest(contest: &Contest) -> Value {
+    let mut json = json!({"ending": contest.ending.word(), "test": contest.test.method()});
+    match contest.test {
+        Test::Ratios { ratio, pairs } => {
+            json["ratio"] = number(ratio.value);
+            json["interval_95"] = json!([number(ratio.least), number(ratio.most)]);
+            json["pairs"] = pairs.into();
+        }
+        Test::Counts { ours, theirs, p } => {
+            json["ours"] = json!({"count": ours.0, "of": ours.1});
+            json["theirs"] = json!({"count": theirs.0, "of": theirs.1});
+            json["p"] = p.into();
+        }
+    }
+    json
 }
 
 fn effect(effect: &Effect) -> Value {

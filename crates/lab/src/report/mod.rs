@@ -8,6 +8,7 @@
 //! The three say the same: none of them works anything out that the report does not hold.
 
 mod arm;
+mod contest;
 mod effect;
 mod goal;
 mod head;
@@ -19,6 +20,7 @@ mod table;
 mod tests;
 
 pub use self::arm::{Arm, Kind, State, Summary};
+pub use self::contest::{Contest, Ending, Test};
 pub use self::effect::{Effect, Interval};
 pub use self::goal::{Judged, Verdict};
 pub use self::head::{Head, Shade};

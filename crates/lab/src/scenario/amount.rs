@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use ambidex_core::share::Share;
 use ambidex_core::time::Span;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -86,6 +87,9 @@ pub struct Goal {
     /// Not less.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_least: Option<Amount>,
+    /// Wins or ties: no worse than `against` by more than this part, unless chance explains it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ties_within: Option<Share>,
 }
 
 /// A value of a metric: `0.64`, `95%` or `1s`.

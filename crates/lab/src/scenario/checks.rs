@@ -213,9 +213,14 @@ impl Checks<'_> {
 
     fn goals(&mut self) {
         for (at, goal) in self.scenario.goals.iter().enumerate() {
-            if goal.at_most.is_some() == goal.at_least.is_some() {
+            let wanted = [goal.at_most.is_some(), goal.at_least.is_some(), goal.ties_within.is_some()];
+            if wanted.iter().filter(|is_some| **is_some).count() != 1 {
                 let message = format!("what is wanted of {} is not clear", goal.metric.word());
-                self.wrong(&item("goals", at), message, "add one of `at_most` and `at_least`");
+                self.wrong(&item("goals", at), message, "write one of `at_most`, `at_least` and `ties_within`");
+            }
+            if goal.ties_within.is_some() && goal.against.is_none() {
+                let message = format!("{} ties with nobody", goal.metric.word());
+                self.wrong(&item("goals", at), message, "add `against`");
             }
         }
     }

@@ -93,6 +93,8 @@ fn what_does_not_fit_together_is_refused() {
         ("slowdown, to: 10", "slots", "needs `to`"),
         ("{at: 40s", "{at: 20s", "never applies"),
         ("at_most: 1s", "against: x", "what is wanted of shift_90"),
+        ("at_most: 1s", "against: x, at_most: 1s, ties_within: 5%", "what is wanted of shift_90"),
+        ("at_most: 1s", "ties_within: 5%", "shift_90 ties with nobody"),
         ("route: {", "balancer: {balance: ring}\nroute: {", "`ring` places by the key"),
         ("count: 10,", "count: 20000,", "there are 20000 workers"),
         ("slots: 4", "slots: 4, report: heartbeat", "no gateway hears heartbeats yet"),
