@@ -10,12 +10,13 @@ use serde_json::Value;
 use crate::env;
 
 /// The arrows that may exist: crate, and what of the workspace it may use.
-const MAY: [(&str, &[&str]); 12] = [
+const MAY: [(&str, &[&str]); 13] = [
     ("ambidex-core", &[]),
     ("ambidex-http1", &[]),
     ("ambidex-yaml", &[]),
     ("ambidex-wire", &["ambidex-core"]),
     ("ambidex-store", &["ambidex-core", "ambidex-wire"]),
+    ("ambidex-xds", &["ambidex-core"]),
     ("ambidex-tower", &["ambidex-core", "ambidex-wire"]),
     ("ambidex-gateway", &["ambidex-core", "ambidex-http1", "ambidex-wire", "ambidex-store", "ambidex-tower"]),
     ("ambidex-control", &["ambidex-core", "ambidex-wire", "ambidex-yaml", "ambidex-store"]),
@@ -33,6 +34,7 @@ const MAY: [(&str, &[&str]); 12] = [
             "ambidex-gateway",
             "ambidex-control",
             "ambidex-worker",
+            "ambidex-xds",
             "ambidex-lab",
         ],
     ),
