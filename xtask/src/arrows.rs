@@ -19,7 +19,7 @@ const MAY: [(&str, &[&str]); 13] = [
     ("ambidex-xds", &["ambidex-core"]),
     ("ambidex-tower", &["ambidex-core", "ambidex-wire"]),
     ("ambidex-gateway", &["ambidex-core", "ambidex-http1", "ambidex-wire", "ambidex-store", "ambidex-tower"]),
-    ("ambidex-control", &["ambidex-core", "ambidex-wire", "ambidex-yaml", "ambidex-store"]),
+    ("ambidex-control", &["ambidex-core", "ambidex-wire", "ambidex-yaml", "ambidex-store", "ambidex-xds"]),
     ("ambidex-worker", &["ambidex-core", "ambidex-wire"]),
     ("ambidex-lab", &["ambidex-core", "ambidex-wire", "ambidex-yaml"]),
     (

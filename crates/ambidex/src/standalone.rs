@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ambidex_control::config::PoolConfig;
+use ambidex_control::publish::Publish;
 use ambidex_control::{Coordinator, CoordinatorConfig, Links};
 use ambidex_core::time::Span;
 use tokio::sync::mpsc;
@@ -37,7 +38,7 @@ impl Runs for Standalone {
                 admin: file.admin.on().cloned(),
                 data,
                 name_servers: Vec::new(),
-                publish: Vec::new(),
+                publish: publishers(file),
             },
             Links {
                 view: Arc::default(),
@@ -56,7 +57,9 @@ impl Runs for Standalone {
 
     fn apply(&self, _old: &CoordinatorFile, new: &CoordinatorFile) -> Result<(), ApplyError> {
         let coordinator = self.coordinator.lock().unwrap_or_else(PoisonError::into_inner);
-        coordinator.as_ref().ok_or(ApplyError::Ending)?.apply(pools(new));
+        let coordinator = coordinator.as_ref().ok_or(ApplyError::Ending)?;
+        coordinator.apply(pools(new));
+        coordinator.publish(publishers(new));
         Ok(())
     }
 
@@ -71,6 +74,10 @@ impl Runs for Standalone {
     fn end(&self) {
         drop(self.coordinator.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
+}
+
+fn publishers(file: &CoordinatorFile) -> Vec<Publish> {
+    file.publish.iter().map(|(name, how)| Publish { name: name.as_str().into(), how: how.clone() }).collect()
 }
 
 fn pools(file: &CoordinatorFile) -> Vec<PoolConfig> {

@@ -62,16 +62,17 @@ fn every_configuration_in_the_documents_is_good() {
 #[test]
 fn every_file_of_a_coordinator_in_the_documents_is_good() {
     let folder = TempDir::new().expect("a folder");
-    let document = read("docs/coordinator.md");
-    for block in blocks(&document, "yaml") {
-        let path = folder.path().join("coordinator.yaml");
-        fs::write(&path, block).expect("written");
-        let output =
-            Command::new(env!("CARGO_BIN_EXE_ambidex")).arg("check").arg(&path).output().expect("the binary runs");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success() && said.is_empty(), "{block}\n{said}");
+    for document in ["docs/coordinator.md", "docs/envoy.md"].map(read) {
+        for block in blocks(&document, "yaml") {
+            let path = folder.path().join("coordinator.yaml");
+            fs::write(&path, block).expect("written");
+            let output =
+                Command::new(env!("CARGO_BIN_EXE_ambidex")).arg("check").arg(&path).output().expect("the binary runs");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success() && said.is_empty(), "{block}\n{said}");
+        }
+        assert!(document.contains("```yaml"));
     }
-    assert!(document.contains("```yaml"));
 }
 
 #[test]

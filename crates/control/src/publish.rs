@@ -19,12 +19,17 @@ use ambidex_core::plan::Mode;
 use ambidex_core::time::Span;
 use ambidex_core::view::View;
 use ambidex_wire::report::Arrived;
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::coordinator::Shared;
 use crate::rounds::Rounds;
+
+pub use self::envoy::{EnvoyConfig, EnvoyError, Pick};
+
+mod envoy;
 
 /// One publisher of the configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,24 +41,36 @@ pub struct Publish {
 }
 
 /// The kinds of publishers.
-#[derive(Clone, Debug, PartialEq)]
-pub enum PublishConfig {}
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PublishConfig {
+    /// Envoys, which take it by xDS and report load.
+    Envoy(EnvoyConfig),
+}
 
 impl Publisher for PublishConfig {
     fn kind(&self) -> &'static str {
-        match *self {}
+        match self {
+            Self::Envoy(envoy) => envoy.kind(),
+        }
     }
 
     fn target(&self) -> String {
-        match *self {}
+        match self {
+            Self::Envoy(envoy) => envoy.target(),
+        }
     }
 
     fn mode(&self) -> Mode {
-        match *self {}
+        match self {
+            Self::Envoy(envoy) => envoy.mode(),
+        }
     }
 
-    async fn run(self, _ports: Ports) {
-        match self {}
+    async fn run(self, ports: Ports) {
+        match self {
+            Self::Envoy(envoy) => envoy.run(ports).await,
+        }
     }
 }
 

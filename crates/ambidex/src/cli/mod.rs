@@ -8,6 +8,7 @@ mod change;
 mod check;
 mod config;
 mod drill;
+mod envoy;
 mod gate;
 mod lab;
 mod lab_live;
@@ -115,6 +116,9 @@ enum Command {
     /// Put a fault on the way to one worker on purpose, and see what is done about it.
     #[command(subcommand)]
     Drill(drill::DrillCommand),
+    /// Envoys that take their clusters and weights from a coordinator.
+    #[command(subcommand)]
+    Envoy(envoy::EnvoyCommand),
     /// Fail a pipeline when load lies less evenly on the workers than it did.
     Gate(gate::GateArguments),
     /// Send recorded traffic again, at its gaps, and see what became of its answers.
@@ -191,6 +195,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Freeze(arguments) => change::pool("freeze", &arguments, output),
         Command::Unfreeze(arguments) => change::pool("unfreeze", &arguments, output),
         Command::Drill(command) => drill::run(&command, output),
+        Command::Envoy(command) => Ok(envoy::run(&command, output)),
         Command::Gate(arguments) => gate::run(&arguments, output),
         Command::Replay(arguments) => Ok(replay::run(&arguments, output)),
         Command::Lab(command) => Ok(lab::run(&command, output)),

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ambidex_control::config::{HealthChecks, JournalConfig, PoolMembers, Reports};
+use ambidex_control::publish::PublishConfig;
 use ambidex_core::plan::PlanConfig;
 use ambidex_core::runbook::Runbooks;
 use ambidex_gateway::config::{UpstreamError, UpstreamTls, UpstreamTransport};
@@ -29,6 +30,10 @@ pub(crate) struct CoordinatorFile {
     /// The admin API and the dashboard, or `off`.
     #[serde(default)]
     pub(crate) admin: Admin,
+    /// What carries the weights to something else than our own gateways, by name: `{mesh: {envoy: {listen: ..}}}`. Default:
+    /// nothing does; source: ours, nothing is steered that was not named.
+    #[serde(default)]
+    pub(crate) publish: BTreeMap<String, PublishConfig>,
     /// Log of the process, written to standard error.
     #[serde(default)]
     pub(crate) log: Log,

@@ -2,6 +2,9 @@
 //!
 //! Needs Envoy and curl: `cargo xtask test` installs them.
 
+mod coordinated;
 mod peer;
+#[path = "../process/mod.rs"]
+mod process;
 mod served;
 mod speaking;

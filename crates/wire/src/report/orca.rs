@@ -80,6 +80,23 @@ pub fn parse_base64(value: &[u8]) -> Result<Report, ReportFault> {
     Report::check(&draft.finish())
 }
 
+/// The report of a worker that others tell of: its own `figures` by ORCA's names, summed up on the way, `presumed` numbers
+/// that count where it says none, and what was `counted` of it, which counts in place of what it says.
+///
+/// # Errors
+/// As [`parse`].
+pub fn gather<'a>(
+    figures: impl IntoIterator<Item = (&'a str, f64)>,
+    presumed: &[(Field, f64)],
+    counted: &[(Field, f64)],
+) -> Result<Report, ReportFault> {
+    let mut draft = Draft::default();
+    presumed.iter().try_for_each(|(field, value)| draft.put(*field, *value))?;
+    figures.into_iter().try_for_each(|(name, value)| say(&mut draft, name, value))?;
+    counted.iter().try_for_each(|(field, value)| draft.put(*field, *value))?;
+    Report::check(&draft.finish())
+}
+
 /// A report as `TEXT name=value, ...`. Numbers are written so that they read back as they are.
 #[must_use]
 pub fn write_text(report: &Report) -> HeaderValue {

@@ -1,0 +1,192 @@
+//! The publisher for Envoy: an xDS server that Envoys ask for clusters, endpoints and routes, and that they send their load
+//! reports to. Nothing is installed at the workers.
+//!
+//! ```text
+//! pictures --picture--> ambidex_xds::server <--ask, accept, refuse-- Envoys
+//!                            |        |
+//!    Ports::tell <--status---+        +--loads, once a period--> reports --> Ports::hear
+//! ```
+//! A worker's weight is its share of the pool in fair shares, both arms together. With `mode: observe` Envoys get the
+//! workers with the weights of the configuration, and what the loop's would change is shown.
+//!
+//! | what happens | what is done |
+//! |---|---|
+//! | the address cannot be listened at | told; tried again once a second |
+//! | no Envoy is connected | told as a fault: the weights reach nobody |
+//! | an Envoy refuses resources | it keeps what it had; told with its words; sent again when they change |
+//! | the coordinator ends | Envoys keep what they have and come back by themselves |
+//! | a report that no worker can have sent | what Envoy counted is used without it, and the failure is counted |
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ambidex_core::plan::{Mode, Source};
+use ambidex_core::time::{Mono, Span};
+use ambidex_core::view::{Address, View};
+use ambidex_core::worker::WorkerId;
+use ambidex_wire::report::Arrived;
+use ambidex_xds::limits::Limits;
+use ambidex_xds::loads::ClusterLoad;
+use ambidex_xds::server::{Options, Outside, serve};
+use ambidex_xds::status::Board;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use self::picture::Drawer;
+use super::{Ports, Publisher};
+
+pub use self::config::{EnvoyConfig, EnvoyError, Pick};
+
+mod config;
+mod picture;
+mod reports;
+mod told;
+
+impl Publisher for EnvoyConfig {
+    fn kind(&self) -> &'static str {
+        "envoy"
+    }
+
+    fn target(&self) -> String {
+        format!("xDS on {}", self.listen)
+    }
+
+    fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    async fn run(self, ports: Ports) {
+        let mut views = ports.pictures.clone();
+        let mut drawer = Drawer::new(&self);
+        let (first, changes) = drawer.draw(&views.borrow_and_update());
+        let (pictures, shown) = watch::channel(Arc::new(first));
+        let ports = Arc::new(ports);
+        let outside = Arc::new(Joined::new(Arc::clone(&ports), self.load_reports));
+        outside.know(&views.borrow());
+        let mut state = told::State::new(self.mode, self.listen, changes);
+        loop {
+            let listener = match listen(self.listen).await {
+                Ok(listener) => listener,
+                Err(why) => {
+                    ports.tell(state.lost(why));
+                    if views.has_changed().is_err() {
+                        return;
+                    }
+                    tokio::time::sleep(LISTENS_AGAIN_AFTER).await;
+                    continue;
+                }
+            };
+            let board = Arc::new(Board::default());
+            let options = Options { limits: Limits::default(), report_every: outside.every };
+            let server = serve(listener, options, shown.clone(), Arc::clone(&outside) as _, Arc::clone(&board));
+            let ended = tokio::select! {
+                ended = server => ended,
+                () = carry(&mut views, &mut drawer, &pictures, &outside, &board, &mut state) => return,
+            };
+            ports.tell(state.lost(ended.err().unwrap_or_else(|| "the server ended".into())));
+        }
+    }
+}
+
+/// Shows each view, and tells what became of it, until there are no more.
+async fn carry(
+    views: &mut watch::Receiver<Arc<View>>,
+    drawer: &mut Drawer,
+    pictures: &watch::Sender<Arc<ambidex_xds::picture::Picture>>,
+    outside: &Joined,
+    board: &Board,
+    state: &mut told::State,
+) {
+    loop {
+        outside.ports.tell(state.look(&board.status(), outside.counts()));
+        tokio::select! {
+            changed = views.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                let view = Arc::clone(&views.borrow_and_update());
+                outside.know(&view);
+                let (picture, changes) = drawer.draw(&view);
+                state.show(changes);
+                pictures.send_replace(Arc::new(picture));
+            }
+            () = board.changed() => {}
+        }
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
+    let wrong =
+        |error| format!("{address} cannot be listened at: {error}; another process may use it, then give another port");
+    TcpListener::bind(address).await.map_err(wrong)
+}
+
+/// What the server is joined to: the process's clock, and the workers that loads are of.
+struct Joined {
+    ports: Arc<Ports>,
+    every: Span,
+    heard: Mutex<Heard>,
+}
+
+#[derive(Default)]
+struct Heard {
+    workers: HashMap<(Arc<str>, Address), WorkerId>,
+    counts: reports::Counts,
+}
+
+impl Joined {
+    fn new(ports: Arc<Ports>, every: Span) -> Self {
+        Self { ports, every, heard: Mutex::default() }
+    }
+
+    /// Notes who the workers of a view are.
+    fn know(&self, view: &View) {
+        let pool = |pool: &Arc<ambidex_core::view::PoolView>| {
+            let name = Arc::clone(&pool.name);
+            let worker =
+                move |worker: &ambidex_core::view::WorkerView| ((Arc::clone(&name), worker.address.clone()), worker.id);
+            pool.workers.iter().map(worker).collect::<Vec<_>>()
+        };
+        self.heard().workers = view.pools().iter().flat_map(pool).collect();
+    }
+
+    fn counts(&self) -> reports::Counts {
+        self.heard().counts
+    }
+
+    fn heard(&self) -> std::sync::MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Outside for Joined {
+    fn now(&self) -> Mono {
+        self.ports.clock.now()
+    }
+
+    fn loads(&self, loads: Vec<ClusterLoad>) {
+        let at = self.now();
+        let mut arrived = Vec::new();
+        {
+            let mut heard = self.heard();
+            for cluster in loads {
+                for load in cluster.endpoints {
+                    let key = (Arc::clone(&cluster.cluster), load.address.clone());
+                    let Some(worker) = heard.workers.get(&key).copied() else { continue };
+                    if let Some(report) = heard.counts.report(&load) {
+                        arrived.push(Arrived { worker, at, report, source: Source::Poll });
+                    }
+                }
+            }
+        }
+        arrived.into_iter().for_each(|arrived| self.ports.hear(arrived, self.every));
+    }
+}
+
+/// Pause before an address that could not be had is tried again.
+const LISTENS_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests;

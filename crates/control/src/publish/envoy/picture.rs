@@ -1,0 +1,122 @@
+//! A view as the picture that Envoys are served, and what it changes for them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ambidex_core::plan::Mode;
+use ambidex_core::view::{PoolView, View, Weights};
+use ambidex_core::worker::{PoolId, Standing};
+use ambidex_xds::picture::{Cluster, Endpoint, Health, Offer, Picture};
+
+use super::EnvoyConfig;
+
+/// Draws pictures; a pool that is the same as in the last one is not drawn again.
+pub(super) struct Drawer {
+    mode: Mode,
+    offer: Offer,
+    known: HashMap<PoolId, (Arc<PoolView>, Arc<Cluster>)>,
+}
+
+impl Drawer {
+    pub(super) fn new(config: &EnvoyConfig) -> Self {
+        Self { mode: config.mode, offer: config.offer(), known: HashMap::new() }
+    }
+
+    /// The picture of a view, and what it changes, one sentence each: against the last picture, or with `observe` what the
+    /// loop's weights would change against those of the configuration.
+    pub(super) fn draw(&mut self, view: &View) -> (Picture, Vec<String>) {
+        let mut changes = Vec::new();
+        let mut known = HashMap::with_capacity(view.pools().len());
+        for pool in view.pools() {
+            let before = self.known.remove(&pool.id);
+            let cluster = match &before {
+                Some((seen, cluster)) if Arc::ptr_eq(seen, pool) => Arc::clone(cluster),
+                Some(_) | None => Arc::new(self.cluster(pool)),
+            };
+            match self.mode {
+                Mode::Apply => differences(before.as_ref().map(|(_, cluster)| &**cluster), &cluster, &mut changes),
+                Mode::Observe => proposals(pool, &cluster, &mut changes),
+            }
+            known.insert(pool.id, (Arc::clone(pool), cluster));
+        }
+        changes.extend(self.known.values().map(|(pool, _)| format!("{}: the pool is gone", pool.name)));
+        self.known = known;
+        let clusters = view.pools().iter().map(|pool| Arc::clone(&self.known[&pool.id].1)).collect();
+        (Picture { revision: view.revision, clusters }, changes)
+    }
+
+    fn cluster(&self, pool: &PoolView) -> Cluster {
+        let shares: Vec<f64> = match self.mode {
+            Mode::Apply => decided(pool),
+            Mode::Observe => fair(pool.workers.len(), |slot| part(&pool.fixed, slot)),
+        };
+        let endpoint = |(worker, weight): (&ambidex_core::view::WorkerView, f64)| Endpoint {
+            name: Arc::clone(&worker.name),
+            address: worker.address.clone(),
+            weight,
+            health: match worker.standing {
+                Standing::Serving => Health::Healthy,
+                Standing::Draining => Health::Draining,
+                Standing::Unhealthy => Health::Unhealthy,
+            },
+            zone: Arc::clone(&worker.zone),
+            priority: 0,
+        };
+        let plain = pool.workers.iter().all(|worker| !worker.url.starts_with("https:"));
+        Cluster {
+            name: Arc::clone(&pool.name),
+            endpoints: pool.workers.iter().zip(shares).map(endpoint).collect(),
+            // How its certificate is to be judged is not known here: such a cluster is the Envoy's own, with EDS from us.
+            offer: plain.then(|| self.offer.clone()),
+        }
+    }
+}
+
+/// The decided shares in fair shares, by slot.
+fn decided(pool: &PoolView) -> Vec<f64> {
+    fair(pool.workers.len(), |slot| pool.share(slot))
+}
+
+fn fair(count: usize, share: impl Fn(usize) -> f64) -> Vec<f64> {
+    let shares: Vec<f64> = (0..count).map(share).collect();
+    let serving = shares.iter().filter(|share| **share > 0.0).count() as f64;
+    shares.into_iter().map(|share| share * serving).collect()
+}
+
+fn part(weights: &Weights, slot: usize) -> f64 {
+    if weights.total() > 0.0 { weights.at(slot) / weights.total() } else { 0.0 }
+}
+
+fn differences(before: Option<&Cluster>, after: &Cluster, out: &mut Vec<String>) {
+    let Some(before) = before else {
+        out.push(format!("{}: a new cluster of {} endpoints", after.name, after.endpoints.len()));
+        return;
+    };
+    let was: HashMap<&str, &Endpoint> = before.endpoints.iter().map(|endpoint| (&*endpoint.name, endpoint)).collect();
+    let mut stays = 0;
+    for endpoint in &after.endpoints {
+        match was.get(&*endpoint.name) {
+            None => out.push(format!("{}: {} joins with {:.3}", after.name, endpoint.name, endpoint.weight)),
+            Some(was) => {
+                stays += 1;
+                moved(after, &endpoint.name, was.weight, endpoint.weight, out);
+            }
+        }
+    }
+    if stays < before.endpoints.len() {
+        out.push(format!("{}: {} endpoints leave", after.name, before.endpoints.len() - stays));
+    }
+}
+
+fn proposals(pool: &PoolView, cluster: &Cluster, out: &mut Vec<String>) {
+    for (endpoint, decided) in cluster.endpoints.iter().zip(decided(pool)) {
+        moved(cluster, &endpoint.name, endpoint.weight, decided, out);
+    }
+}
+
+fn moved(cluster: &Cluster, name: &str, from: f64, to: f64, out: &mut Vec<String>) {
+    let (from, to) = (format!("{from:.3}"), format!("{to:.3}"));
+    if from != to {
+        out.push(format!("{}: {name} from {from} to {to} fair shares", cluster.name));
+    }
+}

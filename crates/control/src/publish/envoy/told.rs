@@ -1,0 +1,138 @@
+//! What the publisher says of itself: how far the pictures got, and what is in their way.
+
+use std::net::SocketAddr;
+
+use ambidex_core::plan::Mode;
+use ambidex_xds::status::{Speaks, Status, StreamStatus};
+
+use super::reports::Counts;
+use crate::clock::wall_millis;
+use crate::publish::{AppliedPicture, Carried, CarriedCounts};
+
+/// What is known between two looks.
+pub(super) struct State {
+    mode: Mode,
+    listen: SocketAddr,
+    changes: Vec<String>,
+    applied: Option<AppliedPicture>,
+    counts: CarriedCounts,
+    /// Failures before the server that runs now.
+    failed_before: u64,
+}
+
+impl State {
+    pub(super) fn new(mode: Mode, listen: SocketAddr, changes: Vec<String>) -> Self {
+        Self { mode, listen, changes, applied: None, counts: CarriedCounts::default(), failed_before: 0 }
+    }
+
+    /// Another picture is shown, with these changes; one without any leaves the last ones standing.
+    pub(super) fn show(&mut self, changes: Vec<String>) {
+        match self.mode {
+            Mode::Apply if changes.is_empty() => {}
+            Mode::Apply => {
+                self.counts.changes += changes.len() as u64;
+                self.changes = changes;
+            }
+            Mode::Observe => self.changes = changes,
+        }
+    }
+
+    /// What is to be told while the server runs.
+    pub(super) fn look(&mut self, status: &Status, reports: Counts) -> Carried {
+        let streams: Vec<_> = status.streams.iter().filter(|stream| stream.speaks != Speaks::LoadReports).collect();
+        let everywhere = streams.iter().map(|stream| stream.in_force).min().flatten();
+        if let Some(revision) =
+            everywhere.filter(|revision| self.applied.is_none_or(|known| *revision > known.revision))
+        {
+            self.applied = Some(AppliedPicture { revision, wall_ms: wall_millis() });
+            self.counts.pictures += 1;
+        }
+        self.counts.failures = self.failed_before + status.counts.refused + status.counts.cut + reports.refused;
+        self.counts.reports = reports.used;
+        self.carried(fault(&streams, status, self.listen))
+    }
+
+    /// What is to be told when the server does not run.
+    pub(super) fn lost(&mut self, why: String) -> Carried {
+        self.counts.failures += 1;
+        self.failed_before = self.counts.failures;
+        self.carried(Some(why))
+    }
+
+    fn carried(&self, fault: Option<String>) -> Carried {
+        Carried { applied: self.applied, changes: self.changes.clone(), fault, counts: self.counts }
+    }
+}
+
+fn fault(streams: &[&StreamStatus], status: &Status, listen: SocketAddr) -> Option<String> {
+    if streams.is_empty() {
+        let hint = "start one with what `ambidex envoy bootstrap FILE` prints";
+        return Some(format!("no Envoy is connected to {listen}, so the weights reach nobody: {hint}"));
+    }
+    let refusing = |stream: &&&StreamStatus| stream.kinds.values().any(|kind| kind.refused.is_some());
+    let stream = streams.iter().find(refusing)?;
+    let (kind, text) = stream.kinds.iter().find_map(|(kind, of)| Some((kind, of.refused.as_ref()?)))?;
+    let names = status.refusals.iter().find(|refusal| refusal.node == stream.node && refusal.kind == *kind);
+    let names = names.map(|refusal| refusal.names.join(", ")).unwrap_or_default();
+    Some(format!("Envoy {:?} refuses {kind} of {names} and keeps what it had; it says {text:?}", stream.node))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, VecDeque};
+
+    use ambidex_core::time::Mono;
+    use ambidex_xds::status::{KindStatus, RefusalStatus};
+
+    use super::*;
+
+    fn stream(node: &str, in_force: Option<u64>) -> StreamStatus {
+        StreamStatus {
+            id: 1,
+            node: node.into(),
+            cluster: "".into(),
+            software: "envoy".into(),
+            speaks: Speaks::Delta,
+            kinds: BTreeMap::new(),
+            in_force,
+            reports: 0,
+        }
+    }
+
+    fn state() -> State {
+        State::new(Mode::Apply, ([127, 0, 0, 1], 18_000).into(), Vec::new())
+    }
+
+    #[test]
+    fn a_picture_is_in_force_when_it_is_at_every_envoy() {
+        let mut state = state();
+        let mut status = Status { streams: vec![stream("a", Some(4)), stream("b", Some(3))], ..Status::default() };
+        let revision = |carried: Carried| carried.applied.map(|applied| applied.revision);
+        assert_eq!(revision(state.look(&status, Counts::default())), Some(3));
+        status.streams.push(stream("new", None));
+        let told = state.look(&status, Counts::default());
+        assert_eq!((told.fault.clone(), revision(told)), (None, Some(3)));
+    }
+
+    #[test]
+    fn without_an_envoy_it_says_how_to_get_one() {
+        let fault = state().look(&Status::default(), Counts::default()).fault.expect("nobody is there");
+        assert!(fault.contains("ambidex envoy bootstrap"), "{fault}");
+    }
+
+    #[test]
+    fn a_refusal_is_told_in_the_envoys_words_with_what_it_refused() {
+        let mut refusing = stream("a", Some(1));
+        refusing.kinds.insert("eds", KindStatus { refused: Some("bad \"port\"".into()), ..KindStatus::default() });
+        let refusal = RefusalStatus {
+            node: "a".into(),
+            kind: "eds",
+            names: vec!["api".into()],
+            text: "bad \"port\"".into(),
+            at: Mono::default(),
+        };
+        let status = Status { streams: vec![refusing], refusals: VecDeque::from([refusal]), ..Status::default() };
+        let fault = state().look(&status, Counts::default()).fault.expect("refused");
+        assert_eq!(fault, r#"Envoy "a" refuses eds of api and keeps what it had; it says "bad \"port\"""#);
+    }
+}
