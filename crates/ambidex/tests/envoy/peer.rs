@@ -20,11 +20,16 @@ pub(crate) struct Envoy {
 }
 
 impl Envoy {
-    /// Starts one that takes pool `api` from this server, and waits until it is ready.
+    /// Starts `envoy-1`, which takes pool `api` from this server, and waits until it is ready.
     pub(crate) fn start(server: SocketAddr, dialect: Dialect) -> Self {
+        Self::named("envoy-1", server, dialect)
+    }
+
+    /// The same by another name.
+    pub(crate) fn named(node: &str, server: SocketAddr, dialect: Dialect) -> Self {
         let free = SocketAddr::from(([127, 0, 0, 1], 0));
         let listeners = vec![("api".to_owned(), free)];
-        Self::with(&Bootstrap { node: "envoy-1".into(), server, dialect, admin: free, listeners }.yaml())
+        Self::with(&Bootstrap { node: node.into(), server, dialect, admin: free, listeners }.yaml())
     }
 
     /// Starts one with this bootstrap, whose ports may be 0, and waits until it is ready.

@@ -91,6 +91,11 @@ impl Server {
         self.board.status()
     }
 
+    /// All loads in the order in which they came.
+    pub(crate) fn clusters(&self) -> Vec<ClusterLoad> {
+        self.told.loads.lock().expect("no panic").clone()
+    }
+
     /// The load of an endpoint in the order in which it came.
     pub(crate) fn loads(&self, address: SocketAddr) -> Vec<EndpointLoad> {
         let loads = self.told.loads.lock().expect("no panic");

@@ -8,6 +8,7 @@ use ambidex_core::view::Address;
 use ambidex_lab::Clock;
 use ambidex_lab::peer::get;
 use ambidex_lab::poll;
+use ambidex_lab::worker::{ReportStyle, WorkerOptions, start_all};
 use ambidex_xds::picture::{Cluster, Health, Picture};
 use ambidex_xds::stream::Dialect;
 
@@ -163,4 +164,45 @@ fn loads_come_back_endpoint_by_endpoint() {
         loads(1).last().is_some_and(|load| load.failed > 0)
     });
     assert!(failing, "{:?}", loads(1).last());
+}
+
+#[test]
+fn several_envoys_are_told_apart_and_their_loads_are_summed() {
+    let workers = workers(1);
+    let server = Server::start(only(api(&workers, &[1.0])));
+    let start = |(node, dialect)| Envoy::named(node, server.address(), dialect);
+    let envoys = [("delta", Dialect::Delta), ("whole", Dialect::StateOfTheWorld)].map(start);
+    let listeners = envoys.each_ref().map(Envoy::listener);
+    server.show(only(api(&workers, &[0.5])));
+    for envoy in &envoys {
+        envoy.until("new weights", |envoy| envoy.weights("api").values().all(|weight| *weight == 500));
+    }
+    let mut nodes: Vec<_> = server.status().streams.iter().map(|stream| stream.node.to_string()).collect();
+    nodes.sort();
+    nodes.dedup();
+    assert_eq!(nodes, ["delta", "whole"]);
+    let both = poll(PATIENCE, || {
+        assert!(listeners.iter().all(|listener| is_served(*listener)));
+        server.clusters().iter().any(|cluster| cluster.envoys == 2 && cluster.endpoints[0].samples > 1)
+    });
+    assert!(both, "{:?}", server.clusters().last());
+}
+
+#[test]
+fn what_workers_say_by_orca_comes_back_with_the_loads() {
+    let options = WorkerOptions { report: ReportStyle::OrcaText, slots: 64, ..WorkerOptions::default() };
+    let workers = start_all(vec![options]).expect("a worker");
+    let server = Server::start(only(api(&workers, &[1.0])));
+    let envoy = Envoy::start(server.address(), Dialect::Delta);
+    let listener = envoy.listener();
+    let told = || server.loads(workers[0].address).into_iter().find(|load| !load.metrics.is_empty());
+    let came = poll(PATIENCE, || {
+        assert!(is_served(listener));
+        told().is_some()
+    });
+    assert!(came, "{:?}", server.loads(workers[0].address).last());
+    let metrics = told().expect("came").metrics;
+    // The worker's own figures, by the names that it gave them.
+    assert!(metrics.contains_key("named_metrics.in_flight"), "{metrics:?}");
+    assert!(metrics.contains_key("named_metrics.p99_ms"), "{metrics:?}");
 }

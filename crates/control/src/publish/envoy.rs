@@ -112,7 +112,8 @@ async fn carry(
                 state.show(changes);
                 pictures.send_replace(Arc::new(picture));
             }
-            () = board.changed() => {}
+            // Many Envoys take one picture within moments: that is told once.
+            () = async { board.changed().await; tokio::time::sleep(GATHERS_FOR).await } => {}
         }
     }
 }
@@ -185,6 +186,8 @@ impl Outside for Joined {
     }
 }
 
+/// How long news of Envoys is gathered before it is told. Source: ours; people read it.
+const GATHERS_FOR: Duration = Duration::from_millis(50);
 /// Pause before an address that could not be had is tried again.
 const LISTENS_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
