@@ -157,6 +157,7 @@ async fn hold<F: Form>(
                 }
             }
         }
+        shared.board.refuses(id, stream.refusals(&catalog));
         if settled {
             shared.board.in_force(id, catalog.revision());
         }

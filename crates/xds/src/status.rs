@@ -56,6 +56,8 @@ pub struct StreamStatus {
     pub speaks: Speaks,
     /// By kind of resource, for those that were asked for.
     pub kinds: BTreeMap<&'static str, KindStatus>,
+    /// What it refuses now, the first few by name.
+    pub refuses: Vec<RefusedStatus>,
     /// The newest picture all of which it has, of what it wants; `None` before the first.
     pub in_force: Option<u64>,
     /// Load reports that came on it.
@@ -92,8 +94,17 @@ pub struct KindStatus {
     pub sent: Option<String>,
     /// The version that it accepted last.
     pub accepted: Option<String>,
-    /// What it refused since then, in its own words.
-    pub refused: Option<String>,
+}
+
+/// One resource that a client does not take as it is now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RefusedStatus {
+    /// Of which kind.
+    pub kind: &'static str,
+    /// Which.
+    pub name: Arc<str>,
+    /// Why, in the client's own words, cut.
+    pub text: Arc<str>,
 }
 
 /// One refusal.
@@ -106,7 +117,7 @@ pub struct RefusalStatus {
     /// The resources of the answer, the first few of them.
     pub names: Vec<Arc<str>>,
     /// The client's own words, cut.
-    pub text: String,
+    pub text: Arc<str>,
     /// When, by the process's clock.
     #[serde(skip)]
     pub at: Mono,
@@ -143,6 +154,7 @@ impl Board {
             software: nobody,
             speaks,
             kinds: BTreeMap::new(),
+            refuses: Vec::new(),
             in_force: None,
             reports: 0,
         });
@@ -182,17 +194,14 @@ impl Board {
         self.lock().counts.accepted += 1;
         self.of(id, |stream| {
             let kind = stream.kinds.entry(kind.name()).or_default();
-            (kind.accepted, kind.refused) = (Some(version.to_string()), None);
+            kind.accepted = Some(version.to_string());
         });
     }
 
     pub(crate) fn refused(&self, id: u64, at: Mono, refused: &Refused) {
-        let text: String = refused.text.chars().take(MOST_TEXT).collect();
+        let text = Arc::clone(&refused.text);
         let mut node = None;
-        self.of(id, |stream| {
-            stream.kinds.entry(refused.kind.name()).or_default().refused = Some(text.clone());
-            node = Some(Arc::clone(&stream.node));
-        });
+        self.of(id, |stream| node = Some(Arc::clone(&stream.node)));
         let names = refused.names.iter().take(MOST_NAMES).cloned().collect();
         let refusal =
             RefusalStatus { node: node.unwrap_or_else(|| "".into()), kind: refused.kind.name(), names, text, at };
@@ -201,6 +210,22 @@ impl Board {
         status.refusals.push_front(refusal);
         status.refusals.truncate(MOST_REFUSALS);
         self.changed.notify_one();
+    }
+
+    pub(crate) fn refuses<'a>(&self, id: u64, now: impl Iterator<Item = (Kind, &'a Arc<str>, &'a Arc<str>)>) {
+        let status = |(kind, name, text): (Kind, &Arc<str>, &Arc<str>)| {
+            let (kind, name, text) = (kind.name(), Arc::clone(name), Arc::clone(text));
+            RefusedStatus { kind, name, text }
+        };
+        let now: Vec<_> = now.take(MOST_NAMES).map(status).collect();
+        let mut news = false;
+        self.of(id, |stream| {
+            news = stream.refuses != now;
+            stream.refuses = now;
+        });
+        if news {
+            self.changed.notify_one();
+        }
     }
 
     pub(crate) fn in_force(&self, id: u64, revision: u64) {
@@ -235,8 +260,6 @@ fn software(node: &Node) -> String {
     }
 }
 
-/// How much of a client's words is kept. Source: ours; Envoy's longest messages name the resource and the field.
-const MOST_TEXT: usize = 2_000;
 /// How many names of a refused answer are kept.
 const MOST_NAMES: usize = 10;
 /// How many refusals are kept.

@@ -81,10 +81,7 @@ fn a_refusal_is_shown(dialect: Dialect) {
     assert_eq!((server.status().counts.sent, server.status().counts.refused), (sent, 1));
     server.show(only(api(&workers, &[1.0, 0.5])));
     envoy.until("good weights again", |envoy| envoy.weights("api").values().any(|weight| *weight == 500));
-    assert!(poll(PATIENCE, || {
-        let status = server.status();
-        status.streams.iter().filter_map(|stream| stream.kinds.get("eds")).all(|eds| eds.refused.is_none())
-    }));
+    assert!(poll(PATIENCE, || { server.status().streams.iter().all(|stream| stream.refuses.is_empty()) }));
 }
 
 #[test]

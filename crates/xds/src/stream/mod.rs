@@ -110,8 +110,8 @@ pub struct Refused {
     pub names: Vec<Arc<str>>,
     /// The catalog's version of that kind when it was sent.
     pub version: Version,
-    /// Its own words.
-    pub text: String,
+    /// Its own words, cut.
+    pub text: Arc<str>,
     /// Whether each is sent alone now, to find the bad one.
     pub parted: bool,
 }
@@ -191,6 +191,14 @@ impl Stream {
     #[must_use]
     pub fn is_settled(&self, catalog: &Catalog) -> bool {
         self.subscriptions.iter().all(|subscription| subscription.is_settled(catalog))
+    }
+
+    /// What the client refuses of what this catalog has: kind, name, and its words.
+    pub fn refusals<'a>(&'a self, catalog: &'a Catalog) -> impl Iterator<Item = (Kind, &'a Arc<str>, &'a Arc<str>)> {
+        let of = |kind: Kind| {
+            self.subscriptions[kind as usize].refusals(catalog).map(move |(name, text)| (kind, name, text))
+        };
+        Kind::ALL.into_iter().flat_map(of)
     }
 
     /// A request in the state of the world: its names are all that is wanted.

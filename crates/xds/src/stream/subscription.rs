@@ -1,6 +1,6 @@
 //! One kind of resource on one stream: what the client wants of it, what it has, and what it refused.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::{Answer, Dialect, Effect, Refused};
@@ -21,8 +21,8 @@ pub(super) struct Subscription {
     names: BTreeSet<Arc<str>>,
     /// What the client has, or knows to be gone.
     held: HashMap<Arc<str>, Standing>,
-    /// What it refused.
-    refused: HashMap<Arc<str>, Standing>,
+    /// What it refused, and in which words.
+    refused: BTreeMap<Arc<str>, (Standing, Arc<str>)>,
     /// What is to be sent alone, because an answer that it was part of was refused.
     alone: BTreeSet<Arc<str>>,
     /// Whether anything was ever sent: one who wants all is told even that there is nothing.
@@ -66,7 +66,7 @@ impl Subscription {
             all: false,
             names: BTreeSet::new(),
             held: HashMap::new(),
-            refused: HashMap::new(),
+            refused: BTreeMap::new(),
             alone: BTreeSet::new(),
             answered: false,
             sent: None,
@@ -80,10 +80,18 @@ impl Subscription {
 
     /// Whether nothing is out, and nothing that there is now is refused.
     pub(super) fn is_settled(&self, catalog: &Catalog) -> bool {
+        self.sent.is_none() && self.refusals(catalog).next().is_none()
+    }
+
+    /// What it refuses of what there is now, by name, with its words.
+    pub(super) fn refusals<'a>(&'a self, catalog: &'a Catalog) -> impl Iterator<Item = (&'a Arc<str>, &'a Arc<str>)> {
         let now = |name: &str| catalog.get(self.kind, name).map(|resource| resource.version);
-        let refused =
-            |(name, standing): (&Arc<str>, &Standing)| now(name) == *standing && self.held.get(name) != Some(standing);
-        self.sent.is_none() && !self.refused.iter().any(refused)
+        let stands =
+            move |name: &Arc<str>, standing: &Standing| now(name) == *standing && self.held.get(name) != Some(standing);
+        self.refused
+            .iter()
+            .filter(move |(name, (standing, _))| stands(name, standing))
+            .map(|(name, (_, text))| (name, text))
     }
 
     /// Takes the client's word on the last answer, if this is one.
@@ -102,14 +110,15 @@ impl Subscription {
             }
             return Some(Effect::Accepted { kind, version });
         };
+        let text: Arc<str> = error.message.chars().take(MOST_TEXT).collect::<String>().into();
         let names: Vec<_> = what.iter().map(|(name, _)| Arc::clone(name)).collect();
         let parted = parts && what.len() > 1;
         if parted {
             self.alone.extend(names.iter().cloned());
         } else {
-            self.refused.extend(what);
+            self.refused.extend(what.into_iter().map(|(name, standing)| (name, (standing, Arc::clone(&text)))));
         }
-        Some(Effect::Refused(Refused { kind, names, version, text: error.message, parted }))
+        Some(Effect::Refused(Refused { kind, names, version, text, parted }))
     }
 
     /// State of the world: these are all names that are wanted.
@@ -234,7 +243,8 @@ impl Subscription {
         });
         let gone = named.chain(held.map(|(name, _)| name)).map(|name| (Arc::clone(name), None));
         let differs = |(name, standing): &(Arc<str>, Standing)| {
-            self.held.get(name) != Some(standing) && self.refused.get(name) != Some(standing)
+            self.held.get(name) != Some(standing)
+                && self.refused.get(name).is_none_or(|(refused, _)| refused != standing)
         };
         there.chain(gone).filter(differs).collect()
     }
@@ -269,5 +279,7 @@ impl Subscription {
     }
 }
 
+/// How much of a client's words is kept. Source: ours; Envoy's longest messages name the resource and the field.
+const MOST_TEXT: usize = 2_000;
 /// The name that stands for all.
 const ALL: &str = "*";

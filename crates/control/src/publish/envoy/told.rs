@@ -49,7 +49,7 @@ impl State {
         }
         self.counts.failures = self.failed_before + status.counts.refused + status.counts.cut + reports.refused;
         self.counts.reports = reports.used;
-        self.carried(fault(&streams, status, self.listen))
+        self.carried(fault(&streams, self.listen))
     }
 
     /// What is to be told when the server does not run.
@@ -64,25 +64,25 @@ impl State {
     }
 }
 
-fn fault(streams: &[&StreamStatus], status: &Status, listen: SocketAddr) -> Option<String> {
+fn fault(streams: &[&StreamStatus], listen: SocketAddr) -> Option<String> {
     if streams.is_empty() {
         let hint = "start one with what `ambidex envoy bootstrap FILE` prints";
         return Some(format!("no Envoy is connected to {listen}, so the weights reach nobody: {hint}"));
     }
-    let refusing = |stream: &&&StreamStatus| stream.kinds.values().any(|kind| kind.refused.is_some());
-    let stream = streams.iter().find(refusing)?;
-    let (kind, text) = stream.kinds.iter().find_map(|(kind, of)| Some((kind, of.refused.as_ref()?)))?;
-    let names = status.refusals.iter().find(|refusal| refusal.node == stream.node && refusal.kind == *kind);
-    let names = names.map(|refusal| refusal.names.join(", ")).unwrap_or_default();
-    Some(format!("Envoy {:?} refuses {kind} of {names} and keeps what it had; it says {text:?}", stream.node))
+    let (stream, refused) = streams.iter().find_map(|stream| Some((stream, stream.refuses.first()?)))?;
+    let others = match streams.iter().map(|stream| stream.refuses.len()).sum::<usize>() {
+        1 => String::new(),
+        several => format!("; {several} resources are refused in all"),
+    };
+    let (kind, name, text) = (refused.kind, &refused.name, &refused.text);
+    Some(format!("Envoy {:?} refuses {kind} of {name} and keeps what it had; it says {text:?}{others}", stream.node))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, VecDeque};
+    use std::collections::BTreeMap;
 
-    use ambidex_core::time::Mono;
-    use ambidex_xds::status::{KindStatus, RefusalStatus};
+    use ambidex_xds::status::RefusedStatus;
 
     use super::*;
 
@@ -94,6 +94,7 @@ mod tests {
             software: "envoy".into(),
             speaks: Speaks::Delta,
             kinds: BTreeMap::new(),
+            refuses: Vec::new(),
             in_force,
             reports: 0,
         }
@@ -123,16 +124,13 @@ mod tests {
     #[test]
     fn a_refusal_is_told_in_the_envoys_words_with_what_it_refused() {
         let mut refusing = stream("a", Some(1));
-        refusing.kinds.insert("eds", KindStatus { refused: Some("bad \"port\"".into()), ..KindStatus::default() });
-        let refusal = RefusalStatus {
-            node: "a".into(),
-            kind: "eds",
-            names: vec!["api".into()],
-            text: "bad \"port\"".into(),
-            at: Mono::default(),
-        };
-        let status = Status { streams: vec![refusing], refusals: VecDeque::from([refusal]), ..Status::default() };
+        let refused = |name: &str| RefusedStatus { kind: "eds", name: name.into(), text: "bad \"port\"".into() };
+        refusing.refuses = vec![refused("api"), refused("other")];
+        let status = Status { streams: vec![stream("well", Some(1)), refusing], ..Status::default() };
         let fault = state().look(&status, Counts::default()).fault.expect("refused");
-        assert_eq!(fault, r#"Envoy "a" refuses eds of api and keeps what it had; it says "bad \"port\"""#);
+        assert_eq!(
+            fault,
+            r#"Envoy "a" refuses eds of api and keeps what it had; it says "bad \"port\""; 2 resources are refused in all"#
+        );
     }
 }
