@@ -163,12 +163,20 @@ fn in_flight(worker: &WorkerRow) -> Markup {
     }
 }
 
+const fn word(source: Source) -> &'static str {
+    match source {
+        Source::Piggyback => "answer",
+        Source::Poll => "poll",
+        Source::Heartbeat => "heartbeat",
+    }
+}
+
 fn signal(signal: Option<SignalAge>) -> Markup {
     html! {
         @match signal {
             Some(SignalAge { age, source, .. }) => {
                 (text::age(age))
-                span .unit { " " (match source { Source::Piggyback => "answer", Source::Poll => "poll" }) }
+                span .unit { " " (word(source)) }
             },
             None => span .none { "none" },
         }

@@ -66,7 +66,7 @@ impl Seen {
     pub(super) fn refuses(&self, life: Span) -> bool {
         self.report.is_some_and(|heard| {
             let holds = match heard.source {
-                Source::Poll => true,
+                Source::Poll | Source::Heartbeat => true,
                 Source::Piggyback => heard.age < life,
             };
             holds && heard.report.accepting == Some(false)
@@ -114,6 +114,8 @@ pub enum Source {
     Piggyback,
     /// Fetched from the worker's endpoint [R-S2].
     Poll,
+    /// Sent by the worker of itself, whether or not it has traffic [R-S3].
+    Heartbeat,
 }
 
 /// Weights in a configuration lie in 0..=1000; source: validation of `weight:`, far beyond any real ratio.

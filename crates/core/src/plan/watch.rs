@@ -46,17 +46,36 @@ pub struct Watch {
     tally: TallyState,
     tally_at: Option<Mono>,
     report: Option<Held>,
+    /// When an answer last carried a report.
+    carried_at: Option<Mono>,
+    /// When the last heartbeat came, and how often they should.
+    beat: Option<(Mono, Span)>,
     success_at: Option<Mono>,
     reporting: Option<bool>,
     counted: Counted,
 }
 
 impl Watch {
-    /// Takes a report. One that came with an answer is not replaced by a polled one while it is younger than two of
-    /// its own periods: a report in an answer is newer news.
+    /// Takes a report. One that the worker sent, with an answer or as a heartbeat, is not replaced by a polled one while
+    /// it is younger than two of its own periods: it is newer news.
+    ///
+    /// Who sends heartbeats owes one in each of their periods, whether or not it has traffic, and a report in an answer is
+    /// as good as one; so such a report is held as a heartbeat, until none has come for [`BEATS_FORGOTTEN`].
     pub fn hear(&mut self, held: Held) {
+        let mut held = held;
+        match held.source {
+            Source::Heartbeat => self.beat = Some((held.at, held.period)),
+            Source::Piggyback => {
+                self.carried_at = self.carried_at.max(Some(held.at));
+                self.beat = self.beat.filter(|(at, _)| held.at.since(*at) < BEATS_FORGOTTEN);
+                if let Some((_, period)) = self.beat {
+                    held = Held { source: Source::Heartbeat, period, ..held };
+                }
+            }
+            Source::Poll => {}
+        }
         let newer = self.report.is_some_and(|known| {
-            known.source == Source::Piggyback
+            known.source != Source::Poll
                 && held.source == Source::Poll
                 && held.at.since(known.at) < known.period.times(2)
         });
@@ -97,8 +116,7 @@ impl Watch {
                 self.success_at = Some(now);
             }
             let since = step.unwrap_or_default();
-            let carried = |held: &Held| held.source == Source::Piggyback && now.since(held.at) <= since;
-            self.reporting = Some(self.report.as_ref().is_some_and(carried));
+            self.reporting = Some(self.carried_at.is_some_and(|at| now.since(at) <= since));
         }
         let Configured { limit, weight, standing } = *configured;
         Seen {
@@ -139,6 +157,10 @@ pub fn between(then: &TallyState, now: &TallyState, step: Span, cells: &Cells) -
     }
 }
 
+/// How long heartbeats are missed until a worker that goes on reporting on its answers is one that does only that.
+/// Source: ours; twice what a worker needs to start anew, and far beyond what makes it silent.
+const BEATS_FORGOTTEN: Span = Span::from_secs(60);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,6 +181,43 @@ mod tests {
         assert_eq!(watch.report.expect("heard").source, Source::Piggyback);
         watch.hear(held(at(2_000), Source::Poll));
         assert_eq!(watch.report.expect("heard").source, Source::Poll);
+    }
+
+    fn beat(at: Mono) -> Held {
+        Held { period: Span::from_millis(500), ..held(at, Source::Heartbeat) }
+    }
+
+    fn known(watch: &Watch) -> (Mono, Source, Span) {
+        watch.report.map(|held| (held.at, held.source, held.period)).expect("heard")
+    }
+
+    #[test]
+    fn a_polled_report_does_not_replace_a_heartbeat_until_two_were_missed() {
+        let mut watch = Watch::default();
+        watch.hear(beat(at(0)));
+        watch.hear(held(at(999), Source::Poll));
+        assert_eq!(known(&watch).1, Source::Heartbeat);
+        watch.hear(held(at(1_000), Source::Poll));
+        assert_eq!(known(&watch).1, Source::Poll);
+    }
+
+    #[test]
+    fn a_report_in_an_answer_of_one_that_sends_heartbeats_is_as_good_as_one() {
+        let mut watch = Watch::default();
+        watch.hear(beat(at(0)));
+        watch.hear(held(at(400), Source::Piggyback));
+        assert_eq!(known(&watch), (at(400), Source::Heartbeat, Span::from_millis(500)));
+        assert_eq!(watch.carried_at, Some(at(400)));
+    }
+
+    #[test]
+    fn who_sends_no_heartbeats_for_a_minute_and_reports_on_its_answers_does_only_that() {
+        let mut watch = Watch::default();
+        watch.hear(beat(at(0)));
+        watch.hear(held(at(59_999), Source::Piggyback));
+        assert_eq!(known(&watch).1, Source::Heartbeat);
+        watch.hear(held(at(60_000), Source::Piggyback));
+        assert_eq!(known(&watch), (at(60_000), Source::Piggyback, Span::from_secs(1)));
     }
 
     #[test]

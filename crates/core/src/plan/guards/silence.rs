@@ -97,7 +97,7 @@ pub(in crate::plan) struct Sight<'a> {
 pub(in crate::plan) fn missed(seen: &Seen, tick: Span) -> u32 {
     let Some(heard) = seen.report else { return 0 };
     let unheard = match (heard.source, seen.success_age) {
-        (Source::Poll, _) => heard.age,
+        (Source::Poll | Source::Heartbeat, _) => heard.age,
         // Answers that came after the newest report should have carried one.
         (Source::Piggyback, Some(success)) => heard.age - success - tick,
         (Source::Piggyback, None) => Span::ZERO,
@@ -205,7 +205,7 @@ impl Silence {
     /// When the report became overdue: the fade counts from there, however late the tick that sees it.
     fn third_miss(self, now: Mono, seen: &Seen, settings: &Settings) -> Mono {
         let overdue = seen.report.map_or(Span::ZERO, |heard| match heard.source {
-            Source::Poll => heard.age - heard.period.times(u64::from(settings.missed)),
+            Source::Poll | Source::Heartbeat => heard.age - heard.period.times(u64::from(settings.missed)),
             Source::Piggyback => Span::ZERO,
         });
         now - overdue

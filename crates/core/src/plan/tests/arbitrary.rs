@@ -60,7 +60,7 @@ fn report_of(number: impl Strategy<Value = f64> + Clone + 'static) -> impl Strat
 }
 
 fn heard_of(report: impl Strategy<Value = Report>) -> impl Strategy<Value = Heard> {
-    let source = prop::sample::select(&[Source::Poll, Source::Piggyback][..]);
+    let source = prop::sample::select(&[Source::Poll, Source::Piggyback, Source::Heartbeat][..]);
     (report, span(), span(), source).prop_map(|(report, age, period, source)| Heard { report, age, period, source })
 }
 
