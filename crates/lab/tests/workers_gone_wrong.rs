@@ -8,8 +8,8 @@ use ambidex_lab::load::{self, LoadOptions, Outcome};
 use ambidex_lab::peer::{get, post};
 use ambidex_lab::poll;
 use ambidex_lab::worker::{self, Change, HeartbeatOptions, ReportStyle, Worker, WorkerError, WorkerOptions};
-use ambidex_wire::heartbeat::{Receiver, Verdict};
-use aws_lc_rs::hmac;
+use ambidex_wire::heartbeat::key::Key;
+use ambidex_wire::heartbeat::{Claim, Receiver, Verdict};
 
 fn worker(options: &str) -> Worker {
     worker::start(serde_json::from_str(options).expect("options")).expect("a worker on a free port")
@@ -104,7 +104,7 @@ fn a_dear_route_takes_longer_than_a_cheap_one() {
 }
 
 /// A worker that sends heartbeats here, and who listens.
-fn heart() -> (Worker, UdpSocket, hmac::Key, tempfile::TempDir) {
+fn heart() -> (Worker, UdpSocket, Key, tempfile::TempDir) {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
     let folder = tempfile::tempdir().expect("a folder");
@@ -112,7 +112,7 @@ fn heart() -> (Worker, UdpSocket, hmac::Key, tempfile::TempDir) {
     let secret = "0123456789abcdef0123456789abcdef";
     std::fs::write(&key_file, format!("{secret}\n")).expect("a key");
     let to = socket.local_addr().expect("an address");
-    let heartbeat = HeartbeatOptions { to, key_file, key_id: 7, every: Span::from_millis(20) };
+    let heartbeat = HeartbeatOptions { to: vec![to], key_file, key_id: 7, every: Span::from_millis(20) };
     let options = WorkerOptions {
         name: "w-1".into(),
         report: ReportStyle::Heartbeat,
@@ -120,7 +120,7 @@ fn heart() -> (Worker, UdpSocket, hmac::Key, tempfile::TempDir) {
         ..WorkerOptions::default()
     };
     let worker = worker::start(options).expect("a worker");
-    (worker, socket, hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), folder)
+    (worker, socket, Key::of(secret.as_bytes()).expect("32 bytes"), folder)
 }
 
 #[test]
@@ -131,18 +131,15 @@ fn heartbeats_are_believed_once_the_worker_was_greeted() {
     // The first asks for a session, one of the next carries it; those that a slow machine piled up are answered in vain.
     for _ in 0..10_000 {
         let (length, from) = socket.recv_from(&mut buffer).expect("a heartbeat");
-        let is_signed = |id: u32, bytes: &[u8], tag: &[u8]| id == 7 && hmac::verify(&key, bytes, tag).is_ok();
-        match receiver
-            .on(&buffer[..length], is_signed, |_, worker| worker == "w-1", || [9; 16])
-            .expect("a sound heartbeat")
-        {
+        let granted = |_: u32, worker: &str| if worker == "w-1" { Claim::Granted } else { Claim::Denied };
+        let is_signed = |id: u32, bytes: &[u8], tag: &[u8]| id == 7 && key.signs(bytes, tag);
+        match receiver.on(&buffer[..length], is_signed, granted, || Some([9; 16])).expect("a sound heartbeat") {
             Verdict::Heard { heartbeat, .. } => {
                 assert_eq!((heartbeat.worker.as_str(), heartbeat.report.limit), ("w-1", Some(4)));
                 return;
             }
             Verdict::Greet(welcome) => {
-                let sign = |_: u32, bytes: &[u8]| hmac::sign(&key, bytes).as_ref().try_into().expect("32 bytes");
-                let bytes = welcome.encode(sign).expect("fits");
+                let bytes = welcome.encode(|_, bytes| key.sign(bytes)).expect("fits");
                 socket.send_to(&bytes, from).expect("sent");
             }
         }
@@ -157,7 +154,8 @@ fn heartbeats_off_loopback_or_with_a_short_key_are_refused() {
     std::fs::write(&key_file, "short").expect("a key");
     let start = |to: &str| {
         let to = to.parse().expect("an address");
-        let heartbeat = HeartbeatOptions { to, key_file: key_file.clone(), key_id: 1, every: Span::from_secs(1) };
+        let heartbeat =
+            HeartbeatOptions { to: vec![to], key_file: key_file.clone(), key_id: 1, every: Span::from_secs(1) };
         let report = ReportStyle::Heartbeat;
         worker::start(WorkerOptions { report, heartbeat: Some(heartbeat), ..WorkerOptions::default() })
     };

@@ -22,13 +22,16 @@
 //! sequence alone cannot do, and without comparing clocks, which a time in the datagram would need. A welcome is smaller
 //! than what asks for it and goes only to who signed, so that nobody is flooded by way of the coordinator.
 //!
-//! No sockets and no cryptography here: the caller signs, checks, and draws.
+//! No sockets and no cryptography here: the caller signs, checks, and draws. [`key`] has what signs, for those who want it.
 
 use std::collections::HashMap;
 
 use ambidex_core::signal::{Report, ReportFault};
 
 use crate::report::server_load;
+
+#[cfg(feature = "hmac")]
+pub mod key;
 
 /// The most bytes of a heartbeat. Source: what passes every common path unfragmented, with room for tunnels.
 pub const MOST_BYTES: usize = 1_200;
@@ -98,12 +101,34 @@ pub enum HeartbeatFault {
         /// Its sequence.
         sequence: u64,
     },
+    /// Signed by a key that may speak for a worker of this name, and there is none.
+    #[error("there is no worker {0}")]
+    Unknown(String),
     /// More workers than we keep sessions for.
     #[error("{0} workers send heartbeats already: no more are kept")]
     Full(usize),
+    /// No session could be drawn.
+    #[error("the system gave no random bytes for a session")]
+    NoSession,
     /// Its report cannot be used.
-    #[error(transparent)]
-    Report(#[from] ReportFault),
+    #[error("the report of {worker}: {fault}")]
+    Report {
+        /// Whose it is.
+        worker: String,
+        /// What is wrong with it.
+        fault: ReportFault,
+    },
+}
+
+/// What a receiver says to a name under a signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// The key speaks for the worker.
+    Granted,
+    /// It speaks for others.
+    Denied,
+    /// It might, and there is no such worker.
+    Unknown,
 }
 
 impl Heartbeat {
@@ -115,11 +140,6 @@ impl Heartbeat {
         let mut bytes = head(HEARTBEAT, self.key, &self.session, self.sequence, &self.worker)?;
         bytes.extend_from_slice(server_load::write(&self.report).as_bytes());
         seal(bytes, self.key, sign)
-    }
-
-    fn decode(bytes: &[u8], is_signed: impl FnOnce(u32, &[u8], &[u8]) -> bool) -> Result<Self, HeartbeatFault> {
-        let Opened { key, session, sequence, worker, rest } = open(HEARTBEAT, bytes, is_signed)?;
-        Ok(Self { key, session, sequence, worker, report: server_load::parse(rest)? })
     }
 }
 
@@ -138,6 +158,7 @@ impl Welcome {
     /// What is no welcome, or not signed.
     pub fn decode(bytes: &[u8], is_signed: impl FnOnce(u32, &[u8], &[u8]) -> bool) -> Result<Self, HeartbeatFault> {
         let Opened { key, session, sequence, worker, rest } = open(WELCOME, bytes, is_signed)?;
+        let worker = worker.to_owned();
         if rest.is_empty() { Ok(Self { key, session, sequence, worker }) } else { Err(HeartbeatFault::Foreign) }
     }
 }
@@ -203,9 +224,9 @@ impl Receiver {
         Self { most, workers: HashMap::new() }
     }
 
-    /// Takes a datagram. `is_signed` says whether a key signs these bytes with this signature, in constant time;
-    /// `speaks_for` whether a key is this worker's, because a worker may lie about itself only; `fresh` draws an
-    /// unpredictable session.
+    /// Takes a datagram. `is_signed` says whether a key signs these bytes with this signature, in constant time; `claims`
+    /// whether a key is this worker's, because a worker may lie about itself only; `fresh` draws an unpredictable session.
+    /// Nothing is kept of what is not signed and granted.
     ///
     /// # Errors
     /// What is no heartbeat, is not signed by a key of the worker's, came before, or says what no worker can.
@@ -213,47 +234,55 @@ impl Receiver {
         &mut self,
         datagram: &[u8],
         is_signed: impl FnOnce(u32, &[u8], &[u8]) -> bool,
-        speaks_for: impl FnOnce(u32, &str) -> bool,
-        fresh: impl FnOnce() -> Session,
+        claims: impl FnOnce(u32, &str) -> Claim,
+        fresh: impl FnOnce() -> Option<Session>,
     ) -> Result<Verdict, HeartbeatFault> {
-        let heartbeat = Heartbeat::decode(datagram, is_signed)?;
-        if !speaks_for(heartbeat.key, &heartbeat.worker) {
-            return Err(HeartbeatFault::Impostor { key: heartbeat.key, worker: heartbeat.worker });
+        let opened = open(HEARTBEAT, datagram, is_signed)?;
+        match claims(opened.key, opened.worker) {
+            Claim::Granted => {}
+            Claim::Denied => {
+                return Err(HeartbeatFault::Impostor { key: opened.key, worker: opened.worker.to_owned() });
+            }
+            Claim::Unknown => return Err(HeartbeatFault::Unknown(opened.worker.to_owned())),
         }
-        let Some(sessions) = self.workers.get_mut(&heartbeat.worker) else {
+        let Some(sessions) = self.workers.get_mut(opened.worker) else {
             if self.workers.len() >= self.most {
                 return Err(HeartbeatFault::Full(self.most));
             }
-            let offered = fresh();
-            self.workers.insert(heartbeat.worker.clone(), Sessions { current: None, offered });
-            return Ok(Verdict::Greet(welcome(&heartbeat, offered)));
+            let offered = fresh().ok_or(HeartbeatFault::NoSession)?;
+            self.workers.insert(opened.worker.to_owned(), Sessions { current: None, offered });
+            return Ok(Verdict::Greet(opened.welcome(offered)));
         };
-        match &mut sessions.current {
-            Some((session, window)) if *session == heartbeat.session => {
-                let Some(late) = window.admit(heartbeat.sequence) else {
-                    return Err(HeartbeatFault::Replayed { worker: heartbeat.worker, sequence: heartbeat.sequence });
-                };
-                Ok(Verdict::Heard { heartbeat, late })
+        let late = match &mut sessions.current {
+            Some((session, window)) if *session == opened.session => {
+                let (worker, sequence) = (opened.worker, opened.sequence);
+                window
+                    .admit(sequence)
+                    .ok_or_else(|| HeartbeatFault::Replayed { worker: worker.to_owned(), sequence })?
             }
-            _ if sessions.offered == heartbeat.session => {
-                sessions.current = Some((sessions.offered, Window::beginning(heartbeat.sequence)));
-                sessions.offered = fresh();
-                Ok(Verdict::Heard { heartbeat, late: false })
+            _ if sessions.offered == opened.session => {
+                let next = fresh().ok_or(HeartbeatFault::NoSession)?;
+                sessions.current = Some((sessions.offered, Window::beginning(opened.sequence)));
+                sessions.offered = next;
+                false
             }
             // The session in force stays: an old datagram sent again must not end it. The same offer is made until it
             // is taken, so that an answer on its way is never out of date.
-            _ => Ok(Verdict::Greet(welcome(&heartbeat, sessions.offered))),
-        }
+            _ => return Ok(Verdict::Greet(opened.welcome(sessions.offered))),
+        };
+        Ok(Verdict::Heard { heartbeat: opened.heartbeat()?, late })
     }
 
-    /// Forgets a worker that is gone.
-    pub fn forget(&mut self, worker: &str) {
-        self.workers.remove(worker);
+    /// Forgets the workers of whom `keeps` says no.
+    pub fn retain(&mut self, mut keeps: impl FnMut(&str) -> bool) {
+        self.workers.retain(|worker, _| keeps(worker));
     }
-}
 
-fn welcome(heartbeat: &Heartbeat, session: Session) -> Welcome {
-    Welcome { key: heartbeat.key, session, sequence: heartbeat.sequence, worker: heartbeat.worker.clone() }
+    /// Of how many workers sessions are kept.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.workers.len()
+    }
 }
 
 /// The last sequences of a session, of which each is admitted once (after RFC 4303, 3.4.3).
@@ -287,12 +316,26 @@ impl Window {
     }
 }
 
+/// A datagram whose signature is good, not copied yet.
 struct Opened<'a> {
     key: u32,
     session: Session,
     sequence: u64,
-    worker: String,
+    worker: &'a str,
     rest: &'a [u8],
+}
+
+impl Opened<'_> {
+    fn heartbeat(&self) -> Result<Heartbeat, HeartbeatFault> {
+        let Self { key, session, sequence, worker, rest } = *self;
+        let report =
+            server_load::parse(rest).map_err(|fault| HeartbeatFault::Report { worker: worker.to_owned(), fault })?;
+        Ok(Heartbeat { key, session, sequence, worker: worker.to_owned(), report })
+    }
+
+    fn welcome(&self, session: Session) -> Welcome {
+        Welcome { key: self.key, session, sequence: self.sequence, worker: self.worker.to_owned() }
+    }
 }
 
 fn head(mark: [u8; 4], key: u32, session: &Session, sequence: u64, worker: &str) -> Result<Vec<u8>, HeartbeatFault> {
@@ -343,7 +386,7 @@ fn open(
     let (name_length, rest) = rest.split_first().ok_or_else(too_short)?;
     let (name, rest) = rest.split_at_checked(usize::from(*name_length)).ok_or(HeartbeatFault::Name)?;
     let worker = std::str::from_utf8(name).ok().filter(|name| !name.is_empty()).ok_or(HeartbeatFault::Name)?;
-    Ok(Opened { key, session: *session, sequence: u64::from_be_bytes(*sequence), worker: worker.to_owned(), rest })
+    Ok(Opened { key, session: *session, sequence: u64::from_be_bytes(*sequence), worker, rest })
 }
 
 const HEARTBEAT: [u8; 4] = *b"AHB\x01";

@@ -34,7 +34,7 @@ use hdrhistogram::Histogram;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 
-pub use self::beat::KeyError;
+pub use self::beat::BeatError;
 pub use self::change::{Change, OptionError};
 pub use self::options::{HeartbeatOptions, Pauses, Step, WorkerOptions};
 pub use self::processor::Discipline;
@@ -74,14 +74,12 @@ pub enum WorkerError {
         source: io::Error,
     },
     /// Its heartbeats cannot be sent.
-    #[error("worker {name}: cannot send heartbeats to {to}: {source}")]
+    #[error("worker {name}: cannot send heartbeats: {source}")]
     Heartbeat {
         /// Which worker.
         name: String,
-        /// Where they were to go.
-        to: SocketAddr,
         /// Why not.
-        source: KeyError,
+        source: BeatError,
     },
     /// No thread or runtime to be had.
     #[error("cannot start the workers' thread: {0}")]
@@ -225,8 +223,9 @@ fn bind(options: WorkerOptions) -> Result<(Worker, Seat), WorkerError> {
     let name = options.name.clone();
     options.check().map_err(|source| WorkerError::Options { name: name.clone(), source })?;
     let listen = options.listen;
-    let mut addresses = [Some(listen), options.heartbeat.as_ref().map(|heartbeat| heartbeat.to)].into_iter().flatten();
-    if let Some(address) = addresses.find(|address| !address.ip().is_loopback() && !options.remote) {
+    let receivers = options.heartbeat.iter().flat_map(|heartbeat| &heartbeat.to);
+    let outside = [listen].iter().chain(receivers).find(|address| !address.ip().is_loopback()).copied();
+    if let Some(address) = outside.filter(|_| !options.remote) {
         return Err(WorkerError::Remote { name, address });
     }
     let refused = |source| WorkerError::Listen { name: name.clone(), listen, source };
@@ -234,10 +233,9 @@ fn bind(options: WorkerOptions) -> Result<(Worker, Seat), WorkerError> {
     let address = door.address();
     let beats = match &options.heartbeat {
         Some(heartbeat) => {
-            let unsendable = |source| WorkerError::Heartbeat { name: name.clone(), to: heartbeat.to, source };
-            Some(beat::Beats::new(heartbeat).map_err(unsendable)?)
+            beat::Beats::all(heartbeat).map_err(|source| WorkerError::Heartbeat { name: name.clone(), source })?
         }
-        None => None,
+        None => Vec::new(),
     };
     let counts = Arc::<Counts>::default();
     let (changes, arriving) = mpsc::channel(64);

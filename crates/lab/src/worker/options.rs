@@ -1,12 +1,15 @@
 //! What a worker of the laboratory is told to be at its start.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use ambidex_core::share::Share;
 use ambidex_core::time::Span;
-use serde::{Deserialize, Serialize};
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{self, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::change::{Change, OptionError};
 use super::processor::Discipline;
@@ -111,8 +114,9 @@ pub struct Pauses {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HeartbeatOptions {
-    /// The receiver's address.
-    pub to: SocketAddr,
+    /// The receiver's address, or a list of several.
+    #[serde(deserialize_with = "one_or_more")]
+    pub to: Vec<SocketAddr>,
     /// A file with the key that signs them, at least 32 bytes; space around it does not count.
     pub key_file: PathBuf,
     /// The number by which the receiver knows the key. Default 1.
@@ -121,6 +125,26 @@ pub struct HeartbeatOptions {
     /// From one to the next. Default 500 ms; source: R-S3.
     #[serde(default = "half_a_second")]
     pub every: Span,
+}
+
+fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SocketAddr>, D::Error> {
+    struct OneOrMore;
+    impl<'de> Visitor<'de> for OneOrMore {
+        type Value = Vec<SocketAddr>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an address such as `127.0.0.1:9903`, or a list of them")
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+            Ok(vec![text.parse().map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))?])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(list))
+        }
+    }
+    deserializer.deserialize_any(OneOrMore)
 }
 
 const fn first_key() -> u32 {

@@ -19,7 +19,7 @@ use crate::clock::{Alarm, Clock};
 pub(super) struct Seat {
     pub(super) options: WorkerOptions,
     pub(super) door: Door,
-    pub(super) beats: Option<Beats>,
+    pub(super) beats: Vec<Beats>,
     pub(super) counts: Arc<Counts>,
     pub(super) changes: mpsc::Receiver<Change>,
     pub(super) stopped: blocking::SyncSender<()>,
@@ -41,8 +41,10 @@ async fn serve(mut seat: Seat, clock: Clock) {
     let mut hands = JoinSet::new();
     if let (Ok(()), Ok(alarm)) = (seat.door.enter_runtime(), Alarm::new(clock)) {
         hands.spawn_local(answer::keep_time(bench.clone(), alarm));
-        if let (Some(beats), Ok(alarm)) = (seat.beats, Alarm::new(clock)) {
-            hands.spawn_local(beat::send(beats, bench.clone(), clock, alarm));
+        for beats in seat.beats {
+            if let Ok(alarm) = Alarm::new(clock) {
+                hands.spawn_local(beat::send(beats, bench.clone(), clock, alarm));
+            }
         }
         loop {
             tokio::select! {

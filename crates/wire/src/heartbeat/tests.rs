@@ -21,8 +21,12 @@ fn is_signed(key: u32, bytes: &[u8], tag: &[u8]) -> bool {
     key == 7 && sign(key, bytes) == tag
 }
 
-fn speaks_for(key: u32, worker: &str) -> bool {
-    key == 7 && worker != "another's"
+fn claims(_: u32, worker: &str) -> Claim {
+    match worker {
+        "another's" => Claim::Denied,
+        "nobody" => Claim::Unknown,
+        _ => Claim::Granted,
+    }
 }
 
 fn report(in_flight: u32) -> Report {
@@ -61,9 +65,9 @@ impl Pair {
 
     fn hear(&mut self, datagram: &[u8]) -> Result<Verdict, HeartbeatFault> {
         let drawn = &mut self.drawn;
-        self.receiver.on(datagram, is_signed, speaks_for, || {
+        self.receiver.on(datagram, is_signed, claims, || {
             *drawn += 1;
-            [*drawn; 16]
+            Some([*drawn; 16])
         })
     }
 
@@ -166,6 +170,51 @@ fn a_worker_cannot_speak_for_another() {
 }
 
 #[test]
+fn nothing_is_kept_of_a_worker_that_is_not_there() {
+    let mut pair = Pair::new();
+    let beat = Sender::default().next(7, "nobody", report(0)).encode(sign).expect("fits");
+    assert_eq!(pair.hear(&beat), Err(HeartbeatFault::Unknown("nobody".into())));
+    assert_eq!(pair.receiver.sessions(), 0);
+}
+
+#[test]
+fn without_a_random_session_nobody_is_believed() {
+    let beat = Sender::default().next(7, "w-1", report(0)).encode(sign).expect("fits");
+    let mut receiver = Receiver::new(2);
+    for _ in 0..2 {
+        assert_eq!(receiver.on(&beat, is_signed, claims, || None), Err(HeartbeatFault::NoSession));
+    }
+}
+
+#[test]
+fn an_absurd_report_is_refused_with_its_worker_and_cannot_be_sent_again() {
+    let mut pair = Pair::met();
+    for said in
+        ["in_flight=-3", "util=NaN", "util=inf", "in_flight=1e308", "p50_ms=99999999999", "err=7", "", "\"", "x=1"]
+    {
+        let Heartbeat { key, session, sequence, worker, .. } = pair.sender.next(7, "w-1", report(0));
+        let mut bytes = head(HEARTBEAT, key, &session, sequence, &worker).expect("a name");
+        bytes.extend_from_slice(said.as_bytes());
+        let bytes = seal(bytes, key, sign).expect("fits");
+        let heard = pair.hear(&bytes);
+        assert!(matches!(&heard, Err(HeartbeatFault::Report { worker, .. }) if worker == "w-1"), "{said}: {heard:?}");
+        assert_eq!(pair.word(&bytes), "replayed", "{said}");
+    }
+    let beat = pair.beat(1);
+    assert_eq!(pair.word(&beat), "heard");
+}
+
+#[test]
+fn what_a_heartbeat_says_does_not_depend_on_when_it_was_sent() {
+    // The whole of it is key, session, sequence, name and report: no clock of a sender can skew or jump in it.
+    let beat = || Sender::default().next(7, "w-1", report(3)).encode(sign).expect("fits");
+    let (first, again) = (beat(), beat());
+    assert_eq!(first, again);
+    let parts = 4 + 4 + 16 + 8 + 1 + "w-1".len() + server_load::write(&report(3)).len() + TAG_BYTES;
+    assert_eq!(first.len(), parts);
+}
+
+#[test]
 fn a_welcome_is_no_heartbeat_and_is_smaller_than_one() {
     let mut pair = Pair::new();
     let beat = pair.beat(0);
@@ -183,7 +232,8 @@ fn more_workers_than_are_kept_are_refused() {
         let beat = Sender::default().next(7, name, report(0)).encode(sign).expect("fits");
         assert_eq!(pair.hear(&beat).is_ok(), greeted, "{name}");
     }
-    pair.receiver.forget("a");
+    pair.receiver.retain(|worker| worker != "a");
+    assert_eq!(pair.receiver.sessions(), 1);
     let beat = Sender::default().next(7, "c", report(0)).encode(sign).expect("fits");
     assert!(pair.hear(&beat).is_ok());
 }
@@ -202,7 +252,7 @@ proptest! {
         if ours && bytes.len() >= 4 {
             bytes[..4].copy_from_slice(&HEARTBEAT);
         }
-        let heard = Receiver::new(4).on(&bytes, |_, _, _| true, |_, _| true, || [1; 16]);
+        let heard = Receiver::new(4).on(&bytes, |_, _, _| true, |_, _| Claim::Granted, || Some([1; 16]));
         let believed = matches!(heard, Ok(Verdict::Heard { .. }));
         prop_assert!(!believed);
     }
@@ -213,6 +263,7 @@ proptest! {
     ) {
         let heartbeat = Heartbeat { key, session, sequence, worker, report: report(in_flight) };
         let bytes = heartbeat.encode(sign).expect("fits");
-        prop_assert_eq!(Heartbeat::decode(&bytes, |_, _, _| true), Ok(heartbeat));
+        let opened = open(HEARTBEAT, &bytes, |_, _, _| true).expect("ours");
+        prop_assert_eq!(opened.heartbeat(), Ok(heartbeat));
     }
 }
