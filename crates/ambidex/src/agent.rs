@@ -17,13 +17,13 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
-    /// Begins to sum up, and opens the endpoint.
+    /// Begins to sum up, opens the endpoint, and sends heartbeats.
     ///
     /// # Errors
-    /// A port or a thread that cannot be had.
+    /// A port, a key or a thread that cannot be had.
     pub(crate) fn start(config: &WorkerConfig, origin: Instant) -> Result<Self, StartError> {
         let gate = Gate::new(config, Clock::starting_at(origin));
-        let reporter = Reporter::start(Arc::clone(&gate), config.endpoint)?;
+        let reporter = Reporter::start(Arc::clone(&gate), config)?;
         Ok(Self { gate, reporter })
     }
 
@@ -55,14 +55,20 @@ impl Agent {
         let family = |name, help, kind, samples| Family { name, help, kind, samples };
         let one = |value: f64| vec![(Vec::new(), value)];
         let now = |value: Option<u32>| value.map_or(Vec::new(), |value| one(f64::from(value)));
-        vec![
+        let heartbeats = self.reporter.heartbeats().map(|sent| {
+            let sent = sent.all().map(|(came, count)| (vec![("came", came.to_owned())], count as f64));
+            family("worker_heartbeats", "Heartbeats, and sessions that were taken over", Kind::Counter, sent.into())
+        });
+        let mut families = vec![
             family("worker_admitted", "Requests that were let in, by class", Kind::Counter, admitted),
             family("worker_shed", "Requests that were shed, or would have been, by class", Kind::Counter, shed),
             family("worker_waited", "Requests that had to wait", Kind::Counter, one(counts.waited as f64)),
             family("worker_in_flight", "Requests that the worker serves", Kind::Gauge, now(report.in_flight)),
             family("worker_waiting", "Requests that wait for the worker", Kind::Gauge, now(report.queue)),
             family("worker_limit", "Requests that the worker gets at once at most", Kind::Gauge, now(report.limit)),
-        ]
+        ];
+        families.extend(heartbeats);
+        families
     }
 }
 

@@ -2,12 +2,15 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use ambidex_core::guard::shed::{CLASSES, Class, ShedConfig};
 use http::{HeaderMap, HeaderName};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::heartbeats::SendHeartbeats;
 
 /// What stands before a worker: when it sheds, whom first, and how it reports.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -25,6 +28,17 @@ pub struct WorkerConfig {
     /// operator's to choose.
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub endpoint: Option<SocketAddr>,
+    /// Where heartbeats are sent. Default nowhere; source: R-S3, whose key and name nobody but the user knows.
+    pub heartbeats: Option<SendHeartbeats>,
+}
+
+impl WorkerConfig {
+    /// Takes relative paths as beside `folder`.
+    pub fn beside(&mut self, folder: &Path) {
+        if let Some(heartbeats) = &mut self.heartbeats {
+            heartbeats.beside(folder);
+        }
+    }
 }
 
 /// The headers in which load is reported.

@@ -12,7 +12,7 @@ use ambidex_core::guard::limit::{Ended, Served};
 use ambidex_core::guard::shed::{Asked, Shed, ShedCounts, Shedder, Ticket, Turn, Verdict};
 use ambidex_core::signal::Report;
 use ambidex_core::time::{Mono, Span};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::clock::Clock;
 use crate::config::{Priority, ReportForm, WorkerConfig};
@@ -25,6 +25,8 @@ pub struct Gate {
     reports: ReportForm,
     room: Mutex<Room>,
     accepting: AtomicBool,
+    /// Whether it wants new requests has changed.
+    turned: Notify,
     sequence: AtomicU64,
 }
 
@@ -85,6 +87,7 @@ impl Gate {
             reports: config.reports,
             room: Mutex::new(room),
             accepting: AtomicBool::new(true),
+            turned: Notify::new(),
             sequence: AtomicU64::new(0),
         })
     }
@@ -131,9 +134,16 @@ impl Gate {
         }
     }
 
-    /// Says whether it wants new requests; reports carry it, nothing is refused because of it.
+    /// Says whether it wants new requests; reports carry it, heartbeats at once, and nothing is refused because of it.
     pub fn accept(&self, accepting: bool) {
-        self.accepting.store(accepting, Relaxed);
+        if self.accepting.swap(accepting, Relaxed) != accepting {
+            self.turned.notify_waiters();
+        }
+    }
+
+    /// Waits until it wants new requests, or wants them no more, otherwise than before.
+    pub(crate) async fn turned(&self) {
+        self.turned.notified().await;
     }
 
     /// What is said on an answer.

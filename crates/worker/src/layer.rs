@@ -31,10 +31,10 @@ impl WorkerLayer {
     /// clone of it and of its services.
     ///
     /// # Errors
-    /// An endpoint that cannot be opened, or a thread that cannot be started.
+    /// An endpoint that cannot be opened, a key for heartbeats that cannot be read, or a thread that cannot be started.
     pub fn start(config: WorkerConfig) -> Result<Self, StartError> {
         let gate = Gate::new(&config, Clock::starting_now());
-        let reporter = Arc::new(Reporter::start(Arc::clone(&gate), config.endpoint)?);
+        let reporter = Arc::new(Reporter::start(Arc::clone(&gate), &config)?);
         Ok(Self { gate, reporter })
     }
 
@@ -44,7 +44,7 @@ impl WorkerLayer {
         &self.gate
     }
 
-    /// The JSON endpoint and its port.
+    /// The JSON endpoint and its port, and what became of heartbeats.
     #[must_use]
     pub fn reporter(&self) -> &Reporter {
         &self.reporter

@@ -3,7 +3,8 @@
 //! ```text
 //! request ── Gate::ask ── room ──────────── Permit ── the worker ── answer ── report on it ── body ends: Permit ends
 //!                     \── none: Waiting ──/     \
-//!                      \── enough: 503, Retry-After, Ambidex-Shed      Reporter: JSON endpoint on a port of its own
+//!                      \── enough: 503, Retry-After, Ambidex-Shed      Reporter: JSON endpoint on a port of its own,
+//!                                                                               heartbeats to coordinators
 //! ```
 //! For Rust workers it is a tower layer ([`WorkerLayer`]); for workers in other languages the same [`Gate`] stands in
 //! `ambidex agent`. What it decides is core's [`Shedder`](ambidex_core::guard::shed::Shedder); this crate owns the
@@ -25,6 +26,7 @@ pub mod answer;
 pub mod clock;
 pub mod config;
 pub mod gate;
+pub mod heartbeats;
 pub mod layer;
 pub mod meter;
 pub mod metrics;
@@ -33,5 +35,6 @@ pub mod reporter;
 pub use clock::Clock;
 pub use config::{Priority, ReportForm, WorkerConfig};
 pub use gate::{Gate, Permit, Waiting, Word};
+pub use heartbeats::{SendHeartbeats, SentCounts, SigningKey, Target};
 pub use layer::{Guarded, WorkerLayer, WorkerService};
 pub use reporter::{Reporter, StartError};

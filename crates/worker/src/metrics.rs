@@ -6,10 +6,11 @@ use ambidex_core::guard::shed::{CLASSES, Why};
 use ambidex_core::signal::Report;
 
 use crate::gate::Gate;
+use crate::heartbeats::SentCounts;
 
 /// The page at `/metrics`.
 #[must_use]
-pub fn page(gate: &Gate, report: &Report) -> String {
+pub fn page(gate: &Gate, report: &Report, sent: Option<&SentCounts>) -> String {
     let counts = gate.counts();
     let mut text = String::new();
     let mut family = |name: &str, kind: &str, help: &str, samples: &[(String, f64)]| {
@@ -36,5 +37,9 @@ pub fn page(gate: &Gate, report: &Report) -> String {
     family("in_flight", "gauge", "Requests being served", &count(report.in_flight));
     family("waiting", "gauge", "Requests that wait", &count(report.queue));
     family("limit", "gauge", "Requests that are served at once at most", &count(report.limit));
+    if let Some(sent) = sent {
+        let sent = sent.all().map(|(came, count)| (format!("{{came=\"{came}\"}}"), count as f64));
+        family("heartbeats_total", "counter", "Heartbeats, and sessions that were taken over", &sent);
+    }
     text
 }

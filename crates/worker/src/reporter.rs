@@ -1,4 +1,5 @@
-//! The thread beside the requests: sums up once a second, and serves `/load` and `/metrics` on a port of its own.
+//! The thread beside the requests: sums up once a second, serves `/load` and `/metrics` on a port of its own, and sends
+//! heartbeats.
 //!
 //! What `/load` says is made every five seconds, however often it is asked: a mean over the last half minute. A thread
 //! and a runtime of its own, so that a worker that has too much to do can still say so.
@@ -9,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use ambidex_wire::heartbeat::key::KeyFault;
 use ambidex_wire::report::endpoint;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -22,13 +24,16 @@ use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::config::WorkerConfig;
 use crate::gate::Gate;
+use crate::heartbeats::{Beats, SentCounts};
 use crate::metrics;
 
 /// A running reporter; it ends when this is dropped.
 #[derive(Debug)]
 pub struct Reporter {
     address: Option<SocketAddr>,
+    sent: Option<Arc<SentCounts>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -44,6 +49,9 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// The key of heartbeats cannot be had.
+    #[error("heartbeats: {0}")]
+    Key(#[from] KeyFault),
     /// The system gives no thread.
     #[error("the thread of the load endpoint cannot be started: {0}")]
     Thread(#[source] io::Error),
@@ -52,16 +60,17 @@ pub enum StartError {
 /// What is served.
 struct Served {
     gate: Arc<Gate>,
+    sent: Option<Arc<SentCounts>>,
     /// What `/load` says.
     load: Mutex<Bytes>,
 }
 
 impl Reporter {
-    /// Begins to sum up, and to serve at `endpoint` if there is one.
+    /// Begins to sum up, to serve at the endpoint if there is one, and to send heartbeats if they are wanted.
     ///
     /// # Errors
-    /// A port or a thread that cannot be had.
-    pub fn start(gate: Arc<Gate>, endpoint: Option<SocketAddr>) -> Result<Self, StartError> {
+    /// A port, a key or a thread that cannot be had.
+    pub fn start(gate: Arc<Gate>, config: &WorkerConfig) -> Result<Self, StartError> {
         let open = |address: SocketAddr| {
             let listen = |source| StartError::Listen { address, source };
             let socket = std::net::TcpListener::bind(address).map_err(listen)?;
@@ -69,7 +78,11 @@ impl Reporter {
             let bound = socket.local_addr().map_err(listen)?;
             Ok::<_, StartError>((socket, bound))
         };
-        let (socket, address) = endpoint.map(open).transpose()?.unzip();
+        let (socket, address) = config.endpoint.map(open).transpose()?.unzip();
+        let sent = config.heartbeats.as_ref().map(|_| Arc::<SentCounts>::default());
+        let beats = config.heartbeats.clone().zip(sent.clone());
+        let beats = beats.map(|(config, sent)| Beats::read(config, Arc::clone(&gate), sent)).transpose()?;
+        let told = sent.clone();
         let runtime = Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
         let (stop, stopped) = oneshot::channel();
         let run = move || {
@@ -77,28 +90,43 @@ impl Reporter {
                 let listener = socket.map(TcpListener::from_std).transpose();
                 let listener = listener.inspect_err(|error| tracing::error!(%error, "the load endpoint is not served"));
                 let load = Mutex::new(Bytes::from(endpoint::write(&gate.sum_up())));
-                let served = Arc::new(Served { gate, load });
+                let served = Arc::new(Served { gate, sent: told, load });
                 let serving = async {
                     match listener.ok().flatten() {
                         Some(listener) => serve(listener, Arc::clone(&served)).await,
                         None => std::future::pending().await,
                     }
                 };
+                let beating = async {
+                    match beats {
+                        Some(beats) => beats.send().await,
+                        None => std::future::pending().await,
+                    }
+                };
                 tokio::select! {
                     () = serving => {}
                     () = sum_up(&served) => {}
+                    () = beating => {}
                     _ = stopped => {}
                 }
             });
+            // A name that is still looked up must not hold the end.
+            runtime.shutdown_background();
         };
         let thread = std::thread::Builder::new().name("load-report".into()).spawn(run).map_err(StartError::Thread)?;
-        Ok(Self { address, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { address, sent, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Where it listens, with the port that the system chose.
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
+    }
+
+    /// What became of heartbeats, where they are sent.
+    #[must_use]
+    pub fn heartbeats(&self) -> Option<&SentCounts> {
+        self.sent.as_deref()
     }
 }
 
@@ -159,7 +187,11 @@ impl Served {
                 let load = self.load.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 (StatusCode::OK, "application/json", load)
             }
-            "/metrics" => (StatusCode::OK, PROMETHEUS, metrics::page(&self.gate, &self.gate.report()).into()),
+            "/metrics" => (
+                StatusCode::OK,
+                PROMETHEUS,
+                metrics::page(&self.gate, &self.gate.report(), self.sent.as_deref()).into(),
+            ),
             _ => (StatusCode::NOT_FOUND, TEXT, Bytes::from_static(b"GET /load or /metrics\n")),
         };
         let mut response = Response::new(Full::new(body));

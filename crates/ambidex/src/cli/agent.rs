@@ -32,6 +32,18 @@ pub(super) struct AgentArguments {
     /// The headers in which load is reported: `server_load`, `orca`, `both` or `none`. Default: `server_load`.
     #[arg(long, value_name = "FORM")]
     reports: Option<String>,
+    /// A coordinator that heartbeats are sent to. May be given several times.
+    #[arg(long, value_name = "HOST:PORT", requires_all = ["heartbeat_key_file", "heartbeat_name"])]
+    heartbeat_to: Vec<String>,
+    /// What the coordinators call this worker: its `name` in their pool, else its URL there.
+    #[arg(long, value_name = "NAME", requires = "heartbeat_to")]
+    heartbeat_name: Option<String>,
+    /// The file with the key that signs heartbeats.
+    #[arg(long, value_name = "FILE", requires = "heartbeat_to")]
+    heartbeat_key_file: Option<String>,
+    /// The number by which the coordinators know that key. Default: 1.
+    #[arg(long, value_name = "ID", requires = "heartbeat_to")]
+    heartbeat_key_id: Option<u32>,
     /// Networks of gateways whose X-Forwarded-*, Forwarded and X-Request-Id are believed. Default: loopback and private
     /// networks.
     #[arg(long, value_name = "NETWORK")]
@@ -87,6 +99,12 @@ impl AgentArguments {
         }
         if let Some(reports) = &self.reports {
             agent.insert("reports".to_owned(), json!(reports));
+        }
+        if !self.heartbeat_to.is_empty() {
+            let mut key = Map::from_iter([("file".to_owned(), json!(self.heartbeat_key_file))]);
+            key.extend(self.heartbeat_key_id.map(|id| ("id".to_owned(), json!(id))));
+            let heartbeats = json!({"to": self.heartbeat_to, "name": self.heartbeat_name, "key": key});
+            agent.insert("heartbeats".to_owned(), heartbeats);
         }
         if let Some(priority) = &self.priority {
             let header = |(header, classes): (&str, &str)| {
