@@ -1,7 +1,8 @@
 //! A coordinator by itself: it decides weights and carries no request.
 //!
 //! The same coordinator that a gateway has in its process, joined to nothing there: who its pools' workers are and what
-//! they can carry comes from sources, polls and health checks; publishers bring the weights to where requests are.
+//! they can carry comes from sources, polls, heartbeats and health checks; publishers bring the weights to where requests
+//! are.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,6 +38,7 @@ impl Runs for Standalone {
                 pools: pools(file),
                 admin: file.admin.on().cloned(),
                 data,
+                heartbeats: file.heartbeats.clone(),
                 name_servers: Vec::new(),
                 publish: publishers(file),
             },
@@ -58,9 +60,10 @@ impl Runs for Standalone {
     fn apply(&self, _old: &CoordinatorFile, new: &CoordinatorFile) -> Result<(), ApplyError> {
         let coordinator = self.coordinator.lock().unwrap_or_else(PoisonError::into_inner);
         let coordinator = coordinator.as_ref().ok_or(ApplyError::Ending)?;
+        let heartbeats = coordinator.open_heartbeats(new.heartbeats.as_ref())?;
         coordinator.apply(pools(new));
         coordinator.publish(publishers(new));
-        Ok(())
+        Ok(coordinator.hear(heartbeats)?)
     }
 
     fn summary(file: &CoordinatorFile) -> String {

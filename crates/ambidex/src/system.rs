@@ -18,7 +18,7 @@ use std::thread::available_parallelism;
 use ambidex_control::config::{PollTls, PoolConfig, Spoken};
 use ambidex_control::facts::{ConfigHost, Family, GatewayFacts};
 use ambidex_control::journal::Journal;
-use ambidex_control::{Coordinator, CoordinatorConfig, Links, StartError};
+use ambidex_control::{Coordinator, CoordinatorConfig, HearError, Links, StartError};
 use ambidex_core::attempt::AttemptConfig;
 use ambidex_core::time::Span;
 use ambidex_core::view::View;
@@ -65,6 +65,9 @@ pub(crate) enum ApplyError {
     /// The gateway refused it.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
+    /// Heartbeats cannot be heard so.
+    #[error(transparent)]
+    Heartbeats(#[from] HearError),
     /// It is too late.
     #[error("the process is ending")]
     Ending,
@@ -96,6 +99,7 @@ impl Runs for System {
                 pools: pools(&file.pools, &[file]),
                 admin: file.admin.on().cloned(),
                 data,
+                heartbeats: file.heartbeats.clone(),
                 name_servers: Vec::new(),
                 publish: Vec::new(),
             },
@@ -122,13 +126,15 @@ impl Runs for System {
     fn apply(&self, old: &File, new: &File) -> Result<(), ApplyError> {
         let coordinator = self.coordinator.lock().unwrap_or_else(PoisonError::into_inner);
         let coordinator = coordinator.as_ref().ok_or(ApplyError::Ending)?;
+        let heartbeats = coordinator.open_heartbeats(new.heartbeats.as_ref())?;
         let mut both = old.pools.clone();
         both.extend(new.pools.clone());
         coordinator.apply(pools(&both, &[old, new]));
         let taken = self.gateway.reload(gateway_config(new, &self.view.load()));
         let now = if taken.is_ok() { new } else { old };
         coordinator.apply(pools(&now.pools, &[now]));
-        Ok(taken?)
+        taken?;
+        Ok(coordinator.hear(heartbeats)?)
     }
 
     fn summary(file: &File) -> String {

@@ -183,7 +183,7 @@ const WHOLE_FILES: &[Case] = &[
             "gw.yaml:1:1: error: unknown key `a` (a)",
             " 1 | a: &a [b, b]",
             "   | ^",
-            "   = known: listeners, pools, routes, admin, cache, log, access_log, record, tracing, agent, redis, deduplication, journal, drain, threads",
+            "   = known: listeners, pools, routes, admin, heartbeats, cache, log, access_log, record, tracing, agent, redis, deduplication, journal, drain, threads",
         ],
     ),
     case(
@@ -602,6 +602,120 @@ const WHOLE_FILES: &[Case] = &[
 ];
 
 const AFTER_A_GOOD_START: &[Case] = &[
+    case(
+        "heartbeats: {}\n",
+        &[
+            "gw.yaml:6:13: error: `keys` is missing (heartbeats)",
+            " 6 | heartbeats: {}",
+            "   |             ^",
+            "   = add `keys:` here",
+        ],
+    ),
+    case(
+        "heartbeats: {keys: []}\n",
+        &[
+            "gw.yaml:6:20: error: there is no key: add `{id: 1, file: beats.key, workers: [\"*\"]}`; unsigned heartbeats are never believed (heartbeats.keys)",
+            " 6 | heartbeats: {keys: []}",
+            "   |                    ^",
+        ],
+    ),
+    case(
+        "heartbeats: {listen: localhost, keys: [{id: 1, file: k, workers: [\"*\"]}]}\n",
+        &[
+            "gw.yaml:6:22: error: `localhost` is no address (heartbeats.listen)",
+            " 6 | heartbeats: {listen: localhost, keys: [{id: 1, file: k, workers: [\"*\"]}]}",
+            "   |                      ^^^^^^^^^",
+            "   = write an IP address and a port, such as `127.0.0.1:9901`",
+        ],
+    ),
+    case(
+        "heartbeats: {every: 10ms, keys: [{id: 1, file: k, workers: [\"*\"]}]}\n",
+        &[
+            "gw.yaml:6:21: error: heartbeats.every 10ms is not between 100ms and 10s (heartbeats.every)",
+            " 6 | heartbeats: {every: 10ms, keys: [{id: 1, file: k, workers: [\"*\"]}]}",
+            "   |                     ^^^^",
+        ],
+    ),
+    case(
+        "heartbeats: {keys: [{id: 1, file: k, workers: []}]}\n",
+        &[
+            "gw.yaml:6:47: error: this key speaks for nobody (heartbeats.keys[0].workers)",
+            " 6 | heartbeats: {keys: [{id: 1, file: k, workers: []}]}",
+            "   |                                               ^",
+            "   = name its workers, such as `[\"w-*\"]`",
+        ],
+    ),
+    case(
+        "heartbeats: {keys: [{id: 1, file: k, workers: [\"\"]}]}\n",
+        &[
+            "gw.yaml:6:48: error: `` names no worker (heartbeats.keys[0].workers[0])",
+            " 6 | heartbeats: {keys: [{id: 1, file: k, workers: [\"\"]}]}",
+            "   |                                                ^^",
+            "   = write 1 to 255 bytes, and at most 8 stars",
+        ],
+    ),
+    case(
+        "heartbeats: {keys: [{id: -1, file: k, workers: [\"*\"]}]}\n",
+        &[
+            "gw.yaml:6:26: error: `-1` does not fit here (heartbeats.keys[0].id)",
+            " 6 | heartbeats: {keys: [{id: -1, file: k, workers: [\"*\"]}]}",
+            "   |                          ^^",
+            "   = expected a whole number from 0 to 4294967295",
+        ],
+    ),
+    case(
+        "heartbeats: {keys: [{id: 1, file: k, workers: [\"*\"]}, {id: 1, file: l, workers: [\"*\"]}]}\n",
+        &[
+            "gw.yaml:6:20: error: two keys have the id 1 (heartbeats.keys)",
+            " 6 | heartbeats: {keys: [{id: 1, file: k, workers: [\"*\"]}, {id: 1, file: l, workers: [\"*\"]}]}",
+            "   |                    ^",
+            "   = give each its own, so that a heartbeat says which signs it",
+        ],
+    ),
+    case(
+        "heartbeats: {keys: [{id: 1, file: k, worker: [\"*\"]}]}\n",
+        &[
+            "gw.yaml:6:38: error: unknown key `worker` (heartbeats.keys[0].worker)",
+            " 6 | heartbeats: {keys: [{id: 1, file: k, worker: [\"*\"]}]}",
+            "   |                                      ^^^^^^",
+            "   = did you mean `workers`?",
+        ],
+    ),
+    case(
+        "agent: {heartbeats: {to: [coordinator], name: w, key: {file: k}}}\n",
+        &[
+            "gw.yaml:6:27: error: `coordinator` is not HOST:PORT (agent.heartbeats.to[0])",
+            " 6 | agent: {heartbeats: {to: [coordinator], name: w, key: {file: k}}}",
+            "   |                           ^^^^^^^^^^^",
+            "   = write `coordinator:9903`, `10.0.0.1:9903` or `[::1]:9903`",
+        ],
+    ),
+    case(
+        "agent: {heartbeats: {to: [], name: w, key: {file: k}}}\n",
+        &[
+            "gw.yaml:6:26: error: heartbeats.to has 0 coordinators (agent.heartbeats.to)",
+            " 6 | agent: {heartbeats: {to: [], name: w, key: {file: k}}}",
+            "   |                          ^",
+            "   = write 1 to 16",
+        ],
+    ),
+    case(
+        "agent: {heartbeats: {to: [\"a:1\"], name: \"\", key: {file: k}}}\n",
+        &[
+            "gw.yaml:6:41: error: heartbeats.name must have 1 to 255 bytes and no control characters (agent.heartbeats.name)",
+            " 6 | agent: {heartbeats: {to: [\"a:1\"], name: \"\", key: {file: k}}}",
+            "   |                                         ^^",
+        ],
+    ),
+    case(
+        "agent: {heartbeats: {to: [\"a:1\"], name: w}}\n",
+        &[
+            "gw.yaml:6:21: error: `key` is missing (agent.heartbeats)",
+            " 6 | agent: {heartbeats: {to: [\"a:1\"], name: w}}",
+            "   |                     ^",
+            "   = add `key:` here",
+        ],
+    ),
     case(
         "routes:\n  - {pool: api, fallback: [{pool: apy}]}\n",
         &[
@@ -1176,7 +1290,7 @@ const AFTER_A_GOOD_START: &[Case] = &[
             "gw.yaml:6:1: error: unknown key `quorum` (quorum)",
             " 6 | quorum: {ask: 2}",
             "   | ^^^^^^",
-            "   = known: listeners, pools, routes, admin, cache, log, access_log, record, tracing, agent, redis, deduplication, journal, drain, threads",
+            "   = known: listeners, pools, routes, admin, heartbeats, cache, log, access_log, record, tracing, agent, redis, deduplication, journal, drain, threads",
         ],
     ),
 ];

@@ -4,6 +4,7 @@
 //! form is the only way in), so that an invalid one cannot exist.
 
 mod health;
+mod heartbeats;
 mod member;
 mod poll_tls;
 mod reports;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 pub use ambidex_core::balance::Balance;
 pub use ambidex_core::plan::PlanConfig;
 pub use health::{Check, GrpcCheck, HealthChecks, HealthError, HttpCheck};
+pub use heartbeats::{HeartbeatsConfig, HeartbeatsError, KeyConfig, Keys, Pattern, Patterns};
 pub use member::{Member, MemberError, PoolMembers, Source};
 pub use poll_tls::{PollTls, Spoken};
 pub use reports::{FieldMap, Poll, PollError, Reports};

@@ -16,10 +16,11 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::api;
 use crate::clock::Clock;
-use crate::config::{AdminConfig, PoolConfig};
+use crate::config::{AdminConfig, HeartbeatsConfig, PoolConfig};
 use crate::discovery::{Discovery, Names};
 use crate::facts::{ConfigHost, GatewayFacts};
 use crate::health::Checker;
+use crate::heartbeats::{self, HearError, Hearing, Opened};
 use crate::journal::Journal;
 use crate::poller::{Heard, Poller};
 use crate::publish::{Publish, Publishers};
@@ -56,6 +57,8 @@ pub struct CoordinatorConfig {
     pub admin: Option<AdminConfig>,
     /// The data folder: the token's file lies in it.
     pub data: PathBuf,
+    /// Whose heartbeats are heard, and where; `None`: nobody's.
+    pub heartbeats: Option<HeartbeatsConfig>,
     /// Name servers to ask; none: the system's.
     pub name_servers: Vec<SocketAddr>,
     /// What carries the weights elsewhere.
@@ -71,6 +74,9 @@ pub enum StartError {
     /// The admin address cannot be listened at.
     #[error("admin.address {0} cannot be listened at: {1}; another process may use it, then give another port")]
     Admin(SocketAddr, #[source] std::io::Error),
+    /// Heartbeats cannot be heard.
+    #[error(transparent)]
+    Heartbeats(#[from] HearError),
     /// No token, no admin API.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -99,6 +105,7 @@ impl Shared {
 pub struct Coordinator {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
+    hearing: Mutex<Option<Hearing>>,
     admin: Option<SocketAddr>,
     token_path: Option<PathBuf>,
 }
@@ -110,7 +117,7 @@ impl Coordinator {
     /// # Errors
     /// What could not be had, and why.
     pub fn start(config: CoordinatorConfig, links: Links) -> Result<Self, StartError> {
-        let CoordinatorConfig { pools, admin, data, name_servers, publish } = config;
+        let CoordinatorConfig { pools, admin, data, heartbeats, name_servers, publish } = config;
         let Links { view, reports, transitions, clock, seats, journal, gateway, config } = links;
         let mut room = Room::new(seats, view, journal, clock.now());
         room.apply(clock.now(), pools);
@@ -143,7 +150,9 @@ impl Coordinator {
                 runtime.shutdown_background();
             })
             .map_err(StartError::Thread)?;
-        Ok(Self { shared, thread: Some(thread), admin, token_path })
+        let coordinator = Self { shared, thread: Some(thread), hearing: Mutex::new(None), admin, token_path };
+        coordinator.hear(coordinator.open_heartbeats(heartbeats.as_ref())?)?;
+        Ok(coordinator)
     }
 
     /// Takes new pools over; identities, live numbers and learned weights of what stays are kept.
@@ -157,6 +166,26 @@ impl Coordinator {
     pub fn publish(&self, publishers: Vec<Publish>) {
         self.shared.room().publish = publishers;
         self.shared.changed.notify_one();
+    }
+
+    /// Reads the keys and has the socket that these heartbeats need; nothing changes until [`hear`](Self::hear).
+    ///
+    /// # Errors
+    /// A key that cannot be read, or an address that cannot be had.
+    pub fn open_heartbeats(&self, config: Option<&HeartbeatsConfig>) -> Result<Opened, HearError> {
+        heartbeats::open(config, self.hearing().as_ref())
+    }
+
+    /// Hears heartbeats as opened from now on; workers keep their sessions where the address is the same.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn hear(&self, opened: Opened) -> Result<(), HearError> {
+        heartbeats::take(opened, &mut self.hearing(), &self.shared)
+    }
+
+    fn hearing(&self) -> MutexGuard<'_, Option<Hearing>> {
+        self.hearing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where the admin API listens.
@@ -174,6 +203,7 @@ impl Coordinator {
 
 impl Drop for Coordinator {
     fn drop(&mut self) {
+        drop(self.hearing().take());
         self.shared.stop.notify_one();
         if let Some(thread) = self.thread.take() {
             // A panic over there was told when it happened.

@@ -111,8 +111,9 @@ struct PoolRow {
 
 impl Snapshot {
     fn take(shared: &Shared) -> Self {
-        let gateway = shared.gateway.families();
+        let mut gateway = shared.gateway.families();
         let room = shared.room();
+        gateway.extend(room.heartbeats.families());
         let now = shared.clock.now();
         let mut left = MOST_LABELLED;
         let mut workers = Vec::new();

@@ -34,6 +34,8 @@ pub(crate) struct Pool {
     pub(crate) roster: Roster,
     pub(crate) planner: Planner,
     pub(crate) tracks: HashMap<WorkerId, Track>,
+    /// Its workers by their names.
+    names: HashMap<Arc<str>, WorkerId>,
     pub(crate) next_tick: Mono,
     /// Whether it ever had a worker to serve: until then the process is not ready.
     pub(crate) ever_served: bool,
@@ -81,6 +83,7 @@ impl Pool {
             lookout: Watchman::new(config.runbooks),
             config,
             tracks: HashMap::new(),
+            names: HashMap::new(),
             next_tick: now,
             ever_served: false,
             checks_doubted: false,
@@ -122,15 +125,26 @@ impl Pool {
     pub(crate) fn hear_source(&mut self, now: Mono, event: Event, ids: &mut Ids) -> Vec<Effect> {
         let mut out = Vec::new();
         self.roster.on(now, event, ids, &mut out);
+        let mut gone = false;
         for effect in &out {
             match effect {
-                Effect::Joined(_) | Effect::Changed(_) | Effect::Leaving(_) => self.stale = true,
+                Effect::Joined(id) => {
+                    self.stale = true;
+                    if let Some(worker) = self.roster.worker(*id) {
+                        self.names.insert(Arc::clone(&worker.found.name), *id);
+                    }
+                }
+                Effect::Changed(_) | Effect::Leaving(_) => self.stale = true,
                 Effect::Gone(id) => {
                     self.stale = true;
                     self.tracks.remove(id);
+                    gone = true;
                 }
                 Effect::Kept { .. } | Effect::Healed(_) => {}
             }
+        }
+        if gone {
+            self.names.retain(|_, id| self.roster.worker(*id).is_some());
         }
         out
     }
@@ -138,7 +152,10 @@ impl Pool {
     /// Takes a worker's report; `false` when it is nobody of ours.
     pub(crate) fn hear(&mut self, worker: WorkerId, held: Held) -> bool {
         let ours = self.roster.worker(worker).is_some();
-        let wanted = held.source == Source::Poll || self.config.reports.headers;
+        let wanted = match held.source {
+            Source::Piggyback => self.config.reports.headers,
+            Source::Poll | Source::Heartbeat => true,
+        };
         if ours && wanted {
             self.tracks.entry(worker).or_default().watch.hear(held);
         }
@@ -223,10 +240,13 @@ impl Pool {
 
     /// The worker of this name, or of this id in figures.
     pub(crate) fn worker(&self, name: &str) -> Option<&Worker> {
-        let workers = self.roster.workers();
-        let id = name.parse().ok().map(WorkerId);
-        let named = workers.iter().find(|worker| &*worker.found.name == name);
-        named.or_else(|| workers.iter().find(|worker| Some(worker.id) == id))
+        let id = || name.parse().ok().map(WorkerId);
+        self.named(name).or_else(|| self.roster.worker(id()?))
+    }
+
+    /// The worker of this name.
+    pub(crate) fn named(&self, name: &str) -> Option<&Worker> {
+        self.roster.worker(*self.names.get(name)?)
     }
 
     /// The newest picture that was made.

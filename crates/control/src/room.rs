@@ -21,6 +21,7 @@ use crate::config::{PoolConfig, Source};
 use crate::discovery;
 use crate::drills::{DrillStatus, Drilling};
 use crate::health;
+use crate::heartbeats::{Beat, Counts};
 use crate::journal::Journal;
 use crate::news::News;
 use crate::orders::Orders;
@@ -57,6 +58,8 @@ pub(crate) struct Room {
     pub(crate) publishers: Vec<PublisherState>,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) news: News,
+    /// What came of datagrams at the heartbeats' port.
+    pub(crate) heartbeats: Arc<Counts>,
     orders: Orders,
     /// How many drills were begun.
     drills: u64,
@@ -91,6 +94,7 @@ impl Room {
             publishers: Vec::new(),
             journal,
             news: News::default(),
+            heartbeats: Arc::default(),
             orders: kept.unwrap_or_default(),
             drills: 0,
             drilled: VecDeque::new(),
@@ -164,6 +168,27 @@ impl Room {
                 }
                 return;
             }
+        }
+    }
+
+    /// Whether a pool has a worker of this name.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.pools.iter().any(|pool| pool.named(name).is_some())
+    }
+
+    /// Takes a worker's heartbeat in, in each pool that it is in; `every`: how often one is to come.
+    pub(crate) fn hear_beat(&mut self, beat: &Beat, every: Span) {
+        for pool in &mut self.pools {
+            let Some(worker) = pool.named(&beat.worker) else { continue };
+            let (id, cells) = (worker.id, Arc::clone(&worker.cells));
+            let Some(report) = beat.report else {
+                cells.report_faults.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                continue;
+            };
+            if let Some(queue) = report.queue {
+                cells.load.hear_queue(beat.at, queue);
+            }
+            pool.hear(id, Held { report, at: beat.at, period: every, source: ambidex_core::plan::Source::Heartbeat });
         }
     }
 

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::config::Balance;
 use crate::health::Judged;
+use crate::heartbeats::HeartbeatsStatus;
 use crate::journal::JournalHealth;
 use crate::pool::{Applied, Pool};
 use crate::publish::PublisherState;
@@ -47,6 +48,8 @@ pub struct Status {
     pub publishers: Vec<PublisherState>,
     /// Number of the newest item of news.
     pub newest: u64,
+    /// What came of heartbeats; `null` while none are heard.
+    pub heartbeats: Option<HeartbeatsStatus>,
 }
 
 /// Whether every pool had a worker at least once since the start.
@@ -226,6 +229,7 @@ impl Room {
             workers: self.pools.iter().map(|pool| pool.roster.workers().len()).sum(),
             publishers: self.publishers.clone(),
             newest: self.news.newest(),
+            heartbeats: self.heartbeats.status(),
         }
     }
 

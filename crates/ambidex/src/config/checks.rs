@@ -4,7 +4,7 @@ mod chances;
 
 use std::collections::BTreeMap;
 
-use ambidex_control::config::Source;
+use ambidex_control::config::{HeartbeatsConfig, PoolMembers, Source};
 use ambidex_core::balance::{Balance, PickPolicy};
 use ambidex_gateway::config::{Route, Tier};
 use ambidex_yaml::{Node, Problem, item, under, unknown};
@@ -27,6 +27,7 @@ pub(crate) fn across(file: &File, tree: &Node) -> Vec<Problem> {
     checks.a_shared_cache_has_a_server();
     checks.admin_stays_inside(&file.admin);
     checks.agents_have_one_worker();
+    checks.keys_speak_for_somebody(file.heartbeats.as_ref(), file.pools.values().map(|pool| &pool.workers));
     checks.sorted()
 }
 
@@ -35,6 +36,7 @@ pub(crate) fn of_coordinator(file: &CoordinatorFile, tree: &Node) -> Vec<Problem
     let mut checks = Checks::of(file, tree);
     checks.some_pool(file.pools.is_empty());
     checks.admin_stays_inside(&file.admin);
+    checks.keys_speak_for_somebody(file.heartbeats.as_ref(), file.pools.values().map(|pool| &pool.workers));
     checks.sorted()
 }
 
@@ -81,6 +83,29 @@ impl<'f, F> Checks<'f, F> {
         if none {
             let help = "add one, such as `api: {workers: [http://127.0.0.1:9000]}`";
             self.error("pools", "there is no pool".to_owned(), Some(help.to_owned()));
+        }
+    }
+
+    /// Where all workers stand in the file, a key that speaks for none of them is misspelt.
+    fn keys_speak_for_somebody<'p>(
+        &mut self,
+        heartbeats: Option<&HeartbeatsConfig>,
+        pools: impl Iterator<Item = &'p PoolMembers>,
+    ) {
+        let Some(heartbeats) = heartbeats else { return };
+        let name = |source: &'p Source| match source {
+            Source::Worker(member) => Some(&**member.identity()),
+            Source::File(_) | Source::Dns(_) | Source::DnsSrv(_) => None,
+        };
+        let names: Option<Vec<&str>> = pools.flat_map(PoolMembers::sources).map(name).collect();
+        let Some(names) = names.filter(|names| !names.is_empty()) else { return };
+        for (at, key) in heartbeats.keys.list().iter().enumerate() {
+            if !names.iter().any(|name| key.workers.match_name(name)) {
+                let path = under(&item("heartbeats.keys", at), "workers");
+                let some = names.iter().take(5).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+                let help = format!("workers are called by their `name`, else by their URL: {some}");
+                self.warning(&path, format!("key {} speaks for no worker of any pool", key.id), Some(help));
+            }
         }
     }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ambidex_control::config::{HealthChecks, JournalConfig, PoolMembers, Reports};
+use ambidex_control::config::{HealthChecks, HeartbeatsConfig, JournalConfig, PoolMembers, Reports};
 use ambidex_control::publish::PublishConfig;
 use ambidex_core::plan::PlanConfig;
 use ambidex_core::runbook::Runbooks;
@@ -34,6 +34,9 @@ pub(crate) struct CoordinatorFile {
     /// nothing does; source: ours, nothing is steered that was not named.
     #[serde(default)]
     pub(crate) publish: BTreeMap<String, PublishConfig>,
+    /// Heartbeats of workers, signed, over UDP. Default: none are heard; source: R-S3, whose keys nobody but the user has.
+    #[serde(default)]
+    pub(crate) heartbeats: Option<HeartbeatsConfig>,
     /// Log of the process, written to standard error.
     #[serde(default)]
     pub(crate) log: Log,
@@ -91,6 +94,9 @@ impl Form for CoordinatorFile {
         for pool in self.pools.values_mut() {
             pool.workers.beside(folder);
             pool.upstream.0.beside(folder);
+        }
+        if let Some(heartbeats) = &mut self.heartbeats {
+            heartbeats.beside(folder);
         }
         if let Some(path) = &mut self.journal.path {
             *path = folder.join(&path);

@@ -5,7 +5,7 @@ use std::fmt;
 use std::num::NonZeroU16;
 use std::path::Path;
 
-use ambidex_control::config::{AdminConfig, HealthChecks, JournalConfig, PoolMembers, Reports};
+use ambidex_control::config::{AdminConfig, HealthChecks, HeartbeatsConfig, JournalConfig, PoolMembers, Reports};
 use ambidex_core::balance::Balance;
 use ambidex_core::guard::breaker::BreakerConfig;
 use ambidex_core::guard::bulkhead::BulkheadConfig;
@@ -42,6 +42,9 @@ pub(crate) struct File {
     /// The admin API and the dashboard, or `off`.
     #[serde(default)]
     pub(crate) admin: Admin,
+    /// Heartbeats of workers, signed, over UDP. Default: none are heard; source: R-S3, whose keys nobody but the user has.
+    #[serde(default)]
+    pub(crate) heartbeats: Option<HeartbeatsConfig>,
     /// The response cache that routes use which have `cache`.
     #[serde(default)]
     pub(crate) cache: CacheBounds,
@@ -91,6 +94,12 @@ impl Form for File {
         for pool in self.pools.values_mut() {
             pool.workers.beside(folder);
             pool.upstream.beside(folder);
+        }
+        if let Some(agent) = &mut self.agent {
+            agent.beside(folder);
+        }
+        if let Some(heartbeats) = &mut self.heartbeats {
+            heartbeats.beside(folder);
         }
         if let Some(log) = &mut self.access_log {
             log.beside(folder);

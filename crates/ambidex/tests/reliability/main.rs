@@ -9,6 +9,7 @@ mod early_answers;
 mod endings;
 mod files;
 mod filled;
+mod heartbeats;
 mod hostile_clients;
 mod labels;
 mod lying;

@@ -47,6 +47,7 @@ pub(crate) fn process_at(address: [u8; 4], pools: Vec<PoolConfig>, journal: Arc<
         pools,
         admin: Some(admin),
         data: data.path().into(),
+        heartbeats: None,
         name_servers: Vec::new(),
         publish: Vec::new(),
     };

@@ -52,6 +52,7 @@ impl Running {
             pools: vec![pool],
             admin: Some(admin),
             data: data.path().into(),
+            heartbeats: None,
             name_servers: Vec::new(),
             publish: Vec::new(),
         };

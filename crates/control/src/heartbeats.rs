@@ -1,0 +1,236 @@
+//! Hears workers' heartbeats: UDP on a thread of its own, beside the loop and never on the way of a request [R-S3].
+//!
+//! ```text
+//! datagram -> piled up, and its source sends what nobody signed? dropped
+//!          -> mark, length, signature (before anything is copied) -> does the key speak for this worker, is there one?
+//!          -> session, replay window -> report checked -> Room, as of when it came here
+//!          \__ signed, without our session: a welcome with one
+//! ```
+//! A thread, because a flood must not delay a tick; one lock of the room for each batch. What is kept does not grow with
+//! what strangers send: sessions are for workers that are there, sources lie in a table of fixed size. Each refusal is
+//! counted by its kind, and told in one line a minute.
+//!
+//! Keys are read before they are used, so that a reload with a bad one changes nothing; workers keep their sessions
+//! through it.
+
+mod allowance;
+mod counts;
+mod ear;
+mod keyring;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use ambidex_core::signal::Report;
+use ambidex_core::time::Mono;
+use ambidex_wire::heartbeat::MOST_BYTES;
+use ambidex_wire::heartbeat::key::KeyFault;
+use arc_swap::ArcSwap;
+use tokio::net::UdpSocket;
+use tokio::sync::Notify;
+
+use crate::config::HeartbeatsConfig;
+use crate::coordinator::Shared;
+pub(crate) use counts::Counts;
+pub use counts::{HeartbeatsStatus, Listening, Totals};
+use ear::{Ear, Took};
+use keyring::Keyring;
+
+/// Why heartbeats cannot be heard.
+#[derive(Debug, thiserror::Error)]
+pub enum HearError {
+    /// A key that is none.
+    #[error("heartbeats: key {id}: {source}")]
+    Key {
+        /// Which key.
+        id: u32,
+        /// What is wrong with its file.
+        source: KeyFault,
+    },
+    /// The address cannot be had.
+    #[error("heartbeats.listen {0} cannot be listened at: {1}; another process may use it, then give another port")]
+    Listen(SocketAddr, #[source] std::io::Error),
+    /// The system gave no thread, or no runtime.
+    #[error("the thread that hears heartbeats could not start: {0}")]
+    Thread(#[source] std::io::Error),
+}
+
+/// A running receiver; it ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Hearing {
+    config: HeartbeatsConfig,
+    address: SocketAddr,
+    keyring: Arc<ArcSwap<Keyring>>,
+    stop: Arc<Notify>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What a configuration needs, had: taking it over cannot fail any more.
+#[derive(Debug)]
+pub struct Opened(Option<Ready>);
+
+#[derive(Debug)]
+struct Ready {
+    config: HeartbeatsConfig,
+    keyring: Keyring,
+    /// `None`: the one in use listens there already.
+    door: Option<Door>,
+}
+
+/// A socket that listens, and a runtime for it.
+#[derive(Debug)]
+struct Door {
+    socket: std::net::UdpSocket,
+    address: SocketAddr,
+    runtime: tokio::runtime::Runtime,
+}
+
+/// Has keys and socket ready for `config`; `current` is what runs.
+pub(crate) fn open(config: Option<&HeartbeatsConfig>, current: Option<&Hearing>) -> Result<Opened, HearError> {
+    let Some(config) = config else { return Ok(Opened(None)) };
+    let keyring = Keyring::read(config)?;
+    let stays = current.is_some_and(|hearing| hearing.config.listen == config.listen);
+    let door = if stays { None } else { Some(Door::open(config.listen)?) };
+    Ok(Opened(Some(Ready { config: config.clone(), keyring, door })))
+}
+
+/// Takes over what was opened, in place of what runs in `current`.
+pub(crate) fn take(opened: Opened, current: &mut Option<Hearing>, shared: &Arc<Shared>) -> Result<(), HearError> {
+    match (opened.0, &mut *current) {
+        (None, _) => *current = None,
+        (Some(Ready { config, keyring, door: None }), Some(hearing)) => {
+            hearing.keyring.store(Arc::new(keyring));
+            hearing.config = config;
+        }
+        (Some(Ready { config, keyring, door: Some(door) }), _) => {
+            *current = Some(Hearing::start(config, keyring, door, Arc::clone(shared))?);
+        }
+        // Opened for one that has ended since.
+        (Some(Ready { door: None, .. }), None) => {}
+    }
+    let listening = current.as_ref().map(Hearing::listening);
+    shared.room().heartbeats.listen(listening);
+    Ok(())
+}
+
+impl Hearing {
+    fn start(config: HeartbeatsConfig, keyring: Keyring, door: Door, shared: Arc<Shared>) -> Result<Self, HearError> {
+        let Door { socket, address, runtime } = door;
+        let (keyring, stop) = (Arc::new(ArcSwap::from_pointee(keyring)), Arc::<Notify>::default());
+        let (ring, stopped) = (Arc::clone(&keyring), Arc::clone(&stop));
+        let run = move || runtime.block_on(hear(socket, &ring, &stopped, &shared));
+        let thread = std::thread::Builder::new().name("heartbeats".into()).spawn(run).map_err(HearError::Thread)?;
+        tracing::info!(%address, keys = config.keys.list().len(), "hears heartbeats");
+        Ok(Self { config, address, keyring, stop, thread: Some(thread) })
+    }
+
+    /// Where it hears, and by which keys.
+    fn listening(&self) -> Listening {
+        Listening {
+            listen: self.address,
+            every_ms: self.config.every.as_millis(),
+            keys: self.config.keys.list().iter().map(|key| key.id).collect(),
+        }
+    }
+}
+
+impl Drop for Hearing {
+    fn drop(&mut self) {
+        self.stop.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // A panic over there was told when it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Door {
+    fn open(listen: SocketAddr) -> Result<Self, HearError> {
+        let failed = |error| HearError::Listen(listen, error);
+        let socket = std::net::UdpSocket::bind(listen).map_err(failed)?;
+        socket.set_nonblocking(true).map_err(failed)?;
+        let address = socket.local_addr().map_err(failed)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(HearError::Thread)?;
+        Ok(Self { socket, address, runtime })
+    }
+}
+
+/// A heartbeat that is believed.
+#[derive(Debug)]
+pub(crate) struct Beat {
+    pub(crate) worker: String,
+    pub(crate) at: Mono,
+    /// `None`: it could not be used.
+    pub(crate) report: Option<Report>,
+}
+
+/// Hears until it is told to stop.
+async fn hear(socket: std::net::UdpSocket, keyring: &ArcSwap<Keyring>, stop: &Notify, shared: &Shared) {
+    let socket = match UdpSocket::from_std(socket) {
+        Ok(socket) => socket,
+        Err(error) => {
+            return tracing::error!(%error, "heartbeats are not heard: the runtime does not take their socket");
+        }
+    };
+    let mut ear = Ear::new(Arc::clone(&shared.room().heartbeats));
+    let mut beats = Vec::with_capacity(BATCH);
+    let mut sweeps = tokio::time::interval(SWEEP);
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.notified() => return,
+            _ = sweeps.tick() => {
+                let room = shared.room();
+                ear.forget(|worker| room.knows(worker));
+            }
+            ready = socket.readable() => {
+                if let Err(error) = ready {
+                    tracing::warn!(%error, "heartbeats: the socket cannot be waited for");
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+                drain(&socket, &mut ear, keyring, &mut beats, shared);
+            }
+        }
+        // A flood must not keep the runtime from its other wake-ups.
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Takes what has come, at most a batch.
+fn drain(socket: &UdpSocket, ear: &mut Ear, keyring: &ArcSwap<Keyring>, beats: &mut Vec<Beat>, shared: &Shared) {
+    let mut datagram = [0; MOST_BYTES + 1];
+    let mut came = 0;
+    while came < BATCH {
+        // What is longer than any is cut, and refused by its length.
+        let Ok((length, from)) = socket.try_recv_from(&mut datagram) else { break };
+        came += 1;
+        let at = shared.clock.now();
+        let knows = |worker: &str| shared.room().knows(worker);
+        match ear.take(at, &datagram[..length], from.ip(), &keyring.load(), knows) {
+            Took::Nothing => {}
+            Took::Beat(worker, report) => beats.push(Beat { worker, at, report }),
+            Took::Welcome(welcome) => {
+                // One that is lost here is as one that is lost on its way: the next heartbeat asks again.
+                let _ = socket.try_send_to(&welcome, from);
+            }
+        }
+    }
+    ear.pressed(came == BATCH);
+    if !beats.is_empty() {
+        let mut room = shared.room();
+        let every = keyring.load().every();
+        beats.drain(..).for_each(|beat| room.hear_beat(&beat, every));
+    }
+}
+
+/// Datagrams that are read until what they said is handed on. Source: ours; a fortieth of a second of 10,000 workers.
+const BATCH: usize = 512;
+/// How often sessions of workers that are gone are forgotten. Source: ours.
+const SWEEP: Duration = Duration::from_secs(10);
+/// Source: ours; what the system is short of comes back by itself.
+const PAUSE: Duration = Duration::from_millis(100);

@@ -1,0 +1,145 @@
+//! What is done with one datagram. No sockets: it is told what came, from where and when.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use ambidex_core::signal::Report;
+use ambidex_core::time::{Mono, Span};
+use ambidex_wire::heartbeat::{HeartbeatFault, Receiver, Session, Verdict};
+
+use super::allowance::{Allowances, Rate};
+use super::counts::{Counts, Refused, Told};
+use super::keyring::Keyring;
+
+/// Takes datagrams.
+#[derive(Debug)]
+pub(super) struct Ear {
+    receiver: Receiver,
+    sources: Allowances,
+    /// To whom welcomes may still be sent.
+    greets: Allowances,
+    /// More came than could be read at once.
+    pressed: bool,
+    counts: Arc<Counts>,
+    told: Told,
+}
+
+/// What one datagram gave.
+#[derive(Debug, PartialEq)]
+pub(super) enum Took {
+    /// Nothing to do.
+    Nothing,
+    /// A worker's heartbeat, and its report if that can be used.
+    Beat(String, Option<Report>),
+    /// Something to be sent back to where it came from.
+    Welcome(Vec<u8>),
+}
+
+impl Ear {
+    pub(super) fn new(counts: Arc<Counts>) -> Self {
+        Self {
+            receiver: Receiver::new(MOST_SESSIONS),
+            sources: Allowances::new(),
+            greets: Allowances::new(),
+            pressed: false,
+            counts,
+            told: Told::default(),
+        }
+    }
+
+    /// Says whether datagrams pile up: only then is anything refused for how much comes from its source. While all can be
+    /// checked, a flood that is sent in a worker's name or from its address takes nothing from the worker.
+    pub(super) fn pressed(&mut self, pressed: bool) {
+        self.pressed = pressed;
+    }
+
+    /// Takes a datagram; `knows` says whether there is a worker of a name.
+    pub(super) fn take(
+        &mut self,
+        now: Mono,
+        datagram: &[u8],
+        from: IpAddr,
+        keyring: &Keyring,
+        knows: impl FnOnce(&str) -> bool,
+    ) -> Took {
+        if self.pressed {
+            let signs = self.sources.has_signed(now, from, SIGNED_WITHIN);
+            if !self.sources.take(now, from, if signs { SIGNED } else { UNSIGNED }) {
+                self.told.refuse(&self.counts, now, Refused::Flooded, from, || "too many come from there".to_owned());
+                return Took::Nothing;
+            }
+        }
+        let is_signed = |id: u32, bytes: &[u8], tag: &[u8]| keyring.signs(id, bytes, tag);
+        let claims = |id: u32, worker: &str| keyring.claims(id, worker, knows);
+        let verdict = self.receiver.on(datagram, is_signed, claims, drawn);
+        if !matches!(verdict, Err(HeartbeatFault::Length(_) | HeartbeatFault::Foreign | HeartbeatFault::Signature(_))) {
+            self.sources.sign(now, from);
+        }
+        match verdict {
+            Ok(Verdict::Heard { late: true, .. }) => {
+                self.counts.late.fetch_add(1, Relaxed);
+                Took::Nothing
+            }
+            Ok(Verdict::Heard { heartbeat, late: false }) => {
+                self.counts.heard.fetch_add(1, Relaxed);
+                Took::Beat(heartbeat.worker, Some(heartbeat.report))
+            }
+            Ok(Verdict::Greet(welcome)) => {
+                self.counts.keep(self.receiver.sessions());
+                // An old heartbeat can be sent again in another's name: welcomes must not become that one's flood.
+                if !self.greets.take(now, from, WELCOMES) {
+                    self.told.refuse(&self.counts, now, Refused::Asked, from, || "it asks for sessions".to_owned());
+                    return Took::Nothing;
+                }
+                self.counts.greeted.fetch_add(1, Relaxed);
+                let sign = |id: u32, bytes: &[u8]| keyring.sign(id, bytes);
+                welcome.encode(sign).map_or(Took::Nothing, Took::Welcome)
+            }
+            Err(fault) => {
+                self.told.refuse(&self.counts, now, Refused::of(&fault), from, || fault.to_string());
+                match fault {
+                    HeartbeatFault::Report { worker, .. } => Took::Beat(worker, None),
+                    HeartbeatFault::Length(_)
+                    | HeartbeatFault::Foreign
+                    | HeartbeatFault::Signature(_)
+                    | HeartbeatFault::Impostor { .. }
+                    | HeartbeatFault::Name
+                    | HeartbeatFault::Replayed { .. }
+                    | HeartbeatFault::Unknown(_)
+                    | HeartbeatFault::Full(_)
+                    | HeartbeatFault::NoSession => Took::Nothing,
+                }
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn sessions(&self) -> usize {
+        self.receiver.sessions()
+    }
+
+    /// Forgets workers of whom `knows` says no.
+    pub(super) fn forget(&mut self, knows: impl FnMut(&str) -> bool) {
+        self.receiver.retain(knows);
+        self.counts.keep(self.receiver.sessions());
+    }
+}
+
+/// A session that nobody can guess.
+fn drawn() -> Option<Session> {
+    let mut session = Session::default();
+    aws_lc_rs::rand::fill(&mut session).ok()?;
+    Some(session)
+}
+
+/// Workers with sessions. Source: ours; five pools of the most workers that one may have (R-C6).
+const MOST_SESSIONS: usize = 50_000;
+/// How long a source that signed is taken for one that does. Source: ours; twenty heartbeats.
+const SIGNED_WITHIN: Span = Span::from_secs(10);
+/// What a source that signs may send while datagrams pile up. Source: R-C6, all workers behind one address.
+const SIGNED: Rate = Rate { each: Span::from_micros(50), burst: 20_000 };
+/// The same of any other. Source: ours; a hundred a second begin fifty workers' heartbeats.
+const UNSIGNED: Rate = Rate { each: Span::from_millis(10), burst: 100 };
+/// Welcomes to one source. Source: ours; all workers behind one address begin anew within ten seconds.
+const WELCOMES: Rate = Rate { each: Span::from_millis(1), burst: 1_000 };
