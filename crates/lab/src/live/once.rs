@@ -52,7 +52,7 @@ pub(super) fn once(scenario: &Scenario, contender: &Contender, late_over: Span) 
     };
     let fleet = Fleet::start(scenario, binary_of(peer))?;
     let upstreams = fleet.upstreams(scenario, contender.told);
-    let start = |_| peer.start_with(&upstreams, &contender.setup);
+    let start = |gateway| peer.start_with(&upstreams, &fleet.heard_by(gateway, &contender.setup));
     let gateways: Vec<Balancer> = (0..scenario.gateways.count).map(start).collect::<Result<_, _>>()?;
     // The record's time begins with the measured time.
     let recorder = Arc::new(Mutex::new(Recorder::new(Scope { begins: Mono::default(), ..scenario.scope() })));

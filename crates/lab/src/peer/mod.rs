@@ -22,7 +22,7 @@ pub use self::ambidex::configuration;
 pub use self::doors::{Doors, Retries, Setup};
 pub use self::hands::WorkerProcess;
 pub use self::nginx::{Origin, OriginOptions};
-pub use self::process::{Process, exchange, free_port, get, post};
+pub use self::process::{Process, exchange, free_port, free_udp_port, get, post};
 use crate::clock::poll;
 
 /// A worker as a balancer's configuration names it.

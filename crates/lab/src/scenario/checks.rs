@@ -100,9 +100,9 @@ impl Checks<'_> {
         if group.poll < Span::from_millis(100) || group.poll > HOUR {
             self.wrong(&at("poll"), format!("poll is {}", group.poll), "write 100ms to 1h");
         }
-        if group.report == ReportStyle::Heartbeat {
-            let message = "no gateway hears heartbeats yet".to_owned();
-            self.wrong(&at("report"), message, "write server-load, orca-text, orca-json, endpoint or none");
+        if group.report == ReportStyle::Heartbeat && self.scenario.agents.is_some() {
+            let message = "with agents the agent tells of the load, on each answer".to_owned();
+            self.wrong(&at("report"), message, "leave `report` out, or the agents");
         }
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if group.name.is_empty() || !group.name.chars().all(plain) {

@@ -97,7 +97,11 @@ fn what_does_not_fit_together_is_refused() {
         ("at_most: 1s", "ties_within: 5%", "shift_90 ties with nobody"),
         ("route: {", "balancer: {balance: ring}\nroute: {", "`ring` places by the key"),
         ("count: 10,", "count: 20000,", "there are 20000 workers"),
-        ("slots: 4", "slots: 4, report: heartbeat", "no gateway hears heartbeats yet"),
+        (
+            "workers:\n  - {",
+            "agents: {}\nworkers:\n  - {report: heartbeat, ",
+            "with agents the agent tells of the load",
+        ),
         ("name: w,", "name: a b,", "is no name of a worker"),
     ] {
         let text = GOOD.replace(from, to);

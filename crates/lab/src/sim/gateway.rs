@@ -115,14 +115,19 @@ impl Gateway {
         &self.budget
     }
 
-    /// Takes a report in: what came on an answer goes to the picks, too.
+    /// Takes a report in: what came on an answer goes to the picks, too, and what the worker sent of itself to breakers.
     pub(super) fn hear(&mut self, now: Mono, worker: usize, report: Report, source: Source, period: Span) {
-        if source == Source::Piggyback {
-            let load = self.load(worker);
+        let load = self.load(worker);
+        let (to_picks, to_breakers) = match source {
+            Source::Piggyback => (true, true),
+            Source::Heartbeat => (false, true),
+            Source::Poll => (false, false),
+        };
+        if to_picks {
             load.hear(now, report.in_flight, report.p50.or(report.mean));
-            if let Some(queue) = report.queue {
-                load.hear_queue(now, queue);
-            }
+        }
+        if let Some(queue) = report.queue.filter(|_| to_breakers) {
+            load.hear_queue(now, queue);
         }
         self.watches[worker].hear(Held { report, at: now, period, source });
     }

@@ -1,5 +1,6 @@
 //! The simulator against queueing theory, against itself, and against the law that nothing gets lost.
 
+use ambidex_core::plan::{PlanInput, Source};
 use ambidex_core::runbook::{Effect, FailureMode, Tuning};
 
 use super::*;
@@ -94,6 +95,27 @@ fn a_watcher_sees_every_tick_of_every_coordinator() {
     let mut ticks = [0; 3];
     let simulated = watch(&scenario(TROUBLED), None, &[], |tick| ticks[tick.gateway] += 1);
     assert!(simulated.arrived > 0 && ticks.iter().all(|count| (7..=9).contains(count)), "{ticks:?}");
+}
+
+#[test]
+fn heartbeats_are_heard_late_and_some_not_at_all_and_who_sends_none_is_silent() {
+    let text = "scenario: T\ntitle: T\nduration: 25s\nload: {rate: 50%}\n\
+        workers: [{name: w, count: 4, service: exponential:20ms, report: heartbeat}]\n\
+        faults: [{on: [w-4], what: silence, curve: {step: {at: 8s, until: 14s}}}]\n\
+        gateways: {report_delay: 50ms, report_loss: 10%}\n";
+    let mut weights = Vec::new();
+    let simulated = watch(&scenario(text), None, &[], |tick| {
+        let PlanInput::Tick { workers, .. } = tick.input else { return };
+        let by_heartbeat =
+            workers.iter().filter_map(|(_, seen)| seen.report).all(|heard| heard.source == Source::Heartbeat);
+        assert!(by_heartbeat, "{workers:?}");
+        weights.push(tick.pool.learned.at(3));
+    });
+    assert!(simulated.figures.failed.abs() < f64::EPSILON, "{:?}", simulated.figures);
+    // The measured time begins after five seconds of warm-up, and the third heartbeat is missed two later.
+    let (silent, after) = (&weights[16..19], weights.last().expect("ticks"));
+    assert!(silent.iter().all(|weight| (0.3..=0.51).contains(weight)), "{weights:?}");
+    assert!(weights[12] > 0.7 && *after > 0.7, "{weights:?}");
 }
 
 /// X5: six workers stand still for 200 ms every 5 s, one after the other.

@@ -227,7 +227,7 @@ impl Worker {
         }
     }
 
-    /// What its endpoint says when asked.
+    /// What its endpoint says when asked, and its heartbeat of itself.
     pub(super) fn said(&mut self, now: Mono) -> Option<Report> {
         if self.condition.is_silent || self.condition.refuses || self.condition.is_blackhole {
             return None;

@@ -1,4 +1,4 @@
-//! What happens by the clock: ticks of coordinators, polls, changes of faults, reports that come late.
+//! What happens by the clock: ticks of coordinators, polls, heartbeats, changes of faults, reports that come late.
 
 use ambidex_core::plan;
 use ambidex_core::share::Share;
@@ -21,6 +21,8 @@ pub(super) enum Chore {
     Change(usize),
     /// A gateway's coordinator weighs.
     Tick(usize),
+    /// A worker sends its heartbeat to every gateway's coordinator.
+    Beat(usize),
     /// A gateway's coordinator asks a worker for its load.
     Poll {
         /// Which gateway.
@@ -52,6 +54,10 @@ impl<W: FnMut(&Tick<'_>)> Run<'_, W> {
         self.chores.push(begins + self.scenario.duration, Chore::End);
         for (at, _) in written.iter().enumerate().filter(|(_, worker)| !worker.faults.is_empty()) {
             self.chores.push(begins, Chore::Change(at));
+        }
+        for worker in (0..written.len()).filter(|at| written[*at].group.report == ReportStyle::Heartbeat) {
+            let first = self.part_of(BEAT);
+            self.chores.push(Mono::default() + first, Chore::Beat(worker));
         }
         for gateway in 0..self.gateways.len() {
             let pace = self.gateways[gateway].pace();
@@ -92,6 +98,16 @@ impl<W: FnMut(&Tick<'_>)> Run<'_, W> {
                     self.recorder.weights(self.now, gateway.view.learned.as_slice());
                 }
                 self.chores.push(self.now + gateway.pace(), Chore::Tick(number));
+            }
+            Chore::Beat(worker) => {
+                if let Some(report) = self.workers[worker].said(self.now) {
+                    for gateway in 0..self.gateways.len() {
+                        self.report(gateway, worker, report, plan::Source::Heartbeat, BEAT);
+                    }
+                }
+                // A tenth early or late, as senders do it.
+                let next = BEAT.times(9) + self.part_of(BEAT.times(2));
+                self.chores.push(self.now + Span::from_nanos(next.as_nanos() / 10), Chore::Beat(worker));
             }
             Chore::Poll { gateway, worker, every } => {
                 if let Some(report) = self.workers[worker].said(self.now) {
@@ -137,3 +153,6 @@ impl<W: FnMut(&Tick<'_>)> Run<'_, W> {
         Span::from_secs_f64(span.as_secs_f64() * self.draw.unit())
     }
 }
+
+/// How often heartbeats are sent. Source: R-S3.
+const BEAT: Span = Span::from_millis(500);
