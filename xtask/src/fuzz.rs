@@ -1,9 +1,9 @@
-//! `fuzz`: libFuzzer over the codec's targets, from the checked-in corpus.
+//! `fuzz`: libFuzzer over what reads bytes of strangers, from the checked-in corpora.
 //!
 //! ```text
 //! cargo xtask fuzz              as CI does: RUNS executions of each target, the same at every run (its seed is fixed)
 //! cargo xtask fuzz SECONDS      each target so long, from a seed of the fuzzer's own choice, on one core; what reaches
-//!                               code that nothing reached before is added to crates/http1/fuzz/found
+//!                               code that nothing reached before is added to the crate's fuzz/found
 //! ```
 //! The stable compiler does it: what `cargo fuzz` adds to that is a sanitizer for memory, and nothing here is `unsafe`.
 //! An input that breaks a promise goes to `target/fuzz/broken`.
@@ -32,20 +32,25 @@ pub(crate) fn run_for(seconds: &str) -> Result<()> {
 
 /// Builds the fuzzers and runs each.
 pub(crate) fn run_all(extent: Extent) -> Result<()> {
-    let (host, flags) = (host()?, FLAGS.join(" "));
-    let build = ["cargo", "build", "--quiet", "--release", "--locked", "--manifest-path", MANIFEST];
+    FUZZERS.iter().try_for_each(|(krate, targets)| run_of(krate, targets, extent))
+}
+
+/// Builds the fuzzers of a crate and runs each.
+fn run_of(krate: &str, targets: &[&str], extent: Extent) -> Result<()> {
+    let (host, flags, manifest) = (host()?, FLAGS.join(" "), format!("{krate}/fuzz/Cargo.toml"));
+    let build = ["cargo", "build", "--quiet", "--release", "--locked", "--manifest-path", &manifest];
     // With a target named, Cargo builds the build scripts without the flags, which they could not be linked with.
     let places = ["--target", &host, "--target-dir", "target/fuzz"];
     run_with(&[&build[..], &places].concat(), &[("RUSTFLAGS", &flags)])?;
-    for target in ["requests", "responses"] {
+    for target in targets {
         if let Extent::Short = extent {
             // What an earlier run found would change what this one does.
             let _ = fs::remove_dir_all(env::workspace().join("target/fuzz/new").join(target));
         }
         let binary = format!("target/fuzz/{host}/release/{target}");
-        let [new, found, corpus] = ["target/fuzz/new", "crates/http1/fuzz/found", "crates/http1/fuzz/corpus"]
-            .map(|folder| format!("{folder}/{target}"));
-        for folder in [&*new, "target/fuzz/broken"] {
+        let folders = ["target/fuzz/new", &format!("{krate}/fuzz/found"), &format!("{krate}/fuzz/corpus")];
+        let [new, found, corpus] = folders.map(|folder| format!("{folder}/{target}"));
+        for folder in [&*new, &*found, "target/fuzz/broken"] {
             fs::create_dir_all(env::workspace().join(folder)).with_context(|| format!("cannot make {folder}"))?;
         }
         let options = ["-artifact_prefix=target/fuzz/broken/", "-max_len=2048", "-timeout=10", "-print_final_stats=1"];
@@ -81,8 +86,8 @@ fn host() -> Result<String> {
     line.map(str::to_owned).context("`rustc -vV` names no host")
 }
 
-/// The fuzzers' own workspace.
-const MANIFEST: &str = "crates/http1/fuzz/Cargo.toml";
+/// Crates whose fuzzers are workspaces of their own, and their targets.
+const FUZZERS: [(&str, &[&str]); 2] = [("crates/http1", &["requests", "responses"]), ("crates/wire", &["heartbeats"])];
 /// Executions of each target in CI. Source: some ten seconds each in an optimised build.
 const RUNS: u32 = 100_000;
 /// Where they begin.
