@@ -19,6 +19,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 pub use cells::{BreakerSeats, Cells};
 
+use crate::signal::Report;
 use crate::stats::ring::{Counts, Ring};
 use crate::time::{Mono, Span};
 
@@ -35,7 +36,7 @@ pub struct Load {
 }
 
 /// What every pick reads of every candidate: one cache line, apart from what only answers touch.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[repr(C, align(64))]
 struct Hot {
     in_flight: AtomicU32,
@@ -46,6 +47,8 @@ struct Hot {
     latency_at: AtomicU64,
     /// Whether the newest of it was a failure.
     failed: AtomicBool,
+    /// Of the newest report: requests at once that the worker can serve; the greatest number when it named none.
+    limit: AtomicU32,
     /// `1 / success^2` as `f32` bits, and above it the period for which it was counted.
     penalty: AtomicU64,
     report: ReportCells,
@@ -61,6 +64,21 @@ struct ReportCells {
     in_flight: AtomicU32,
     /// Our own in-flight count when the report arrived.
     own: AtomicU32,
+}
+
+impl Default for Hot {
+    fn default() -> Self {
+        Self {
+            in_flight: AtomicU32::default(),
+            answers: AtomicU32::default(),
+            latency: AtomicU64::default(),
+            latency_at: AtomicU64::default(),
+            failed: AtomicBool::default(),
+            limit: AtomicU32::new(u32::MAX),
+            penalty: AtomicU64::default(),
+            report: ReportCells::default(),
+        }
+    }
 }
 
 impl Load {
@@ -187,6 +205,13 @@ impl Load {
         if self.hears(now) { self.hot.report.latency.load(Relaxed) } else { 0 }
     }
 
+    /// Requests at once that the worker can serve, as its newest report says; no bound when that names none.
+    #[must_use]
+    #[inline]
+    pub fn limit(&self) -> u32 {
+        self.hot.limit.load(Relaxed)
+    }
+
     /// Whether the newest report is fresh.
     #[inline]
     fn hears(&self, now: Mono) -> bool {
@@ -239,12 +264,13 @@ impl Load {
         (last > 0 && self.in_flight() == 0).then(|| now.since(Mono::from_nanos(last - 1)))
     }
 
-    /// Takes the fields of a checked report that picks use; `in_flight` and `latency` as the worker says them.
-    pub fn hear(&self, now: Mono, in_flight: Option<u32>, latency: Option<Span>) {
+    /// Takes the fields of a checked report that picks use.
+    pub fn hear(&self, now: Mono, report: &Report) {
         let own = self.in_flight();
         self.hot.report.own.store(own, Relaxed);
-        self.hot.report.in_flight.store(in_flight.unwrap_or(own), Relaxed);
-        self.hot.report.latency.store(latency.map_or(0, Span::as_nanos), Relaxed);
+        self.hot.report.in_flight.store(report.in_flight.unwrap_or(own), Relaxed);
+        self.hot.report.latency.store(report.p50.or(report.mean).map_or(0, Span::as_nanos), Relaxed);
+        self.hot.limit.store(report.limit.filter(|limit| *limit > 0).unwrap_or(u32::MAX), Relaxed);
         self.hot.report.at.store(now.as_nanos().saturating_add(1), Relaxed);
     }
 
@@ -387,6 +413,26 @@ mod tests {
         Mono::default() + Span::from_millis(millis)
     }
 
+    /// A report of this many requests in flight, and of this median.
+    fn said(in_flight: u32, millis: u64) -> Report {
+        Report { in_flight: Some(in_flight), p50: Some(Span::from_millis(millis)), ..Report::default() }
+    }
+
+    #[test]
+    fn what_every_pick_reads_of_a_worker_is_one_cache_line() {
+        assert_eq!(size_of::<Hot>(), 64);
+    }
+
+    #[test]
+    fn a_worker_can_serve_what_its_newest_report_says_or_nobody_knows_how_much() {
+        let load = Load::default();
+        assert_eq!(load.limit(), u32::MAX);
+        load.hear(at(0), &Report { limit: Some(4), ..said(3, 10) });
+        assert_eq!(load.limit(), 4);
+        load.hear(at(1), &said(3, 10));
+        assert_eq!(load.limit(), u32::MAX);
+    }
+
     #[test]
     fn a_slow_answer_counts_at_once_and_a_fast_one_fades_in() {
         let load = Load::default();
@@ -454,12 +500,12 @@ mod tests {
         let load = Load::default();
         load.observe(at(0), Span::from_millis(40), Outcome::Cancelled);
         assert_eq!(load.reported_latency(at(0)), None);
-        load.hear(at(0), Some(0), Some(Span::from_millis(10)));
+        load.hear(at(0), &said(0, 10));
         load.observe(at(50), Span::from_millis(5), Outcome::Cancelled);
         assert_eq!(load.reported_latency(at(50)), Some(Span::from_millis(10)));
         load.observe(at(50), Span::from_millis(40), Outcome::Cancelled);
         assert_eq!(load.reported_latency(at(50)), Some(Span::from_millis(40)));
-        load.hear(at(60), Some(0), Some(Span::from_millis(10)));
+        load.hear(at(60), &said(0, 10));
         assert_eq!(load.reported_latency(at(60)), Some(Span::from_millis(10)));
     }
 
@@ -477,7 +523,7 @@ mod tests {
     fn a_report_is_corrected_by_what_was_sent_since_and_forgotten_after_a_second() {
         let load = Load::default();
         load.begin();
-        load.hear(at(0), Some(7), None);
+        load.hear(at(0), &said(7, 0));
         load.begin();
         assert_eq!(load.known_in_flight(at(10)), 8);
         assert_eq!(load.known_in_flight(at(1_001)), 2);

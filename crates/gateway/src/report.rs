@@ -54,7 +54,7 @@ fn read(head: &Head) -> Option<Result<Report, ReportFault>> {
 pub(crate) fn hear(thread: &Thread, worker: WorkerId, cells: &Cells, heard: Result<Report, ReportFault>, at: Mono) {
     match heard {
         Ok(report) => {
-            cells.load.hear(at, report.in_flight, report.p50.or(report.mean));
+            cells.load.hear(at, &report);
             if let Some(queue) = report.queue {
                 cells.load.hear_queue(at, queue);
             }

@@ -85,7 +85,7 @@ fn serve(view: &View, clock: Clock, reports: &mpsc::Sender<Arrived>) {
         }
         let (in_flight, utilization) = if slow > 1 { (10, 0.99) } else { (2, 0.2) };
         let report = Report { in_flight: Some(in_flight), utilization: Some(utilization), ..Report::default() };
-        worker.cells.load.hear(clock.now(), report.in_flight, None);
+        worker.cells.load.hear(clock.now(), &report);
         let arrived = Arrived { worker: worker.id, at: clock.now(), report, source: Source::Piggyback };
         let _ = reports.try_send(arrived);
     }

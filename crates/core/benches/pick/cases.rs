@@ -17,6 +17,7 @@ use ambidex_core::guard::limit::{Ended, LimitConfig, Served};
 use ambidex_core::guard::shed::{Asked as Request, ShedConfig, Shedder, Verdict};
 use ambidex_core::load::{Cells, FAILURE_PRICE, Outcome};
 use ambidex_core::share::Share;
+use ambidex_core::signal::Report;
 use ambidex_core::time::{Mono, Span};
 use ambidex_core::view::{Address, Arm, PoolParts, PoolView, WorkerView};
 use ambidex_core::worker::{PoolId, Standing, WorkerId};
@@ -183,7 +184,9 @@ impl Clock {
         let now = START + Span::from_micros(20 * self.ticks);
         #[expect(clippy::cast_possible_truncation, reason = "a slot")]
         let worker = &pool.workers[(self.ticks % pool.workers.len() as u64) as usize];
-        worker.cells.load.hear(now, Some(5), Some(Span::from_millis(5)));
+        let (in_flight, p50, limit) = (Some(5), Some(Span::from_millis(5)), Some(8));
+        let report = Report { in_flight, p50, limit, ..Report::default() };
+        worker.cells.load.hear(now, &report);
         now
     }
 }

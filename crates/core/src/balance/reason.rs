@@ -27,7 +27,7 @@ pub enum PickReason {
     },
     /// Not hot, and no other cold one promised an earlier answer.
     Cold {
-        /// Latency times fullness.
+        /// Latency times fullness, and more of one whose slots are all taken.
         price: Span,
         /// Its load without this request.
         load: f32,

@@ -124,7 +124,7 @@ impl Gateway {
             Source::Poll => (false, false),
         };
         if to_picks {
-            load.hear(now, report.in_flight, report.p50.or(report.mean));
+            load.hear(now, &report);
         }
         if let Some(queue) = report.queue.filter(|_| to_breakers) {
             load.hear_queue(now, queue);

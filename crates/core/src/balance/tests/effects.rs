@@ -123,6 +123,18 @@ fn x11_a_cold_worker_is_tried_but_does_not_draw_everything() {
 }
 
 #[test]
+fn x13_free_slots_of_slow_workers_are_used_before_fast_ones_have_twice_as_many_requests_as_slots() {
+    // Learned weights: a slow worker is worth a third.
+    let run = |policy| {
+        let workers = [vec![Worker::new(4, 20); 4], vec![Worker::new(4, 60); 6]].concat();
+        let weights = [vec![3.0; 4], vec![1.0; 6]].concat();
+        p99(Run { weights, ..run(policy, workers, 0.83) })
+    };
+    let (least, prequal) = (run(PickPolicy::LeastRequest), run(PickPolicy::Prequal));
+    assert!(prequal < least * 1.05, "{prequal} ms, least-request {least} ms");
+}
+
+#[test]
 fn a_frozen_worker_keeps_no_more_than_a_handful_of_requests() {
     for policy in DEFAULTS {
         let mut workers = vec![Worker::new(8, 10); 5];

@@ -55,7 +55,8 @@ impl Scene {
                 cells.load.observe(at(0), Span::ZERO, Outcome::Failed { price: Span::from_secs(5) });
             }
             if reports {
-                cells.load.hear(at(0), Some(u32::from(in_flight)), Some(Span::from_micros(micros)));
+                let (in_flight, p50) = (Some(u32::from(in_flight)), Some(Span::from_micros(micros)));
+                cells.load.hear(at(0), &Report { in_flight, p50, limit: Some(3), ..Report::default() });
             }
         }
         cells

@@ -15,6 +15,7 @@ use crate::again::budget::Budget;
 use crate::guard::breaker::BreakerConfig;
 use crate::load::Cells;
 use crate::share::Share;
+use crate::signal::Report;
 use crate::view::{Address, PoolParts, WorkerView};
 use crate::worker::{PoolId, Standing};
 

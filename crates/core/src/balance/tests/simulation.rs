@@ -201,8 +201,12 @@ impl World {
         queue.busy -= 1;
         let next = queue.waiting.pop_front();
         if self.run.reports {
-            let in_flight = u32::try_from(queue.busy + queue.waiting.len() + usize::from(next.is_some()));
-            load.hear(now, in_flight.ok(), Some(Span::from_secs_f64(queue.mean)));
+            let in_flight = u32::try_from(queue.busy + queue.waiting.len() + usize::from(next.is_some())).ok();
+            let limit = u32::try_from(worker.slots).ok();
+            load.hear(
+                now,
+                &Report { in_flight, limit, mean: Some(Span::from_secs_f64(queue.mean)), ..Report::default() },
+            );
         }
         if let Some(next) = next {
             queue.busy += 1;
