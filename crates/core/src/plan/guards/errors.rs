@@ -4,7 +4,9 @@
 //! tick, and that of the last ten seconds, so that one good answer does not bring it back. Both are counted with two
 //! good answers more than were seen: a single failure of a single request is no verdict. What was seen fades with the
 //! ten seconds, and is counted as [`MOST_EVIDENCE`] requests at most, so that a worker that gets no more traffic
-//! because it failed is tried again within half a minute.
+//! because it failed is tried again within half a minute. Until something good was answered, the share does not fall while
+//! it is tried at least every ten seconds: the tick in which a worker dies still has good answers of before, so that the next,
+//! with few tries, would bring a part of its weight back.
 //!
 //! When most of a pool fails, it is the pool's trouble: then only what a worker fails beyond the others counts. Otherwise
 //! the squares of what little is left would throw all traffic from one worker to the next, tick by tick.
@@ -25,6 +27,12 @@ pub(in crate::plan) struct Errors {
     /// Failures since the last tick with a good answer.
     #[serde(default)]
     streak: u64,
+    /// The share that stands until a good answer comes, or nothing was tried for a while.
+    #[serde(default)]
+    stands: f64,
+    /// Time since the newest try ended.
+    #[serde(default)]
+    untried: Span,
     /// The factor in force; small changes of it are not made.
     factor: Option<f64>,
 }
@@ -45,12 +53,17 @@ impl Errors {
         let lasting = self.failed / (self.total + ASSUMED_GOOD);
         // What the worker says of its own failures is over its own window and may only make it look worse.
         let told = seen.report.filter(|_| fresh).and_then(|heard| heard.report.errors).map_or(0.0, |share| share.get());
-        instant.max(lasting).max(told).clamp(0.0, 1.0)
+        let share = instant.max(lasting).max(told).clamp(0.0, 1.0);
+        self.untried = if samples > 0.0 { Span::ZERO } else { self.untried + step };
+        let is_belied = seen.answered() || self.untried > STANDS;
+        self.stands = if is_belied { share } else { share.max(self.stands) };
+        self.stands
     }
 
     /// Forgets what failed: its return is watched in another way.
     pub(in crate::plan) fn forgive(&mut self) {
         (self.failed, self.total, self.lately, self.streak) = (0.0, 0.0, 0.0, 0);
+        (self.stands, self.untried) = (0.0, Span::ZERO);
     }
 
     /// Whether the worker fell: nothing but failures comes of it, of some tries that its breaker takes for enough, or of
@@ -86,6 +99,8 @@ fn tries(seen: &Seen) -> u64 {
 
 /// Seconds over which failures are remembered. Source: balancing.md "Failure price" (10 buckets over 10 s).
 const WINDOW: f64 = 10.0;
+/// How long a share stands without any try. Source: as [`WINDOW`].
+const STANDS: Span = Span::from_secs(10);
 /// Failures of the last seconds that a breaker may have opened by. Source: R-L5 (three failures).
 const MANY: f64 = 3.0;
 /// Failures without a good answer between. Source: as a breaker's (five in a row).
@@ -129,6 +144,20 @@ mod tests {
         let mut errors = Errors::default();
         errors.take(&tick(1_000, 1.0), true, second());
         assert!(errors.take(&tick(10, 0.0), true, second()) > 0.5);
+    }
+
+    #[test]
+    fn a_few_failures_after_many_do_not_bring_a_part_of_the_weight_back() {
+        let mut errors = Errors::default();
+        (0..20).for_each(|_| {
+            errors.take(&tick(100, 0.0), true, second());
+        });
+        let fell = errors.take(&tick(100, 0.9), true, second());
+        for samples in [2, 0, 1, 0, 0] {
+            let share = errors.take(&tick(samples, 1.0), true, second());
+            assert!(share >= fell, "{samples} tries: {share} after {fell}");
+        }
+        assert!(errors.take(&tick(10, 0.0), true, second()) < fell, "a good answer counts at once");
     }
 
     #[test]
