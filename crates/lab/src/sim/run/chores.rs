@@ -1,5 +1,6 @@
 //! What happens by the clock: ticks of coordinators, polls, heartbeats, changes of faults, reports that come late.
 
+use ambidex_core::draw::Draw;
 use ambidex_core::plan;
 use ambidex_core::share::Share;
 use ambidex_core::signal::Report;
@@ -47,7 +48,8 @@ pub(super) struct Late {
 }
 
 impl<W: FnMut(&Tick<'_>)> Run<'_, W> {
-    /// Plans the first of each. Coordinators and polls do not keep step with each other.
+    /// Plans the first of each. Coordinators and polls keep step neither with each other nor with what goes wrong: a tick
+    /// at the moment of a fault would see nothing but failures a second later.
     pub(super) fn plan_chores(&mut self, written: &[Written<'_>]) {
         let begins = Mono::default() + self.scenario.warm_up;
         self.chores.push(begins, Chore::Begin);
@@ -59,9 +61,11 @@ impl<W: FnMut(&Tick<'_>)> Run<'_, W> {
             let first = self.part_of(BEAT);
             self.chores.push(Mono::default() + first, Chore::Beat(worker));
         }
+        // Of a lot of its own, so that the requests of a seed are the same whatever the pace.
+        let mut phase = Draw::seeded(self.scenario.seed ^ PHASE);
         for gateway in 0..self.gateways.len() {
             let pace = self.gateways[gateway].pace();
-            let first = if gateway == 0 { Span::ZERO } else { self.part_of(pace) };
+            let first = Span::from_secs_f64(pace.as_secs_f64() * phase.unit());
             self.chores.push(Mono::default() + first, Chore::Tick(gateway));
             for (worker, Written { group, .. }) in written.iter().enumerate() {
                 if group.report == ReportStyle::Endpoint {
@@ -156,3 +160,5 @@ impl<W: FnMut(&Tick<'_>)> Run<'_, W> {
 
 /// How often heartbeats are sent. Source: R-S3.
 const BEAT: Span = Span::from_millis(500);
+/// Any number.
+const PHASE: u64 = 0x7469_636b;

@@ -106,7 +106,7 @@ impl<W: FnMut(&Tick<'_>)> Run<'_, W> {
         let (worker, took) = (pick.slot, self.now.since(begun));
         match news {
             News::Done { broken } => {
-                self.workers[worker].answered(self.now, took, false);
+                self.workers[worker].answered(self.now, took, broken);
                 self.head(id, number, Head::Good, Outcome::Good, broken);
                 self.leave(worker, ticket, Left::Answered);
             }
