@@ -173,6 +173,17 @@ fn a_failure_while_it_proves_itself_begins_the_proof_anew() {
 }
 
 #[test]
+fn that_nobody_asked_is_no_proof() {
+    let mut walk = Walk::new();
+    tried(&mut walk, 0, 5, true);
+    for answers in 0..3 {
+        assert_eq!(tried(&mut walk, 1, 0, false), Verdict::Fallen(TRACE), "after {answers} good answers");
+        (0..20).for_each(|_| assert_eq!(tried(&mut walk, 0, 0, false), Verdict::Fallen(TRACE)));
+    }
+    assert_eq!(tried(&mut walk, 1, 0, false), Verdict::Returning(0.1), "the fourth vouches for the third pause");
+}
+
+#[test]
 fn a_return_after_a_fall_stands_still_without_answers_and_ends_with_a_tick_that_only_fails() {
     let mut walk = Walk::new();
     tried(&mut walk, 0, 5, true);
