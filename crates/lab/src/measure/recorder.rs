@@ -37,7 +37,7 @@ pub struct Scope {
 pub struct Event {
     /// When, after the end of the warm-up.
     pub at: Span,
-    /// The workers that it makes slower or takes away, if any.
+    /// The workers that it makes slower or takes away, or brings back with less than they had, if any.
     pub hit: Vec<usize>,
     /// Their share of the pool's capacity before it.
     pub before: f64,

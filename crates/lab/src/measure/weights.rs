@@ -54,9 +54,9 @@ impl Track {
     }
 
     /// The first moment after the event at which the workers that were hit have a tenth less weight than at the event,
-    /// and keep less for 3 s. `None`: nobody was hit.
+    /// and keep less for 3 s. `None`: nobody was hit, or they only come back.
     pub(super) fn detected(&self, event: &Event) -> Option<Reached> {
-        if event.hit.is_empty() {
+        if event.hit.is_empty() || event.before <= 0.0 {
             return None;
         }
         let of_hit = |weights: &[f64]| event.hit.iter().map(|worker| weights[*worker]).sum::<f64>();

@@ -34,7 +34,10 @@ fn happening(workers: &[Worker<'_>], at: Span, end: Span) -> Event {
     };
     let before: Vec<f64> = workers.iter().map(then).collect();
     let worst: Vec<f64> = workers.iter().map(|worker| worst(worker, at, end)).collect();
-    let hit: Vec<usize> = (0..workers.len()).filter(|worker| worst[*worker] < before[*worker] * (1.0 - HIT)).collect();
+    // Who was away and comes back is hit where it comes back with less than it had.
+    let sound = |worker: usize| carried(&workers[worker], Condition::SOUND);
+    let had = |worker: usize| if before[worker] > 0.0 { before[worker] } else { sound(worker) };
+    let hit: Vec<usize> = (0..workers.len()).filter(|worker| worst[*worker] < had(*worker) * (1.0 - HIT)).collect();
     let share = |of: &dyn Fn(usize) -> f64| {
         let all: f64 = (0..workers.len()).map(of).sum();
         let part: f64 = hit.iter().map(|worker| of(*worker)).sum();
@@ -77,3 +80,33 @@ fn carried(worker: &Worker<'_>, condition: Condition) -> f64 {
 const HIT: f64 = 0.05;
 /// Changes of a worker's faults that are looked at: two ramps, or the first periods of a wave.
 const MOST_CHANGES: usize = 300;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(at: u32, faults: &str) -> Event {
+        let text = format!(
+            "scenario: T\ntitle: a test\nduration: 60s\nevent: {at}s\nworkers: [{{name: w, count: 4}}]\n\
+             load: {{rate: 50%}}\nfaults: [{faults}]\n"
+        );
+        let scenario = Scenario::read("a test", text).unwrap_or_else(|findings| panic!("{}", findings.render(false)));
+        scenario.scope().event.expect("an event")
+    }
+
+    #[test]
+    fn who_becomes_slower_is_hit() {
+        let event = event(20, "{on: [w-2], what: slowdown, to: 4, curve: {step: {at: 20s}}}");
+        assert_eq!((event.hit, event.before), (vec![1], 0.25));
+        assert!((event.after - 0.25 / 3.25).abs() < 1e-9);
+    }
+
+    #[test]
+    fn who_comes_back_cold_is_hit_and_loses_nothing() {
+        let away = "{on: [w-2], what: refuse, curve: {step: {at: 10s, until: 20s}}}";
+        let cold = "{on: [w-2], what: slowdown, to: 5, curve: {fall: {from: 20s, until: 35s}}}";
+        let back = event(20, &format!("{away}, {cold}"));
+        assert_eq!((back.hit, back.before), (vec![1], 0.0));
+        assert!(event(20, away).hit.is_empty(), "it comes back as it was");
+    }
+}
