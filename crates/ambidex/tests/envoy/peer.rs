@@ -48,6 +48,8 @@ impl Envoy {
         });
         assert!(came, "no admin address; it said: {}", envoy.process.stderr());
         envoy.until("it is ready", |envoy| envoy.ask("/ready").starts_with("LIVE"));
+        // One that waited too long for its clusters is ready without them.
+        envoy.until("it has the pool", |envoy| !envoy.weights("api").is_empty());
         envoy
     }
 
@@ -86,7 +88,7 @@ impl Envoy {
 
     /// What its admin page says.
     pub(crate) fn ask(&self, path: &str) -> String {
-        let output = Command::new("curl").args(["-s", "-m", "5"]).arg(format!("http://{}{path}", self.admin)).output();
+        let output = Command::new("curl").args(["-s", "-m", "30"]).arg(format!("http://{}{path}", self.admin)).output();
         String::from_utf8(output.expect("curl runs").stdout).expect("UTF-8")
     }
 

@@ -26,7 +26,7 @@ fn weights_are_applied(dialect: Dialect) {
     let server = Server::start(only(api(&workers, &[1.0, 0.25, 2.0])));
     let envoy = Envoy::start(server.address(), dialect);
     let weighing = |weights: [u64; 3]| ports.iter().copied().zip(weights).collect::<BTreeMap<_, _>>();
-    assert_eq!(envoy.weights("api"), weighing([1000, 250, 2000]));
+    envoy.until("first weights", |envoy| envoy.weights("api") == weighing([1000, 250, 2000]));
     assert!(is_served(envoy.listener()));
 
     let sent = server.status().counts.sent;
