@@ -15,6 +15,7 @@ extern crate alloc;
 pub mod again;
 pub mod attempt;
 pub mod balance;
+pub mod contact;
 pub mod curve;
 pub mod decision;
 pub mod draw;

@@ -92,6 +92,11 @@ impl Load {
         self.hot.in_flight.fetch_sub(1, Relaxed);
     }
 
+    /// Another process has `now` tries in flight here, and had `before` when it said so last.
+    pub fn adopt(&self, before: u32, now: u32) {
+        self.hot.in_flight.fetch_add(now.wrapping_sub(before), Relaxed);
+    }
+
     /// Our own tries in flight.
     #[must_use]
     pub fn in_flight(&self) -> u32 {

@@ -79,10 +79,7 @@ impl Replay {
 }
 
 fn when(input: &PlanInput) -> String {
-    let at = match input {
-        PlanInput::Tick { at, .. } | PlanInput::Command { at, .. } | PlanInput::Config { at, .. } => *at,
-    };
-    format!("{:.3} s", at.since(ambidex_core::time::Mono::default()).as_secs_f64())
+    format!("{:.3} s", input.at().since(ambidex_core::time::Mono::default()).as_secs_f64())
 }
 
 const MOST_DIFFERENCES: usize = 10;

@@ -40,6 +40,13 @@ pub enum PlanInput {
         /// The settings from now on.
         config: Box<PlanConfig>,
     },
+    /// The weights that are in force where requests are, from before this planner began.
+    Found {
+        /// When.
+        at: Mono,
+        /// In fair shares.
+        weights: Vec<(WorkerId, f64)>,
+    },
 }
 
 impl PlanInput {
@@ -47,7 +54,7 @@ impl PlanInput {
     #[must_use]
     pub fn at(&self) -> Mono {
         match self {
-            Self::Tick { at, .. } | Self::Command { at, .. } | Self::Config { at, .. } => *at,
+            Self::Tick { at, .. } | Self::Command { at, .. } | Self::Config { at, .. } | Self::Found { at, .. } => *at,
         }
     }
 }

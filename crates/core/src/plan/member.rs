@@ -56,6 +56,10 @@ pub(super) struct Member {
     /// `None`: where the steady one is.
     #[serde(default)]
     pub(super) wish: Option<f64>,
+    /// The weight that it had before this planner began, in fair shares: it stands for the configured one until there is
+    /// an opinion of the worker.
+    #[serde(default)]
+    pub(super) found: Option<f64>,
     /// What the slow guards did in this tick.
     pub(super) slow: Vec<Guarded>,
     /// The weight in force; `None` before the first.
@@ -107,6 +111,7 @@ impl Member {
             raw: 1.0,
             steady: 1.0,
             wish: None,
+            found: None,
             slow: Vec::new(),
             published: None,
             told: None,
@@ -151,6 +156,12 @@ impl Member {
     pub(super) fn start(&mut self, target: f64) {
         self.slow.clear();
         (self.steady, self.wish) = (target, None);
+    }
+
+    /// Goes on from a weight that is in force already.
+    pub(super) fn take_over(&mut self, weight: f64) {
+        self.start(weight);
+        (self.raw, self.found) = (weight, Some(weight));
     }
 
     /// How far its steady weight is off by chance: a standard deviation, as a part of it.

@@ -100,6 +100,7 @@ impl Planner {
             PlanInput::Tick { at, workers } => self.tick(*at, workers, out),
             PlanInput::Command { at, command } => self.command(*at, *command, out),
             PlanInput::Config { at, config } => self.configure(*at, (**config).clone(), out),
+            PlanInput::Found { at, weights } => self.take_over(*at, weights, out),
         }
     }
 
@@ -158,6 +159,23 @@ impl Planner {
         self.config = config;
         self.tell(now, Happening::Reconfigured);
         self.publish(now, out);
+    }
+
+    /// Takes weights over that are in force already, of workers of which nothing is known here: until something is, they
+    /// count for what they were given, so that a planner that begins anew moves nothing.
+    pub fn take_over(&mut self, now: Mono, weights: &[(WorkerId, f64)], out: &mut Vec<Decision>) {
+        let mut any = false;
+        for (worker, weight) in weights {
+            let weight = if weight.is_finite() { weight.clamp(0.0, MOST_PIN) } else { continue };
+            let Some(member) = self.member(*worker) else { continue };
+            if member.terms.estimate.is_none() && member.serves() {
+                member.take_over(weight);
+                any = true;
+            }
+        }
+        if any {
+            self.publish(now, out);
+        }
     }
 
     /// The weights in force, by worker id, in fair shares: their mean over serving workers is 1, within half a
@@ -392,8 +410,8 @@ impl Mean {
 
     /// Raw and steady value of a worker, its own or an average one's.
     fn fill(&self, member: &Member, opinion: Option<&Opinion>) -> (f64, f64) {
-        let configured = member.seen.configured();
-        opinion.map_or((self.value * configured, self.steady * configured), |own| (own.value, own.steady))
+        let worth = member.found.unwrap_or(member.seen.configured());
+        opinion.map_or((self.value * worth, self.steady * worth), |own| (own.value, own.steady))
     }
 }
 

@@ -54,6 +54,25 @@ impl Histogram {
         Self { counts, sum: self.sum - earlier.sum }
     }
 
+    /// The buckets that hold any, by number: for the wire.
+    pub fn filled(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
+        self.counts.iter().copied().enumerate().filter(|(_, count)| *count > 0)
+    }
+
+    /// A histogram of these buckets, counts of the same one added; `None` when there is no bucket of such a number,
+    /// or more was counted than can be.
+    #[must_use]
+    pub fn of_filled(filled: impl IntoIterator<Item = (usize, u64)>, sum: Span) -> Option<Self> {
+        let mut histogram = Self { sum, ..Self::default() };
+        let mut total: u64 = 0;
+        for (bucket, count) in filled {
+            let cell = histogram.counts.get_mut(bucket)?;
+            *cell = cell.checked_add(count)?;
+            total = total.checked_add(count)?;
+        }
+        Some(histogram)
+    }
+
     /// How many were counted.
     #[must_use]
     pub fn count(&self) -> u64 {
@@ -153,7 +172,41 @@ pub struct TallyState {
     pub started: u64,
 }
 
+impl TallyState {
+    /// What was counted since `earlier`, a former state of the same tally.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            latency: self.latency.since(&earlier.latency),
+            failed: self.failed.saturating_sub(earlier.failed),
+            broken: self.broken.saturating_sub(earlier.broken),
+            unreached: self.unreached.saturating_sub(earlier.unreached),
+            late: self.late.saturating_sub(earlier.late),
+            started: self.started.saturating_sub(earlier.started),
+        }
+    }
+}
+
 impl Tally {
+    /// Takes in what another process counted. For a tally that no thread of this one writes.
+    pub fn absorb(&self, more: &TallyState) {
+        for (cell, more) in self.counts.iter().zip(&more.latency.counts) {
+            if *more > 0 {
+                bump(cell, *more);
+            }
+        }
+        bump(&self.sum_nanos, more.latency.sum.as_nanos());
+        for (cell, more) in [
+            (&self.failed, more.failed),
+            (&self.broken, more.broken),
+            (&self.unreached, more.unreached),
+            (&self.late, more.late),
+            (&self.started, more.started),
+        ] {
+            bump(cell, more);
+        }
+    }
+
     /// A try was sent.
     pub fn start(&self) {
         bump(&self.started, 1);
@@ -266,6 +319,33 @@ mod tests {
             tally.add_to(&mut state);
             prop_assert_eq!(state.latency, histogram);
         }
+    }
+
+    #[test]
+    fn what_was_counted_elsewhere_is_the_same_here() {
+        let (there, here) = (Tally::default(), Tally::default());
+        there.start();
+        there.answer(Span::from_millis(3));
+        let mut first = TallyState::default();
+        there.add_to(&mut first);
+        there.answer(Span::from_millis(40));
+        there.fail_by(Some(Lack::Late));
+        there.break_off();
+        let mut second = TallyState::default();
+        there.add_to(&mut second);
+        let told = second.since(&first);
+        let sent = Histogram::of_filled(told.latency.filled(), told.latency.sum()).expect("its own buckets");
+        here.absorb(&first);
+        here.absorb(&TallyState { latency: sent, ..told });
+        let mut summed = TallyState::default();
+        here.add_to(&mut summed);
+        assert_eq!(summed, second);
+    }
+
+    #[test]
+    fn buckets_that_are_none_make_no_histogram() {
+        assert_eq!(Histogram::of_filled([(BUCKETS, 1)], Span::ZERO), None);
+        assert_eq!(Histogram::of_filled([(0, u64::MAX), (0, 1)], Span::ZERO), None);
     }
 
     #[test]

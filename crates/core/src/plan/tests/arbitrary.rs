@@ -119,11 +119,13 @@ pub(super) fn inputs() -> impl Strategy<Value = Vec<PlanInput>> {
         Just(Command::Freeze),
         Just(Command::Unfreeze),
     ];
+    let found = prop::collection::vec((worker(), number()), 0..8);
     let settings = rule().prop_map(PlanConfig::of).prop_map(Box::new);
     let step = prop_oneof![
         10 => tick.prop_map(|workers| PlanInput::Tick { at: at(0.0), workers }),
         2 => command.prop_map(|command| PlanInput::Command { at: at(0.0), command }),
         1 => settings.prop_map(|config| PlanInput::Config { at: at(0.0), config }),
+        1 => found.prop_map(|weights| PlanInput::Found { at: at(0.0), weights }),
     ];
     prop::collection::vec((step, 0.0..2.0_f64), 1..40).prop_map(|steps| {
         let mut seconds = 0.0;
@@ -131,7 +133,8 @@ pub(super) fn inputs() -> impl Strategy<Value = Vec<PlanInput>> {
             seconds += later;
             let (PlanInput::Tick { at: stamp, .. }
             | PlanInput::Command { at: stamp, .. }
-            | PlanInput::Config { at: stamp, .. }) = &mut input;
+            | PlanInput::Config { at: stamp, .. }
+            | PlanInput::Found { at: stamp, .. }) = &mut input;
             *stamp = at(seconds);
             input
         };

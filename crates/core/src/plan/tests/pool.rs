@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::{Bench, Seen, at, busy, failing, number};
 use crate::decision::Reason;
-use crate::plan::{Command, Happening, Heard, Passive, PlanConfig, Rule, Source};
+use crate::plan::{Command, Happening, Heard, Passive, PlanConfig, PlanInput, Rule, Source};
 use crate::share::Share;
 use crate::signal::Report;
 use crate::time::Span;
@@ -332,4 +332,24 @@ fn a_pool_that_fails_as_a_whole_does_not_throw_its_weights_about() {
         let weights = bench.tick(&seen);
         assert!(second < 2 || weights.iter().all(|weight| (0.7..1.4).contains(weight)), "{second}: {weights:?}");
     }
+}
+
+#[test]
+fn a_planner_that_begins_anew_goes_on_from_the_weights_that_it_finds() {
+    let mut bench = Bench::of(PlanConfig::of(Rule::Capacity));
+    bench.tick(&[Seen::default(); 2]);
+    let weights = alloc::vec![(WorkerId(0), 1.5), (WorkerId(1), 0.5), (WorkerId(9), 7.0)];
+    bench.planner.on(&PlanInput::Found { at: at(1.0), weights: weights.clone() }, &mut bench.decisions);
+    for _ in 0..5 {
+        let held = bench.tick(&[Seen::default(); 2]);
+        assert!(close(&held, &[1.5, 0.5]), "{held:?}");
+    }
+    for _ in 0..20 {
+        bench.tick(&[busy(100.0, 0.5); 2]);
+    }
+    let learned = bench.tick(&[busy(100.0, 0.5); 2]);
+    assert!(close(&learned, &[1.0, 1.0]), "{learned:?}");
+    bench.planner.on(&PlanInput::Found { at: at(30.0), weights }, &mut bench.decisions);
+    let kept = bench.tick(&[busy(100.0, 0.5); 2]);
+    assert!(close(&kept, &[1.0, 1.0]), "what it has learned counts for more: {kept:?}");
 }
