@@ -9,3 +9,4 @@ pub mod heartbeat;
 pub mod journal;
 pub mod recording;
 pub mod report;
+pub mod subscription;

@@ -1,0 +1,141 @@
+//! What a gateway and its coordinator say to each other: one gRPC stream both ways, `ambidex.v1.Coordinator/Subscribe`.
+//!
+//! ```text
+//! gateway                                   coordinator
+//!    | -- Hello {pools, weights in force} ---> |   once, first
+//!    | <-- Picture {pool, revision, ...} ----- |   one of each pool: who is in it, how to pick, all weights
+//!    | <-- Weights {pool, from -> to, ...} --- |   when only weights moved: those that did
+//!    | <-- Beat {pools} ---------------------- |   once a tick, half a tick before it: "say what you counted"
+//!    | -- Counts {pool, workers} ------------> |   at once after each beat: what was counted since the one before
+//! ```
+//! - A pool's picture has a revision, which only grows while a coordinator runs. `Weights` follow the revision that they
+//!   name (`from`); whoever has another one asks nobody: the coordinator sends a whole picture to whom it lost count of.
+//! - What goes to all subscribers is encoded once, by the coordinator, and passed on as bytes.
+//! - The coordinator's beat says when to count, so that each of its ticks sees one count of each gateway, as it sees one
+//!   of each thread within a process. Counts are differences: summed over gateways they are what one would have counted.
+//! - A beat is news, too: silence for two of them means that the coordinator is lost ([`ambidex_core::contact`]).
+//! - Policy travels as the JSON of the checked types, because reading them is what checks them.
+//!
+//! Protobuf by prost's derive, as the other messages of this crate are: fields may be added, numbers never change.
+
+mod counts;
+mod picture;
+
+use prost::Message;
+
+pub use counts::{Counts, Reported, WorkerCounts};
+pub use picture::{Picture, PictureError, Policy, WorkerPicture};
+
+/// Where the stream is asked for.
+pub const PATH: &str = "/ambidex.v1.Coordinator/Subscribe";
+
+/// The longest message that is read, either way. Source: a pool of 10,000 workers [R-C6], each with 1.5 KiB.
+pub const MOST_BYTES: usize = 16 << 20;
+
+/// From the gateway.
+#[derive(Clone, PartialEq, Message)]
+pub struct Up {
+    /// What it says.
+    #[prost(oneof = "Said", tags = "1, 2")]
+    pub said: Option<Said>,
+}
+
+/// What a gateway says.
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub enum Said {
+    /// Who it is, and which pools it wants.
+    #[prost(message, tag = "1")]
+    Hello(Hello),
+    /// What it counted.
+    #[prost(message, tag = "2")]
+    Counts(Counts),
+}
+
+/// The first message of a gateway.
+#[derive(Clone, PartialEq, Message)]
+pub struct Hello {
+    /// Its version, for people.
+    #[prost(string, tag = "1")]
+    pub version: String,
+    /// The pools whose pictures it wants.
+    #[prost(message, repeated, tag = "2")]
+    pub pools: Vec<Wanted>,
+}
+
+/// A pool that a gateway wants to follow.
+#[derive(Clone, PartialEq, Message)]
+pub struct Wanted {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub pool: String,
+    /// The learned weights by which its requests go now: a coordinator that begins anew goes on from them.
+    #[prost(message, repeated, tag = "2")]
+    pub weights: Vec<Weighed>,
+}
+
+/// A worker's weight.
+#[derive(Clone, PartialEq, Message)]
+pub struct Weighed {
+    /// The worker's name.
+    #[prost(string, tag = "1")]
+    pub worker: String,
+    /// In fair shares.
+    #[prost(double, tag = "2")]
+    pub learned: f64,
+}
+
+/// From the coordinator.
+#[derive(Clone, PartialEq, Message)]
+pub struct Down {
+    /// What it says.
+    #[prost(oneof = "Told", tags = "1, 2, 3, 4")]
+    pub told: Option<Told>,
+}
+
+/// What a coordinator says.
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub enum Told {
+    /// All of a pool.
+    #[prost(message, tag = "1")]
+    Picture(Picture),
+    /// Only weights moved.
+    #[prost(message, tag = "2")]
+    Weights(Weights),
+    /// It is there, and wants to know what was counted.
+    #[prost(message, tag = "3")]
+    Beat(Beat),
+    /// It has no pool of this name.
+    #[prost(string, tag = "4")]
+    NoPool(String),
+}
+
+/// Learned weights that are others than in the picture before.
+#[derive(Clone, PartialEq, Message)]
+pub struct Weights {
+    /// The pool's name.
+    #[prost(string, tag = "1")]
+    pub pool: String,
+    /// The revision that these follow.
+    #[prost(uint64, tag = "2")]
+    pub from: u64,
+    /// The revision with these.
+    #[prost(uint64, tag = "3")]
+    pub revision: u64,
+    /// Places in the picture's list of workers.
+    #[prost(uint32, repeated, tag = "4")]
+    pub places: Vec<u32>,
+    /// Their weights, in fair shares.
+    #[prost(double, repeated, tag = "5")]
+    pub learned: Vec<f64>,
+}
+
+/// A sign of life, and the moment to count.
+#[derive(Clone, PartialEq, Message)]
+pub struct Beat {
+    /// The pools that will tick next.
+    #[prost(string, repeated, tag = "1")]
+    pub pools: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests;
