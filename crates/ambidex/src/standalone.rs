@@ -1,8 +1,8 @@
 //! A coordinator by itself: it decides weights and carries no request.
 //!
 //! The same coordinator that a gateway has in its process, joined to nothing there: who its pools' workers are and what
-//! they can carry comes from sources, polls, heartbeats and health checks; publishers bring the weights to where requests
-//! are.
+//! they can carry comes from sources, polls, heartbeats, health checks and the gateways that subscribe; these, and
+//! publishers, bring the weights to where requests are.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,6 +24,7 @@ pub(crate) struct Standalone {
     /// Taken at the end: it is joined to what holds this.
     coordinator: Mutex<Option<Coordinator>>,
     admin: Option<SocketAddr>,
+    gateways: Option<SocketAddr>,
 }
 
 impl Runs for Standalone {
@@ -41,6 +42,8 @@ impl Runs for Standalone {
                 heartbeats: file.heartbeats.clone(),
                 name_servers: Vec::new(),
                 publish: publishers(file),
+                gateways: file.gateways.clone(),
+                follow: None,
             },
             Links {
                 view: Arc::default(),
@@ -53,8 +56,8 @@ impl Runs for Standalone {
                 config,
             },
         )?;
-        let admin = coordinator.admin_address();
-        Ok(Self { coordinator: Mutex::new(Some(coordinator)), admin })
+        let (admin, gateways) = (coordinator.admin_address(), coordinator.gateways_address());
+        Ok(Self { coordinator: Mutex::new(Some(coordinator)), admin, gateways })
     }
 
     fn apply(&self, _old: &CoordinatorFile, new: &CoordinatorFile) -> Result<(), ApplyError> {
@@ -74,6 +77,10 @@ impl Runs for Standalone {
         self.admin
     }
 
+    fn gateways(&self) -> Option<SocketAddr> {
+        self.gateways
+    }
+
     fn end(&self) {
         drop(self.coordinator.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
@@ -85,6 +92,8 @@ fn publishers(file: &CoordinatorFile) -> Vec<Publish> {
 
 fn pools(file: &CoordinatorFile) -> Vec<PoolConfig> {
     let control = |(name, pool): (&String, &CoordinatedPool)| PoolConfig {
+        balance: pool.balance,
+        breaker: pool.breaker,
         weights: pool.weights.clone(),
         reports: pool.reports.clone(),
         poll_tls: Some(poll_tls(pool.upstream.0.clone())),

@@ -68,6 +68,9 @@ pub(crate) enum ApplyError {
     /// Heartbeats cannot be heard so.
     #[error(transparent)]
     Heartbeats(#[from] HearError),
+    /// Who decides is settled at the start.
+    #[error("`coordinator` cannot come or go while the process runs: restart it")]
+    Coordinator,
     /// It is too late.
     #[error("the process is ending")]
     Ending,
@@ -96,12 +99,14 @@ impl Runs for System {
         let stores = Stores::in_folder(data.clone());
         let coordinator = Coordinator::start(
             CoordinatorConfig {
-                pools: pools(&file.pools, &[file]),
+                pools: pools(&file.pools, &[file], file.coordinator.is_some()),
                 admin: file.admin.on().cloned(),
                 data,
                 heartbeats: file.heartbeats.clone(),
                 name_servers: Vec::new(),
                 publish: Vec::new(),
+                gateways: None,
+                follow: file.coordinator.clone(),
             },
             Links {
                 view: Arc::clone(&view),
@@ -126,13 +131,17 @@ impl Runs for System {
     fn apply(&self, old: &File, new: &File) -> Result<(), ApplyError> {
         let coordinator = self.coordinator.lock().unwrap_or_else(PoisonError::into_inner);
         let coordinator = coordinator.as_ref().ok_or(ApplyError::Ending)?;
+        let follows = old.coordinator.is_some();
+        if new.coordinator.is_some() != follows {
+            return Err(ApplyError::Coordinator);
+        }
         let heartbeats = coordinator.open_heartbeats(new.heartbeats.as_ref())?;
         let mut both = old.pools.clone();
         both.extend(new.pools.clone());
-        coordinator.apply(pools(&both, &[old, new]));
+        coordinator.apply(pools(&both, &[old, new], follows));
         let taken = self.gateway.reload(gateway_config(new, &self.view.load()));
         let now = if taken.is_ok() { new } else { old };
-        coordinator.apply(pools(&now.pools, &[now]));
+        coordinator.apply(pools(&now.pools, &[now], follows));
         taken?;
         Ok(coordinator.hear(heartbeats)?)
     }
@@ -181,7 +190,8 @@ fn threads(file: &File) -> usize {
     file.threads.map_or_else(|| available_parallelism().map_or(1, usize::from), |count| usize::from(count.get()))
 }
 
-fn pools(pools: &BTreeMap<String, Pool>, files: &[&File]) -> Vec<PoolConfig> {
+/// `followed`: a coordinator elsewhere says who is in them.
+fn pools(pools: &BTreeMap<String, Pool>, files: &[&File], followed: bool) -> Vec<PoolConfig> {
     let longest = |pool: &str| {
         let routes = files.iter().flat_map(|file| &file.routes).filter(|route| route.pool() == pool);
         // Without routes all requests have the default's time.
@@ -197,7 +207,10 @@ fn pools(pools: &BTreeMap<String, Pool>, files: &[&File]) -> Vec<PoolConfig> {
         bulkhead: pool.bulkhead,
         throttle: pool.throttle.map(|throttle| throttle.for_deadline(longest(name))),
         runbooks: pool.runbooks,
-        ..PoolConfig::new(name, pool.workers.clone())
+        ..match &pool.workers {
+            Some(workers) if !followed => PoolConfig::new(name, workers.clone()),
+            Some(_) | None => PoolConfig::followed(name),
+        }
     };
     pools.iter().map(control).collect()
 }

@@ -109,17 +109,46 @@ fn a_changed_file_is_taken_over_and_a_bad_one_is_not() {
 }
 
 #[test]
-fn check_knows_a_coordinator_s_file_and_refuses_what_only_a_request_path_does() {
+fn check_knows_a_coordinator_s_file_and_refuses_what_a_gateway_does() {
     assert_eq!(checked(CONFIG), (true, "c.yaml: good: for `ambidex coordinator`: 1 pool, 0 warnings\n".to_owned()));
-    for key in ["balance: ring", "breaker: {consecutive: 3}", "bulkhead: {most: 3}", "throttle: {}"] {
+    let refused = [
+        ("balance: ring", "only gateways obey `balance`, and none can subscribe"),
+        ("breaker: {consecutive: 3}", "only gateways obey `breaker`"),
+        ("bulkhead: {most: 3}", "each gateway bounds its own requests"),
+        ("throttle: {}", "each gateway bounds its own requests"),
+        ("upstream: {max_age: 1h}", "unknown key `max_age`"),
+    ];
+    for (key, why) in refused {
         let file = format!("pools:\n  api:\n    workers: [\"http://127.0.0.1:9\"]\n    {key}\n");
         let (good, said) = checked(&file);
-        let place = format!("c.yaml:4:{}: error: ", key.find(' ').expect("one") + 6);
-        let why = said.starts_with(&place) && said.contains("only what carries requests obeys this");
-        assert!(!good && why, "{key}: {said}");
+        assert!(!good && said.starts_with("c.yaml:4:") && said.contains(why), "{key}: {said}");
+        let (good, said) = checked(&format!("{file}gateways: {{address: \"127.0.0.1:0\"}}\n"));
+        assert_eq!(good, why.starts_with("only gateways"), "{key}: {said}");
     }
-    let (good, said) = checked("pools: {api: {workers: [\"http://127.0.0.1:9\"], upstream: {max_age: 1h}}}\n");
-    assert!(!good && said.contains("unknown key `max_age`"), "{said}");
+}
+
+#[test]
+fn members_and_policy_have_one_owner() {
+    let file = |keys: &str| {
+        format!(
+            "listeners: [{{address: \"127.0.0.1:0\"}}]\ncoordinator: {{url: \"http://127.0.0.1:9\", token_file: t}}\n\
+             pools:\n  api:\n    {keys}\n"
+        )
+    };
+    for bad in [
+        "workers: [\"http://127.0.0.1:9\"]",
+        "weights: capacity",
+        "health: {http: {path: /}}",
+        "reports: {poll: {path: /}}",
+    ] {
+        let (good, said) = checked(&file(bad));
+        assert!(!good && said.contains("the coordinator at http://127.0.0.1:9 decides this"), "{bad}: {said}");
+    }
+    let (good, said) = checked(&file("{bulkhead: {per_worker: 3}, reports: {headers: false}}"));
+    assert!(good, "{said}");
+    let bad = file("{}").replace("http://127.0.0.1:9", "127.0.0.1:9");
+    let (good, said) = checked(&bad);
+    assert!(!good && said.contains("write http://HOST:PORT"), "{said}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! For: the binary, which reads them from the one YAML file. Each type is checked while it is read (`TryFrom` of a raw
 //! form is the only way in), so that an invalid one cannot exist.
 
+mod follow;
 mod health;
 mod heartbeats;
 mod member;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 pub use ambidex_core::balance::Balance;
 pub use ambidex_core::plan::PlanConfig;
+pub use follow::{FollowConfig, FollowError, GatewaysConfig};
 pub use health::{Check, GrpcCheck, HealthChecks, HealthError, HttpCheck};
 pub use heartbeats::{HeartbeatsConfig, HeartbeatsError, KeyConfig, Keys, Pattern, Patterns};
 pub use member::{Member, MemberError, PoolMembers, Source};
@@ -84,6 +86,18 @@ impl PoolConfig {
             runbooks: Runbooks::default(),
             drain_grace: Span::from_secs(30),
         }
+    }
+
+    /// A pool whose workers, weights and policy are decided by the coordinator that this process follows.
+    #[must_use]
+    pub fn followed(name: &str) -> Self {
+        Self::new(name, PoolMembers::elsewhere())
+    }
+
+    /// Whether it is one of those.
+    #[must_use]
+    pub fn is_followed(&self) -> bool {
+        self.members.sources().is_empty()
     }
 }
 

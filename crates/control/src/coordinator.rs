@@ -16,9 +16,10 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::api;
 use crate::clock::Clock;
-use crate::config::{AdminConfig, HeartbeatsConfig, PoolConfig};
+use crate::config::{AdminConfig, FollowConfig, GatewaysConfig, HeartbeatsConfig, PoolConfig};
 use crate::discovery::{Discovery, Names};
 use crate::facts::{ConfigHost, GatewayFacts};
+use crate::gateways::{self, Gateways};
 use crate::health::Checker;
 use crate::heartbeats::{self, HearError, Hearing, Opened};
 use crate::journal::Journal;
@@ -63,6 +64,10 @@ pub struct CoordinatorConfig {
     pub name_servers: Vec<SocketAddr>,
     /// What carries the weights elsewhere.
     pub publish: Vec<Publish>,
+    /// Where gateways subscribe; `None`: nowhere.
+    pub gateways: Option<GatewaysConfig>,
+    /// The coordinator that decides about pools without workers of their own.
+    pub follow: Option<FollowConfig>,
 }
 
 /// Why the coordinator could not start.
@@ -77,6 +82,9 @@ pub enum StartError {
     /// Heartbeats cannot be heard.
     #[error(transparent)]
     Heartbeats(#[from] HearError),
+    /// The address for gateways cannot be listened at.
+    #[error("gateways.address {0} cannot be listened at: {1}; another process may use it, then give another port")]
+    Gateways(SocketAddr, #[source] std::io::Error),
     /// No token, no admin API.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -90,6 +98,8 @@ pub(crate) struct Shared {
     pub(crate) config: Arc<dyn ConfigHost>,
     /// Somebody came or went, or the configuration changed: discovery and polls must follow.
     pub(crate) changed: Notify,
+    /// Other pools may be followed than before.
+    pub(crate) pools_changed: Notify,
     stop: Notify,
     room: Mutex<Room>,
 }
@@ -107,6 +117,7 @@ pub struct Coordinator {
     thread: Option<JoinHandle<()>>,
     hearing: Mutex<Option<Hearing>>,
     admin: Option<SocketAddr>,
+    gateways: Option<SocketAddr>,
     token_path: Option<PathBuf>,
 }
 
@@ -117,22 +128,30 @@ impl Coordinator {
     /// # Errors
     /// What could not be had, and why.
     pub fn start(config: CoordinatorConfig, links: Links) -> Result<Self, StartError> {
-        let CoordinatorConfig { pools, admin, data, heartbeats, name_servers, publish } = config;
+        let CoordinatorConfig { pools, admin, data, heartbeats, name_servers, publish, gateways, follow } = config;
         let Links { view, reports, transitions, clock, seats, journal, gateway, config } = links;
         let mut room = Room::new(seats, view, journal, clock.now());
+        if let Some(follow) = &follow {
+            room.follow(clock.now(), follow);
+        }
         room.apply(clock.now(), pools);
         room.publish = publish;
-        let (stop, changed, room) = (Notify::new(), Notify::new(), Mutex::new(room));
-        let shared = Arc::new(Shared { clock, gateway, config, changed, stop, room });
+        let here = Arc::clone(&room.guests);
+        let (stop, changed, pools_changed, room) = (Notify::new(), Notify::new(), Notify::new(), Mutex::new(room));
+        let shared = Arc::new(Shared { clock, gateway, config, changed, pools_changed, stop, room });
         let mut bound = None;
         if let Some(admin) = admin {
             let token = Token::open(&data)?;
-            let listening = |error| StartError::Admin(admin.address, error);
-            let listener = TcpListener::bind(admin.address).map_err(listening)?;
-            listener.set_nonblocking(true).map_err(listening)?;
-            let address = listener.local_addr().map_err(listening)?;
+            let (listener, address) = listen(admin.address).map_err(|error| StartError::Admin(admin.address, error))?;
             bound = Some((listener, admin, address, token));
         }
+        let mut subscribed = None;
+        if let Some(GatewaysConfig { address, token_file }) = gateways {
+            let token = Token::of_gateways(&data, token_file)?;
+            let (listener, address) = listen(address).map_err(|error| StartError::Gateways(address, error))?;
+            subscribed = Some((listener, address, Gateways::new(Arc::clone(&shared), token, here)));
+        }
+        let gateways = subscribed.as_ref().map(|bound| bound.1);
         let admin = bound.as_ref().map(|bound| bound.2);
         let token_path = bound.as_ref().map(|bound| bound.3.path().to_path_buf());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
@@ -144,13 +163,19 @@ impl Coordinator {
                     if let Some((listener, admin, _, token)) = bound {
                         tokio::spawn(api::serve(listener, admin, token, Arc::clone(&ours)));
                     }
+                    if let Some((listener, _, gateways)) = subscribed {
+                        tokio::spawn(gateways::serve(listener, gateways));
+                    }
+                    if let Some(config) = follow {
+                        tokio::spawn(crate::follow::follow(Arc::clone(&ours), config));
+                    }
                     run(&ours, reports, transitions, &name_servers).await;
                 });
                 // Tasks that still look something up must not hold the end.
                 runtime.shutdown_background();
             })
             .map_err(StartError::Thread)?;
-        let coordinator = Self { shared, thread: Some(thread), hearing: Mutex::new(None), admin, token_path };
+        let coordinator = Self { shared, thread: Some(thread), hearing: Mutex::new(None), admin, gateways, token_path };
         coordinator.hear(coordinator.open_heartbeats(heartbeats.as_ref())?)?;
         Ok(coordinator)
     }
@@ -159,6 +184,9 @@ impl Coordinator {
     pub fn apply(&self, pools: Vec<PoolConfig>) -> Diff {
         let diff = self.shared.room().apply(self.shared.clock.now(), pools);
         self.shared.changed.notify_one();
+        if !diff.added.is_empty() || !diff.changed.is_empty() {
+            self.shared.pools_changed.notify_one();
+        }
         diff
     }
 
@@ -194,6 +222,12 @@ impl Coordinator {
         self.admin
     }
 
+    /// Where gateways subscribe.
+    #[must_use]
+    pub fn gateways_address(&self) -> Option<SocketAddr> {
+        self.gateways
+    }
+
     /// The file that holds the token for changes.
     #[must_use]
     pub fn token_path(&self) -> Option<&std::path::Path> {
@@ -210,6 +244,14 @@ impl Drop for Coordinator {
             let _ = thread.join();
         }
     }
+}
+
+/// A listener that tasks can use, and where it is.
+fn listen(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
 }
 
 async fn run(

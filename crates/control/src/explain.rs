@@ -29,14 +29,18 @@ pub(crate) struct Explanation {
 /// Why it is what it is now.
 pub(crate) fn now(room: &Room, pool: &str, worker: &str, now: Mono) -> Result<Explanation, OrderError> {
     let known = room.worker(pool, worker)?;
-    let track = room.pool(pool)?.tracks.get(&known);
+    let (track, is_followed) = (room.pool(pool)?.tracks.get(&known), room.pool(pool)?.is_followed());
     let decided = Decided {
         weight: track.and_then(|track| track.decided.as_deref().cloned()),
         breaker: track.and_then(|track| track.breaker_decided.as_deref().cloned()),
     };
     let statuses = room.pool_statuses(now);
     let status = statuses.into_iter().flat_map(|pool| pool.workers).find(|status| status.id == known.0);
-    let unknown = || format!("{worker} has its configured weight: no tick has weighed it yet");
+    let followed = room.following.as_ref().filter(|_| is_followed);
+    let unknown = || match followed {
+        Some(following) => format!("the coordinator at {} decides the weight of {worker}: ask there", following.url),
+        None => format!("{worker} has its configured weight: no tick has weighed it yet"),
+    };
     Ok(Explanation { worker: status.map(Box::new), ..explained(decided, unknown) })
 }
 

@@ -1,4 +1,4 @@
-//! The coordinator, embedded: who the workers are, what they can carry, and what was decided.
+//! The coordinator, in a gateway's process or by itself: who the workers are, what they can carry, and what was decided.
 //!
 //! For: the binary, which joins it to a gateway in the same process by one `ArcSwap<View>` and one bounded channel of
 //! reports. It runs on a thread of its own; nothing here is on the way of a request.
@@ -17,6 +17,8 @@ mod discovery;
 mod drills;
 mod explain;
 pub mod facts;
+mod follow;
+mod gateways;
 mod health;
 mod heartbeats;
 pub mod journal;
@@ -43,7 +45,7 @@ pub use drills::DrillStatus;
 pub use health::Judged;
 pub use heartbeats::{HearError, HeartbeatsStatus, Listening, Opened, Totals};
 pub use orders::Order;
-pub use room::{Approved, Diff, Obeyed, OrderError};
+pub use room::{Approved, Diff, FollowStatus, Obeyed, OrderError};
 pub use token::TokenError;
 pub use track::Measured;
 pub use transitions::Extent;

@@ -7,6 +7,7 @@
 mod modes;
 mod page;
 mod publishers;
+mod subscription;
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -27,6 +28,7 @@ use crate::health::Checked;
 use crate::journal::JournalHealth;
 use crate::pool::Pool;
 use crate::publish::PublisherState;
+use crate::room::FollowStatus;
 use page::{Labels, Page, plain};
 
 /// What the page is.
@@ -57,6 +59,8 @@ struct Snapshot {
     journal: JournalHealth,
     revision: u64,
     publishers: Vec<PublisherState>,
+    following: Option<FollowStatus>,
+    guests: usize,
     gateway: Vec<Family>,
 }
 
@@ -129,6 +133,8 @@ impl Snapshot {
             journal: room.journal.health(),
             revision: room.revision(),
             publishers: room.publishers.clone(),
+            following: room.following.as_ref().map(|following| following.status(now)),
+            guests: room.guests.load(Relaxed),
             gateway,
         }
     }
@@ -225,6 +231,7 @@ impl Collector for Snapshot {
         self.encode_pools(page)?;
         self.encode_modes(page)?;
         self.encode_publishers(page)?;
+        self.encode_subscription(page)?;
         let journal = &self.journal;
         let degraded = f64::from(u8::from(journal.degraded.is_some()));
         page.gauges("ambidex_journal_degraded", "1 while the journal is not written", [plain(degraded)])?;

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use ambidex_core::contact::Stage;
 use ambidex_core::decision::Decision;
 use ambidex_core::guard::breaker::{BreakerState, Cause};
 use ambidex_core::guard::ejection::Panic;
@@ -96,6 +97,11 @@ pub enum What {
         /// Which, and what came of it.
         drill: Box<DrillStatus>,
     },
+    /// The coordinator that is followed is heard, or not any more.
+    Contact {
+        /// What the weights rest on now.
+        stage: Stage,
+    },
 }
 
 impl What {
@@ -108,7 +114,8 @@ impl What {
             | Self::Health { .. }
             | Self::Runbook { .. }
             | Self::Order
-            | Self::Drill { .. } => false,
+            | Self::Drill { .. }
+            | Self::Contact { .. } => false,
         }
     }
 }

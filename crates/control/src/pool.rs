@@ -1,6 +1,8 @@
 //! One pool, as the coordinator keeps it: roster, planner, memory of each worker, and the picture of it that the request
 //! path reads.
 
+mod followed;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -25,6 +27,8 @@ use crate::roster::{Effect, Event, Ids, Roster, Worker};
 use crate::series::Series;
 use crate::track::Track;
 use crate::transitions::Transitions;
+
+pub(crate) use followed::{COORDINATOR, Followed, TakeError};
 
 /// One pool.
 #[derive(Debug)]
@@ -51,6 +55,10 @@ pub(crate) struct Pool {
     pub(crate) drilling: Option<Drilling>,
     /// Tries that drills which ended met.
     pub(crate) injected: u64,
+    /// What the coordinator that is followed says of it.
+    pub(crate) followed: Option<Followed>,
+    /// That coordinator has been away for too long.
+    alone: bool,
     view: Option<Arc<PoolView>>,
     /// Whether something changed that the request path must see.
     pub(crate) stale: bool,
@@ -93,6 +101,8 @@ impl Pool {
             transitions: Transitions::default(),
             drilling: None,
             injected: 0,
+            followed: None,
+            alone: false,
             view: None,
             stale: true,
         }
@@ -102,7 +112,11 @@ impl Pool {
     pub(crate) fn configure(&mut self, now: Mono, config: PoolConfig, ids: &mut Ids) -> (Vec<Effect>, Option<Planned>) {
         let sources = config.members.sources();
         self.roster.set_grace(config.drain_grace);
-        let mut out = self.hear_source(now, Event::Sources(discovery::labels(sources)), ids);
+        let labels = if config.is_followed() { vec![COORDINATOR.into()] } else { discovery::labels(sources) };
+        if !config.is_followed() {
+            self.followed = None;
+        }
+        let mut out = self.hear_source(now, Event::Sources(labels), ids);
         let fixed = discovery::fixed(sources);
         if !fixed.is_empty() {
             out.extend(self.hear_source(now, Event::Said(discovery::STATIC.into(), fixed, None), ids));
@@ -162,8 +176,9 @@ impl Pool {
         ours
     }
 
-    /// One tick of the slow loop. `drawn`: how many more series may be kept.
-    pub(crate) fn tick(&mut self, now: Mono, drawn: &mut usize) -> Planned {
+    /// One tick of the slow loop; nothing is planned for a pool that is followed. `drawn`: how many more series may be
+    /// kept.
+    pub(crate) fn tick(&mut self, now: Mono, drawn: &mut usize) -> Option<Planned> {
         let mut workers = Vec::with_capacity(self.roster.workers().len());
         for worker in self.roster.workers() {
             // A report may have come before the worker's first tick, so the track may be there without a series.
@@ -174,19 +189,22 @@ impl Pool {
             }
             workers.push((worker.id, track.see(now, worker)));
         }
+        let tick = self.config.weights.tick;
+        // From where it was due, not from now, so that ticks keep their pace; unless whole ticks were lost.
+        self.next_tick = if now.since(self.next_tick) > tick { now + tick } else { self.next_tick + tick };
+        if self.is_followed() {
+            return None;
+        }
         let judged = self.tracks.values_mut().filter_map(|track| track.watch.take_reporting());
         if self.reporting.judge(judged) {
             self.stale = true;
         }
-        let tick = self.config.weights.tick;
-        // From where it was due, not from now, so that ticks keep their pace; unless whole ticks were lost.
-        self.next_tick = if now.since(self.next_tick) > tick { now + tick } else { self.next_tick + tick };
         let planned = self.plan(PlanInput::Tick { at: now, workers });
         // A pool that is full has nobody to spare for hedges and for reads from several workers.
         let known = self.planner.utilization().and_then(|share| Share::new(share.clamp(0.0, 1.0)).ok());
         known.into_iter().for_each(|utilization| self.budget.hear_utilization(now, utilization));
         self.look_out(now, &planned.events);
-        planned
+        Some(planned)
     }
 
     /// One tick of the lookout for failure modes.
@@ -230,7 +248,10 @@ impl Pool {
 
     /// Adds one second to the series of its workers.
     pub(crate) fn draw(&mut self, second: u32) {
-        let weights: HashMap<WorkerId, f64> = self.planner.weights().collect();
+        let weights: HashMap<WorkerId, f64> = match &self.followed {
+            Some(_) => self.applied().into_iter().map(|(id, applied)| (id, applied.learned)).collect(),
+            None => self.planner.weights().collect(),
+        };
         for worker in self.roster.workers() {
             if let Some(track) = self.tracks.get_mut(&worker.id) {
                 track.draw(second, weights.get(&worker.id).copied().unwrap_or(0.0), &worker.cells);
@@ -274,9 +295,10 @@ impl Pool {
         self.ever_served |= !workers.is_empty();
         let fixed = self.fixed();
         let settings = &self.config.weights;
-        let learned_share = match settings.mode {
-            Mode::Observe => Share::NONE,
-            Mode::Apply => settings.share,
+        let learned_share = match (&self.followed, settings.mode) {
+            (Some(followed), Mode::Observe | Mode::Apply) => self.followed_share(followed),
+            (None, Mode::Observe) => Share::NONE,
+            (None, Mode::Apply) => settings.share,
         };
         let parts = PoolParts {
             id: self.id,
@@ -318,6 +340,9 @@ impl Pool {
 
     /// How workers are picked: as configured, unless a runbook wants weights alone.
     fn pick(&self) -> PickPolicy {
+        if let Some(followed) = &self.followed {
+            return followed.policy().pick;
+        }
         if self.lookout.tuning.by_weight {
             return PickPolicy::WeightedRoundRobin;
         }
@@ -326,6 +351,9 @@ impl Pool {
 
     /// When breakers open: as configured, and by latency, too, while a runbook wants it.
     fn breaker(&self) -> BreakerConfig {
+        if let Some(followed) = &self.followed {
+            return followed.policy().breaker;
+        }
         if self.lookout.tuning.latency_breaker { self.config.breaker.by_latency() } else { self.config.breaker }
     }
 
@@ -344,6 +372,9 @@ impl Pool {
     /// by those that do not go by learned weights.
     fn fixed(&self) -> Vec<f64> {
         let workers = self.roster.workers();
+        if let Some(followed) = &self.followed {
+            return followed.weights(workers).1;
+        }
         let mean = workers.iter().map(|worker| worker.found.weight).sum::<f64>() / workers.len().max(1) as f64;
         let weight = |worker: &Worker| self.planner.pinned(worker.id).map_or(worker.found.weight, |pin| pin * mean);
         workers.iter().map(weight).collect()
@@ -353,8 +384,13 @@ impl Pool {
     /// configured share; before the first tick, and where those with a learned weight all left, the configuration's
     /// weights stand in, so that a pool with workers is never without weight.
     fn learned(&self, fixed: &[f64]) -> Vec<f64> {
-        let known: HashMap<WorkerId, f64> = self.planner.weights().collect();
         let workers = self.roster.workers();
+        if let Some(followed) = &self.followed {
+            let (learned, _) = followed.weights(workers);
+            // Weights that would leave nobody to ask are none, whoever sent them.
+            return if learned.iter().sum::<f64>() > 0.0 { learned } else { fixed.to_vec() };
+        }
+        let known: HashMap<WorkerId, f64> = self.planner.weights().collect();
         let serves = |worker: &Worker| worker.standing() == ambidex_core::worker::Standing::Serving;
         let left: f64 = workers.iter().filter(|worker| serves(worker)).filter_map(|w| known.get(&w.id)).sum();
         if left <= 0.0 {

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use ambidex_core::drill::Ending;
 use ambidex_core::plan::Held;
@@ -35,10 +36,15 @@ use crate::series::MOST_SERIES;
 mod answered;
 mod breakers;
 mod drill;
+mod followed;
+mod guests;
 mod obey;
 mod record;
 
 pub use answered::Approved;
+pub use followed::FollowStatus;
+pub(crate) use followed::Following;
+pub(crate) use guests::Guest;
 pub use obey::{Obeyed, OrderError};
 
 /// The coordinator's state.
@@ -65,8 +71,14 @@ pub(crate) struct Room {
     drills: u64,
     /// Drills that ended, the newest first.
     drilled: VecDeque<DrillStatus>,
+    /// The coordinator that pools without workers of their own follow.
+    pub(crate) following: Option<Following>,
+    /// How many gateways follow this process.
+    pub(crate) guests: Arc<AtomicUsize>,
     next_second: Mono,
     next_checkpoint: Mono,
+    /// When pictures of followed pools are kept next.
+    next_kept: Mono,
 }
 
 /// What a reload changed, by pool name.
@@ -98,8 +110,11 @@ impl Room {
             orders: kept.unwrap_or_default(),
             drills: 0,
             drilled: VecDeque::new(),
+            following: None,
+            guests: Arc::default(),
             next_second: now,
             next_checkpoint: now + CHECKPOINT,
+            next_kept: now,
         }
     }
 
@@ -131,6 +146,9 @@ impl Room {
             }
             let (effects, planned) = self.pools[at].configure(now, config, &mut self.ids);
             self.record_effects(at, now, effects);
+            if self.pools[at].is_followed() && self.pools[at].followed.is_none() {
+                self.remembered(at, now);
+            }
             self.judge_health(at, now);
             if let Some(planned) = planned {
                 self.record(at, planned);
@@ -205,13 +223,16 @@ impl Room {
                 // Who joined, left or was drained may have made the checks doubtful, or believable again.
                 self.judge_health(at, now);
                 let planned = self.pools[at].tick(now, &mut left);
-                self.record(at, planned);
                 self.record_breakers(at, now);
-                self.answered(at, now);
-                self.obey_pins(at, now);
+                if let Some(planned) = planned {
+                    self.record(at, planned);
+                    self.answered(at, now);
+                    self.obey_pins(at, now);
+                }
             }
         }
         self.watch_drills(now);
+        self.watch_contact(now);
         if self.next_second <= now {
             let second = u32::try_from(now.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX);
             self.pools.iter_mut().for_each(|pool| pool.draw(second));
@@ -225,7 +246,8 @@ impl Room {
         let leave = self.pools.iter().filter_map(|pool| pool.roster.deadline(now));
         let ticks = self.pools.iter().map(|pool| pool.next_tick);
         let looks = self.pools.iter().filter_map(|pool| pool.drilling.as_ref()).map(Drilling::deadline);
-        ticks.chain(leave).chain(looks).chain([self.next_second]).min().unwrap_or(self.next_second)
+        let silence = self.following.as_ref().and_then(|following| following.contact.deadline());
+        ticks.chain(leave).chain(looks).chain(silence).chain([self.next_second]).min().unwrap_or(self.next_second)
     }
 
     /// Notes why a worker's endpoint gave no report.

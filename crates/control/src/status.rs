@@ -19,7 +19,7 @@ use crate::heartbeats::HeartbeatsStatus;
 use crate::journal::JournalHealth;
 use crate::pool::{Applied, Pool};
 use crate::publish::PublisherState;
-use crate::room::Room;
+use crate::room::{FollowStatus, Room};
 use crate::roster::{SourceState, Worker};
 use crate::track::{Measured, millis};
 
@@ -46,6 +46,10 @@ pub struct Status {
     pub workers: usize,
     /// What carries the weights to other proxies and files.
     pub publishers: Vec<PublisherState>,
+    /// The coordinator that is followed, where one is.
+    pub following: Option<FollowStatus>,
+    /// Gateways that follow this process.
+    pub gateways: usize,
     /// Number of the newest item of news.
     pub newest: u64,
     /// What came of heartbeats; `null` while none are heard.
@@ -78,6 +82,8 @@ pub struct PoolStatus {
     pub mode: Mode,
     /// Share of the requests that goes by them.
     pub share: Share,
+    /// Whether they are decided by the coordinator that is followed.
+    pub followed: bool,
     /// Whether an operator holds them.
     pub frozen: bool,
     /// Whether so many workers fail their health checks that nobody is taken out for them.
@@ -228,6 +234,8 @@ impl Room {
             pools: self.pools.len(),
             workers: self.pools.iter().map(|pool| pool.roster.workers().len()).sum(),
             publishers: self.publishers.clone(),
+            following: self.following.as_ref().map(|following| following.status(now)),
+            gateways: self.guests.load(std::sync::atomic::Ordering::Relaxed),
             newest: self.news.newest(),
             heartbeats: self.heartbeats.status(),
         }
@@ -265,6 +273,7 @@ impl PoolStatus {
             policy: settings.policy,
             mode: settings.mode,
             share: settings.share,
+            followed: pool.is_followed(),
             frozen: pool.planner.is_frozen(),
             checks_doubted: pool.checks_doubted,
             second_chances: ChanceStatus::of(pool),

@@ -35,7 +35,7 @@ pub(crate) enum Shown {
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// The file or its folder cannot be read or written.
-    #[error("the admin token's file {path} cannot be used: {source}; make the folder writable or set AMBIDEX_DATA")]
+    #[error("the token's file {path} cannot be used: {source}; make the folder writable or set AMBIDEX_DATA")]
     File {
         /// Which file.
         path: PathBuf,
@@ -43,20 +43,28 @@ pub enum TokenError {
         source: std::io::Error,
     },
     /// Others may read the file.
-    #[error("the admin token's file {0} can be read by others: `chmod 600` it, or delete it to get a new token")]
+    #[error("the token's file {0} can be read by others: `chmod 600` it, or delete it to get a new token")]
     Open(PathBuf),
     /// The file holds something else.
-    #[error("the admin token's file {0} holds no token of at least 32 characters: delete it to get a new one")]
+    #[error("the token's file {0} holds no token of at least 32 characters: delete it to get a new one")]
     Short(PathBuf),
     /// The system gave no random bytes.
-    #[error("the system gave no random bytes for the admin token")]
+    #[error("the system gave no random bytes for a token")]
     Random,
 }
 
 impl Token {
     /// The token in the data folder; a new one if there is none.
     pub(crate) fn open(data: &Path) -> Result<Self, TokenError> {
-        let path = data.join(FILE);
+        Self::at(data.join(FILE))
+    }
+
+    /// The token that gateways show to a coordinator, in the file that is named, else in the data folder.
+    pub(crate) fn of_gateways(data: &Path, named: Option<PathBuf>) -> Result<Self, TokenError> {
+        Self::at(named.unwrap_or_else(|| data.join(GATEWAYS_FILE)))
+    }
+
+    fn at(path: PathBuf) -> Result<Self, TokenError> {
         let at = |source| TokenError::File { path: path.clone(), source };
         match std::fs::read_to_string(&path) {
             Ok(text) => {
@@ -73,11 +81,11 @@ impl Token {
                     return Err(TokenError::Random);
                 }
                 let secret: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-                std::fs::create_dir_all(data).map_err(at)?;
+                path.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(at)?;
                 let mut file =
                     std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(at)?;
                 writeln!(file, "{secret}").map_err(at)?;
-                tracing::info!(path = %path.display(), "made the admin token; changes through the admin API need it");
+                tracing::info!(path = %path.display(), "made a token; whoever is to be let in needs it");
                 Ok(Self { secret, path })
             }
             Err(error) => Err(at(error)),
@@ -120,6 +128,8 @@ fn password(credentials: &str) -> Option<Vec<u8>> {
 
 /// Its name in the data folder.
 const FILE: &str = "token";
+/// The name of the one for gateways.
+const GATEWAYS_FILE: &str = "gateways-token";
 
 #[cfg(test)]
 mod tests {

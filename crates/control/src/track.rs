@@ -38,12 +38,23 @@ pub(crate) struct Track {
     second: TallyState,
     pub(crate) series: Option<Series>,
     pub(crate) poll_fault: Option<String>,
+    /// What the coordinator that is followed was told last.
+    pub(crate) told: Told,
     /// What its health checks said.
     pub(crate) checked: Option<Checked>,
     /// The newest decision about its weight.
     pub(crate) decided: Option<Arc<Item>>,
     /// The newest one about its breaker.
     pub(crate) breaker_decided: Option<Arc<Item>>,
+}
+
+/// What a coordinator was told of a worker.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) totals: TallyState,
+    pub(crate) in_flight: u32,
+    /// When the newest report came that it was told of.
+    pub(crate) report_at: Option<Mono>,
 }
 
 impl Track {

@@ -16,6 +16,7 @@ use super::file::{Admin, File};
 pub(crate) fn across(file: &File, tree: &Node) -> Vec<Problem> {
     let mut checks = Checks::of(file, tree);
     checks.something_to_do();
+    checks.somebody_decides();
     checks.routes_name_pools();
     checks.addresses_differ();
     checks.rings_have_keys();
@@ -27,7 +28,8 @@ pub(crate) fn across(file: &File, tree: &Node) -> Vec<Problem> {
     checks.a_shared_cache_has_a_server();
     checks.admin_stays_inside(&file.admin);
     checks.agents_have_one_worker();
-    checks.keys_speak_for_somebody(file.heartbeats.as_ref(), file.pools.values().map(|pool| &pool.workers));
+    let members = file.pools.values().filter_map(|pool| pool.workers.as_ref());
+    checks.keys_speak_for_somebody(file.heartbeats.as_ref(), members);
     checks.sorted()
 }
 
@@ -35,8 +37,10 @@ pub(crate) fn across(file: &File, tree: &Node) -> Vec<Problem> {
 pub(crate) fn of_coordinator(file: &CoordinatorFile, tree: &Node) -> Vec<Problem> {
     let mut checks = Checks::of(file, tree);
     checks.some_pool(file.pools.is_empty());
+    checks.somebody_picks();
     checks.admin_stays_inside(&file.admin);
     checks.keys_speak_for_somebody(file.heartbeats.as_ref(), file.pools.values().map(|pool| &pool.workers));
+    checks.gateways_stay_inside();
     checks.sorted()
 }
 
@@ -120,7 +124,65 @@ impl<'f, F> Checks<'f, F> {
     }
 }
 
+impl Checks<'_, CoordinatorFile> {
+    /// What only gateways obey needs gateways.
+    fn somebody_picks(&mut self) {
+        if self.file.gateways.is_some() {
+            return;
+        }
+        for name in self.file.pools.keys() {
+            for key in ["balance", "breaker"] {
+                let path = under(&under("pools", name), key);
+                if self.places.contains_key(path.as_str()) {
+                    let message = format!("only gateways obey `{key}`, and none can subscribe");
+                    let help = "add `gateways: {address: 127.0.0.1:9904}`, or leave the key out";
+                    self.error(&path, message, Some(help.to_owned()));
+                }
+            }
+        }
+    }
+
+    fn gateways_stay_inside(&mut self) {
+        if let Some(gateways) = &self.file.gateways
+            && !gateways.address.ip().is_loopback()
+        {
+            let message = format!("gateways at {} can be reached from other machines, without TLS", gateways.address);
+            let help = "listen on 127.0.0.1, and let something that speaks TLS stand between the machines";
+            self.warning("gateways.address", message, Some(help.to_owned()));
+        }
+    }
+}
+
 impl Checks<'_> {
+    /// Members and policy have one owner: this file, or the coordinator's.
+    fn somebody_decides(&mut self) {
+        let Some(coordinator) = &self.file.coordinator else {
+            for (name, pool) in &self.file.pools {
+                if pool.workers.is_none() {
+                    let help = "add `workers:` here";
+                    self.error(&under("pools", name), "`workers` is missing".to_owned(), Some(help.to_owned()));
+                }
+            }
+            return;
+        };
+        if self.file.heartbeats.is_some() {
+            let message =
+                format!("workers send heartbeats to whoever decides, the coordinator at {}", coordinator.url());
+            let help = "write it in the coordinator's file, and leave it out here";
+            self.error("heartbeats", message, Some(help.to_owned()));
+        }
+        for name in self.file.pools.keys() {
+            for keys in DECIDED {
+                let path = keys.iter().fold(under("pools", name), |path, key| under(&path, key));
+                if self.places.contains_key(path.as_str()) {
+                    let message = format!("the coordinator at {} decides this", coordinator.url());
+                    let help = "write it in the coordinator's file, and leave it out here";
+                    self.error(&path, message, Some(help.to_owned()));
+                }
+            }
+        }
+    }
+
     fn something_to_do(&mut self) {
         if self.file.listeners.is_empty() {
             let help = "add one, such as `- address: 127.0.0.1:8080`";
@@ -186,6 +248,10 @@ impl Checks<'_> {
 
     /// A ring places by the request's key: without one every request would go by lot, which is not what was asked for.
     fn rings_have_keys(&mut self) {
+        if self.file.coordinator.is_some() {
+            // Which pick a key is for is not said here.
+            return;
+        }
         for (at, route) in self.file.routes.iter().enumerate() {
             let Some(pool) = self.file.pools.get(route.pool()) else { continue };
             let path = item("routes", at);
@@ -263,7 +329,7 @@ impl Checks<'_> {
             self.error("agent.endpoint", message, Some("give the endpoint a port of its own".to_owned()));
         }
         let one = self.file.pools.len() == 1
-            && self.file.pools.values().all(|pool| matches!(pool.workers.sources(), [Source::Worker(_)]));
+            && self.file.pools.values().all(|pool| matches!(pool.sources(), [Source::Worker(_)]));
         if !one && !self.file.pools.is_empty() {
             let message = "an agent stands before one worker, and there are more".to_owned();
             let help = "name one pool with one worker by its URL; run an agent beside each worker".to_owned();
@@ -271,3 +337,7 @@ impl Checks<'_> {
         }
     }
 }
+
+/// What a coordinator decides about a pool. Source: architecture.md "Who owns weights".
+const DECIDED: [&[&str]; 7] =
+    [&["workers"], &["weights"], &["balance"], &["breaker"], &["health"], &["runbooks"], &["reports", "poll"]];

@@ -1,13 +1,15 @@
 //! The sections of a coordinator's file: pools whose weights are decided here, for request paths elsewhere.
 //!
-//! The keys are those of a gateway's file and mean the same. What only a request path does is refused with its reason:
-//! a key that is written down and does nothing would be a promise.
+//! The keys are those of a gateway's file and mean the same. What bounds the requests of one gateway is refused with that
+//! reason: a key that is written down and does nothing would be a promise.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ambidex_control::config::{HealthChecks, HeartbeatsConfig, JournalConfig, PoolMembers, Reports};
+use ambidex_control::config::{GatewaysConfig, HealthChecks, HeartbeatsConfig, JournalConfig, PoolMembers, Reports};
 use ambidex_control::publish::PublishConfig;
+use ambidex_core::balance::Balance;
+use ambidex_core::guard::breaker::BreakerConfig;
 use ambidex_core::plan::PlanConfig;
 use ambidex_core::runbook::Runbooks;
 use ambidex_gateway::config::{UpstreamError, UpstreamTls, UpstreamTransport};
@@ -27,6 +29,9 @@ use crate::cli::counted;
 pub(crate) struct CoordinatorFile {
     /// Sets of workers that can serve the same requests, by name. At least one.
     pub(crate) pools: BTreeMap<String, CoordinatedPool>,
+    /// Where gateways subscribe. Default: nowhere; source: R-C1, a coordinator may serve publishers alone.
+    #[serde(default)]
+    pub(crate) gateways: Option<GatewaysConfig>,
     /// The admin API and the dashboard, or `off`.
     #[serde(default)]
     pub(crate) admin: Admin,
@@ -51,6 +56,12 @@ pub(crate) struct CoordinatorFile {
 pub(crate) struct CoordinatedPool {
     /// Who is in it: workers by URL, and sources that name them (`dns:`, `dns+srv:`, `file:`).
     pub(crate) workers: PoolMembers,
+    /// How gateways pick a worker for a request. Default `auto`; source: architecture.md "Configuration".
+    #[serde(default)]
+    pub(crate) balance: Balance,
+    /// When a gateway keeps a worker from traffic for a while.
+    #[serde(default)]
+    pub(crate) breaker: BreakerConfig,
     /// How weights are learned: a policy's name, or its settings. Default `capacity`; source: balancing.md "Default
     /// stack".
     #[serde(default)]
@@ -69,18 +80,12 @@ pub(crate) struct CoordinatedPool {
     /// How workers with `https:` URLs are polled and checked.
     #[serde(default)]
     pub(crate) upstream: Reach,
-    #[serde(default, rename = "balance", skip_serializing)]
-    #[schemars(skip)]
-    _balance: RequestPathOnly,
-    #[serde(default, rename = "breaker", skip_serializing)]
-    #[schemars(skip)]
-    _breaker: RequestPathOnly,
     #[serde(default, rename = "bulkhead", skip_serializing)]
     #[schemars(skip)]
-    _bulkhead: RequestPathOnly,
+    _bulkhead: OfGateways,
     #[serde(default, rename = "throttle", skip_serializing)]
     #[schemars(skip)]
-    _throttle: RequestPathOnly,
+    _throttle: OfGateways,
 }
 
 impl Form for CoordinatorFile {
@@ -97,6 +102,9 @@ impl Form for CoordinatorFile {
         }
         if let Some(heartbeats) = &mut self.heartbeats {
             heartbeats.beside(folder);
+        }
+        if let Some(gateways) = &mut self.gateways {
+            gateways.beside(folder);
         }
         if let Some(path) = &mut self.journal.path {
             *path = folder.join(&path);
@@ -155,13 +163,13 @@ impl JsonSchema for Reach {
     }
 }
 
-/// The place of a key that only a request path obeys: whatever is written there is refused.
+/// The place of a key that bounds the requests of one gateway: whatever is written there is refused.
 #[derive(Clone, Copy, Debug, Default)]
-struct RequestPathOnly;
+struct OfGateways;
 
-impl<'de> Deserialize<'de> for RequestPathOnly {
+impl<'de> Deserialize<'de> for OfGateways {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         IgnoredAny::deserialize(deserializer)?;
-        Err(de::Error::custom("only what carries requests obeys this, and a coordinator carries none: leave it out"))
+        Err(de::Error::custom("each gateway bounds its own requests: write it in the gateway's file"))
     }
 }

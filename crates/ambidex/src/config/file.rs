@@ -5,7 +5,9 @@ use std::fmt;
 use std::num::NonZeroU16;
 use std::path::Path;
 
-use ambidex_control::config::{AdminConfig, HealthChecks, HeartbeatsConfig, JournalConfig, PoolMembers, Reports};
+use ambidex_control::config::{
+    AdminConfig, FollowConfig, HealthChecks, HeartbeatsConfig, JournalConfig, PoolMembers, Reports, Source,
+};
 use ambidex_core::balance::Balance;
 use ambidex_core::guard::breaker::BreakerConfig;
 use ambidex_core::guard::bulkhead::BulkheadConfig;
@@ -39,6 +41,10 @@ pub(crate) struct File {
     /// Which request goes to which pool; the first that matches wins. Default: all to the only pool; source: ours.
     #[serde(default)]
     pub(crate) routes: Vec<Route>,
+    /// The coordinator that decides about all pools: who is in them, how a worker is picked, its weight. Default: none,
+    /// pools are decided about here; source: R-C1.
+    #[serde(default)]
+    pub(crate) coordinator: Option<FollowConfig>,
     /// The admin API and the dashboard, or `off`.
     #[serde(default)]
     pub(crate) admin: Admin,
@@ -92,7 +98,7 @@ impl Form for File {
         self.listeners.iter_mut().for_each(|listener| listener.beside(folder));
         self.routes.iter_mut().for_each(|route| route.beside(folder));
         for pool in self.pools.values_mut() {
-            pool.workers.beside(folder);
+            pool.workers.iter_mut().for_each(|workers| workers.beside(folder));
             pool.upstream.beside(folder);
         }
         if let Some(agent) = &mut self.agent {
@@ -100,6 +106,9 @@ impl Form for File {
         }
         if let Some(heartbeats) = &mut self.heartbeats {
             heartbeats.beside(folder);
+        }
+        if let Some(coordinator) = &mut self.coordinator {
+            coordinator.beside(folder);
         }
         if let Some(log) = &mut self.access_log {
             log.beside(folder);
@@ -135,8 +144,10 @@ impl Form for File {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Pool {
-    /// Who is in it: workers by URL, and sources that name them (`dns:`, `dns+srv:`, `file:`).
-    pub(crate) workers: PoolMembers,
+    /// Who is in it: workers by URL, and sources that name them (`dns:`, `dns+srv:`, `file:`). A must, unless there is a
+    /// `coordinator`, which says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) workers: Option<PoolMembers>,
     /// How a worker is picked for a request. Default `auto`; source: architecture.md "Configuration".
     #[serde(default)]
     pub(crate) balance: Balance,
@@ -168,6 +179,13 @@ pub(crate) struct Pool {
     /// How connections to the workers are made and kept.
     #[serde(default)]
     pub(crate) upstream: UpstreamTransport,
+}
+
+impl Pool {
+    /// Who is in it, as far as the file says.
+    pub(crate) fn sources(&self) -> &[Source] {
+        self.workers.as_ref().map_or(&[], PoolMembers::sources)
+    }
 }
 
 /// The admin API and the dashboard, or that there are none.

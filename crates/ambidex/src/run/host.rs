@@ -203,4 +203,5 @@ impl Seen {
 }
 
 /// Sections that are read once, at the start.
-const NEEDS_RESTART: [&str; 5] = ["admin", "agent", "deduplication.persist", "journal", "log.format"];
+const NEEDS_RESTART: [&str; 7] =
+    ["admin", "agent", "coordinator", "deduplication.persist", "gateways", "journal", "log.format"];

@@ -139,6 +139,9 @@ impl<S: Runs> Process<S> {
             if let Some(endpoint) = self.endpoint() {
                 said["load"] = json!(format!("http://{endpoint}/load"));
             }
+            if let Some(gateways) = self.system().gateways() {
+                said["gateways"] = json!(format!("http://{gateways}"));
+            }
             return answer(&format!("{said}\n"));
         }
         let mut text = format!("ambidex {}: {}\n", env!("CARGO_PKG_VERSION"), self.summary);
@@ -149,6 +152,9 @@ impl<S: Runs> Process<S> {
             Some(dashboard) => writeln!(text, "  dashboard    {dashboard}"),
             None => writeln!(text, "  no dashboard (admin: off)"),
         };
+        if let Some(gateways) = self.system().gateways() {
+            let _ = writeln!(text, "  gateways     http://{gateways}");
+        }
         if let Some(endpoint) = self.endpoint() {
             let _ = writeln!(text, "  load         http://{endpoint}/load");
         }

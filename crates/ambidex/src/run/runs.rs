@@ -53,6 +53,11 @@ pub(crate) trait Runs: Debug + Send + Sync + Sized + 'static {
     /// Where the admin API and the dashboard are.
     fn admin(&self) -> Option<SocketAddr>;
 
+    /// Where gateways subscribe.
+    fn gateways(&self) -> Option<SocketAddr> {
+        None
+    }
+
     /// Where an agent reports its worker's load.
     fn endpoint(&self) -> Option<SocketAddr> {
         None

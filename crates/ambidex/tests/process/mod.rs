@@ -19,6 +19,8 @@ pub(crate) struct Running {
     pub(crate) listener: String,
     /// Where the admin API is.
     pub(crate) admin: String,
+    /// Where gateways subscribe to a coordinator.
+    pub(crate) gateways: String,
 }
 
 impl Running {
@@ -46,7 +48,8 @@ impl Running {
         let said: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}{log}"));
         let listener = said["listeners"][0].as_str().unwrap_or_default().to_owned();
         let admin = said["dashboard"].as_str().unwrap_or_default().to_owned();
-        Self { child, folder, listener, admin }
+        let gateways = said["gateways"].as_str().unwrap_or_default().to_owned();
+        Self { child, folder, listener, admin, gateways }
     }
 
     /// The configuration file.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ambidex_core::contact::Stage;
 use ambidex_core::share::Share;
 use ambidex_core::time::{Mono, Span};
 
@@ -37,6 +38,7 @@ fn page(shared: &Shared) -> Page {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pools: room.pools.iter().map(|pool| panel(pool, now)).collect(),
         publishers: room.publishers.clone(),
+        following: room.following.as_ref().map(|following| following.status(now)),
         lines: room
             .news
             .since(0)
@@ -102,7 +104,7 @@ fn panel(pool: &Pool, now: Mono) -> PoolPanel {
     PoolPanel {
         name: pool.config.name.to_string(),
         pick: view.map_or_else(String::new, |view| written(&view.pick)),
-        rule: pool.config.weights.policy.to_string(),
+        rule: if pool.is_followed() { "its coordinator".to_owned() } else { pool.config.weights.policy.to_string() },
         learned_share: view.map_or(Share::NONE, |view| view.learned_share),
         frozen: pool.planner.is_frozen(),
         chances: ChanceStatus::of(pool),
@@ -158,6 +160,7 @@ fn line(item: &Arc<Item>) -> Line {
         What::Health { well } => (!well, None),
         What::Drill { drill } => (drill.ending.is_some_and(|ending| ending.is_abort()), None),
         What::Panic { panic, .. } => (panic.on, None),
+        What::Contact { stage } => (*stage != Stage::Heard, None),
         What::Breaker { .. } | What::Member | What::Order => (false, None),
     };
     Line {

@@ -27,11 +27,15 @@ pub(crate) async fn health() -> &'static str {
 }
 
 pub(crate) async fn ready(State(api): State<Api>) -> Response {
-    let Ready { ready, waiting_for } = api.shared.room().ready();
+    let (Ready { ready, waiting_for }, following) = {
+        let room = api.shared.room();
+        (room.ready(), room.following.as_ref().map(|following| following.status(api.shared.clock.now())))
+    };
     if ready {
         "ready\n".into_response()
     } else {
-        let message = format!("not ready: no worker yet of {}\n", waiting_for.join(", "));
+        let why = following.and_then(|known| Some(format!("; the coordinator at {}: {}", known.url, known.fault?)));
+        let message = format!("not ready: no worker yet of {}{}\n", waiting_for.join(", "), why.unwrap_or_default());
         (StatusCode::SERVICE_UNAVAILABLE, message).into_response()
     }
 }

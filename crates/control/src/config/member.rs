@@ -101,7 +101,12 @@ pub enum MemberError {
 }
 
 impl PoolMembers {
-    /// The entries in their order.
+    /// Nobody is named here: a coordinator says who is in the pool.
+    pub(super) const fn elsewhere() -> Self {
+        Self(Vec::new())
+    }
+
+    /// The entries in their order; none where a coordinator says who is in the pool.
     #[must_use]
     pub fn sources(&self) -> &[Source] {
         &self.0

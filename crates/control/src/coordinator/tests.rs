@@ -50,6 +50,8 @@ pub(crate) fn process_at(address: [u8; 4], pools: Vec<PoolConfig>, journal: Arc<
         heartbeats: None,
         name_servers: Vec::new(),
         publish: Vec::new(),
+        gateways: None,
+        follow: None,
     };
     let coordinator = Coordinator::start(config, links).expect("starts");
     Process { coordinator, view, reports, teller, clock, _data: data }
@@ -62,8 +64,8 @@ pub(crate) fn at_rest(pools: Vec<PoolConfig>) -> Arc<Shared> {
     let mut room = Room::new(2, Arc::default(), Arc::new(NoJournal), clock.now());
     room.apply(clock.now(), pools);
     let (gateway, config) = (Arc::new(Nothing), Arc::new(Nothing));
-    let (changed, stop) = (Notify::new(), Notify::new());
-    Arc::new(Shared { clock, gateway, config, changed, stop, room: Mutex::new(room) })
+    let (changed, pools_changed, stop) = (Notify::new(), Notify::new(), Notify::new());
+    Arc::new(Shared { clock, gateway, config, changed, pools_changed, stop, room: Mutex::new(room) })
 }
 
 pub(crate) fn process(pools: Vec<PoolConfig>, journal: Arc<dyn Journal>) -> Process {

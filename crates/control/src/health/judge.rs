@@ -128,6 +128,10 @@ impl Room {
     /// Follows the health of a pool's workers.
     pub(crate) fn judge_health(&mut self, at: usize, now: Mono) {
         let pool = &mut self.pools[at];
+        if pool.is_followed() {
+            // Who is well is the coordinator's word.
+            return;
+        }
         let Some(what) = pool.judge_health() else { return };
         let event = PoolEvent { tick: pool.planner.ticks(), at: now, pool: pool.id, what };
         self.tell_event(at, &event);

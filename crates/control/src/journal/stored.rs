@@ -91,7 +91,8 @@ impl Journal for StoredJournal {
                     | What::Health { .. }
                     | What::Runbook { .. }
                     | What::Order
-                    | What::Drill { .. } => None,
+                    | What::Drill { .. }
+                    | What::Contact { .. } => None,
                 };
                 // The newest is met first.
                 place.filter(|place| place.is_none()).into_iter().for_each(|place| *place = Some(item.clone()));

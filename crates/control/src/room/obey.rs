@@ -24,6 +24,9 @@ pub enum OrderError {
     /// Nothing waits for approval under this number.
     #[error("pool `{0}` has nothing that waits for approval as number {1}; numbers that do: {2}")]
     NoProposal(String, u32, String),
+    /// Somebody else decides.
+    #[error("the coordinator at {1} decides about pool `{0}`: order it there")]
+    Followed(String, String),
     /// A weight that is none.
     #[error("{0} is no weight: use 0 to 100 fair shares")]
     Weight(f64),
@@ -42,7 +45,7 @@ impl Room {
     /// # Errors
     /// Which name is unknown, or which weight is none.
     pub(crate) fn order(&mut self, now: Mono, pool: &str, worker: &str, order: Order) -> Result<Obeyed, OrderError> {
-        let at = self.place(pool)?;
+        let at = self.own_place(pool)?;
         let id = self.worker(pool, worker)?;
         let name = self.name_of(at, id);
         if let Order::Pin(weight) = order
@@ -72,12 +75,21 @@ impl Room {
     /// # Errors
     /// An unknown pool.
     pub(crate) fn freeze(&mut self, now: Mono, pool: &str, frozen: bool) -> Result<Obeyed, OrderError> {
-        let at = self.place(pool)?;
+        let at = self.own_place(pool)?;
         let name = Arc::clone(&self.pools[at].config.name);
         self.orders.freeze(&name, frozen);
         self.command(at, now, if frozen { Command::Freeze } else { Command::Unfreeze });
         self.publish();
         Ok(self.keep_orders())
+    }
+
+    /// A pool that is decided about here.
+    fn own_place(&self, pool: &str) -> Result<usize, OrderError> {
+        let at = self.place(pool)?;
+        match self.following.as_ref().filter(|_| self.pools[at].is_followed()) {
+            Some(following) => Err(OrderError::Followed(pool.into(), following.url.to_string())),
+            None => Ok(at),
+        }
     }
 
     fn keep_orders(&self) -> Obeyed {

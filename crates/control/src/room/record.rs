@@ -45,7 +45,7 @@ impl Room {
             let (worker, sentence) = match effect {
                 Effect::Joined(id) => {
                     let worker = self.name_of(at, id);
-                    if self.orders.pool(&name).worker(&worker).drained {
+                    if !self.pools[at].is_followed() && self.orders.pool(&name).worker(&worker).drained {
                         self.pools[at].hear_source(now, Event::Drain(id, true), &mut self.ids);
                     }
                     (Some(Arc::clone(&worker)), format!("{worker} joined the pool"))

@@ -3,6 +3,7 @@
 //!
 //! Judged from what the page shows, by rules a reader can check against the row; nothing here changes a weight.
 
+use ambidex_core::contact::Stage;
 use ambidex_core::share::Share;
 use ambidex_core::time::Span;
 use ambidex_core::worker::Standing;
@@ -11,6 +12,7 @@ use maud::{Markup, html};
 use super::text;
 use super::view::{BreakerState, Page, PoolPanel, WorkerRow};
 use crate::publish::PublisherState;
+use crate::room::FollowStatus;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,7 +72,8 @@ pub(super) fn worries(page: &Page) -> usize {
         facts.filter(|facts| facts.iter().any(|fact| fact.level > Level::Note)).count()
     };
     let failing = page.publishers.iter().filter(|state| state.carried.fault.is_some()).count();
-    page.pools.iter().map(worried).sum::<usize>() + failing
+    let unled = page.following.as_ref().filter(|following| following.stage != Stage::Heard).iter().count();
+    page.pools.iter().map(worried).sum::<usize>() + failing + unled
 }
 
 /// The section on top of the page.
@@ -80,6 +83,7 @@ pub(super) fn section(page: &Page) -> Markup {
         items.push((Level::Warning, html! { "The journal is not being written: " (why) ". Traffic goes on." }));
     }
     items.extend(page.publishers.iter().filter_map(publisher_item));
+    items.extend(page.following.as_ref().map(following_item));
     items.sort_by_key(|(level, _)| std::cmp::Reverse(*level));
     let calm = items.iter().all(|(level, _)| *level == Level::Note);
     let workers: usize = page.pools.iter().map(|pool| pool.workers.len() + pool.more_workers).sum();
@@ -133,6 +137,27 @@ fn pool_items(pool: &PoolPanel) -> Vec<(Level, Markup)> {
         ));
     }
     items
+}
+
+/// How it stands with the coordinator that decides about followed pools.
+fn following_item(following: &FollowStatus) -> (Level, Markup) {
+    let silent = text::age(Span::from_secs_f64(following.silent_ms / 1e3));
+    let why = following.fault.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+    let url = &*following.url;
+    match following.stage {
+        Stage::Heard => (Level::Note, html! { "Weights are decided by the coordinator at " (url) "." }),
+        Stage::Held => (
+            Level::Bad,
+            html! { "The coordinator at " (url) " has been silent for " (silent) (why) ". Its last weights stay." },
+        ),
+        Stage::Static => (
+            Level::Bad,
+            html! {
+                "The coordinator at " (url) " has been silent for " (silent) (why)
+                ". Requests go by the configured weights."
+            },
+        ),
+    }
 }
 
 fn publisher_item(state: &PublisherState) -> Option<(Level, Markup)> {

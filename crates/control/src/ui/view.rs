@@ -10,6 +10,7 @@ use ambidex_core::worker::Standing;
 
 use super::attention::{Peers, facts};
 use crate::publish::PublisherState;
+use crate::room::FollowStatus;
 use crate::status::{ChanceStatus, ModesStatus};
 
 /// Everything on the page.
@@ -23,6 +24,8 @@ pub struct Page {
     pub pools: Vec<PoolPanel>,
     /// What carries the weights to other proxies and files.
     pub publishers: Vec<PublisherState>,
+    /// The coordinator that is followed, where one is.
+    pub following: Option<FollowStatus>,
     /// What was decided and what happened, newest first.
     pub lines: Vec<Line>,
     /// Why nothing is written to the journal, when that is so.

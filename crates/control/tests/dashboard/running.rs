@@ -55,6 +55,8 @@ impl Running {
             heartbeats: None,
             name_servers: Vec::new(),
             publish: Vec::new(),
+            gateways: None,
+            follow: None,
         };
         let coordinator = Coordinator::start(config, links).expect("starts");
         let address = coordinator.admin_address().expect("listens");

@@ -46,6 +46,7 @@ impl PageSource for Sample {
             version: "0.1.0".to_owned(),
             pools: vec![pool],
             publishers: Vec::new(),
+            following: None,
             lines: lines(self.second()),
             journal_fault: Some("No space left on device".to_owned()),
         }

@@ -104,13 +104,13 @@ fn chain(checks: &mut Checks<'_>, path: &str, route: &Route, home: &Pool) {
 
 /// How many workers a pool has, where all of them are listed.
 fn listed(pool: &Pool) -> Option<usize> {
-    let sources = pool.workers.sources();
+    let sources = pool.sources();
     sources.iter().all(|source| matches!(source, Source::Worker(_))).then_some(sources.len())
 }
 
 /// The machines of a pool, as far as they are listed. Loopback is one machine, and a test's: it is left out.
 fn hosts(pool: &Pool) -> BTreeSet<String> {
-    let members = pool.workers.sources().iter().filter_map(|source| match source {
+    let members = pool.sources().iter().filter_map(|source| match source {
         Source::Worker(member) | Source::Dns(member) => Some(member.url.to_string()),
         Source::File(_) | Source::DnsSrv(_) => None,
     });
@@ -126,7 +126,7 @@ fn hosts(pool: &Pool) -> BTreeSet<String> {
 /// The zones of a pool, where all workers are listed.
 fn zones(pool: &Pool) -> BTreeSet<&str> {
     let mut zones = BTreeSet::new();
-    for source in pool.workers.sources() {
+    for source in pool.sources() {
         match source {
             Source::Worker(member) => _ = zones.insert(&*member.zone),
             Source::File(_) | Source::Dns(_) | Source::DnsSrv(_) => return BTreeSet::new(),

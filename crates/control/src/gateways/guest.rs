@@ -1,0 +1,215 @@
+//! One gateway's stream: greeted, told what changes, heard.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use ambidex_wire::subscription::{Hello, MOST_BYTES, Said, Up};
+use bytes::{BufMut as _, Bytes};
+use futures_core::Stream;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tonic::body::Body;
+use tonic::codec::{Codec, EncodeBuf, Encoder};
+use tonic::{Request, Response, Status, Streaming};
+use tonic_prost::ProstDecoder;
+
+use super::news::Sent;
+use super::{Gateways, encode};
+use crate::room::Guest;
+
+/// Answers with a stream, which a task of its own fills.
+pub(super) async fn attend(
+    gateways: Arc<Gateways>,
+    request: http::Request<Body>,
+    place: OwnedSemaphorePermit,
+) -> http::Response<Body> {
+    let begin = |request: Request<Streaming<Up>>| {
+        let (down, stream) = mpsc::channel(1);
+        tokio::spawn(converse(gateways, request.into_inner(), down, place));
+        async move { Ok::<_, Status>(Response::new(Filled(stream))) }
+    };
+    let begin = tower::util::service_fn({
+        let mut begin = Some(begin);
+        move |request| (begin.take().expect("a stream is begun once"))(request)
+    });
+    tonic::server::Grpc::new(Passing).max_decoding_message_size(MOST_BYTES).streaming(begin, request).await
+}
+
+type Down = mpsc::Sender<Result<Bytes, Status>>;
+
+async fn converse(gateways: Arc<Gateways>, mut up: Streaming<Up>, down: Down, _place: OwnedSemaphorePermit) {
+    let hello = match tokio::time::timeout(HELLO_WITHIN, up.message()).await {
+        Ok(Ok(Some(Up { said: Some(Said::Hello(hello)) }))) => hello,
+        Ok(_) | Err(_) => {
+            let why = Status::failed_precondition("the first message is to say which pools are wanted");
+            return drop(down.send(Err(why)).await);
+        }
+    };
+    gateways.here.fetch_add(1, Relaxed);
+    tracing::info!(pools = hello.pools.len(), version = ?hello.version, "a gateway subscribes");
+    let mut seat = Seated { gateways: Arc::clone(&gateways), guest: Guest::default() };
+    let _: Option<Infallible> = seat.serve(&hello, &mut up, &down).await;
+    tracing::info!("a gateway has left");
+}
+
+/// A gateway that was greeted. Dropped, it takes its requests with it.
+struct Seated {
+    gateways: Arc<Gateways>,
+    guest: Guest,
+}
+
+impl Drop for Seated {
+    fn drop(&mut self) {
+        self.gateways.here.fetch_sub(1, Relaxed);
+        self.gateways.shared.room().part(&mut self.guest);
+    }
+}
+
+impl Seated {
+    /// Until it leaves: `None`.
+    async fn serve(&mut self, hello: &Hello, up: &mut Streaming<Up>, down: &Down) -> Option<Infallible> {
+        let shared = Arc::clone(&self.gateways.shared);
+        // From here on nothing is missed; what the pictures show already is passed over.
+        let mut news = self.gateways.sent.subscribe();
+        for wanted in &hello.pools {
+            shared.room().welcome(shared.clock.now(), wanted);
+        }
+        let names: Vec<&str> = hello.pools.iter().map(|wanted| wanted.pool.as_str()).collect();
+        let mut shown = self.whole(&names, down).await?;
+        loop {
+            tokio::select! {
+                said = up.message() => match said {
+                    Ok(Some(Up { said: Some(Said::Counts(counts)) })) => {
+                        shared.room().absorb(shared.clock.now(), &counts, &mut self.guest);
+                    }
+                    // A word that a newer gateway says.
+                    Ok(Some(_)) => {}
+                    Ok(None) | Err(_) => return None,
+                },
+                sent = news.recv() => match sent {
+                    Ok(sent) => match due(&sent, &mut shown) {
+                        Due::Pass => down.send(Ok(sent.bytes)).await.ok()?,
+                        Due::Skip => {}
+                        Due::Whole => shown = self.whole(&names, down).await?,
+                    },
+                    Err(RecvError::Lagged(_)) => shown = self.whole(&names, down).await?,
+                    Err(RecvError::Closed) => return None,
+                },
+                () = down.closed() => return None,
+            }
+        }
+    }
+
+    /// Whole pictures of these pools; the revision that it was shown of each.
+    async fn whole(&self, names: &[&str], down: &Down) -> Option<HashMap<Arc<str>, u64>> {
+        let mut shown = HashMap::new();
+        self.gateways.renew();
+        for name in names {
+            let latest = self.gateways.news().whole(name);
+            let bytes = match latest {
+                Some((revision, bytes)) => {
+                    shown.insert(Arc::from(*name), revision);
+                    bytes
+                }
+                None => {
+                    // It may come with the next change of the coordinator's file.
+                    shown.insert(Arc::from(*name), 0);
+                    encode::no_pool(name)
+                }
+            };
+            down.send(Ok(bytes)).await.ok()?;
+        }
+        Some(shown)
+    }
+}
+
+/// What is to be done with a message.
+#[derive(Debug, PartialEq)]
+enum Due {
+    Pass,
+    Skip,
+    Whole,
+}
+
+fn due(sent: &Sent, shown: &mut HashMap<Arc<str>, u64>) -> Due {
+    let Some(pool) = &sent.pool else { return Due::Pass };
+    let Some(known) = shown.get_mut(pool) else { return Due::Skip };
+    match sent.from {
+        _ if sent.revision <= *known => Due::Skip,
+        Some(from) if from != *known => Due::Whole,
+        Some(_) | None => {
+            *known = sent.revision;
+            Due::Pass
+        }
+    }
+}
+
+/// What the task fills.
+struct Filled(mpsc::Receiver<Result<Bytes, Status>>);
+
+impl Stream for Filled {
+    type Item = Result<Bytes, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_recv(context)
+    }
+}
+
+/// Passes on what is encoded already: it is the same for all gateways.
+#[derive(Clone, Copy, Debug)]
+struct Passing;
+
+impl Codec for Passing {
+    type Encode = Bytes;
+    type Decode = Up;
+    type Encoder = Self;
+    type Decoder = ProstDecoder<Up>;
+
+    fn encoder(&mut self) -> Self {
+        *self
+    }
+
+    fn decoder(&mut self) -> ProstDecoder<Up> {
+        ProstDecoder::default()
+    }
+}
+
+impl Encoder for Passing {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, item: Bytes, into: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        into.put(item);
+        Ok(())
+    }
+}
+
+/// How long a gateway may take for its first word. Source: ours, as long as a slow head [reliability.md row 8].
+const HELLO_WITHIN: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(from: Option<u64>, revision: u64) -> Sent {
+        Sent { pool: Some("api".into()), from, revision, bytes: Bytes::new() }
+    }
+
+    #[test]
+    fn who_lost_count_gets_a_whole_picture_and_nobody_gets_old_news() {
+        let mut shown = HashMap::from([("api".into(), 5)]);
+        assert_eq!(due(&sent(Some(4), 5), &mut shown), Due::Skip, "it was in the picture");
+        assert_eq!(due(&sent(Some(5), 6), &mut shown), Due::Pass);
+        assert_eq!(due(&sent(Some(7), 8), &mut shown), Due::Whole, "7 never came");
+        assert_eq!(due(&sent(None, 9), &mut shown), Due::Pass, "whole pictures follow any");
+        assert_eq!(shown.get("api"), Some(&9));
+        let other = Sent { pool: Some("other".into()), ..sent(None, 1) };
+        assert_eq!(due(&other, &mut shown), Due::Skip);
+        assert_eq!(due(&Sent { pool: None, ..other }, &mut shown), Due::Pass, "a beat is for all");
+    }
+}

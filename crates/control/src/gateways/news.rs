@@ -1,0 +1,145 @@
+//! What all gateways are told: encoded once, when a pool's view changed, and a beat in the middle between two ticks.
+//!
+//! In the middle, so that the answers of all gateways are there when the tick comes, and none of the next beat's: each
+//! tick sees one count of each, though they take some time to travel.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ambidex_core::time::{Mono, Span};
+use ambidex_core::view::PoolView;
+use ambidex_core::worker::PoolId;
+use bytes::Bytes;
+
+use super::{Gateways, encode};
+use crate::room::Room;
+
+/// One message for all gateways that want the pool.
+#[derive(Clone, Debug)]
+pub(super) struct Sent {
+    /// Of which pool; of a beat: nothing.
+    pub(super) pool: Option<Arc<str>>,
+    /// The revision that it follows; whole pictures follow any.
+    pub(super) from: Option<u64>,
+    /// The revision with it.
+    pub(super) revision: u64,
+    pub(super) bytes: Bytes,
+}
+
+/// What was told last.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    pools: HashMap<Arc<str>, Latest>,
+    beats: HashMap<PoolId, Mono>,
+}
+
+#[derive(Debug)]
+struct Latest {
+    view: Arc<PoolView>,
+    tick: Span,
+    /// The whole picture, once somebody wanted it.
+    whole: Option<Bytes>,
+}
+
+impl News {
+    /// Takes the room's newest views; what is to be told of them.
+    fn take(&mut self, room: &Room) -> Vec<Sent> {
+        let mut out = Vec::new();
+        self.pools.retain(|name, _| room.pools.iter().any(|pool| pool.config.name == *name));
+        for pool in &room.pools {
+            let Some(view) = pool.pictured() else { continue };
+            let (name, tick) = (Arc::clone(&pool.config.name), pool.config.weights.tick);
+            let mut latest = Latest { view: Arc::clone(view), tick, whole: None };
+            let known = self.pools.get(&name);
+            if known.is_some_and(|known| known.view.revision == view.revision && known.tick == tick) {
+                continue;
+            }
+            let moved = known.filter(|known| known.tick == tick).and_then(|known| {
+                let bytes = encode::moved(&known.view, view)?;
+                Some((known.view.revision, bytes))
+            });
+            let (from, bytes) = match moved {
+                Some((from, bytes)) => (Some(from), bytes),
+                None => (None, latest.whole()),
+            };
+            out.push(Sent { pool: Some(Arc::clone(&name)), from, revision: view.revision, bytes });
+            self.pools.insert(name, latest);
+        }
+        out
+    }
+
+    /// The whole picture of a pool, and its revision.
+    pub(super) fn whole(&mut self, pool: &str) -> Option<(u64, Bytes)> {
+        let latest = self.pools.get_mut(pool)?;
+        Some((latest.view.revision, latest.whole()))
+    }
+
+    /// The pools whose beat is due, and when the next one is.
+    fn beats(&mut self, now: Mono, room: &Room) -> (Vec<String>, Mono) {
+        let mut due = Vec::new();
+        let mut next = now + LONGEST_PAUSE;
+        self.beats.retain(|id, _| room.pools.iter().any(|pool| pool.id == *id));
+        for pool in &room.pools {
+            let tick = pool.config.weights.tick;
+            let half = Span::from_nanos(tick.as_nanos() / 2);
+            let middle = Mono::from_nanos(pool.next_tick.as_nanos().saturating_sub(half.as_nanos()));
+            let upcoming = if middle > now { middle } else { pool.next_tick + half };
+            let beat = self.beats.entry(pool.id).or_insert(upcoming);
+            if *beat <= now {
+                due.push(pool.config.name.to_string());
+                *beat = upcoming;
+            }
+            next = next.min(*beat);
+        }
+        (due, next)
+    }
+}
+
+impl Latest {
+    fn whole(&mut self) -> Bytes {
+        self.whole.get_or_insert_with(|| encode::whole(&self.view, self.tick)).clone()
+    }
+}
+
+impl Gateways {
+    /// Tells what the room's views have changed since they were looked at last.
+    pub(super) fn renew(&self) {
+        let room = self.shared.room();
+        self.news().take(&room).into_iter().for_each(|sent| self.send(sent));
+    }
+
+    fn send(&self, sent: Sent) {
+        // That nobody listens is no fault.
+        let _ = self.sent.send(sent);
+    }
+}
+
+/// Tells all gateways what changes, until the process ends.
+pub(super) async fn tell(gateways: &Gateways) {
+    let shared = &gateways.shared;
+    let mut views = shared.room().pictures();
+    loop {
+        let next = {
+            let room = shared.room();
+            let mut news = gateways.news();
+            let (due, next) = news.beats(shared.clock.now(), &room);
+            // Views first: who answers a beat has seen what there was before it.
+            let beat =
+                (!due.is_empty()).then(|| Sent { pool: None, from: None, revision: 0, bytes: encode::beat(due) });
+            for sent in news.take(&room).into_iter().chain(beat) {
+                gateways.send(sent);
+            }
+            next
+        };
+        tokio::select! {
+            changed = views.changed() => match changed {
+                Ok(()) => drop(views.borrow_and_update()),
+                Err(_) => return,
+            },
+            () = tokio::time::sleep_until(shared.clock.instant(next).into()) => {}
+        }
+    }
+}
+
+/// A coordinator without pools looks again this often.
+const LONGEST_PAUSE: Span = Span::from_secs(1);

@@ -1,0 +1,195 @@
+//! A pool whose workers and weights another coordinator decides: its newest picture, and what was counted since that
+//! coordinator asked last.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ambidex_core::plan::Source;
+use ambidex_core::share::Share;
+use ambidex_core::time::Mono;
+use ambidex_core::worker::{Standing, WorkerId};
+use ambidex_wire::subscription::{Counts, Picture, PictureError, Policy, Weighed, Weights, WorkerCounts};
+
+use super::Pool;
+use crate::roster::{Effect, Event, Found, Ids, Worker};
+
+/// What a followed pool's roster calls the source of its workers.
+pub(crate) const COORDINATOR: &str = "coordinator";
+
+/// The newest picture of a pool, as its coordinator sees it.
+#[derive(Debug)]
+pub(crate) struct Followed {
+    pub(crate) picture: Picture,
+    policy: Policy,
+    /// Places in the picture, by the worker's name.
+    places: HashMap<String, usize>,
+    /// Whether something of it is not kept beyond the process yet.
+    pub(crate) unkept: bool,
+}
+
+/// Why weights do not fit the picture that is there.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub(crate) enum TakeError {
+    /// They follow another picture.
+    #[error("the weights of pool `{0}` follow another picture than the one that is here")]
+    Gap(String),
+    /// They are none.
+    #[error("pool `{0}` was sent weights that are none")]
+    Weights(String),
+    /// A picture that cannot be used.
+    #[error("the picture of pool `{0}` cannot be used: {1}")]
+    Picture(String, #[source] PictureError),
+}
+
+impl Followed {
+    fn new(picture: Picture) -> Result<Self, PictureError> {
+        picture.check()?;
+        let policy = picture.policy()?;
+        let places = picture.workers.iter().enumerate().map(|(at, worker)| (worker.name.clone(), at)).collect();
+        Ok(Self { picture, policy, places, unkept: true })
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The learned weights and the configured ones, by slot; nothing for whom the picture does not have.
+    pub(super) fn weights(&self, workers: &[Worker]) -> (Vec<f64>, Vec<f64>) {
+        let of = |worker: &Worker| {
+            let known = self.places.get(&*worker.found.name).map(|at| &self.picture.workers[*at]);
+            known.map_or((0.0, 0.0), |known| (known.learned, known.fixed))
+        };
+        workers.iter().map(of).unzip()
+    }
+
+    fn take(&mut self, weights: &Weights) -> Result<(), TakeError> {
+        let pool = || weights.pool.clone();
+        if weights.from != self.picture.revision {
+            return Err(TakeError::Gap(pool()));
+        }
+        let count = self.picture.workers.len();
+        let sound = |at: &u32, learned: &f64| (*at as usize) < count && learned.is_finite() && *learned >= 0.0;
+        let pairs = || weights.places.iter().zip(&weights.learned);
+        if weights.places.len() != weights.learned.len() || !pairs().all(|(at, learned)| sound(at, learned)) {
+            return Err(TakeError::Weights(pool()));
+        }
+        for (at, learned) in pairs() {
+            self.picture.workers[*at as usize].learned = *learned;
+        }
+        self.picture.revision = weights.revision;
+        self.unkept = true;
+        Ok(())
+    }
+}
+
+impl Pool {
+    /// Whether its workers and weights are decided elsewhere.
+    pub(crate) fn is_followed(&self) -> bool {
+        self.config.is_followed()
+    }
+
+    /// Takes a whole picture over. Whom it no longer names finishes what it has.
+    pub(crate) fn take_picture(
+        &mut self,
+        now: Mono,
+        picture: Picture,
+        ids: &mut Ids,
+    ) -> Result<Vec<Effect>, TakeError> {
+        let refused = |error| TakeError::Picture(self.config.name.to_string(), error);
+        let followed = Followed::new(picture).map_err(refused)?;
+        let found: Result<Vec<Found>, PictureError> = followed.picture.workers.iter().map(found).collect();
+        let found = found.map_err(refused)?;
+        let mut effects = self.hear_source(now, Event::Said(COORDINATOR.into(), found, None), ids);
+        // A picture that the roster does not believe gives no weights either.
+        let named = |worker: &Worker| followed.places.contains_key(&*worker.found.name) && !worker.is_leaving();
+        if !self.roster.workers().iter().any(named) {
+            return Ok(effects);
+        }
+        let standing: HashMap<WorkerId, Standing> = self
+            .roster
+            .workers()
+            .iter()
+            .filter_map(|worker| {
+                let at = followed.places.get(&*worker.found.name)?;
+                Some((worker.id, followed.picture.workers[*at].standing().ok()?))
+            })
+            .collect();
+        for (id, standing) in &standing {
+            effects.extend(self.hear_source(now, Event::Drain(*id, *standing == Standing::Draining), ids));
+        }
+        self.roster.set_unwell(|id| standing.get(&id) == Some(&Standing::Unhealthy));
+        self.followed = Some(followed);
+        self.stale = true;
+        Ok(effects)
+    }
+
+    /// Takes weights over that moved.
+    pub(crate) fn take_weights(&mut self, weights: &Weights) -> Result<(), TakeError> {
+        let followed = self.followed.as_mut().ok_or_else(|| TakeError::Gap(weights.pool.clone()))?;
+        followed.take(weights)?;
+        self.stale = true;
+        Ok(())
+    }
+
+    /// The share of requests that go by the learned weights: none when the coordinator has been away for too long.
+    pub(super) fn followed_share(&self, followed: &Followed) -> Share {
+        if self.alone { Share::NONE } else { followed.policy.learned_share }
+    }
+
+    /// Whether the coordinator has been away for too long.
+    pub(crate) fn leave_alone(&mut self, alone: bool) {
+        self.stale |= std::mem::replace(&mut self.alone, alone) != alone;
+    }
+
+    /// The weights by which requests go now, for a coordinator that begins anew.
+    pub(crate) fn weights_in_force(&self) -> Vec<Weighed> {
+        let Some(followed) = &self.followed else { return Vec::new() };
+        let weighed = |worker: &ambidex_wire::subscription::WorkerPicture| Weighed {
+            worker: worker.name.clone(),
+            learned: worker.learned,
+        };
+        followed.picture.workers.iter().map(weighed).collect()
+    }
+
+    /// What was counted since this was last asked.
+    pub(crate) fn count(&mut self, now: Mono) -> Counts {
+        let mut workers = Vec::new();
+        for worker in self.roster.workers() {
+            let track = self.tracks.entry(worker.id).or_default();
+            let told = &mut track.told;
+            let totals = worker.cells.totals();
+            let in_flight = worker.cells.load.in_flight();
+            let report = track.watch.report().filter(|held| held.source == Source::Piggyback);
+            let report = report.filter(|held| told.report_at.is_none_or(|before| held.at > before)).copied();
+            if totals == told.totals && in_flight == told.in_flight && report.is_none() {
+                continue;
+            }
+            let counted = totals.since(&told.totals);
+            let told_of = report.as_ref().map(|held| (&held.report, now.since(held.at)));
+            workers.push(WorkerCounts::of(&worker.found.name, &counted, in_flight, told_of));
+            told.report_at = report.map(|held| held.at).or(told.report_at);
+            (told.totals, told.in_flight) = (totals, in_flight);
+        }
+        Counts { pool: self.config.name.to_string(), workers }
+    }
+
+    /// Counts are for the coordinator that is heard from now on: what another one did not get is not told to this one.
+    pub(crate) fn count_anew(&mut self) {
+        for worker in self.roster.workers() {
+            let told = &mut self.tracks.entry(worker.id).or_default().told;
+            (told.totals, told.in_flight) = (worker.cells.totals(), 0);
+        }
+    }
+}
+
+fn found(worker: &ambidex_wire::subscription::WorkerPicture) -> Result<Found, PictureError> {
+    Ok(Found {
+        name: Arc::from(worker.name.as_str()),
+        url: Arc::from(worker.url.as_str()),
+        address: worker.address()?,
+        zone: Arc::from(worker.zone.as_str()),
+        // A worker may have no weight for now; requests go by the picture's weights, not by this one.
+        weight: if worker.fixed > 0.0 { worker.fixed } else { 1.0 },
+        limit: None,
+    })
+}

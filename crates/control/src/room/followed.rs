@@ -1,0 +1,201 @@
+//! The room of a gateway that follows a coordinator: what comes from there, what is told there, and what is kept for a
+//! start without it.
+
+use std::sync::Arc;
+
+use ambidex_core::contact::{Contact, Event, Stage};
+use ambidex_core::time::{Mono, Span};
+use ambidex_wire::subscription::{Counts, Hello, Picture, Wanted, Weights};
+use prost::Message as _;
+use serde::Serialize;
+
+use super::Room;
+use crate::clock::wall_millis;
+use crate::config::FollowConfig;
+use crate::news::What;
+use crate::pool::{COORDINATOR, TakeError};
+use crate::roster;
+
+/// How this process stands with the coordinator that it follows.
+#[derive(Debug)]
+pub(crate) struct Following {
+    pub(crate) url: Arc<str>,
+    pub(crate) contact: Contact,
+    /// Why it is not heard.
+    pub(crate) fault: Option<String>,
+}
+
+/// The same, for status and pages.
+#[derive(Clone, Debug, Serialize)]
+pub struct FollowStatus {
+    /// Where the coordinator is.
+    pub url: Arc<str>,
+    /// What the weights rest on.
+    pub stage: Stage,
+    /// Since it was heard last; before that, since the start.
+    pub silent_ms: f64,
+    /// Why it is not heard.
+    pub fault: Option<String>,
+}
+
+impl Room {
+    /// From now on pools without workers of their own follow a coordinator.
+    pub(crate) fn follow(&mut self, now: Mono, config: &FollowConfig) {
+        let contact = Contact::new(now, config.static_after());
+        self.following = Some(Following { url: config.url().into(), contact, fault: None });
+    }
+
+    /// The first words to a coordinator.
+    pub(crate) fn hello(&mut self) -> Hello {
+        let wanted = |pool: &mut crate::pool::Pool| {
+            pool.count_anew();
+            Wanted { pool: pool.config.name.to_string(), weights: pool.weights_in_force() }
+        };
+        let pools = self.pools.iter_mut().filter(|pool| pool.is_followed()).map(wanted).collect();
+        Hello { version: env!("CARGO_PKG_VERSION").to_owned(), pools }
+    }
+
+    /// Anything came from the coordinator.
+    pub(crate) fn heard(&mut self, now: Mono) {
+        if let Some(following) = &mut self.following {
+            following.fault = None;
+        }
+        self.contact(now, Event::News);
+    }
+
+    /// The coordinator cannot be heard.
+    pub(crate) fn unheard(&mut self, why: String) {
+        let Some(following) = &mut self.following else { return };
+        if following.fault.as_ref() != Some(&why) {
+            tracing::warn!(url = &*following.url, "the coordinator is not heard: {why}");
+        }
+        following.fault = Some(why);
+    }
+
+    /// Takes a whole picture of a pool over.
+    ///
+    /// # Errors
+    /// Why it cannot be used; the one before stays.
+    pub(crate) fn take_picture(&mut self, now: Mono, picture: Picture) -> Result<(), TakeError> {
+        let Some(at) = self.place_followed(&picture.pool) else { return Ok(()) };
+        let effects = self.pools[at].take_picture(now, picture, &mut self.ids)?;
+        self.record_effects(at, now, effects);
+        let tick = self.pools[at].followed.as_ref().map(|followed| followed.policy().tick);
+        if let (Some(following), Some(tick)) = (&mut self.following, tick) {
+            following.contact.expect_every(tick);
+        }
+        self.keep_picture(at);
+        self.publish();
+        Ok(())
+    }
+
+    /// Takes weights over that moved.
+    ///
+    /// # Errors
+    /// Why they do not fit what is here.
+    pub(crate) fn take_weights(&mut self, weights: &Weights) -> Result<(), TakeError> {
+        let Some(at) = self.place_followed(&weights.pool) else { return Ok(()) };
+        self.pools[at].take_weights(weights)?;
+        self.publish();
+        Ok(())
+    }
+
+    /// The coordinator has no such pool.
+    pub(crate) fn no_pool(&mut self, now: Mono, pool: &str) {
+        let Some(at) = self.place_followed(pool) else { return };
+        let why = format!("the coordinator has no pool `{pool}`: name it in its file, or take its name here");
+        let event = roster::Event::Failed(COORDINATOR.into(), why);
+        let effects = self.pools[at].hear_source(now, event, &mut self.ids);
+        self.record_effects(at, now, effects);
+    }
+
+    /// What was counted in a pool since this was last asked.
+    pub(crate) fn count(&mut self, now: Mono, pool: &str) -> Option<Counts> {
+        let at = self.place_followed(pool)?;
+        Some(self.pools[at].count(now))
+    }
+
+    /// The picture that an earlier process kept of a pool.
+    pub(super) fn remembered(&mut self, at: usize, now: Mono) {
+        let name = Arc::clone(&self.pools[at].config.name);
+        let kept = self.journal.state(&key(&name)).filter(|bytes| !bytes.is_empty());
+        let Some(picture) = kept.and_then(|bytes| Picture::decode(&*bytes).ok()) else { return };
+        match self.pools[at].take_picture(now, picture, &mut self.ids) {
+            Ok(effects) => {
+                tracing::info!(pool = %name, "begins with the picture that was kept; the coordinator's follows");
+                self.record_effects(at, now, effects);
+            }
+            Err(why) => tracing::warn!(pool = %name, "the kept picture is not used: {why}"),
+        }
+    }
+
+    /// Follows the silence of the coordinator, and keeps pictures whose weights moved.
+    pub(super) fn watch_contact(&mut self, now: Mono) {
+        self.contact(now, Event::Due);
+        if self.next_kept <= now {
+            self.next_kept = now + KEEP_EVERY;
+            (0..self.pools.len()).for_each(|at| self.keep_picture(at));
+        }
+    }
+
+    fn contact(&mut self, now: Mono, event: Event) {
+        let Some(following) = &mut self.following else { return };
+        let Some(stage) = following.contact.on(now, event) else { return };
+        let url = Arc::clone(&following.url);
+        let sentence = match stage {
+            Stage::Heard => format!("the coordinator at {url} is heard"),
+            Stage::Held => format!("the coordinator at {url} is silent: its last weights stay"),
+            Stage::Static => {
+                format!("the coordinator at {url} has been silent for too long: the configured weights are in force")
+            }
+        };
+        if stage == Stage::Heard {
+            tracing::info!("{sentence}");
+        } else {
+            tracing::warn!("{sentence}");
+        }
+        for at in 0..self.pools.len() {
+            if self.pools[at].is_followed() {
+                self.pools[at].leave_alone(stage == Stage::Static);
+                let pool = Arc::clone(&self.pools[at].config.name);
+                self.news.tell(wall_millis(), &pool, None, sentence.clone(), What::Contact { stage });
+            }
+        }
+        self.publish();
+    }
+
+    fn keep_picture(&mut self, at: usize) {
+        let Some(followed) = self.pools[at].followed.as_mut().filter(|followed| followed.unkept) else { return };
+        followed.unkept = false;
+        let bytes = followed.picture.encode_to_vec();
+        let pool = &self.pools[at].config.name;
+        if let Err(why) = self.journal.keep(&key(pool), &bytes) {
+            tracing::debug!(%pool, why, "the picture is not kept for a start without the coordinator");
+        }
+    }
+
+    fn place_followed(&self, name: &str) -> Option<usize> {
+        self.pools.iter().position(|pool| *pool.config.name == *name && pool.is_followed())
+    }
+}
+
+impl Following {
+    /// For status and pages.
+    pub(crate) fn status(&self, now: Mono) -> FollowStatus {
+        FollowStatus {
+            url: Arc::clone(&self.url),
+            stage: self.contact.stage(),
+            silent_ms: crate::track::millis(now.since(self.contact.heard())),
+            fault: self.fault.clone(),
+        }
+    }
+}
+
+/// Where a pool's picture stands in the store.
+fn key(pool: &str) -> String {
+    format!("followed/{pool}")
+}
+
+/// How often moved weights are kept; who is there is kept at once. Source: ours; a start without the coordinator goes by
+/// weights that old.
+const KEEP_EVERY: Span = Span::from_secs(10);
