@@ -81,12 +81,11 @@ struct Ready {
     door: Option<Door>,
 }
 
-/// A socket that listens, and a runtime for it.
+/// A socket that listens.
 #[derive(Debug)]
 struct Door {
     socket: std::net::UdpSocket,
     address: SocketAddr,
-    runtime: tokio::runtime::Runtime,
 }
 
 /// Has keys and socket ready for `config`; `current` is what runs.
@@ -119,11 +118,21 @@ pub(crate) fn take(opened: Opened, current: &mut Option<Hearing>, shared: &Arc<S
 
 impl Hearing {
     fn start(config: HeartbeatsConfig, keyring: Keyring, door: Door, shared: Arc<Shared>) -> Result<Self, HearError> {
-        let Door { socket, address, runtime } = door;
+        let Door { socket, address } = door;
         let (keyring, stop) = (Arc::new(ArcSwap::from_pointee(keyring)), Arc::<Notify>::default());
         let (ring, stopped) = (Arc::clone(&keyring), Arc::clone(&stop));
-        let run = move || runtime.block_on(hear(socket, &ring, &stopped, &shared));
+        let (ready, is_ready) = std::sync::mpsc::channel();
+        // The runtime is made and dropped over there: whoever reloads may be within one, where that is not allowed.
+        let run = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => {
+                drop(ready.send(Ok(())));
+                runtime.block_on(hear(socket, &ring, &stopped, &shared));
+            }
+            Err(error) => drop(ready.send(Err(error))),
+        };
         let thread = std::thread::Builder::new().name("heartbeats".into()).spawn(run).map_err(HearError::Thread)?;
+        let ended = |_| std::io::Error::other("the thread ended at once");
+        is_ready.recv().map_err(ended).and_then(|ready| ready).map_err(HearError::Thread)?;
         tracing::info!(%address, keys = config.keys.list().len(), "hears heartbeats");
         Ok(Self { config, address, keyring, stop, thread: Some(thread) })
     }
@@ -154,8 +163,7 @@ impl Door {
         let socket = std::net::UdpSocket::bind(listen).map_err(failed)?;
         socket.set_nonblocking(true).map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(HearError::Thread)?;
-        Ok(Self { socket, address, runtime })
+        Ok(Self { socket, address })
     }
 }
 

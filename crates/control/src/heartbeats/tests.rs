@@ -195,6 +195,23 @@ fn a_reload_with_a_bad_key_changes_nothing() {
     post.until("a is heard", || post.held("a").is_some());
 }
 
+#[tokio::test]
+async fn what_was_opened_and_is_not_taken_is_dropped_wherever_that_is() {
+    // A reload by a signal runs within a runtime.
+    let post = Post::hears("*");
+    let text = format!(
+        r#"{{"listen":"127.0.0.2:0","keys":[{{"id":1,"file":{:?},"workers":["*"]}}]}}"#,
+        post.keys.path().join("1.key")
+    );
+    let config: HeartbeatsConfig = serde_json::from_str(&text).expect("a configuration");
+    let coordinator = &post.process.coordinator;
+    drop(coordinator.open_heartbeats(Some(&config)));
+    coordinator.hear(coordinator.open_heartbeats(None).expect("nothing to open")).expect("nothing to start");
+    assert!(post.process.room().heartbeats.status().is_none());
+    post.reload(&[(1, OURS, "*")]).expect("it hears again");
+    assert!(post.process.room().heartbeats.status().is_some());
+}
+
 #[test]
 fn what_cannot_be_listened_at_is_refused_by_its_address() {
     let post = Post::hears("*");
