@@ -86,7 +86,8 @@ impl Runs for Standalone {
     }
 }
 
-fn publishers(file: &CoordinatorFile) -> Vec<Publish> {
+/// What carries the weights to other proxies.
+pub(crate) fn publishers(file: &CoordinatorFile) -> Vec<Publish> {
     file.publish.iter().map(|(name, how)| Publish { name: name.as_str().into(), how: how.clone() }).collect()
 }
 

@@ -25,11 +25,14 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::coordinator::Shared;
+use crate::journal::Journal;
 use crate::rounds::Rounds;
 
 pub use self::envoy::{EnvoyConfig, EnvoyError, Pick};
+pub use self::haproxy::{HaproxyConfig, HaproxyError, RuntimeApi};
 
 mod envoy;
+mod haproxy;
 
 /// One publisher of the configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,30 +49,61 @@ pub struct Publish {
 pub enum PublishConfig {
     /// Envoys, which take it by xDS and report load.
     Envoy(EnvoyConfig),
+    /// HAProxy, by its runtime API.
+    Haproxy(HaproxyConfig),
+}
+
+impl PublishConfig {
+    /// Its key in the configuration.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        self.kind()
+    }
+
+    /// The pools that its keys name, each with where, such as `backends.app`. Who names none carries all of them.
+    #[must_use]
+    pub fn pools(&self) -> Vec<(String, &str)> {
+        match self {
+            Self::Envoy(_) => Vec::new(),
+            Self::Haproxy(haproxy) => haproxy.pools(),
+        }
+    }
+
+    async fn release(&self, found: &[u8]) -> Result<Vec<String>, String> {
+        match self {
+            // Envoys that lose their coordinator keep the weights until they start anew; nothing of theirs is changed.
+            Self::Envoy(_) => Ok(Vec::new()),
+            Self::Haproxy(haproxy) => haproxy.release(found).await,
+        }
+    }
 }
 
 impl Publisher for PublishConfig {
     fn kind(&self) -> &'static str {
         match self {
             Self::Envoy(envoy) => envoy.kind(),
+            Self::Haproxy(haproxy) => haproxy.kind(),
         }
     }
 
     fn target(&self) -> String {
         match self {
             Self::Envoy(envoy) => envoy.target(),
+            Self::Haproxy(haproxy) => haproxy.target(),
         }
     }
 
     fn mode(&self) -> Mode {
         match self {
             Self::Envoy(envoy) => envoy.mode(),
+            Self::Haproxy(haproxy) => haproxy.mode(),
         }
     }
 
     async fn run(self, ports: Ports) {
         match self {
             Self::Envoy(envoy) => envoy.run(ports).await,
+            Self::Haproxy(haproxy) => haproxy.run(ports).await,
         }
     }
 }
@@ -87,6 +121,19 @@ pub(crate) trait Publisher: Clone + PartialEq + Send + 'static {
 
     /// Carries until it is dropped.
     fn run(self, ports: Ports) -> impl Future<Output = ()> + Send + 'static;
+}
+
+/// Puts back what a publisher found where it carries weights, and forgets it; what that took, one sentence each. For a
+/// process in which no publisher runs.
+///
+/// # Errors
+/// What could not be put back, and why; then it is not forgotten.
+pub async fn release(publish: &Publish, journal: &dyn Journal) -> Result<Vec<String>, String> {
+    let key = key(&publish.name);
+    let Some(found) = journal.state(&key).filter(|kept| !kept.is_empty()) else { return Ok(Vec::new()) };
+    let done = publish.how.release(&found).await?;
+    journal.keep(&key, b"")?;
+    Ok(done)
 }
 
 /// What a publisher is joined to.
@@ -115,6 +162,7 @@ impl Ports {
     /// Says what has become of the pictures so far: to be called whenever that changes. A fault that is new is logged.
     pub fn tell(&self, mut carried: Carried) {
         carried.changes.truncate(MOST_CHANGES);
+        carried.remarks.truncate(MOST_CHANGES);
         let mut room = self.shared.room();
         // One that was ended and has not noticed yet has nothing to say.
         let Some(state) = room.publishers.iter_mut().find(|state| state.name == self.name) else { return };
@@ -180,6 +228,8 @@ pub struct Carried {
     pub applied: Option<AppliedPicture>,
     /// What the newest picture changed there, or would change, one sentence each: at most 100.
     pub changes: Vec<String>,
+    /// What people should know of it, one sentence each: who is left alone and why, what is presumed.
+    pub remarks: Vec<String>,
     /// Why pictures do not get there now, and what to do about it.
     pub fault: Option<String>,
     /// How often what happened.
@@ -250,7 +300,7 @@ fn state<P: Publisher>(name: &Arc<str>, how: &P, before: &[PublisherState]) -> P
     before.iter().find(same).cloned().unwrap_or(fresh)
 }
 
-/// Changes that are kept for pages. Source: ours; who wants all of them looks at the other proxy.
+/// Changes, and remarks, that are kept for pages. Source: ours; who wants all of them looks at the other proxy.
 const MOST_CHANGES: usize = 100;
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What the coordinator remembers of one worker between two ticks: what was counted, what was heard, what was drawn.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use ambidex_core::load::Cells;
 use ambidex_core::plan::{Configured, Passive, Seen, Watch, between};
@@ -60,8 +61,9 @@ pub(crate) struct Told {
 impl Track {
     /// What the planner is to see, over the time since this was last asked.
     pub(crate) fn see(&mut self, now: Mono, worker: &Worker) -> Seen {
-        let configured =
-            Configured { limit: worker.found.limit, weight: worker.found.weight, standing: worker.standing() };
+        let room = Some(worker.cells.room.load(Relaxed)).filter(|room| *room > 0);
+        let limit = worker.found.limit.or(room);
+        let configured = Configured { limit, weight: worker.found.weight, standing: worker.standing() };
         let seen = self.watch.see(now, &worker.cells, &configured);
         if let Some(passive) = &seen.passive {
             self.measured = Measured::of(passive);

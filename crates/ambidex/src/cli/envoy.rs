@@ -98,8 +98,9 @@ fn publisher<'f>(file: &'f CoordinatorFile, name: Option<&str>) -> Result<&'f En
     let envoys: Vec<(&String, &EnvoyConfig)> = file
         .publish
         .iter()
-        .map(|(name, how)| match how {
-            PublishConfig::Envoy(envoy) => (name, envoy),
+        .filter_map(|(name, how)| match how {
+            PublishConfig::Envoy(envoy) => Some((name, envoy)),
+            PublishConfig::Haproxy(_) => None,
         })
         .filter(|(known, _)| name.is_none_or(|name| name == *known))
         .collect();

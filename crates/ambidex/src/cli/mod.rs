@@ -66,6 +66,9 @@ enum Command {
     Coordinator {
         /// The configuration file, with `pools:` and without listeners.
         file: PathBuf,
+        /// Put back what was found in the proxies that `publish:` names, before the first change there, and end.
+        #[arg(long)]
+        release: bool,
     },
     /// Run a gateway in front of workers, without a file.
     Proxy(serve::ProxyArguments),
@@ -176,7 +179,8 @@ pub(crate) fn main() -> ExitCode {
     let Cli { output, command } = Cli::parse();
     let asked = match command {
         Command::Run { file } => Ok(serve::run::<System>(&file, output)),
-        Command::Coordinator { file } => Ok(serve::run::<Standalone>(&file, output)),
+        Command::Coordinator { file, release: false } => Ok(serve::run::<Standalone>(&file, output)),
+        Command::Coordinator { file, release: true } => Ok(serve::release(&file, output)),
         Command::Proxy(arguments) => Ok(serve::proxy(&arguments, output)),
         Command::Agent(arguments) => Ok(agent::run(&arguments, output)),
         Command::Demo { length, admin } => Ok(demo::run(length, admin)),

@@ -41,6 +41,8 @@ fn told(said: &Value) -> String {
         let would = if text("mode") == "observe" { "would: " } else { "" };
         let lines = list.filter_map(Value::as_str).map(|change| format!("{}: {would}{change}\n", text("name")));
         changes.extend(lines);
+        let remarks = publisher.get("remarks").and_then(Value::as_array).into_iter().flatten();
+        changes.extend(remarks.filter_map(Value::as_str).map(|remark| format!("{}: note: {remark}\n", text("name"))));
     }
     format!("{table}\n{changes}")
 }

@@ -39,6 +39,14 @@ pub(super) fn run<S: Runs>(path: &Path, output: Output) -> End {
     }
 }
 
+/// Puts back what a coordinator's publishers found.
+pub(super) fn release(path: &Path, output: Output) -> End {
+    match super::config::loaded(path) {
+        Some(config) => run::release(&config, output),
+        None => End::Wrong,
+    }
+}
+
 pub(super) fn proxy(arguments: &ProxyArguments, output: Output) -> End {
     match arguments.config() {
         Some(config) => run::run::<System>(config, None, output),

@@ -41,6 +41,7 @@ pub(crate) fn of_coordinator(file: &CoordinatorFile, tree: &Node) -> Vec<Problem
     checks.admin_stays_inside(&file.admin);
     checks.keys_speak_for_somebody(file.heartbeats.as_ref(), file.pools.values().map(|pool| &pool.workers));
     checks.gateways_stay_inside();
+    checks.publishers_name_pools();
     checks.sorted()
 }
 
@@ -149,6 +150,17 @@ impl Checks<'_, CoordinatorFile> {
             let message = format!("gateways at {} can be reached from other machines, without TLS", gateways.address);
             let help = "listen on 127.0.0.1, and let something that speaks TLS stand between the machines";
             self.warning("gateways.address", message, Some(help.to_owned()));
+        }
+    }
+
+    fn publishers_name_pools(&mut self) {
+        for (name, how) in &self.file.publish {
+            for (key, pool) in how.pools() {
+                if !self.file.pools.contains_key(pool) {
+                    let (message, help) = unknown("pool", pool, self.file.pools.keys().map(String::as_str));
+                    self.error(&under(&format!("publish.{name}.{}", how.word()), &key), message, help);
+                }
+            }
         }
     }
 }

@@ -9,6 +9,7 @@
 pub(crate) mod facts;
 mod history;
 mod host;
+mod release;
 mod runs;
 mod watch;
 
@@ -32,6 +33,7 @@ use crate::system::{Joints, SystemError};
 use crate::{env, logging};
 use history::History;
 use host::Host;
+pub(crate) use release::release;
 pub(crate) use runs::Runs;
 use watch::Watch;
 

@@ -36,7 +36,10 @@ fn row(state: &PublisherState) -> Markup {
             td { b { (state.name) } }
             td { (state.kind) }
             td { (state.target) }
-            td { (does) }
+            td {
+                (does)
+                @for remark in &carried.remarks { br; span .unit { (remark) } }
+            }
             td {
                 @match carried.applied {
                     Some(applied) => { (applied.revision) " at " (text::time_of_day(applied.wall_ms)) },

@@ -1,7 +1,7 @@
 //! All that one process keeps of one worker beside its live load: tallies and breakers, one place a seat, so that no two
 //! threads write to the same one, and whoever wants the whole sums over the seats.
 
-use core::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use alloc::boxed::Box;
 
@@ -18,6 +18,8 @@ pub struct Cells {
     pub load: Load,
     /// Reports of this worker that were refused by [`Report::check`](crate::signal::Report::check) or unreadable.
     pub report_faults: AtomicU64,
+    /// Requests at once that it has room for, as what sends to it says (`maxconn` of another proxy); 0 while nobody does.
+    pub room: AtomicU32,
     tallies: Box<[Tally]>,
     /// What the breaker of each seat does.
     breakers: Box<[AtomicU8]>,
@@ -32,6 +34,7 @@ impl Cells {
         Self {
             load: Load::default(),
             report_faults: AtomicU64::new(0),
+            room: AtomicU32::new(0),
             tallies: (0..seats.max(1)).map(|_| Tally::default()).collect(),
             breakers: (0..seats.max(1)).map(|_| AtomicU8::new(0)).collect(),
             opened: AtomicU64::new(0),

@@ -60,7 +60,8 @@ impl State {
     }
 
     fn carried(&self, fault: Option<String>) -> Carried {
-        Carried { applied: self.applied, changes: self.changes.clone(), fault, counts: self.counts }
+        let (applied, changes) = (self.applied, self.changes.clone());
+        Carried { applied, changes, fault, counts: self.counts, ..Carried::default() }
     }
 }
 

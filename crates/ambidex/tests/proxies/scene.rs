@@ -1,0 +1,130 @@
+//! A real HAProxy, workers of the laboratory behind it, and a coordinator that steers it.
+
+use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::Command;
+
+use ambidex_core::time::Span;
+use ambidex_lab::peer::{Process, free_port};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::process::{Running, until};
+
+/// HAProxy with a backend `app`, and what it is configured with. It may be stopped and started.
+pub(crate) struct Haproxy {
+    folder: TempDir,
+    pub(crate) address: SocketAddr,
+    process: Option<Process>,
+}
+
+impl Haproxy {
+    /// Started, with these lines in its backend; its runtime API lets everything be changed.
+    pub(crate) fn start(backend: &str) -> Self {
+        let mut haproxy = Self::stopped(backend, "admin");
+        haproxy.run();
+        haproxy
+    }
+
+    /// Not started, with a runtime API of this level.
+    pub(crate) fn stopped(backend: &str, level: &str) -> Self {
+        let haproxy =
+            Self { folder: TempDir::new().expect("a folder"), address: free_port().expect("a port"), process: None };
+        haproxy.configure(backend, level);
+        haproxy
+    }
+
+    /// For the next start.
+    pub(crate) fn configure(&self, backend: &str, level: &str) {
+        let (socket, address) = (self.socket(), self.address);
+        let text = format!(
+            "global\n  stats socket {} level {level}\n  maxconn 500\ndefaults\n  mode http\n  timeout connect 5s\n  \
+             timeout client 60s\n  timeout server 60s\n  retries 1\nfrontend clients\n  bind {address}\n  \
+             default_backend app\nbackend app\n{backend}",
+            socket.display()
+        );
+        std::fs::write(self.folder.path().join("haproxy.cfg"), text).expect("written");
+    }
+
+    pub(crate) fn run(&mut self) {
+        let mut command = Command::new("haproxy");
+        command.arg("-db").arg("-f").arg(self.folder.path().join("haproxy.cfg"));
+        let process = Process::start("haproxy", command, TempDir::new().expect("a folder")).expect("haproxy starts");
+        self.process = Some(process);
+        until(|| UnixStream::connect(self.socket()).ok());
+    }
+
+    pub(crate) fn stop(&mut self) {
+        let mut process = self.process.take().expect("it runs");
+        process.signal("KILL").expect("it runs");
+        process.wait_for_end(Span::from_secs(20)).expect("it ends");
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.path().join("admin.sock")
+    }
+
+    /// What it answers to a command.
+    pub(crate) fn ask(&self, command: &str) -> String {
+        let mut stream = UnixStream::connect(self.socket()).expect("it listens");
+        stream.write_all(format!("{command}\n").as_bytes()).expect("sent");
+        stream.shutdown(Shutdown::Write).expect("a socket");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer
+    }
+
+    /// A column of `show servers state`, by server.
+    fn column(&self, index: usize) -> Vec<u32> {
+        let state = self.ask("show servers state app");
+        let lines = state.lines().filter(|line| line.contains(" app "));
+        lines.map(|line| line.split(' ').nth(index).and_then(|text| text.parse().ok()).expect("a number")).collect()
+    }
+
+    /// The weights now, by server.
+    pub(crate) fn weights(&self) -> Vec<u32> {
+        self.column(7)
+    }
+
+    /// Who took a server out, by server: 0 nobody, 1 maintenance, 8 a drain.
+    pub(crate) fn out(&self) -> Vec<u32> {
+        self.column(6)
+    }
+
+    /// A coordinator for it, with a pool of these workers by name and address; `keys` are more of the pool.
+    pub(crate) fn coordinated(&self, workers: &[(&str, SocketAddr)], pool: &str, publish: &str) -> Running {
+        let folder = TempDir::new().expect("a folder");
+        let file = folder.path().join("gw.yaml");
+        std::fs::write(&file, self.file(workers, pool, publish)).expect("written");
+        Running::start(folder, &["coordinator", file.to_str().expect("UTF-8")])
+    }
+
+    /// Its configuration.
+    pub(crate) fn file(&self, workers: &[(&str, SocketAddr)], pool: &str, publish: &str) -> String {
+        let mut text = String::from("admin: {address: \"127.0.0.1:0\"}\npools:\n  api:\n    workers:\n");
+        for (worker, address) in workers {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "      - {{url: \"http://{address}\", {worker}}}");
+        }
+        let socket = self.socket();
+        let _ = write!(
+            text,
+            "{pool}publish:\n  edge:\n    haproxy: {{address: \"unix:{}\", every: 100ms, {publish}}}\n",
+            socket.display()
+        );
+        text
+    }
+}
+
+/// What the one publisher of a coordinator says of itself.
+pub(crate) fn publisher(running: &Running) -> Value {
+    running.ask_json(&["publishers"])["publishers"][0].clone()
+}
+
+/// Its fault, once it has one.
+pub(crate) fn fault(running: &Running) -> String {
+    until(|| publisher(running)["fault"].as_str().map(str::to_owned))
+}

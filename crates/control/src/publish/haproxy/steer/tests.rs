@@ -1,0 +1,191 @@
+use std::sync::Arc;
+
+use ambidex_core::again::budget::Budget;
+use ambidex_core::balance::PickPolicy;
+use ambidex_core::guard::breaker::BreakerConfig;
+use ambidex_core::load::Cells;
+use ambidex_core::share::Share;
+use ambidex_core::view::{PoolParts, WorkerView};
+use ambidex_core::worker::{PoolId, WorkerId};
+use proptest::prelude::*;
+
+use super::super::told::Counters;
+use super::*;
+
+fn worker(number: u16) -> WorkerView {
+    WorkerView {
+        id: WorkerId(number.into()),
+        name: format!("w{number}").into(),
+        url: format!("http://10.0.0.{number}:80").into(),
+        address: Address::Ip(([10, 0, 0, 1], 8000 + number).into()),
+        zone: "".into(),
+        standing: Standing::Serving,
+        cells: Arc::new(Cells::new(1)),
+        drill: None,
+    }
+}
+
+/// A pool of w1, w2 .. with these learned weights; under 0 is drained. Configured weights are all 1.
+pub(crate) fn pool(weights: &[f64]) -> PoolView {
+    let of = |number: u16, weight: f64| {
+        let standing = if weight < 0.0 { Standing::Draining } else { Standing::Serving };
+        WorkerView { standing, ..worker(number) }
+    };
+    let parts = PoolParts {
+        id: PoolId(1),
+        name: "api".into(),
+        revision: 1,
+        workers: (1..).zip(weights).map(|(number, weight)| of(number, *weight)).collect(),
+        pick: PickPolicy::default(),
+        learned: weights.to_vec(),
+        fixed: vec![1.0; weights.len()],
+        learned_share: Share::ALL,
+        breaker: BreakerConfig::default(),
+        budget: Arc::<Budget>::default(),
+    };
+    PoolView::new(parts, None)
+}
+
+/// Server w{number}, at the address of that worker.
+pub(crate) fn server(number: u16, weight: u32) -> Server {
+    Server {
+        name: format!("w{number}"),
+        address: Some(([10, 0, 0, 1], 8000 + number).into()),
+        weight,
+        configured: 1,
+        out: Out::No,
+        backup: false,
+        up: true,
+        slow_start: false,
+        counters: Counters::default(),
+    }
+}
+
+pub(crate) fn backend(servers: Vec<Server>) -> Backend {
+    Backend { algorithm: "roundrobin".into(), servers }
+}
+
+fn steered(pool: &PoolView, servers: Vec<Server>, kept: &Servers) -> Steering {
+    let backend = backend(servers);
+    steer("app", pool, &backend, &matches(pool, &backend), kept)
+}
+
+fn told(steering: &Steering) -> Vec<String> {
+    steering.changes.iter().map(Change::to_string).collect()
+}
+
+fn drained_by_us() -> Servers {
+    [("w1".to_owned(), Found { weight: 1, drained: true })].into()
+}
+
+#[test]
+fn an_average_worker_has_64_and_the_others_in_proportion() {
+    let steering = steered(&pool(&[1.5, 0.5]), vec![server(1, 1), server(2, 1)], &Servers::new());
+    assert_eq!(told(&steering), ["weight of app/w1: 1 to 96", "weight of app/w2: 1 to 32"]);
+    assert_eq!(steering.changes[0].command(), "set server app/w1 weight 96");
+    assert_eq!(steering.remarks, Vec::<String>::new());
+}
+
+#[test]
+fn what_hardly_differs_is_not_changed() {
+    let steering = steered(&pool(&[1.0, 1.0]), vec![server(1, 65), server(2, 63)], &Servers::new());
+    assert_eq!(told(&steering), Vec::<String>::new());
+    let steering = steered(&pool(&[0.05, 1.95]), vec![server(1, 4), server(2, 125)], &Servers::new());
+    assert_eq!(told(&steering), ["weight of app/w1: 4 to 3"], "of small weights a step is much");
+}
+
+#[test]
+fn workers_are_found_by_name_and_else_by_address_and_strangers_are_told() {
+    let other = |number, name: &str| Server { name: name.into(), ..server(number, 64) };
+    let backend = backend(vec![other(2, "old"), other(7, "w3"), other(9, "else")]);
+    let pool = pool(&[1.0, 1.0, 1.0]);
+    assert_eq!(matches(&pool, &backend), [Some(1), Some(2), None]);
+    let remarks = steer("app", &pool, &backend, &matches(&pool, &backend), &Servers::new()).remarks;
+    assert!(remarks[0].contains("no workers of pool api, by name or address: else (10.0.0.1:8009)"), "{remarks:?}");
+    assert!(remarks[1].contains("no servers of app, by name or address: w1"), "{remarks:?}");
+}
+
+#[test]
+fn two_servers_of_one_address_are_one_worker_and_a_stranger() {
+    let twin = Server { name: "twin".into(), ..server(1, 64) };
+    let backend = backend(vec![twin, server(1, 64)]);
+    assert_eq!(matches(&pool(&[1.0]), &backend), [None, Some(0)]);
+}
+
+#[test]
+fn beside_servers_that_are_no_workers_ours_keep_their_sum() {
+    let stranger = Server { name: "else".into(), address: None, configured: 10, ..server(9, 10) };
+    let ten = |number| Server { configured: 10, ..server(number, 10) };
+    let steering = steered(&pool(&[1.5, 0.5]), vec![ten(1), ten(2), stranger], &Servers::new());
+    assert_eq!(told(&steering), ["weight of app/w1: 10 to 15", "weight of app/w2: 10 to 5"]);
+}
+
+#[test]
+fn who_is_drained_here_is_drained_there_and_comes_back() {
+    let steering = steered(&pool(&[-1.0, 1.0]), vec![server(1, 64), server(2, 64)], &Servers::new());
+    assert_eq!(told(&steering), ["drain app/w1"]);
+    let out = Server { out: Out::Drain, ..server(1, 64) };
+    let steering = steered(&pool(&[-1.0, 1.0]), vec![out.clone(), server(2, 64)], &drained_by_us());
+    assert_eq!(told(&steering), Vec::<String>::new());
+    let steering = steered(&pool(&[1.0, 1.0]), vec![out, server(2, 64)], &drained_by_us());
+    assert_eq!(told(&steering), ["end the drain of app/w1"]);
+}
+
+#[test]
+fn what_was_set_by_hand_in_haproxy_stays() {
+    let by_hand = [
+        (Server { out: Out::Maintenance, ..server(1, 1) }, "in maintenance"),
+        (Server { out: Out::Drain, ..server(1, 1) }, "not from here"),
+        (server(1, 0), "is 0"),
+    ];
+    for (server_by_hand, why) in by_hand {
+        for weight in [1.0, -1.0] {
+            let steering = steered(&pool(&[weight, 1.0]), vec![server_by_hand.clone(), server(2, 64)], &Servers::new());
+            assert_eq!(told(&steering), Vec::<String>::new());
+            assert!(steering.remarks.iter().any(|remark| remark.contains(why)), "{:?}", steering.remarks);
+        }
+    }
+    let maintained = Server { out: Out::Maintenance, ..server(1, 1) };
+    assert_eq!(
+        told(&steered(&pool(&[1.0, 1.0]), vec![maintained, server(2, 64)], &drained_by_us())),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn a_server_that_haproxy_brings_back_slowly_is_cut_and_not_pushed() {
+    let slow = |weight| Server { slow_start: true, ..server(1, weight) };
+    assert_eq!(
+        told(&steered(&pool(&[1.0, 1.0]), vec![slow(10), server(2, 64)], &Servers::new())),
+        Vec::<String>::new()
+    );
+    let cut = steered(&pool(&[0.5, 1.5]), vec![slow(64), server(2, 96)], &Servers::new());
+    assert_eq!(told(&cut), ["weight of app/w1: 64 to 32"]);
+}
+
+#[test]
+fn a_pool_that_is_out_as_a_whole_changes_nothing() {
+    let steering = steered(&pool(&[-1.0, -1.0]), vec![server(1, 64), server(2, 64)], &Servers::new());
+    assert_eq!(steering.changes, []);
+    assert!(steering.remarks[0].contains("left as it is"), "{:?}", steering.remarks);
+}
+
+proptest! {
+    #[test]
+    fn weights_are_within_haproxys_and_in_proportion(weights in prop::collection::vec(0.05_f64..50.0, 2..40)) {
+        let pool = pool(&weights);
+        let servers = (1..).zip(&weights).map(|(number, _)| server(number, 1_000)).collect();
+        let steering = steered(&pool, servers, &Servers::new());
+        prop_assert_eq!(steering.changes.len(), weights.len());
+        let largest = weights.iter().copied().fold(0.0, f64::max);
+        let to: Vec<f64> = steering.changes.iter().map(|change| match change.what {
+            What::Weight(to) => f64::from(to),
+            What::Drain | What::Ready => f64::NAN,
+        }).collect();
+        let most = to.iter().copied().fold(0.0, f64::max);
+        prop_assert!(to.iter().all(|to| (1.0..=256.0).contains(to)));
+        for (weight, to) in weights.iter().zip(&to) {
+            prop_assert!((to - weight / largest * most).abs() <= 1.01, "{} of {}: {}", weight, largest, to);
+        }
+    }
+}
