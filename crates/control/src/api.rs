@@ -8,7 +8,7 @@
 //! GET  / /ui/{name} /healthz /readyz /metrics
 //! GET  /api/v1/status /pools /publishers /series /decisions /decisions/stream /decisions/verify /events
 //! GET  /api/v1/explain/weight/{pool}/{worker}?at=     /config /config/history
-//! GET  /api/v1/drills
+//! GET  /api/v1/drills /feed?pool=&after=&wait= /feed/stream /openapi
 //! POST /api/v1/pools/{pool}/workers/{worker}/{drain|undrain|pin|unpin|drill}   /pools/{pool}/{freeze|unfreeze|undrill}
 //! POST /api/v1/pools/{pool}/approve/{number}
 //! POST /api/v1/config/{reload|rollback}
@@ -17,8 +17,10 @@
 mod answer;
 mod change;
 mod drill;
+mod feed;
 mod guard;
 mod moment;
+mod openapi;
 mod pages;
 mod read;
 mod refusals;
@@ -37,6 +39,7 @@ use crate::coordinator::Shared;
 use crate::token::Token;
 use crate::ui;
 
+pub use openapi::document as openapi;
 use pages::Pages;
 use refusals::Refusals;
 pub(crate) use serve::serve;
@@ -73,6 +76,9 @@ impl Api {
             ("/api/v1/status", get(read::status)),
             ("/api/v1/pools", get(read::pools)),
             ("/api/v1/series", get(read::series)),
+            ("/api/v1/feed", get(feed::now)),
+            ("/api/v1/feed/stream", get(feed::stream)),
+            ("/api/v1/openapi", get(openapi::answer)),
             ("/api/v1/publishers", get(read::publishers)),
             ("/api/v1/decisions", get(read::decisions)),
             ("/api/v1/decisions/stream", get(stream::decisions)),

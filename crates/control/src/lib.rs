@@ -40,6 +40,7 @@ mod track;
 mod transitions;
 pub mod ui;
 
+pub use api::openapi;
 pub use coordinator::{Coordinator, CoordinatorConfig, Links, StartError};
 pub use drills::DrillStatus;
 pub use health::Judged;

@@ -129,6 +129,9 @@ enum Command {
     /// Parts of the laboratory: programmable workers, and load.
     #[command(subcommand)]
     Lab(lab::LabCommand),
+    /// What other tools read of this one.
+    #[command(subcommand)]
+    Export(ExportCommand),
     /// A completion script for a shell.
     Completions {
         /// The shell.
@@ -136,6 +139,13 @@ enum Command {
     },
     /// The version of this binary.
     Version,
+}
+
+/// What can be exported.
+#[derive(Debug, Subcommand)]
+pub(super) enum ExportCommand {
+    /// The admin API as an OpenAPI 3.1 document.
+    Openapi,
 }
 
 /// Which gateway is asked.
@@ -203,6 +213,10 @@ pub(crate) fn main() -> ExitCode {
         Command::Gate(arguments) => gate::run(&arguments, output),
         Command::Replay(arguments) => Ok(replay::run(&arguments, output)),
         Command::Lab(command) => Ok(lab::run(&command, output)),
+        Command::Export(ExportCommand::Openapi) => {
+            answer_json(&ambidex_control::openapi());
+            Ok(End::Worked)
+        }
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "ambidex", &mut script);

@@ -117,7 +117,8 @@ fn follow(
     Ok(Sse::new(Events(receive)).keep_alive(KeepAlive::default()).into_response())
 }
 
-struct Events(mpsc::Receiver<Event>);
+/// Events as they come.
+pub(super) struct Events(pub(super) mpsc::Receiver<Event>);
 
 impl Stream for Events {
     type Item = Result<Event, Infallible>;

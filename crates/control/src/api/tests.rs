@@ -1,6 +1,7 @@
 //! The admin API over real sockets: what it answers, whom it refuses, and what it never says.
 
 mod entry;
+mod feed;
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};

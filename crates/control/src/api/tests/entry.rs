@@ -27,7 +27,7 @@ enum Needs {
 }
 
 /// The router's path, one that fits it, what it needs, what is sent, and the status when let in.
-const ENDPOINTS: [(&str, &str, Needs, &str, u16); 36] = [
+const ENDPOINTS: [(&str, &str, Needs, &str, u16); 39] = [
     ("/healthz", "/healthz", Needs::Nothing, "", 200),
     ("/readyz", "/readyz", Needs::Nothing, "", 200),
     ("/metrics", "/metrics", Needs::Nothing, "", 200),
@@ -38,6 +38,9 @@ const ENDPOINTS: [(&str, &str, Needs, &str, u16); 36] = [
     ("/api/v1/status", "/api/v1/status", Needs::Reading, "", 200),
     ("/api/v1/pools", "/api/v1/pools", Needs::Reading, "", 200),
     ("/api/v1/series", "/api/v1/series?pool=api", Needs::Reading, "", 200),
+    ("/api/v1/feed", "/api/v1/feed?pool=api", Needs::Reading, "", 200),
+    ("/api/v1/feed/stream", "/api/v1/feed/stream", Needs::Reading, "", 200),
+    ("/api/v1/openapi", "/api/v1/openapi", Needs::Reading, "", 200),
     ("/api/v1/publishers", "/api/v1/publishers", Needs::Reading, "", 200),
     ("/api/v1/decisions", "/api/v1/decisions?since=10m&all=true", Needs::Reading, "", 200),
     ("/api/v1/decisions/stream", "/api/v1/decisions/stream", Needs::Reading, "", 200),
@@ -137,6 +140,32 @@ fn every_endpoint_of_the_router_stands_in_the_table() {
     let api = Api::new(process.shared(), token, &AdminConfig::default());
     let served: BTreeSet<&str> = api.endpoints().into_iter().map(|(path, _)| path).collect();
     assert_eq!(served, ENDPOINTS.into_iter().map(|(path, ..)| path).collect());
+}
+
+#[test]
+fn the_openapi_document_has_every_endpoint_that_is_no_page_with_its_method() {
+    let said = crate::openapi();
+    let paths = said["paths"].as_object().expect("paths");
+    let told: BTreeSet<(&str, &str)> = paths
+        .iter()
+        .flat_map(|(path, methods)| {
+            methods.as_object().expect("methods").keys().map(|one| (path.as_str(), one.as_str()))
+        })
+        .collect();
+    let method = |needs: Needs| if needs == Needs::Changing { "post" } else { "get" };
+    let served = ENDPOINTS.into_iter().filter(|(path, ..)| *path != "/" && !path.starts_with("/ui/"));
+    assert_eq!(told, served.map(|(path, _, needs, ..)| (path, method(needs))).collect());
+}
+
+#[test]
+fn every_reference_of_the_openapi_document_leads_somewhere() {
+    let said = crate::openapi();
+    let text = said.to_string();
+    let references: Vec<&str> = text.split("\"#/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(references.len() > 20, "{references:?}");
+    for reference in references {
+        assert!(said.pointer(&format!("/{reference}")).is_some(), "{reference}");
+    }
 }
 
 #[test]

@@ -1,0 +1,196 @@
+//! The admin API as an OpenAPI 3.1 document, for who generates clients or checks. A test holds it against the routes.
+
+use axum::Json;
+use axum::response::{IntoResponse as _, Response};
+use schemars::schema_for;
+use serde_json::{Map, Value, json};
+
+use super::feed::Feed;
+
+/// One thing that may be asked or ordered.
+struct Operation {
+    path: &'static str,
+    /// A change: by POST, with the token.
+    changes: bool,
+    summary: &'static str,
+    /// Name, what it takes, what it means.
+    query: &'static [(&'static str, &'static str, &'static str)],
+    answer: Answer,
+}
+
+/// What comes back.
+#[derive(Clone, Copy)]
+enum Answer {
+    Json,
+    Feed,
+    Events,
+    Text,
+}
+
+const fn read(path: &'static str, summary: &'static str) -> Operation {
+    Operation { path, changes: false, summary, query: &[], answer: Answer::Json }
+}
+
+const fn change(path: &'static str, summary: &'static str) -> Operation {
+    Operation { path, changes: true, summary, query: &[], answer: Answer::Json }
+}
+
+const POOL: (&str, &str, &str) = ("pool", "string", "Only of this pool.");
+const WORKER: (&str, &str, &str) = ("worker", "string", "Only of this worker.");
+const SINCE: (&str, &str, &str) =
+    ("since", "string", "What came after: an item's number, milliseconds since 1970, or how long ago, such as `10m`.");
+
+const OPERATIONS: [Operation; 22] = [
+    Operation { answer: Answer::Text, ..read("/healthz", "The process runs.") },
+    Operation { answer: Answer::Text, ..read("/readyz", "200 once every pool had a worker, else 503.") },
+    Operation { answer: Answer::Text, ..read("/metrics", "Metrics, as OpenMetrics text.") },
+    read("/api/v1/status", "The process as a whole."),
+    read("/api/v1/pools", "All pools and their workers, with weights and why."),
+    Operation {
+        query: &[
+            POOL,
+            ("after", "integer", "Answer once the revision is another than this."),
+            ("wait", "string", "But at the latest after this long: at most 55s, 30s where nothing is said."),
+        ],
+        answer: Answer::Feed,
+        ..read("/api/v1/feed", "The weights in force; with `after`, as soon as they are others.")
+    },
+    Operation {
+        query: &[POOL],
+        answer: Answer::Events,
+        ..read("/api/v1/feed/stream", "The weights in force, now and with each change: events `feed`.")
+    },
+    Operation {
+        query: &[POOL, ("since", "integer", "Points after this second.")],
+        ..read("/api/v1/series", "A point a second of each worker: weight, rate, latency, errors.")
+    },
+    read("/api/v1/publishers", "What carries the weights to other proxies, and how far it got."),
+    Operation {
+        query: &[
+            SINCE,
+            POOL,
+            WORKER,
+            ("all", "boolean", "Everything that happened, not only decisions."),
+            ("limit", "integer", "At most so many, the newest: 200 where nothing is said."),
+        ],
+        ..read("/api/v1/decisions", "What was decided, with reasons.")
+    },
+    Operation {
+        query: &[SINCE, POOL, WORKER],
+        answer: Answer::Events,
+        ..read("/api/v1/decisions/stream", "Decisions as they are made: events `decision`.")
+    },
+    Operation {
+        query: &[("records", "integer", "At most so many of the newest records: 100,000 where nothing is said.")],
+        ..read("/api/v1/decisions/verify", "Makes the recorded decisions again and compares.")
+    },
+    Operation {
+        query: &[SINCE],
+        answer: Answer::Events,
+        ..read("/api/v1/events", "All news, and each second the state of all pools.")
+    },
+    Operation {
+        query: &[("at", "string", "A date in milliseconds since 1970, or how long ago. Absent: now.")],
+        ..read("/api/v1/explain/weight/{pool}/{worker}", "Why a weight is, or was, what it is.")
+    },
+    read("/api/v1/drills", "Drills that run and that ended."),
+    read("/api/v1/config", "The configuration in force."),
+    read("/api/v1/config/history", "The configurations that were in force."),
+    change("/api/v1/pools/{pool}/workers/{worker}/{order}", "drain, undrain, pin, unpin or drill a worker."),
+    change("/api/v1/pools/{pool}/{order}", "freeze or unfreeze a pool's weights, or undrill it."),
+    change("/api/v1/pools/{pool}/approve/{number}", "Lets a runbook do what it proposed."),
+    change("/api/v1/config/{order}", "reload or rollback the configuration."),
+    read("/api/v1/openapi", "This document."),
+];
+
+pub(crate) async fn answer() -> Response {
+    Json(document()).into_response()
+}
+
+/// The document.
+#[must_use]
+pub fn document() -> Value {
+    let mut paths = Map::new();
+    for operation in &OPERATIONS {
+        let method = if operation.changes { "post" } else { "get" };
+        paths.insert(operation.path.to_owned(), json!({ method: operation.described() }));
+    }
+    let mut feed = schema_for!(Feed).to_value();
+    let definitions = feed.as_object_mut().and_then(|feed| feed.remove("$defs")).unwrap_or_default();
+    // Definitions within a schema become components of the document.
+    let text =
+        json!({"feed": feed, "definitions": definitions}).to_string().replace("#/$defs/", "#/components/schemas/");
+    let moved: Value = serde_json::from_str(&text).unwrap_or_default();
+    let mut schemas = moved["definitions"].as_object().cloned().unwrap_or_default();
+    schemas.insert("Feed".to_owned(), moved["feed"].clone());
+    schemas.insert("Error".to_owned(), error());
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Ambidex admin API",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "JSON answers carry `schema_version`, which grows when a field changes its meaning or goes. \
+                            Off loopback reads need the token, too, but for probes and metrics.",
+        },
+        "servers": [{"url": "http://127.0.0.1:9901"}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    })
+}
+
+fn error() -> Value {
+    json!({
+        "type": "object",
+        "required": ["schema_version", "code", "error"],
+        "properties": {
+            "schema_version": {"type": "integer"},
+            "code": {"type": "string", "description": "In one word, for programs."},
+            "error": {"type": "string", "description": "What is wrong and what to do, for people."},
+        },
+    })
+}
+
+impl Operation {
+    fn described(&self) -> Value {
+        let of_path = self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+        let of_path =
+            of_path.map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}));
+        let of_query = self.query.iter().map(|(name, takes, means)| {
+            json!({"name": name, "in": "query", "required": false, "description": means, "schema": {"type": takes}})
+        });
+        let parameters: Vec<Value> = of_path.chain(of_query).collect();
+        let refused = json!({
+            "description": "Why not, and what to do.",
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+        });
+        let mut described = json!({
+            "summary": self.summary,
+            "parameters": parameters,
+            "responses": {"200": self.answer.described(), "default": refused},
+        });
+        if self.changes {
+            described["security"] = json!([{"token": []}]);
+            described["requestBody"] = json!({
+                "required": false,
+                "description": "`pin` takes {\"weight\": 0.5}, in fair shares; `drill` a fault; the others nothing.",
+                "content": {"application/json": {"schema": {"type": "object"}}},
+            });
+        }
+        described
+    }
+}
+
+impl Answer {
+    fn described(self) -> Value {
+        let (media, schema) = match self {
+            Self::Json => ("application/json", json!({"type": "object", "required": ["schema_version"]})),
+            Self::Feed => ("application/json", json!({"$ref": "#/components/schemas/Feed"})),
+            Self::Events => ("text/event-stream", json!({"type": "string"})),
+            Self::Text => ("text/plain", json!({"type": "string"})),
+        };
+        json!({"description": "As asked.", "content": {media: {"schema": schema}}})
+    }
+}
