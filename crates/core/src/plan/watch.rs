@@ -60,7 +60,7 @@ impl Watch {
     /// it is younger than two of its own periods: it is newer news.
     ///
     /// Who sends heartbeats owes one in each of their periods, whether or not it has traffic, and a report in an answer is
-    /// as good as one; so such a report is held as a heartbeat, until none has come for [`BEATS_FORGOTTEN`].
+    /// as good as one; so such a report is held as a heartbeat, until none has come for a minute.
     pub fn hear(&mut self, held: Held) {
         let mut held = held;
         match held.source {
