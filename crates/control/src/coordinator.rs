@@ -306,6 +306,11 @@ async fn run(
                 let now = shared.clock.now();
                 let looks = {
                     let mut room = shared.room();
+                    // What came before the tick counts in it: after a stall both are due, and a worker whose answers are
+                    // counted and whose reports still wait would look silent.
+                    for _ in 0..reports.len() {
+                        reports.try_recv().into_iter().for_each(|arrived| room.hear(arrived, None));
+                    }
                     // They are written down by the tick, so that those of several threads become one.
                     while let Ok(told) = transitions.try_recv() {
                         room.hear_transition(told);
