@@ -132,9 +132,11 @@ impl Lookout {
 
     /// Takes one tick in; what came of it is added to `out`.
     pub fn on(&mut self, seen: &Observation, out: &mut Vec<Effect>) {
-        let calm = self.cases.iter().all(|case| case.stage == Stage::Quiet);
+        // What runbooks hold back is not usual either.
+        let restrained = self.tuning() != Tuning::default();
+        let calm = !restrained && self.cases.iter().all(|case| case.stage == Stage::Quiet);
         self.past.take(seen, calm);
-        let all = self.detectors.look(&self.past, seen);
+        let all = self.detectors.look(&self.past, seen, restrained);
         for (mode, signs) in FailureMode::ALL.into_iter().zip(all) {
             self.judge(mode, signs.filter(|_| self.runbooks.of(mode).watches()), out);
         }

@@ -22,6 +22,8 @@ pub(super) struct Past {
     /// Sorted by id.
     pub(super) workers: Vec<WorkerPast>,
     pub(super) pool: PoolPast,
+    /// As many answers came in the tick before as requests were sent.
+    was_even: bool,
     /// Of those in service: tries that failed, those that failed in another way than by being late, and tries that ended.
     sums: [f64; 3],
 }
@@ -38,10 +40,16 @@ pub(super) struct WorkerPast {
     /// The same over its last six, whatever happened meanwhile.
     pub(super) lately: Beside,
     pub(super) usual_beside: Usual,
+    /// Ticks in a row, of those with answers, in which they were as quick as the others'.
+    quick: u32,
+    /// When it was last a bit slower than usual, if it ever was.
+    slow: Option<Slow>,
     /// Tries a second.
     pub(super) usual_rate: Usual,
     /// Since it last gave any answer, good or bad: what it left unanswered.
     pub(super) mute: Mute,
+    /// When it failed first after its last good answer.
+    pub(super) fell: Option<Mono>,
 }
 
 /// A mean over the last answers, however long that took: a worker that the picks avoid gives few.
@@ -50,6 +58,13 @@ pub(super) struct Beside {
     mean: f64,
     answers: f64,
     at: Mono,
+}
+
+/// A time in which a worker is a bit slower than usual.
+#[derive(Clone, Copy, Debug)]
+struct Slow {
+    since: Mono,
+    last: Mono,
 }
 
 /// Tries that a worker gave no sign of life to, since its last one.
@@ -61,6 +76,8 @@ pub(super) struct Mute {
     pub(super) late: u64,
     /// When the first of them was noticed.
     pub(super) since: Option<Mono>,
+    /// There was no connection a while after it fell: who comes back at once is there by then.
+    pub(super) is_gone: bool,
 }
 
 /// Sums that fade.
@@ -173,8 +190,11 @@ impl WorkerPast {
             beside: Beside::default(),
             lately: Beside::default(),
             usual_beside: Usual::default(),
+            quick: 0,
+            slow: None,
             usual_rate: Usual::default(),
             mute: Mute::default(),
+            fell: None,
         }
     }
 
@@ -188,11 +208,17 @@ impl WorkerPast {
         if lives {
             self.mute = Mute::default();
         }
+        self.fell = self.fell.filter(|_| counted.answered == 0);
+        if counted.failed > 0 {
+            self.fell.get_or_insert(now);
+        }
         // Where both are in one tick, a breaker that is open says what came last.
         if mute > 0 && (!lives || tick.kept_out) {
             self.mute.unreached += counted.unreached;
             self.mute.late += counted.late;
             self.mute.since.get_or_insert(now);
+            let fell_long_ago = self.fell.is_some_and(|fell| now.since(fell) >= BACK_WITHIN);
+            self.mute.is_gone |= counted.unreached > 0 && fell_long_ago;
         }
         let avoided = self.is_avoided();
         self.usual_rate.take(self.recent.rate(), step, calm && !avoided);
@@ -204,19 +230,42 @@ impl WorkerPast {
         let more = log(p50) - others;
         self.beside.take(now, more, answered as f64, (FEW_ANSWERS, MOST_OF_A_TICK));
         self.lately.take(now, more, answered as f64, (A_FEW, 1.0));
+        self.quick = if more < QUICK { self.quick.saturating_add(1) } else { 0 };
         let Some(beside) = self.beside.get(now) else { return };
         let alike = self.usual_beside.get().is_none_or(|usual| beside - usual < STRANGE);
         self.usual_beside.take(beside, step, calm && alike);
     }
 
     /// How much slower its last answers are than the others', and how much more than usual, in doublings. The last
-    /// six suffice while the picks avoid it: they have seen them, too.
+    /// six suffice while the picks avoid it: they have seen them, too. What it was is over when its newest are quick.
     pub(super) fn slower(&self, now: Mono) -> Option<(f64, f64)> {
+        if self.quick >= QUICK_TICKS {
+            return None;
+        }
         let usual = self.usual_beside.get()?;
         let all = self.beside.get(now);
         let few = if self.is_avoided() { self.lately.get(now) } else { None };
         let beside = [all, few].into_iter().flatten().max_by(f64::total_cmp)?;
         Some((beside, beside - usual))
+    }
+
+    /// Whether it is a bit slower than usual, beside the others.
+    pub(super) fn is_a_bit_slower(&self, now: Mono) -> bool {
+        self.slower(now).is_some_and(|(_, more)| more >= A_BIT)
+    }
+
+    fn note_slow(&mut self, now: Mono) {
+        if self.is_a_bit_slower(now) {
+            let goes_on = self.slow.filter(|slow| now.since(slow.last) <= TOGETHER);
+            self.slow = Some(Slow { since: goes_on.map_or(now, |slow| slow.since), last: now });
+        }
+    }
+
+    /// Whether this one, not long ago, became slower with the other.
+    pub(super) fn slowed_with(&self, other: &Self, now: Mono) -> bool {
+        let (Some(own), Some(other)) = (self.slow, other.slow) else { return false };
+        let apart = own.since.since(other.since).max(other.since.since(own.since));
+        apart <= TOGETHER && now.since(own.last) <= NOT_LONG_AGO
     }
 
     /// Whether the picks avoid it: it gets a quarter of its usual requests, or less.
@@ -232,6 +281,11 @@ impl WorkerPast {
     /// Whether it fails as a whole, and not by being late: by itself, whatever its pool has to do.
     pub(super) fn breaks(&self) -> bool {
         self.fails() && self.recent.broke() >= LEAST_BROKE && self.recent.broke() >= FAILS * self.recent.failed
+    }
+
+    /// Whether it fails no other way than the rest of its pool does.
+    pub(super) fn fails_as(&self, others_failing: f64) -> bool {
+        others_failing >= OTHERS_FAIL && self.mute.unreached == 0 && self.recent.broken() < WELL_AGAIN
     }
 
     /// Whether it is well again after it failed.
@@ -254,25 +308,28 @@ impl Past {
         ticks.dedup_by_key(|tick| tick.id);
         let others = Middle::of(&ticks);
         let even = self.is_even(&ticks, step);
+        let comparable = core::mem::replace(&mut self.was_even, even) && even;
         let mut known = core::mem::take(&mut self.workers).into_iter().peekable();
         for tick in ticks {
             while known.next_if(|past| past.tick.id < tick.id).is_some() {}
             let mut past = known.next_if(|past| past.tick.id == tick.id).unwrap_or_else(|| WorkerPast::new(tick));
             past.take(seen.at, step, kept, tick, calm);
-            if let Some(others) = others.without(&tick).filter(|_| even) {
+            if let Some(others) = others.without(&tick).filter(|_| comparable) {
                 past.compare(seen.at, step, others, calm);
             }
+            past.note_slow(seen.at);
             self.workers.push(past);
         }
         self.pool.take(&self.workers, seen, step, kept, calm);
         self.sum_up();
     }
 
-    /// Whether about as many answers come in this tick as requests are sent.
+    /// Whether about as many answers come in this tick as requests are sent, as far as chance lets one say.
     fn is_even(&self, ticks: &[WorkerTick], step: f64) -> bool {
         let answered: u64 = ticks.iter().map(|tick| tick.counted.answered).sum();
         let usual = self.pool.recent.rate() * step;
-        usual <= 0.0 || EVEN.contains(&(answered as f64 / usual))
+        let off = (answered as f64 - usual).abs();
+        off <= UNEVEN * usual || off <= CHANCE * libm::sqrt(usual)
     }
 
     /// Those that our view has in service.
@@ -428,6 +485,10 @@ pub(super) const LEAST_MUTE: u64 = 3;
 const LEAST_ENDED: f64 = 5.0;
 /// Failures that a worker may have that is well again. Source: ours; what its breaker's ramp lets through fails no more.
 const WELL_AGAIN: f64 = 0.2;
+/// From this share of failures on the rest of a pool is not well. Source: R-B1's 5 %, and what noise adds.
+const OTHERS_FAIL: f64 = 0.08;
+/// Who restarts is back within so long. Source: ours, half of a breaker's first pause, so that its first probe counts.
+const BACK_WITHIN: Span = Span::from_secs(5);
 /// Share of its usual requests that a worker gets that the picks avoid. Source: ours; noise and weights do not do that.
 const AVOIDED: f64 = 0.25;
 /// So many answers are compared with the others'. Source: ours; the geometric mean of 20 exponential latencies is off by
@@ -437,9 +498,23 @@ const FEW_ANSWERS: f64 = 20.0;
 const A_FEW: f64 = 6.0;
 /// No single tick counts for more. Source: ours; a tick that something else disturbs is no verdict.
 const MOST_OF_A_TICK: f64 = 0.25;
-/// Ticks with so many answers beside requests are compared: in a stall, and when what waited comes out, latencies say
-/// where a worker was in its work, not how fast it is. Source: ours; what noise leaves of 30 answers.
-const EVEN: core::ops::RangeInclusive<f64> = 0.6..=1.4;
+/// Ticks with so many more or fewer answers than requests are not compared, nor is the tick after one: in a stall, and
+/// when what waited comes out, latencies say where a worker was in its work, not how fast it is. Source: ours.
+const UNEVEN: f64 = 0.4;
+/// Deviations of chance that are not uneven. Source: ours; once in 16,000 ticks.
+const CHANCE: f64 = 4.0;
+/// So many doublings are as quick as the others. Source: ours; of unlike work at a worker that is six times slower one
+/// answer of seven is, by chance.
+const QUICK: f64 = 0.5;
+/// Ticks in a row in which its answers are as quick as the others' and that say that it is well. Source: as above; both
+/// are once in fifty.
+const QUICK_TICKS: u32 = 2;
+/// log2 of 1.6. Source: ours; what noise does not do to a third of a path.
+const A_BIT: f64 = 0.7;
+/// Workers that become slower within so long become so together. Source: ours, the time constant of what is recent.
+const TOGETHER: Span = Span::from_secs(5);
+/// Source: ours; the picks ask one that they avoid again within that time.
+const NOT_LONG_AGO: Span = Span::from_secs(20);
 /// How long what a worker's last answers said stands. Source: the breaker's longest pause.
 const STANDS: Span = Span::from_secs(60);
 /// Requests in flight that are never too many. Source: ours.

@@ -1,6 +1,8 @@
 //! The lookout on series that are made here, one tick a second: each edge of a runbook, and each detector's sign and its
 //! opposite. How well detectors do is not measured here but on simulated runs (`ambidex lab score`).
 
+mod at_once;
+
 use alloc::vec;
 use alloc::vec::Vec;
 

@@ -51,18 +51,18 @@ fn excess(past: &Past, worker: &WorkerPast) -> Option<f64> {
     (beside >= OVER_OTHERS && more >= OVER_USUAL && !is_of_its_path(past, worker)).then_some(beside)
 }
 
-/// Whether a third of the other workers of its path are slower than usual, too: then it is a matter of the path.
+/// Whether a third of the other workers of its path are slower than usual, too, or became so with it and are well again:
+/// then it is a matter of the path, and of this one nobody knows better yet, because it was asked less.
 fn is_of_its_path(past: &Past, worker: &WorkerPast) -> bool {
     let peers = || past.serving().filter(|peer| peer.tick.path == worker.tick.path && peer.tick.id != worker.tick.id);
-    let slower = peers().filter(|peer| peer.slower(past.at).is_some_and(|(_, more)| more >= A_BIT)).count();
+    let too = |peer: &&WorkerPast| peer.is_a_bit_slower(past.at) || peer.slowed_with(worker, past.at);
+    let slower = peers().filter(too).count();
     slower > 0 && slower * 3 >= peers().count()
 }
 
 /// log2 of 4. Source: R-F3 ("a multiple"), measured by `cargo xtask bench modes`; above the breaker's 2x, which is its own
 /// business, and above what a path that drifts shows.
 const OVER_OTHERS: f64 = 2.0;
-/// log2 of 1.6. Source: ours; what noise does not do to a third of a path.
-const A_BIT: f64 = 0.7;
 /// log2 of 2. Source: balancing.md "Breaker".
 const OVER_USUAL: f64 = 1.0;
 /// Source: R-B1's 5 %: from there on it is failing, not slow.

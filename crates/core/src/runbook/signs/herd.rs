@@ -5,8 +5,8 @@
 //!         or in another way than by being late, while the others fail under 6 % so: a full pool is late within a tick
 //!         within a minute: half of the others or more fail 5 % or more each, 8 % together          the herd
 //!         requests of clients are as usual (under 1.3x): more of them would be an overload
-//! over    when the others fail under 5 %, or what failed first is well again for 10 s: what then goes on is another
-//!         mode's
+//! over    when the others fail under 5 %, or what failed first was well 10 s ago and fails no other way than the others
+//!         since: what then goes on is another mode's
 //! ```
 
 use super::{Signs, few};
@@ -67,9 +67,11 @@ impl Herd {
 
 impl First {
     fn note(&mut self, past: &Past) {
-        if past.worker(self.worker).is_some_and(|worker| worker.is_well(past.others_failing(worker))) {
+        let Some(worker) = past.worker(self.worker) else { return };
+        let others = past.others_failing(worker);
+        if worker.is_well(others) {
             self.well.get_or_insert(past.at);
-        } else {
+        } else if !worker.fails_as(others) {
             self.well = None;
         }
     }

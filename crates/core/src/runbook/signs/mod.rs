@@ -10,6 +10,7 @@ mod swing;
 
 use arrayvec::ArrayVec;
 
+use self::overload::Around;
 use super::FailureMode;
 use super::finding::Evidence;
 use super::observation::Observation;
@@ -45,13 +46,19 @@ pub(super) struct Detectors {
 
 impl Detectors {
     /// What shows in this tick, by the order of [`FailureMode::ALL`]. Who is slow beside the others is asked first:
-    /// paths and overload look at the rest.
-    pub(super) fn look(&mut self, past: &Past, seen: &Observation) -> [Option<Signs>; FailureMode::ALL.len()] {
+    /// paths and overload look at the rest. `restrained`: runbooks hold something back.
+    pub(super) fn look(
+        &mut self,
+        past: &Past,
+        seen: &Observation,
+        restrained: bool,
+    ) -> [Option<Signs>; FailureMode::ALL.len()] {
         let cascade = cascade::signs(past);
         let slow: &[WorkerId] = cascade.as_ref().map_or(&[], |signs| &signs.workers);
         let (swing, convoy) = (self.swing.signs(seen, past), self.convoy.signs(past));
         let bunched = self.convoy.is_near(past.at);
-        let (drift, overload) = (self.drift.signs(past, slow), self.overload.signs(past, slow, bunched));
+        let drift = self.drift.signs(past, slow);
+        let overload = self.overload.signs(past, slow, Around { bunched, restrained });
         let (herd, stale) = (self.herd.signs(past), stale::signs(past));
         [herd, stale, cascade, swing, convoy, drift, overload]
     }
