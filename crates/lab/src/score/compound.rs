@@ -35,8 +35,10 @@ pub(super) fn of(seed: u64) -> Labelled {
         8 => ("drift and stale", drifting(seed, One::Gone)),
         _ => ("drift and cascade", drifting(seed, One::Slow)),
     };
-    let modes = modes.into_iter().map(|(mode, at)| (mode, Span::from_secs(at))).collect();
-    Labelled { scenario, modes, kind }
+    let modes: Vec<_> = modes.into_iter().map(|(mode, at)| (mode, Span::from_secs(at))).collect();
+    let herd = modes.iter().find(|(mode, _)| *mode == FailureMode::ThunderingHerd);
+    let brings_down = herd.map(|(_, at)| *at);
+    Labelled { scenario, modes, kind, period: None, brings_down }
 }
 
 /// What goes wrong with a pool of alike workers.

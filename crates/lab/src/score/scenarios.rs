@@ -86,20 +86,30 @@ fn below(draw: &mut Draw, bound: u64) -> u64 {
 
 /// A run that shows this mode, and no other.
 pub(super) fn of(mode: FailureMode, seed: u64) -> Labelled {
-    let (scenario, from) = match mode {
+    let quiet = |(scenario, from)| (scenario, from, None);
+    let mut period = None;
+    let (scenario, from, brings_down) = match mode {
         FailureMode::ThunderingHerd => herd(seed),
-        FailureMode::StaleMetadata => stale(seed),
-        FailureMode::CascadingTimeouts => cascade(seed),
-        FailureMode::Oscillation => swings::of(seed),
-        FailureMode::Convoy => convoy(seed),
-        FailureMode::LateralDrift => drift(seed),
+        FailureMode::StaleMetadata => quiet(stale(seed)),
+        FailureMode::CascadingTimeouts => quiet(cascade(seed)),
+        FailureMode::Oscillation => {
+            let (scenario, from, swings) = swings::of(seed);
+            period = Some(swings);
+            (scenario, from, None)
+        }
+        FailureMode::Convoy => quiet(convoy(seed)),
+        FailureMode::LateralDrift => quiet(drift(seed)),
         FailureMode::MetastableOverload => overload(seed),
     };
-    Labelled { scenario, modes: vec![(mode, Span::from_secs(from))], kind: mode.word() }
+    let modes = vec![(mode, Span::from_secs(from))];
+    Labelled { scenario, modes, kind: mode.word(), period, brings_down: brings_down.map(Span::from_secs) }
 }
 
+/// A scenario, when its mode shows, and when it begins to bring the pool down, if it does; in seconds after the warm-up.
+type Begun = (Scenario, u64, Option<u64>);
+
 /// One worker of few fails at once; what it had brings the others over what they can carry, and retries do the rest.
-fn herd(seed: u64) -> (Scenario, u64) {
+fn herd(seed: u64) -> Begun {
     let mut drawn = few(seed, 1);
     let what = ["errors", "resets"][drawn.draw.below(2)];
     let (at, worker) = (drawn.at, drawn.worker());
@@ -108,7 +118,7 @@ fn herd(seed: u64) -> (Scenario, u64) {
         full(&drawn),
         impatient(&mut drawn)
     );
-    (drawn.scenario(seed, at + 45, &drawn.group(), &rest), at)
+    (drawn.scenario(seed, at + 45, &drawn.group(), &rest), at, Some(at))
 }
 
 /// A pool of few workers, so full that without one of them the others have at least a fifth more than they can carry,
@@ -231,7 +241,7 @@ impl Drift {
 }
 
 /// Clients ask for more than there is for a while; then they ask as before, and retries keep the pool down.
-fn overload(seed: u64) -> (Scenario, u64) {
+fn overload(seed: u64) -> Begun {
     let mut drawn = Drawn::new(seed, 6);
     drawn.workers = 4 + drawn.below(3);
     drawn.discipline = "share";
@@ -247,7 +257,7 @@ fn overload(seed: u64) -> (Scenario, u64) {
          route: {{deadline: {}ms, retry: {{}}, first_try: {{after: {first}ms}}}}",
         first * 2
     );
-    (drawn.scenario(seed, over + 60, &drawn.group(), &rest), over)
+    (drawn.scenario(seed, over + 60, &drawn.group(), &rest), over, Some(at))
 }
 
 /// A run that shows no mode: a pool that is well, or whose trouble has no name here.
@@ -313,5 +323,6 @@ pub(super) fn well(seed: u64) -> Labelled {
             )
         }
     };
-    Labelled { scenario: drawn.scenario(seed, at + 60, &workers, &rest), modes: Vec::new(), kind }
+    let scenario = drawn.scenario(seed, at + 60, &workers, &rest);
+    Labelled { scenario, modes: Vec::new(), kind, period: None, brings_down: None }
 }

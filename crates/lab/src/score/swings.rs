@@ -1,5 +1,7 @@
 //! Weights that swing, at any period from 2 s to 10 min: half of the workers become slower in turn with the others.
 
+use ambidex_core::time::Span;
+
 use super::scenarios::Drawn;
 use crate::scenario::Scenario;
 
@@ -10,11 +12,11 @@ const PERIODS: [u64; 10] = [20, 30, 50, 80, 150, 300, 600, 1_500, 3_000, 6_000];
 pub(super) const AT: u64 = 5;
 
 /// The run of a seed: the seeds go round the periods.
-pub(super) fn of(seed: u64) -> (Scenario, u64) {
+pub(super) fn of(seed: u64) -> (Scenario, u64, Span) {
     let mut drawn = Drawn::new(seed, 8);
     let period = PERIODS[drawn.draw.below(PERIODS.len())];
     let swing = Swing::of(&mut drawn, period);
-    (swing.scenario(&drawn, seed, AT + (period * 9 / 20).max(20)), AT)
+    (swing.scenario(&drawn, seed, AT + (period * 9 / 20).max(20)), AT, Span::from_millis(period * 100))
 }
 
 /// How they swing.

@@ -6,7 +6,7 @@ use std::fmt;
 use ambidex_core::runbook::{FailureMode, Names};
 use ambidex_core::time::Span;
 
-use super::{Labelled, Seen};
+use super::{Judged, Labelled, Seen, Went};
 
 /// The score of all modes.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +16,10 @@ pub struct Table {
     pub runs: usize,
     /// Of each kind of runs of two or three modes: how many, and those in which exactly these were found.
     pub compounds: BTreeMap<&'static str, (usize, usize)>,
+    /// Oscillation by the period of the swing.
+    pub periods: BTreeMap<Span, Row>,
+    /// Runs that went another way than they were meant to, by kind.
+    pub others: BTreeMap<(&'static str, Went), usize>,
     /// What went wrong: kind, seed, and what was found beside what was there.
     pub misses: Vec<String>,
 }
@@ -46,6 +50,13 @@ impl Row {
         share(self.found, self.there)
     }
 
+    /// A run that showed it: after how long it was found, if it was.
+    fn note(&mut self, delay: Option<Span>) {
+        self.there += 1;
+        self.found += usize::from(delay.is_some());
+        self.delays.extend(delay);
+    }
+
     fn delay(&self, share: f64) -> Option<Span> {
         let mut delays = self.delays.clone();
         delays.sort_unstable();
@@ -63,7 +74,20 @@ impl Table {
     }
 
     /// Takes one run in.
-    pub fn add(&mut self, seed: u64, labelled: &Labelled, seen: &[Seen]) {
+    pub fn add(&mut self, run: &Judged) {
+        let Judged { seed, labelled, went, seen } = run;
+        match went {
+            Went::AsMeant => {}
+            Went::Otherwise => *self.others.entry((labelled.kind, *went)).or_default() += 1,
+            Went::DownBefore => {
+                *self.others.entry((labelled.kind, *went)).or_default() += 1;
+                return;
+            }
+        }
+        self.compare(*seed, labelled, seen);
+    }
+
+    fn compare(&mut self, seed: u64, labelled: &Labelled, seen: &[Seen]) {
         self.runs += 1;
         let mut exact = true;
         for mode in FailureMode::ALL {
@@ -72,13 +96,15 @@ impl Table {
             let of_mode = || seen.iter().filter(|seen| seen.finding.evidence.mode() == mode);
             match there {
                 Some(from) => {
-                    row.there += 1;
                     // A finding that is open when the mode begins stands: loops that are set to swing may do so before.
                     let open = |seen: &&Seen| seen.at >= from || seen.until.is_none_or(|until| until > from);
                     let first = of_mode().find(open).map(|seen| seen.at.max(from));
-                    row.found += usize::from(first.is_some());
-                    row.delays.extend(first.map(|at| at - from));
-                    exact &= first.is_some();
+                    let delay = first.map(|at| at - from);
+                    row.note(delay);
+                    if let Some(period) = labelled.period.filter(|_| mode == FailureMode::Oscillation) {
+                        self.periods.entry(period).or_default().note(delay);
+                    }
+                    exact &= delay.is_some();
                 }
                 None => {
                     let wrong = of_mode().next().is_some();
@@ -135,9 +161,24 @@ impl fmt::Display for Table {
                 delay(0.95),
             )?;
         }
+        if !self.periods.is_empty() {
+            writeln!(f, "\n| oscillation with a period of | runs | found | time to detect p50 |\n|---|---|---|---|")?;
+        }
+        for (period, row) in &self.periods {
+            let delay = row.delay(0.5).map_or_else(|| "-".to_owned(), |at| format!("{:.1} s", at.as_secs_f64()));
+            writeln!(f, "| {:.0} s | {} | {} | {delay} |", period.as_secs_f64(), row.there, row.found)?;
+        }
         writeln!(f, "\n| at once | runs | told apart exactly |\n|---|---|---|")?;
         for (kind, (runs, exact)) in &self.compounds {
             writeln!(f, "| {kind} | {runs} | {exact} |")?;
+        }
+        for ((kind, went), runs) in &self.others {
+            let told = match went {
+                Went::AsMeant => continue,
+                Went::Otherwise => "did not show all that they were meant to, and count as runs without it",
+                Went::DownBefore => "were down before anything went wrong in them, and are not judged",
+            };
+            writeln!(f, "\nmore runs of {kind}: {runs} {told}")?;
         }
         let of = |part: fn(&(usize, usize)) -> usize| self.compounds.values().map(part).sum::<usize>();
         let (compounds, exact) = (of(|known| known.0), of(|known| known.1));
