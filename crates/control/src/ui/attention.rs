@@ -162,8 +162,9 @@ fn following_item(following: &FollowStatus) -> (Level, Markup) {
 
 fn publisher_item(state: &PublisherState) -> Option<(Level, Markup)> {
     let why = state.carried.fault.as_ref()?;
+    let end = if why.ends_with('?') { "" } else { "." };
     let text =
-        html! { "Weights do not get to " b { (state.name) } " (" (state.kind) ", " (state.target) "): " (why) "." };
+        html! { "Weights do not get to " b { (state.name) } " (" (state.kind) ", " (state.target) "): " (why) (end) };
     Some((Level::Bad, text))
 }
 
