@@ -1,3 +1,5 @@
+//! What HAProxy's counters become: means over its window, requests at once, presumed room.
+
 use super::super::steer::tests::{backend, pool, server};
 use super::*;
 

@@ -1,3 +1,5 @@
+//! What is set at a HAProxy, and what is left alone, from one look at it.
+
 use std::sync::Arc;
 
 use ambidex_core::again::budget::Budget;

@@ -1,3 +1,5 @@
+//! What a real HAProxy answered about its servers, read.
+
 use super::*;
 
 /// What HAProxy 2.6.12 of Debian answered: six servers, one drained, one starting slowly, two in maintenance.
