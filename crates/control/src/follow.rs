@@ -2,7 +2,7 @@
 //! again when it ends.
 //!
 //! ```text
-//! connect --> hello --> pictures, weights, beats ... --> it ended: wait (200 ms doubling to 5 s, half of it by lot) --+
+//! connect --> hello --> pictures, changes, beats ... --> it ended: wait (200 ms doubling to 5 s, half of it by lot) --+
 //!    ^                                                                                                             |
 //!    +-------------------------------------------------------------------------------------------------------------+
 //! ```
@@ -70,12 +70,13 @@ async fn converse(shared: &Shared, config: &FollowConfig, heard: &mut bool) -> S
         room.heard(now);
         let taken = match told {
             Told::Picture(picture) => room.take_picture(now, picture),
-            Told::Weights(weights) => room.take_weights(&weights),
+            Told::Changes(changes) => room.take_changes(now, &changes),
             Told::NoPool(pool) => {
                 room.no_pool(now, &pool);
                 Ok(())
             }
             Told::Beat(beat) => {
+                beat.guidance.iter().for_each(|guidance| room.heed(now, guidance));
                 for counts in beat.pools.iter().filter_map(|pool| room.count(now, pool)) {
                     // A coordinator that takes nothing any more is noticed by its silence.
                     let _ = stream.up.try_send(Up { said: Some(Said::Counts(counts)) });

@@ -18,6 +18,7 @@ use ambidex_core::share::Share;
 use ambidex_core::time::Mono;
 use ambidex_core::view::{PoolParts, PoolView, WorkerView};
 use ambidex_core::worker::{PoolId, WorkerId};
+use ambidex_wire::subscription::Guidance;
 
 use crate::config::PoolConfig;
 use crate::discovery;
@@ -201,10 +202,19 @@ impl Pool {
         }
         let planned = self.plan(PlanInput::Tick { at: now, workers });
         // A pool that is full has nobody to spare for hedges and for reads from several workers.
-        let known = self.planner.utilization().and_then(|share| Share::new(share.clamp(0.0, 1.0)).ok());
-        known.into_iter().for_each(|utilization| self.budget.hear_utilization(now, utilization));
+        self.utilization().into_iter().for_each(|utilization| self.budget.hear_utilization(now, utilization));
         self.look_out(now, &planned.events);
         Some(planned)
+    }
+
+    /// How full the pool is, as far as that is known.
+    fn utilization(&self) -> Option<Share> {
+        Share::new(self.planner.utilization()?.clamp(0.0, 1.0)).ok()
+    }
+
+    /// What gateways that follow are to heed until the next beat.
+    pub(crate) fn guidance(&self) -> Guidance {
+        Guidance::of(&self.config.name, self.utilization(), &self.lookout.tuning)
     }
 
     /// One tick of the lookout for failure modes.

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ambidex_core::time::{Mono, Span};
-use ambidex_core::view::PoolView;
 use ambidex_core::worker::PoolId;
+use ambidex_wire::subscription::{Guidance, Picture};
 use bytes::Bytes;
 
 use super::{Gateways, encode};
@@ -35,7 +35,7 @@ pub(super) struct News {
 
 #[derive(Debug)]
 struct Latest {
-    view: Arc<PoolView>,
+    picture: Picture,
     tick: Span,
     /// The whole picture, once somebody wanted it.
     whole: Option<Bytes>,
@@ -49,17 +49,13 @@ impl News {
         for pool in &room.pools {
             let Some(view) = pool.pictured() else { continue };
             let (name, tick) = (Arc::clone(&pool.config.name), pool.config.weights.tick);
-            let mut latest = Latest { view: Arc::clone(view), tick, whole: None };
             let known = self.pools.get(&name);
-            if known.is_some_and(|known| known.view.revision == view.revision && known.tick == tick) {
+            if known.is_some_and(|known| known.picture.revision == view.revision && known.tick == tick) {
                 continue;
             }
-            let moved = known.filter(|known| known.tick == tick).and_then(|known| {
-                let bytes = encode::moved(&known.view, view)?;
-                Some((known.view.revision, bytes))
-            });
-            let (from, bytes) = match moved {
-                Some((from, bytes)) => (Some(from), bytes),
+            let mut latest = Latest { picture: encode::picture(view, tick), tick, whole: None };
+            let (from, bytes) = match known.and_then(|known| latest.picture.since(&known.picture)) {
+                Some(changes) => (Some(changes.from), encode::changes(changes)),
                 None => (None, latest.whole()),
             };
             out.push(Sent { pool: Some(Arc::clone(&name)), from, revision: view.revision, bytes });
@@ -71,11 +67,11 @@ impl News {
     /// The whole picture of a pool, and its revision.
     pub(super) fn whole(&mut self, pool: &str) -> Option<(u64, Bytes)> {
         let latest = self.pools.get_mut(pool)?;
-        Some((latest.view.revision, latest.whole()))
+        Some((latest.picture.revision, latest.whole()))
     }
 
-    /// The pools whose beat is due, and when the next one is.
-    fn beats(&mut self, now: Mono, room: &Room) -> (Vec<String>, Mono) {
+    /// What holds in the pools whose beat is due, and when the next one is.
+    fn beats(&mut self, now: Mono, room: &Room) -> (Vec<Guidance>, Mono) {
         let mut due = Vec::new();
         let mut next = now + LONGEST_PAUSE;
         self.beats.retain(|id, _| room.pools.iter().any(|pool| pool.id == *id));
@@ -86,7 +82,7 @@ impl News {
             let upcoming = if middle > now { middle } else { pool.next_tick + half };
             let beat = self.beats.entry(pool.id).or_insert(upcoming);
             if *beat <= now {
-                due.push(pool.config.name.to_string());
+                due.push(pool.guidance());
                 *beat = upcoming;
             }
             next = next.min(*beat);
@@ -97,7 +93,7 @@ impl News {
 
 impl Latest {
     fn whole(&mut self) -> Bytes {
-        self.whole.get_or_insert_with(|| encode::whole(&self.view, self.tick)).clone()
+        self.whole.get_or_insert_with(|| encode::whole(&self.picture)).clone()
     }
 }
 

@@ -5,8 +5,9 @@ use ambidex_core::share::Share;
 use ambidex_core::signal::Report;
 use ambidex_core::time::{Mono, Span};
 use ambidex_core::view::WorkerView;
+use ambidex_core::worker::Standing;
 use ambidex_wire::report::Arrived;
-use ambidex_wire::subscription::{Down, Picture, Told, Wanted, Weighed};
+use ambidex_wire::subscription::{Changes, Down, Guidance, Picture, Told, Wanted, Weighed};
 use prost::Message as _;
 
 use super::*;
@@ -74,14 +75,14 @@ fn a_weight_that_moves_travels_alone_and_follows_the_revision_that_was_shown() {
     }
     scene.gateways.renew();
     let sent = listener.try_recv().expect("sent");
-    let Told::Weights(weights) = told(&sent) else { panic!("{sent:?}") };
+    let Told::Changes(weights) = told(&sent) else { panic!("{sent:?}") };
     assert_eq!((weights.from, weights.places.len()), (shown.revision, 2));
     assert!((weights.learned[1] / weights.learned[0] - 1.0 / 3.0).abs() < 1e-6, "{weights:?}");
     assert_eq!(scene.whole().revision, weights.revision);
 }
 
 #[test]
-fn whoever_is_drained_or_has_another_configured_weight_makes_a_whole_picture() {
+fn of_a_worker_that_is_another_only_that_one_travels() {
     let scene = Scene::new();
     scene.tick();
     scene.gateways.renew();
@@ -89,9 +90,10 @@ fn whoever_is_drained_or_has_another_configured_weight_makes_a_whole_picture() {
     scene.pin(0.25);
     scene.gateways.renew();
     let sent = listener.try_recv().expect("sent");
-    assert!(matches!(told(&sent), Told::Picture(_)) && sent.from.is_none());
-    let b = scene.whole().workers[1].clone();
-    assert!((b.fixed - 0.25).abs() < 1e-9, "{b:?}");
+    let Told::Changes(changes) = told(&sent) else { panic!("{sent:?}") };
+    assert_eq!((changes.anew.as_slice(), changes.gone.as_slice()), (&[1][..], &[][..]));
+    assert!((changes.workers[0].fixed - 0.25).abs() < 1e-9, "{changes:?}");
+    assert_eq!(changes.workers[0], scene.whole().workers[1]);
 }
 
 #[test]
@@ -184,19 +186,52 @@ fn a_gateway_goes_by_the_picture_and_then_by_what_moved() {
     gateway.takes(scene.whole()).expect("good");
     assert_eq!(gateway.view().workers.len(), 2);
     let revision = scene.whole().revision;
-    let weights = |from| ambidex_wire::subscription::Weights {
+    let weights = |from| Changes {
         pool: "api".to_owned(),
         from,
         revision: revision + 1,
         places: vec![1],
         learned: vec![0.25],
+        ..Changes::default()
     };
-    let taken = |from| gateway.0.room().take_weights(&weights(from)).is_ok();
+    let taken = |from| gateway.0.room().take_changes(Follower::at(1), &weights(from)).is_ok();
     assert!(!taken(revision + 7), "they follow another picture");
     assert!(taken(revision));
     assert!((gateway.view().learned.at(1) - 0.25).abs() < 1e-9);
-    let evil = ambidex_wire::subscription::Weights { learned: vec![f64::NAN], ..weights(revision + 1) };
-    assert!(gateway.0.room().take_weights(&evil).is_err());
+    let evil = Changes { learned: vec![f64::NAN], ..weights(revision + 1) };
+    assert!(gateway.0.room().take_changes(Follower::at(1), &evil).is_err());
+}
+
+#[test]
+fn a_worker_that_is_drained_elsewhere_gets_nothing_here_and_no_whole_picture_is_needed() {
+    let (scene, gateway) = (Scene::new(), Follower::new());
+    gateway.takes(scene.whole()).expect("good");
+    let mut listener = scene.gateways.sent.subscribe();
+    {
+        let now = scene.gateways.shared.clock.now();
+        scene.gateways.shared.room().order(now, "api", "b", Order::Drain).expect("obeyed");
+    }
+    scene.gateways.renew();
+    let Told::Changes(changes) = told(&listener.try_recv().expect("sent")) else { panic!("a whole picture") };
+    gateway.0.room().take_changes(Follower::at(1), &changes).expect("they fit");
+    assert_eq!(gateway.worker("b").standing, Standing::Draining);
+    assert_eq!(gateway.worker("a").standing, Standing::Serving);
+}
+
+#[test]
+fn what_a_runbook_holds_back_is_held_back_while_the_coordinator_is_heard() {
+    let (scene, gateway) = (Scene::new(), Follower::new());
+    gateway.takes(scene.whole()).expect("good");
+    let guidance = Guidance { admitted: 0.5, hedges: false, ..scene.gateways.shared.room().pools[0].guidance() };
+    let budget = std::sync::Arc::clone(&gateway.view().budget);
+    let held = || (budget.restraint().refuses(), budget.restraint().hedges());
+    gateway.0.room().heard(Follower::at(1));
+    gateway.0.room().heed(Follower::at(1), &guidance);
+    assert_eq!(held(), (Some(0.5), false));
+    gateway.0.room().heed(Follower::at(1), &Guidance { admitted: f64::NAN, ..guidance.clone() });
+    assert_eq!(held(), (Some(0.5), false), "what is no share changes nothing");
+    gateway.0.room().due(Follower::at(10));
+    assert_eq!(held(), (None, true), "nobody says so any more");
 }
 
 #[test]

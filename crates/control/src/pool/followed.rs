@@ -5,10 +5,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ambidex_core::plan::Source;
+use ambidex_core::runbook::Tuning;
 use ambidex_core::share::Share;
 use ambidex_core::time::Mono;
 use ambidex_core::worker::{Standing, WorkerId};
-use ambidex_wire::subscription::{Counts, Picture, PictureError, Policy, Weighed, Weights, WorkerCounts};
+use ambidex_wire::subscription::{
+    Changes, ChangesError, Counts, Guidance, Picture, PictureError, Policy, Weighed, WorkerCounts,
+};
 
 use super::Pool;
 use crate::roster::{Effect, Event, Found, Ids, Worker};
@@ -27,15 +30,12 @@ pub(crate) struct Followed {
     pub(crate) unkept: bool,
 }
 
-/// Why weights do not fit the picture that is there.
+/// Why what came is not taken over.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub(crate) enum TakeError {
-    /// They follow another picture.
-    #[error("the weights of pool `{0}` follow another picture than the one that is here")]
-    Gap(String),
-    /// They are none.
-    #[error("pool `{0}` was sent weights that are none")]
-    Weights(String),
+    /// Changes that do not fit it.
+    #[error("the changes of pool `{0}` cannot be made: {1}")]
+    Changes(String, #[source] ChangesError),
     /// A picture that cannot be used.
     #[error("the picture of pool `{0}` cannot be used: {1}")]
     Picture(String, #[source] PictureError),
@@ -60,25 +60,6 @@ impl Followed {
             known.map_or((0.0, 0.0), |known| (known.learned, known.fixed))
         };
         workers.iter().map(of).unzip()
-    }
-
-    fn take(&mut self, weights: &Weights) -> Result<(), TakeError> {
-        let pool = || weights.pool.clone();
-        if weights.from != self.picture.revision {
-            return Err(TakeError::Gap(pool()));
-        }
-        let count = self.picture.workers.len();
-        let sound = |at: &u32, learned: &f64| (*at as usize) < count && learned.is_finite() && *learned >= 0.0;
-        let pairs = || weights.places.iter().zip(&weights.learned);
-        if weights.places.len() != weights.learned.len() || !pairs().all(|(at, learned)| sound(at, learned)) {
-            return Err(TakeError::Weights(pool()));
-        }
-        for (at, learned) in pairs() {
-            self.picture.workers[*at as usize].learned = *learned;
-        }
-        self.picture.revision = weights.revision;
-        self.unkept = true;
-        Ok(())
     }
 }
 
@@ -123,12 +104,25 @@ impl Pool {
         Ok(effects)
     }
 
-    /// Takes weights over that moved.
-    pub(crate) fn take_weights(&mut self, weights: &Weights) -> Result<(), TakeError> {
-        let followed = self.followed.as_mut().ok_or_else(|| TakeError::Gap(weights.pool.clone()))?;
-        followed.take(weights)?;
-        self.stale = true;
-        Ok(())
+    /// Takes over what is another; what follows of it, unless nothing but weights moved.
+    pub(crate) fn take_changes(
+        &mut self,
+        now: Mono,
+        changes: &Changes,
+        ids: &mut Ids,
+    ) -> Result<Option<Vec<Effect>>, TakeError> {
+        let refused = |error| TakeError::Changes(changes.pool.clone(), error);
+        let none = || refused(ChangesError::Gap { from: changes.from, here: 0 });
+        let followed = self.followed.as_mut().ok_or_else(none)?;
+        if changes.are_of_weights_alone() {
+            followed.picture.take(changes).map_err(refused)?;
+            followed.unkept = true;
+            self.stale = true;
+            return Ok(None);
+        }
+        let mut picture = followed.picture.clone();
+        picture.take(changes).map_err(refused)?;
+        self.take_picture(now, picture, ids).map(Some)
     }
 
     /// The share of requests that go by the learned weights: none when the coordinator has been away for too long.
@@ -149,6 +143,18 @@ impl Pool {
             learned: worker.learned,
         };
         followed.picture.workers.iter().map(weighed).collect()
+    }
+
+    /// Heeds what holds until the next beat; what says nothing that can hold changes nothing.
+    pub(crate) fn heed(&self, now: Mono, guidance: &Guidance) {
+        let Some(tuning) = guidance.tuning() else { return };
+        self.budget.restraint().set(&tuning);
+        guidance.fullness().into_iter().for_each(|fullness| self.budget.hear_utilization(now, fullness));
+    }
+
+    /// Nobody says any more what to hold back.
+    pub(crate) fn heed_nobody(&self) {
+        self.budget.restraint().set(&Tuning::default());
     }
 
     /// What was counted since this was last asked.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ambidex_core::contact::{Contact, Event, Stage};
 use ambidex_core::time::{Mono, Span};
-use ambidex_wire::subscription::{Counts, Hello, Picture, Wanted, Weights};
+use ambidex_wire::subscription::{Changes, Counts, Guidance, Hello, Picture, Wanted};
 use prost::Message as _;
 use serde::Serialize;
 
@@ -79,6 +79,12 @@ impl Room {
     pub(crate) fn take_picture(&mut self, now: Mono, picture: Picture) -> Result<(), TakeError> {
         let Some(at) = self.place_followed(&picture.pool) else { return Ok(()) };
         let effects = self.pools[at].take_picture(now, picture, &mut self.ids)?;
+        self.took(at, now, effects);
+        Ok(())
+    }
+
+    /// Another picture of a pool is in force: who follows it hears of that.
+    fn took(&mut self, at: usize, now: Mono, effects: Vec<roster::Effect>) {
         self.record_effects(at, now, effects);
         let tick = self.pools[at].followed.as_ref().map(|followed| followed.policy().tick);
         if let (Some(following), Some(tick)) = (&mut self.following, tick) {
@@ -86,17 +92,19 @@ impl Room {
         }
         self.keep_picture(at);
         self.publish();
-        Ok(())
     }
 
-    /// Takes weights over that moved.
+    /// Takes over what is another in a pool.
     ///
     /// # Errors
-    /// Why they do not fit what is here.
-    pub(crate) fn take_weights(&mut self, weights: &Weights) -> Result<(), TakeError> {
-        let Some(at) = self.place_followed(&weights.pool) else { return Ok(()) };
-        self.pools[at].take_weights(weights)?;
-        self.publish();
+    /// Why it does not fit what is here; that stays.
+    pub(crate) fn take_changes(&mut self, now: Mono, changes: &Changes) -> Result<(), TakeError> {
+        let Some(at) = self.place_followed(&changes.pool) else { return Ok(()) };
+        match self.pools[at].take_changes(now, changes, &mut self.ids)? {
+            Some(effects) => self.took(at, now, effects),
+            // Weights are kept now and then.
+            None => self.publish(),
+        }
         Ok(())
     }
 
@@ -107,6 +115,13 @@ impl Room {
         let event = roster::Event::Failed(COORDINATOR.into(), why);
         let effects = self.pools[at].hear_source(now, event, &mut self.ids);
         self.record_effects(at, now, effects);
+    }
+
+    /// Heeds what holds in a pool until the next beat.
+    pub(crate) fn heed(&self, now: Mono, guidance: &Guidance) {
+        if let Some(at) = self.place_followed(&guidance.pool) {
+            self.pools[at].heed(now, guidance);
+        }
     }
 
     /// What was counted in a pool since this was last asked.
@@ -157,6 +172,9 @@ impl Room {
         for at in 0..self.pools.len() {
             if self.pools[at].is_followed() {
                 self.pools[at].leave_alone(stage == Stage::Static);
+                if stage != Stage::Heard {
+                    self.pools[at].heed_nobody();
+                }
                 let pool = Arc::clone(&self.pools[at].config.name);
                 self.news.tell(wall_millis(), &pool, None, sentence.clone(), What::Contact { stage });
             }

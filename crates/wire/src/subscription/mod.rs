@@ -4,11 +4,12 @@
 //! gateway                                   coordinator
 //!    | -- Hello {pools, weights in force} ---> |   once, first
 //!    | <-- Picture {pool, revision, ...} ----- |   one of each pool: who is in it, how to pick, all weights
-//!    | <-- Weights {pool, from -> to, ...} --- |   when only weights moved: those that did
-//!    | <-- Beat {pools} ---------------------- |   once a tick, half a tick before it: "say what you counted"
+//!    | <-- Changes {pool, from -> to, ...} --- |   then: weights that moved, workers that came, went, or are others
+//!    | <-- Beat {pools, guidance} ------------ |   once a tick, half a tick before it: "say what you counted", and what
+//!    |                                         |   runbooks hold back until the next one
 //!    | -- Counts {pool, workers} ------------> |   at once after each beat: what was counted since the one before
 //! ```
-//! - A pool's picture has a revision, which only grows while a coordinator runs. `Weights` follow the revision that they
+//! - A pool's picture has a revision, which only grows while a coordinator runs. `Changes` follow the revision that they
 //!   name (`from`); whoever has another one asks nobody: the coordinator sends a whole picture to whom it lost count of.
 //! - What goes to all subscribers is encoded once, by the coordinator, and passed on as bytes.
 //! - The coordinator's beat says when to count, so that each of its ticks sees one count of each gateway, as it sees one
@@ -18,12 +19,16 @@
 //!
 //! Protobuf by prost's derive, as the other messages of this crate are: fields may be added, numbers never change.
 
+mod changes;
 mod counts;
+mod guidance;
 mod picture;
 
 use prost::Message;
 
+pub use changes::{Changes, ChangesError};
 pub use counts::{Counts, Reported, WorkerCounts};
+pub use guidance::Guidance;
 pub use picture::{Picture, PictureError, Policy, WorkerPicture};
 
 /// Where the stream is asked for.
@@ -98,9 +103,9 @@ pub enum Told {
     /// All of a pool.
     #[prost(message, tag = "1")]
     Picture(Picture),
-    /// Only weights moved.
+    /// What is another than before.
     #[prost(message, tag = "2")]
-    Weights(Weights),
+    Changes(Changes),
     /// It is there, and wants to know what was counted.
     #[prost(message, tag = "3")]
     Beat(Beat),
@@ -109,32 +114,15 @@ pub enum Told {
     NoPool(String),
 }
 
-/// Learned weights that are others than in the picture before.
-#[derive(Clone, PartialEq, Message)]
-pub struct Weights {
-    /// The pool's name.
-    #[prost(string, tag = "1")]
-    pub pool: String,
-    /// The revision that these follow.
-    #[prost(uint64, tag = "2")]
-    pub from: u64,
-    /// The revision with these.
-    #[prost(uint64, tag = "3")]
-    pub revision: u64,
-    /// Places in the picture's list of workers.
-    #[prost(uint32, repeated, tag = "4")]
-    pub places: Vec<u32>,
-    /// Their weights, in fair shares.
-    #[prost(double, repeated, tag = "5")]
-    pub learned: Vec<f64>,
-}
-
 /// A sign of life, and the moment to count.
 #[derive(Clone, PartialEq, Message)]
 pub struct Beat {
     /// The pools that will tick next.
     #[prost(string, repeated, tag = "1")]
     pub pools: Vec<String>,
+    /// What holds in them until the next one.
+    #[prost(message, repeated, tag = "2")]
+    pub guidance: Vec<Guidance>,
 }
 
 #[cfg(test)]

@@ -183,6 +183,6 @@ impl WorkerPicture {
 /// Source: RFC 1035's longest name, with room for a scheme and a port.
 const MOST_LABEL: usize = 512;
 /// Source: the bound of configured weights.
-const MOST_WEIGHT: f64 = 10_000.0;
+pub(super) const MOST_WEIGHT: f64 = 10_000.0;
 const LEAST_TICK: Span = Span::from_millis(10);
 const MOST_TICK: Span = Span::from_secs(600);

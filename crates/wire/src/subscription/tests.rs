@@ -88,7 +88,80 @@ fn a_policy_is_read_by_its_checked_types() {
     assert!(matches!(sent(text.replace("\"1s\"", "\"1ms\"")), Err(PictureError::Policy(_))));
 }
 
+fn weighed(names: &[(u8, u32, u8)]) -> Vec<WorkerPicture> {
+    let one = |(name, standing, learned): &(u8, u32, u8)| WorkerPicture {
+        standing: standing % 3,
+        learned: f64::from(*learned) + 1.0,
+        ..worker(&format!("w{name}"))
+    };
+    names.iter().map(one).collect()
+}
+
+#[test]
+fn changes_hold_what_is_another_and_nothing_else() {
+    let old = picture(weighed(&[(1, 0, 1), (2, 0, 1), (3, 0, 1), (4, 0, 1)]));
+    let new = Picture { revision: 2, ..picture(weighed(&[(1, 0, 1), (3, 1, 1), (5, 0, 1), (4, 0, 7)])) };
+    let changes = new.since(&old).expect("they keep their order");
+    assert_eq!((changes.gone.as_slice(), changes.anew.as_slice()), (&[1][..], &[1, 2][..]));
+    assert_eq!((changes.places.as_slice(), changes.policy.as_ref()), (&[3][..], None));
+    assert!(!changes.are_of_weights_alone());
+    let reordered = picture(weighed(&[(2, 0, 1), (1, 0, 1), (3, 0, 1), (4, 0, 1)]));
+    assert_eq!(reordered.since(&old), None, "only a whole picture says so");
+}
+
+#[test]
+fn changes_that_do_not_fit_change_nothing() {
+    let old = picture(weighed(&[(1, 0, 1), (2, 0, 1)]));
+    let good = Changes { from: 1, revision: 2, places: vec![1], learned: vec![0.5], ..Changes::default() };
+    let takes = |changes: Changes| {
+        let mut here = old.clone();
+        let taken = here.take(&changes);
+        assert!(taken.is_ok() || here == old, "{changes:?}");
+        taken
+    };
+    assert_eq!(takes(good.clone()), Ok(()));
+    assert_eq!(takes(Changes { from: 9, ..good.clone() }), Err(ChangesError::Gap { from: 9, here: 1 }));
+    assert_eq!(
+        takes(Changes { learned: vec![f64::INFINITY], ..good.clone() }),
+        Err(ChangesError::Weight(f64::INFINITY))
+    );
+    let (extra, far) = (vec![worker("w3")], vec![7]);
+    for bad in [
+        Changes { places: vec![2], ..good.clone() },
+        Changes { places: Vec::new(), ..good.clone() },
+        Changes { gone: vec![2], ..good.clone() },
+        Changes { gone: vec![1, 0], ..good.clone() },
+        Changes { anew: far, workers: extra.clone(), ..good.clone() },
+        Changes { anew: vec![0, 0], workers: vec![worker("w3"), worker("w4")], ..good.clone() },
+        Changes { workers: extra, ..good.clone() },
+    ] {
+        assert_eq!(takes(bad), Err(ChangesError::Places));
+    }
+    let evil = WorkerPicture { standing: 9, ..worker("w3") };
+    let bad = Changes { anew: vec![2], workers: vec![evil], ..good };
+    assert!(matches!(takes(bad), Err(ChangesError::Picture(PictureError::Standing(..)))));
+}
+
 proptest! {
+    #[test]
+    fn changes_make_the_new_picture_of_the_old_one(
+        old in prop::collection::btree_map(0..20_u8, (0..3_u32, 0..3_u8), 0..15),
+        new in prop::collection::btree_map(0..20_u8, (0..3_u32, 0..3_u8), 1..15),
+        policy in any::<bool>(),
+    ) {
+        let listed = |workers: &std::collections::BTreeMap<u8, (u32, u8)>| {
+            let flat: Vec<_> = workers.iter().map(|(name, (standing, learned))| (*name, *standing, *learned)).collect();
+            weighed(&flat)
+        };
+        let mut here = picture(listed(&old));
+        let text = if policy { "other" } else { "" };
+        let there = Picture { revision: 2, policy: text.to_owned(), ..picture(listed(&new)) };
+        let changes = there.since(&here).expect("names keep their order");
+        let bytes = changes.encode_to_vec();
+        here.take(&Changes::decode(&*bytes).expect("ours")).expect("they fit");
+        prop_assert_eq!(here, there);
+    }
+
     #[test]
     fn no_bytes_make_a_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         if let Ok(Up { said: Some(Said::Counts(counts)) }) = Up::decode(&*bytes) {
@@ -96,6 +169,9 @@ proptest! {
         }
         if let Ok(Down { told: Some(Told::Picture(picture)) }) = Down::decode(&*bytes) {
             drop((picture.check(), picture.policy()));
+        }
+        if let Ok(changes) = Changes::decode(&*bytes) {
+            drop(picture(weighed(&[(1, 0, 1), (2, 0, 1)])).take(&Changes { from: 1, ..changes }));
         }
     }
 }
