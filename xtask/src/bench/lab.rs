@@ -60,12 +60,12 @@ fn announce(bench: &Bench, scenarios: &[(PathBuf, Scenario)], against: &[Against
 }
 
 /// What of a scenario real processes run: goals against our own rules are the simulator's, unless these run, too.
-fn live(scenario: &Scenario, against: &[Against]) -> Scenario {
+pub(super) fn live(scenario: &Scenario, against: &[Against]) -> Scenario {
     if against.contains(&Against::Rules) { scenario.clone() } else { without_rules(scenario) }
 }
 
 /// The files, in their order, with the scenarios that are wanted.
-fn scenarios(extent: &Extent) -> Result<Vec<(PathBuf, Scenario)>> {
+pub(super) fn scenarios(extent: &Extent) -> Result<Vec<(PathBuf, Scenario)>> {
     let folder = env::workspace().join("lab/scenarios");
     let entries = fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
     let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
@@ -103,7 +103,7 @@ fn is_wanted(extent: &Extent, name: &str) -> bool {
     extent.only.as_ref().is_none_or(|only| only.split(',').any(is_it))
 }
 
-fn bench(extent: &Extent) -> Result<Bench> {
+pub(super) fn bench(extent: &Extent) -> Result<Bench> {
     let of_path = env::folders_of_programs();
     let own = [install::envoy(), install::traefik()].into_iter().filter_map(|program| {
         // What cannot be installed is a skipped arm.

@@ -4,6 +4,7 @@
 //! of the rounds and stands with its range. It exits 0 when it measured, whether or not goals are met; requests that fail
 //! in `bench proxy` make it fail.
 
+mod coordinator;
 mod lab;
 mod modes;
 mod pick;
@@ -12,6 +13,7 @@ mod reload;
 mod resilience;
 mod rows;
 mod skew;
+mod steered;
 
 use std::path::PathBuf;
 
@@ -64,6 +66,8 @@ pub(crate) fn bench(words: &[&str]) -> Result<()> {
         "resilience" => resilience::run(&extent),
         "pick" => pick::run(&extent),
         "modes" => modes::run(&extent),
+        "coordinator" => coordinator::run(&extent),
+        "steered" => steered::run(&extent),
         other => bail!("there is no bench `{other}`\n{USAGE}"),
     }
 }
@@ -124,13 +128,14 @@ fn envoy(policy: &'static str) -> Result<Peer> {
 const SHIPPED: &str = "dist";
 
 const USAGE: &str =
-    "usage: cargo xtask bench proxy|lab|skew|resilience|reload|pick|modes [--repeats N] [--seconds S] [--only PART]
+    "usage: cargo xtask bench proxy|lab|skew|resilience|reload|pick|modes|coordinator|steered [--repeats N] [--seconds S] [--only PART]
   --profile dist|release  how our binary is built (dist)
   modes: --repeats 1 to 5 fifths of the runs (5)
   resilience: --only pauses, sinkhole, overload, quorum, priority, killed, frozen or cost
+  steered: --only X2, X6 or X9
   lab:
     --only X2,X6            scenarios by their names; `X8*` is all that begin so
-    --peers PEER,PEER       all, none, or some of haproxy, nginx, envoy, traefik, rules; rules are simulated otherwise
+    --peers PEER,PEER       all, none, or some of haproxy, nginx, envoy, traefik, rules, steered; rules are simulated otherwise
     --arms all|goals        all ways of each peer, or only those that a goal compares with
     --seconds S             ends runs early, an event has twenty seconds after it in any case
   proxy only:

@@ -27,7 +27,8 @@ pub(super) struct RunArguments {
 pub(super) struct CompareArguments {
     #[command(flatten)]
     what: What,
-    /// With whom: some of `haproxy`, `nginx`, `envoy`, `traefik`, and `rules` (our other rules of weights). Those that are
+    /// With whom: some of `haproxy`, `nginx`, `envoy`, `traefik`, `rules` (our other rules of weights), and
+    /// `steered` (HAProxy and Envoy with a coordinator of ours beside them). Those that are
     /// not installed are told as skipped, with the command that installs them.
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', default_values_t = Against::PEERS)]
     against: Vec<Against>,

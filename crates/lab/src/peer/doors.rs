@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use ambidex_core::time::Span;
 
-use super::Failing;
+use super::{Failing, Steered};
 
 /// How a balancer is set up beyond its way of choosing.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub struct Setup {
     pub file: Vec<String>,
     /// Plain retries, without a budget. HAProxy's alone.
     pub retries: Option<Retries>,
+    /// A coordinator of ours beside it. HAProxy's and Envoy's alone.
+    pub steered: Option<Steered>,
 }
 
 /// Retries as most configurations have them: so many, on another worker, for what fails or takes too long.
@@ -49,6 +51,7 @@ impl Default for Setup {
             pool: Vec::new(),
             file: Vec::new(),
             retries: None,
+            steered: None,
         }
     }
 }

@@ -61,10 +61,15 @@ pub(super) fn command(
       - lb_endpoints:
 {endpoints}"#
     );
-    let (dir, file) = folder_with("envoy.yaml", &text)?;
+    with(binary, &text, setup.threads)
+}
+
+/// Envoy with this file.
+pub(super) fn with(binary: &Path, text: &str, threads: u32) -> Result<(Command, TempDir), PeerError> {
+    let (dir, file) = folder_with("envoy.yaml", text)?;
     let mut command = Command::new(binary);
     command
-        .args(["--concurrency", &setup.threads.to_string(), "--disable-hot-restart", "--log-level", "error", "-c"])
+        .args(["--concurrency", &threads.to_string(), "--disable-hot-restart", "--log-level", "error", "-c"])
         .arg(file);
     Ok((command, dir))
 }

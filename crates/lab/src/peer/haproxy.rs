@@ -7,6 +7,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::process::folder_with;
+use super::steered::Way;
 use super::{Doors, Failing, PeerError, Retries, Setup, Upstream};
 
 pub(super) fn command(
@@ -15,7 +16,9 @@ pub(super) fn command(
     upstreams: &[Upstream],
     setup: &Setup,
     doors: Option<&Doors>,
+    steered: Option<&Way>,
 ) -> Result<(Command, TempDir), PeerError> {
+    let socket = steered.map_or_else(String::new, Way::socket_line);
     let threads = setup.threads;
     let more = doors.map_or_else(String::new, |Doors { http2, tls, certificate }| {
         let pem = certificate.display();
@@ -25,7 +28,7 @@ pub(super) fn command(
         "global
     nbthread {threads}
     maxconn 4000
-defaults
+{socket}defaults
     mode http
     timeout connect 5s
     timeout client 60s

@@ -10,6 +10,7 @@ mod hands;
 mod haproxy;
 mod nginx;
 mod process;
+mod steered;
 mod traefik;
 
 use std::io;
@@ -23,6 +24,7 @@ pub use self::doors::{Doors, Retries, Setup};
 pub use self::hands::WorkerProcess;
 pub use self::nginx::{Origin, OriginOptions};
 pub use self::process::{Process, exchange, free_port, free_udp_port, get, post};
+pub use self::steered::Steered;
 use crate::clock::poll;
 
 /// A worker as a balancer's configuration names it.
@@ -88,12 +90,14 @@ pub enum Failing {
 pub struct Balancer {
     /// Where clients go.
     pub address: SocketAddr,
-    /// Where its admin API listens, if it is ours.
+    /// Where the admin API is that tells its weights, if it is ours or one of ours steers it.
     pub admin: Option<SocketAddr>,
     /// Its further addresses, if its set-up has a certificate.
     pub doors: Option<Doors>,
     /// The process.
     pub process: Process,
+    /// The coordinator that steers it, if one does.
+    pub beside: Option<Process>,
 }
 
 /// Why a process is not of use.
@@ -186,14 +190,24 @@ impl Peer {
             None => None,
         };
         let (mut admin, more) = (None, doors.as_ref());
+        let way = if setup.steered.is_some() { steered::Way::of(self)? } else { None };
+        let beside = match (&way, &setup.steered) {
+            (Some(way), Some(by)) => Some(way.start(by, upstreams)?),
+            _ => None,
+        };
         let (command, dir) = match self {
             Self::Ambidex { balance, threads, binary } => {
                 let configuration = ambidex::with(address, more, *admin.insert(free()?), balance, upstreams, setup);
                 ambidex::command(binary, *threads, &configuration)?
             }
-            Self::Haproxy { balance } => haproxy::command(address, balance, upstreams, setup, more)?,
+            Self::Haproxy { balance } => haproxy::command(address, balance, upstreams, setup, more, way.as_ref())?,
             Self::Nginx { balance } => nginx::balancer(address, balance, upstreams, setup, more)?,
-            Self::Envoy { policy, binary } => envoy::command(binary, address, policy, upstreams, setup, more)?,
+            Self::Envoy { policy, binary } => match (&beside, &setup.steered) {
+                (Some(coordinator), Some(by)) => {
+                    envoy::with(binary, &coordinator.bootstrap(&by.ours, address)?, setup.threads)?
+                }
+                _ => envoy::command(binary, address, policy, upstreams, setup, more)?,
+            },
             Self::Traefik { strategy, binary } => traefik::command(binary, address, strategy, upstreams, setup, more)?,
         };
         let mut process = Process::start(&self.name(), command, dir)?;
@@ -202,6 +216,10 @@ impl Peer {
             // It listens before it has read its routes, and answers 404 until then.
             poll(Span::from_secs(60), || get(address, "/").is_ok_and(|(status, _)| status != 404));
         }
-        Ok(Balancer { address, admin, doors, process })
+        if let Some(coordinator) = &beside {
+            coordinator.wait_until_it_steers()?;
+            admin = Some(coordinator.admin);
+        }
+        Ok(Balancer { address, admin, doors, process, beside: beside.map(|coordinator| coordinator.process) })
     }
 }

@@ -116,6 +116,12 @@ impl Process {
         std::iter::once(self.id()).chain(self.children()).filter_map(resident_kib_of).sum()
     }
 
+    /// The most memory that it ever held resident, in KiB, without its children; zero where `/proc` does not say.
+    #[must_use]
+    pub fn peak_kib(&self) -> u64 {
+        status_kib(self.id(), "VmHWM:").unwrap_or(0)
+    }
+
     /// The processes that its first thread started: nginx's, when it is a master.
     fn children(&self) -> Vec<u32> {
         let id = self.id();
@@ -137,8 +143,13 @@ impl Drop for Process {
 }
 
 fn resident_kib_of(id: u32) -> Option<u64> {
+    status_kib(id, "VmRSS:")
+}
+
+/// A figure of a process's status.
+fn status_kib(id: u32, name: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
-    status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.split_whitespace().next()?.parse().ok()
+    status.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
 }
 
 /// User and system time of all threads, in ticks of 10 ms.

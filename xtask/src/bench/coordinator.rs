@@ -1,0 +1,189 @@
+//! `bench coordinator` [R-C6]: one core, 10,000 workers that send heartbeats twice a second, 1,000 gateways that follow.
+//!
+//! The coordinator runs on the first core alone, the fleet (`crates/control/examples/fleet`) on the second. Measured are
+//! how much of its core the coordinator takes, how soon after its tick each gateway has what moved, which heartbeats were
+//! lost, and how much memory it held at most. Then the heartbeats are doubled until the core is full or some are lost: the
+//! knee.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use ambidex_lab::peer::{Process, free_port, free_udp_port, get};
+use ambidex_lab::{Span, rest};
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::rows::{Row, Samples, publish};
+use super::{Extent, binary};
+use crate::env;
+use crate::run;
+
+const WORKERS: u32 = 10_000;
+const GATEWAYS: u32 = 1_000;
+/// Before anything is measured: sessions, first pictures, weights that settle.
+const WARM: u64 = 15;
+/// More than this of a core, and the next tick waits for this one. Source: ours.
+const FULL: f64 = 0.95;
+
+pub(super) fn run(extent: &Extent) -> Result<()> {
+    let ours = binary(&extent.profile)?;
+    let profile = extent.profile.as_str();
+    run::run(&[
+        "cargo",
+        "build",
+        "--quiet",
+        "--profile",
+        profile,
+        "--package",
+        "ambidex-control",
+        "--example",
+        "fleet",
+    ])?;
+    let fleet = env::workspace().join("target").join(profile).join("examples/fleet");
+    let mut rows: Vec<Row> = Vec::new();
+    let mut knee = None;
+    for doubled in 0..4 {
+        let per_second = f64::from(2_u32 << doubled);
+        let repeats = if doubled == 0 { extent.repeats } else { 1 };
+        let mut seen = Vec::new();
+        for _ in 0..repeats {
+            seen.push(measure(&ours, &fleet, per_second, extent.seconds)?);
+        }
+        let is_full = seen.iter().any(|seen| seen.core > FULL || seen.lost > 0.001);
+        if doubled == 0 {
+            rows = rows_of(&seen);
+        }
+        for seen in &seen {
+            println!("{:>6.0} heartbeats/s: {seen:?}", per_second * f64::from(WORKERS));
+        }
+        if is_full {
+            break;
+        }
+        knee = Some(per_second * f64::from(WORKERS));
+    }
+    rows.push(Row {
+        metric: "heartbeats a second that one core still takes (doubled until full or lost)".to_owned(),
+        unit: "1/s",
+        ours: Samples(vec![knee.unwrap_or(0.0)]),
+        ..Row::default()
+    });
+    publish("coordinator", &rows)
+}
+
+/// One run.
+#[derive(Debug)]
+struct Seen {
+    /// Of one core.
+    core: f64,
+    /// The share of heartbeats that was sent and not heard.
+    lost: f64,
+    peak_mib: f64,
+    /// From the tick to a gateway that has it.
+    p50_ms: f64,
+    p99_ms: f64,
+    /// From the first gateway to the last but one percent.
+    spread_ms: f64,
+    /// From the tick to the first gateway: deciding and encoding.
+    decide_ms: f64,
+    /// Workers whose weight moved in a tick.
+    moved: f64,
+    /// Whole pictures sent while measuring: nobody should have needed one.
+    pictures: f64,
+}
+
+fn rows_of(seen: &[Seen]) -> Vec<Row> {
+    let row = |metric: &str, unit, goal, of: fn(&Seen) -> f64| Row {
+        metric: metric.to_owned(),
+        unit,
+        goal,
+        ours: Samples(seen.iter().map(of).collect()),
+        ..Row::default()
+    };
+    vec![
+        row("share of one core", "", Some(FULL), |seen| seen.core),
+        row("heartbeats lost", "share", Some(0.001), |seen| seen.lost),
+        row("memory at most", "MiB", Some(500.0), |seen| seen.peak_mib),
+        row("from the tick to the first gateway", "ms", Some(1_000.0), |seen| seen.decide_ms),
+        row("from the tick to a gateway, p50", "ms", None, |seen| seen.p50_ms),
+        row("from the tick to a gateway, p99", "ms", None, |seen| seen.p99_ms),
+        row("from the first gateway to each, p99", "ms", Some(50.0), |seen| seen.spread_ms),
+        row("weights that moved in a tick", "workers", None, |seen| seen.moved),
+        row("whole pictures for each gateway", "", None, |seen| seen.pictures / f64::from(GATEWAYS)),
+    ]
+}
+
+fn measure(ours: &Path, fleet: &Path, per_second: f64, seconds: u64) -> Result<Seen> {
+    let dir = TempDir::new()?;
+    let (admin, gateways, beats) = (free_port()?, free_port()?, free_udp_port()?);
+    let (file, key) = (dir.path().join("coordinator.yaml"), dir.path().join("beats.key"));
+    std::fs::write(&key, "0123456789abcdef0123456789abcdef0123456789abcdef")?;
+    let member = |at: u32| {
+        let [_, _, high, low] = at.to_be_bytes();
+        format!("{{url: \"http://127.1.{high}.{low}:9000\", name: w-{at}}}")
+    };
+    let members: Vec<String> = (0..WORKERS).map(member).collect();
+    let text = format!(
+        "pools:\n  api:\n    workers: [{}]\nadmin: {{address: \"{admin}\"}}\ngateways: {{address: \"{gateways}\"}}\n\
+         heartbeats: {{listen: \"{beats}\", keys: [{{id: 1, file: beats.key, workers: [\"w-*\"]}}]}}\n",
+        members.join(", ")
+    );
+    std::fs::write(&file, text)?;
+    let token = dir.path().join("data/gateways-token");
+    let mut command = pinned(0, ours);
+    command.arg("coordinator").arg(&file).arg("--data").arg(dir.path().join("data"));
+    let mut coordinator = Process::start("coordinator", command, dir)?;
+    coordinator.wait_until_it_answers(admin, "/healthz")?;
+    let mut command = pinned(1, fleet);
+    command.arg("--beats-to").arg(beats.to_string()).arg("--key").arg(&key).arg("--token").arg(&token);
+    command.arg("--gateways").arg(format!("http://{gateways}")).arg("--workers").arg(WORKERS.to_string());
+    command.arg("--subscribers").arg(GATEWAYS.to_string()).arg("--per-second").arg(per_second.to_string());
+    command.arg("--seconds").arg(seconds.to_string()).arg("--warm").arg(WARM.to_string());
+    let mut load = Process::start("fleet", command, TempDir::new()?)?;
+    if !ambidex_lab::poll(Span::from_secs(2 * WARM + 30), || load.stdout().contains("measuring")) {
+        bail!("the fleet does not begin: {}{}", load.stdout(), load.stderr());
+    }
+    let (cpu, heard) = (coordinator.cpu(), heard(admin)?);
+    rest(Span::from_secs(seconds));
+    let core = (coordinator.cpu().as_secs_f64() - cpu.as_secs_f64()) / seconds as f64;
+    let heard = self::heard(admin)? - heard;
+    let peak_mib = coordinator.peak_kib() as f64 / 1024.0;
+    load.wait_for_end(Span::from_secs(60))?;
+    let out = load.stdout();
+    let last = out.lines().last().context("the fleet said nothing")?;
+    let said: Value = serde_json::from_str(last).with_context(|| format!("{out}{}", load.stderr()))?;
+    let number = |at: &str| said.pointer(at).and_then(Value::as_f64).with_context(|| format!("no {at} in {said}"));
+    if number("/gateways/ended")? > 0.0 || number("/gateways/subscribed")? < f64::from(GATEWAYS) {
+        bail!("not all gateways followed to the end: {said}\n{}", load.stderr());
+    }
+    let planned = per_second * f64::from(WORKERS) * seconds as f64;
+    Ok(Seen {
+        core,
+        lost: (1.0 - heard / planned).max(0.0),
+        peak_mib,
+        p50_ms: number("/gateways/from_tick_ms/p50")?,
+        p99_ms: number("/gateways/from_tick_ms/p99")?,
+        spread_ms: number("/gateways/from_first_ms/p99")?,
+        decide_ms: number("/gateways/to_first_ms/p50")?,
+        moved: number("/gateways/moved")?,
+        pictures: number("/gateways/pictures")?,
+    })
+}
+
+/// A command on one core.
+fn pinned(core: u32, program: &Path) -> Command {
+    let mut command = Command::new("taskset");
+    command.arg("--cpu-list").arg(core.to_string()).arg(program);
+    command
+}
+
+/// Heartbeats that the coordinator believed so far.
+fn heard(admin: SocketAddr) -> Result<f64> {
+    let (_, answer) = get(admin, "/metrics")?;
+    let text = String::from_utf8_lossy(&answer).into_owned();
+    let counts = text.lines().filter(|line| line.contains("heartbeats_total{") && !line.contains("greeted"));
+    let numbers = counts.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+    let (count, sum) = numbers.fold((0, 0.0), |(count, sum), one| (count + 1, sum + one));
+    if count == 0 { bail!("the coordinator counts no heartbeats:\n{text}") } else { Ok(sum) }
+}
