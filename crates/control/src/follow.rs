@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use ambidex_core::draw::Draw;
 use ambidex_core::time::Span;
-use ambidex_wire::subscription::{Down, MOST_BYTES, PATH, Said, Told, Up};
+use ambidex_wire::subscription::{Down, MOST_BYTES, PATH, Pages, Said, Told, Up};
 use futures_core::Stream;
 use http::uri::PathAndQuery;
 use tokio::sync::mpsc;
@@ -56,6 +56,7 @@ async fn converse(shared: &Shared, config: &FollowConfig, heard: &mut bool) -> S
         Ok(stream) => stream,
         Err(why) => return why,
     };
+    let mut pages = Pages::default();
     loop {
         let told = match stream.down.message().await {
             Ok(Some(Down { told: Some(told) })) => told,
@@ -69,7 +70,11 @@ async fn converse(shared: &Shared, config: &FollowConfig, heard: &mut bool) -> S
         let mut room = shared.room();
         room.heard(now);
         let taken = match told {
-            Told::Picture(picture) => room.take_picture(now, picture),
+            Told::Picture(page) => match pages.take(page) {
+                Ok(Some(picture)) => room.take_picture(now, picture),
+                Ok(None) => Ok(()),
+                Err(why) => return why.to_string(),
+            },
             Told::Changes(changes) => room.take_changes(now, &changes),
             Told::NoPool(pool) => {
                 room.no_pool(now, &pool);

@@ -166,9 +166,10 @@ async fn follow(gateway: usize, options: &Options, slow: &Slow, heard: &Heard, b
             Some(Told::Changes(changes)) => {
                 heard.moved(changes.revision, changes.places.len() + changes.anew.len());
             }
-            Some(Told::Picture(picture)) => {
+            Some(Told::Picture(page)) if page.more => {}
+            Some(Told::Picture(last)) => {
                 heard.pictures.fetch_add(1, Relaxed);
-                heard.moved(picture.revision, picture.workers.len());
+                heard.moved(last.revision, options.workers);
             }
             Some(Told::NoPool(pool)) => return Err(format!("there is no pool {pool}")),
             None => {}

@@ -1,5 +1,7 @@
 //! From a pool's view to what travels: a whole picture, or what is another than in the one before.
 
+use std::sync::Arc;
+
 use ambidex_core::time::Span;
 use ambidex_core::view::{PoolView, WorkerView};
 use ambidex_wire::subscription::{Beat, Changes, Down, Guidance, Picture, Policy, Told, WorkerPicture};
@@ -23,12 +25,13 @@ pub(super) fn picture(view: &PoolView, tick: Span) -> Picture {
         revision: view.revision,
         policy: serde_json::to_string(&policy).expect("checked settings are plain data"),
         workers: view.workers.iter().enumerate().map(worker).collect(),
+        more: false,
     }
 }
 
-/// A picture, whole.
-pub(super) fn whole(picture: &Picture) -> Bytes {
-    said(Told::Picture(picture.clone()))
+/// A picture, whole: its pages.
+pub(super) fn whole(picture: &Picture) -> Arc<[Bytes]> {
+    picture.pages().into_iter().map(|page| said(Told::Picture(page))).collect()
 }
 
 /// What is another than in a picture before.

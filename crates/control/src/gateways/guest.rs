@@ -93,7 +93,7 @@ impl Seated {
                 },
                 sent = news.recv() => match sent {
                     Ok(sent) => match due(&sent, &mut shown) {
-                        Due::Pass => down.send(Ok(sent.bytes)).await.ok()?,
+                        Due::Pass => pass(&sent.messages, down).await?,
                         Due::Skip => {}
                         Due::Whole => shown = self.whole(&names, down).await?,
                     },
@@ -111,21 +111,29 @@ impl Seated {
         self.gateways.renew();
         for name in names {
             let latest = self.gateways.news().whole(name);
-            let bytes = match latest {
-                Some((revision, bytes)) => {
+            let messages = match latest {
+                Some((revision, pages)) => {
                     shown.insert(Arc::from(*name), revision);
-                    bytes
+                    pages
                 }
                 None => {
                     // It may come with the next change of the coordinator's file.
                     shown.insert(Arc::from(*name), 0);
-                    encode::no_pool(name)
+                    [encode::no_pool(name)].into()
                 }
             };
-            down.send(Ok(bytes)).await.ok()?;
+            pass(&messages, down).await?;
         }
         Some(shown)
     }
+}
+
+/// Sends messages, each when the one before is on its way; `None` when the gateway is gone.
+async fn pass(messages: &[Bytes], down: &Down) -> Option<()> {
+    for message in messages {
+        down.send(Ok(message.clone())).await.ok()?;
+    }
+    Some(())
 }
 
 /// What is to be done with a message.
@@ -197,7 +205,7 @@ mod tests {
     use super::*;
 
     fn sent(from: Option<u64>, revision: u64) -> Sent {
-        Sent { pool: Some("api".into()), from, revision, bytes: Bytes::new() }
+        Sent { pool: Some("api".into()), from, revision, messages: [Bytes::new()].into() }
     }
 
     #[test]

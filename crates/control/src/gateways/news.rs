@@ -23,7 +23,8 @@ pub(super) struct Sent {
     pub(super) from: Option<u64>,
     /// The revision with it.
     pub(super) revision: u64,
-    pub(super) bytes: Bytes,
+    /// One after the other; of a whole picture its pages.
+    pub(super) messages: Arc<[Bytes]>,
 }
 
 /// What was told last.
@@ -38,7 +39,7 @@ struct Latest {
     picture: Picture,
     tick: Span,
     /// The whole picture, once somebody wanted it.
-    whole: Option<Bytes>,
+    whole: Option<Arc<[Bytes]>>,
 }
 
 impl News {
@@ -54,18 +55,28 @@ impl News {
                 continue;
             }
             let mut latest = Latest { picture: encode::picture(view, tick), tick, whole: None };
-            let (from, bytes) = match known.and_then(|known| latest.picture.since(&known.picture)) {
-                Some(changes) => (Some(changes.from), encode::changes(changes)),
+            let told = self.pools.remove(&name).map(|known| known.picture);
+            let told = told.and_then(|mut told| {
+                let changes = latest.picture.since(&told)?;
+                told.take(&changes).ok()?;
+                Some((changes, told))
+            });
+            let (from, messages) = match told {
+                Some((changes, picture)) => {
+                    // What the gateways have now, to a thousandth.
+                    latest.picture = picture;
+                    (Some(changes.from), [encode::changes(changes)].into())
+                }
                 None => (None, latest.whole()),
             };
-            out.push(Sent { pool: Some(Arc::clone(&name)), from, revision: view.revision, bytes });
+            out.push(Sent { pool: Some(Arc::clone(&name)), from, revision: view.revision, messages });
             self.pools.insert(name, latest);
         }
         out
     }
 
     /// The whole picture of a pool, and its revision.
-    pub(super) fn whole(&mut self, pool: &str) -> Option<(u64, Bytes)> {
+    pub(super) fn whole(&mut self, pool: &str) -> Option<(u64, Arc<[Bytes]>)> {
         let latest = self.pools.get_mut(pool)?;
         Some((latest.picture.revision, latest.whole()))
     }
@@ -92,7 +103,7 @@ impl News {
 }
 
 impl Latest {
-    fn whole(&mut self) -> Bytes {
+    fn whole(&mut self) -> Arc<[Bytes]> {
         self.whole.get_or_insert_with(|| encode::whole(&self.picture)).clone()
     }
 }
@@ -120,8 +131,12 @@ pub(super) async fn tell(gateways: &Gateways) {
             let mut news = gateways.news();
             let (due, next) = news.beats(shared.clock.now(), &room);
             // Views first: who answers a beat has seen what there was before it.
-            let beat =
-                (!due.is_empty()).then(|| Sent { pool: None, from: None, revision: 0, bytes: encode::beat(due) });
+            let beat = (!due.is_empty()).then(|| Sent {
+                pool: None,
+                from: None,
+                revision: 0,
+                messages: [encode::beat(due)].into(),
+            });
             for sent in news.take(&room).into_iter().chain(beat) {
                 gateways.send(sent);
             }

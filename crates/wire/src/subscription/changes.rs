@@ -7,6 +7,10 @@
 //!                         another now), e at 2 (a d: e comes         a c' e d
 //!                         before it)
 //! ```
+//! Weights are multiplied by `scale` first, where there is one; those of `places` and of `anew` are what they say. A weight
+//! that is off by less than a thousandth of itself is not told. So what a gateway has is the picture that it was told, and
+//! not quite the newest one: what comes next is made of [`Picture::since`] that picture, and errors do not add up.
+//!
 //! Places of `anew` and of moved weights are those after the change, in ascending order. Names are what workers are told
 //! apart by; those that stay keep their order, else the whole picture is sent.
 
@@ -46,6 +50,9 @@ pub struct Changes {
     /// The policy, when it is another.
     #[prost(string, optional, tag = "9")]
     pub policy: Option<String>,
+    /// What all learned weights are multiplied by first.
+    #[prost(double, optional, tag = "10")]
+    pub scale: Option<f64>,
 }
 
 /// Why changes cannot be made.
@@ -92,6 +99,8 @@ impl Picture {
         };
         let before = places(&old.workers)?;
         let now = places(&self.workers)?;
+        let scale = scale(old, self, &before);
+        changes.scale = scale;
         let gone = old.workers.iter().enumerate().filter(|(_, worker)| !now.contains_key(worker.name.as_str()));
         changes.gone = gone.map(|(at, _)| number(at)).collect::<Option<_>>()?;
         let mut last = None;
@@ -105,7 +114,7 @@ impl Picture {
             }
             match known.map(|place| &old.workers[place]) {
                 Some(old) if same(old, worker) => {
-                    if old.learned.to_bits() != worker.learned.to_bits() {
+                    if is_off(old.learned * scale.unwrap_or(1.0), worker.learned) {
                         changes.places.push(number(at)?);
                         changes.learned.push(worker.learned);
                     }
@@ -130,14 +139,17 @@ impl Picture {
         if changes.places.len() != changes.learned.len() || changes.anew.len() != changes.workers.len() {
             return Err(ChangesError::Places);
         }
+        if let Some(bad) = changes.scale.filter(|scale| !SCALES.contains(scale)) {
+            return Err(ChangesError::Weight(bad));
+        }
         if let Some(bad) = changes.learned.iter().find(|weight| !(0.0..=MOST_WEIGHT).contains(*weight)) {
             return Err(ChangesError::Weight(*bad));
         }
         if changes.are_of_weights_alone() {
-            weigh(&mut self.workers, changes)?;
+            weigh(&mut self.workers, &[], changes)?;
         } else {
             let mut workers = rebuilt(&self.workers, changes)?;
-            weigh(&mut workers, changes)?;
+            weigh(&mut workers, &changes.anew, changes)?;
             let policy = changes.policy.as_ref().unwrap_or(&self.policy).clone();
             let made = Self { workers, policy, pool: self.pool.clone(), ..*self };
             made.check()?;
@@ -171,9 +183,18 @@ fn rebuilt(old: &[WorkerPicture], changes: &Changes) -> Result<Vec<WorkerPicture
     if gone.peek().is_some() { Err(ChangesError::Places) } else { Ok(workers) }
 }
 
-fn weigh(workers: &mut [WorkerPicture], changes: &Changes) -> Result<(), ChangesError> {
+/// Scales the weights of all but those that are anew, and sets those that are told.
+fn weigh(workers: &mut [WorkerPicture], anew: &[u32], changes: &Changes) -> Result<(), ChangesError> {
     if changes.places.iter().any(|at| *at as usize >= workers.len()) {
         return Err(ChangesError::Places);
+    }
+    if let Some(scale) = changes.scale {
+        let mut anew = anew.iter().map(|at| *at as usize).peekable();
+        for (at, worker) in workers.iter_mut().enumerate() {
+            if anew.next_if_eq(&at).is_none() {
+                worker.learned = (worker.learned * scale).min(MOST_WEIGHT);
+            }
+        }
     }
     for (at, learned) in changes.places.iter().zip(&changes.learned) {
         workers[*at as usize].learned = *learned;
@@ -188,12 +209,35 @@ fn places(workers: &[WorkerPicture]) -> Option<HashMap<&str, usize>> {
     (places.len() == workers.len()).then_some(places)
 }
 
+/// By how much most weights grew or shrank, if they did: the middle one of their ratios.
+fn scale(old: &Picture, new: &Picture, before: &HashMap<&str, usize>) -> Option<f64> {
+    let ratio = |worker: &WorkerPicture| {
+        let was = old.workers[*before.get(worker.name.as_str())?].learned;
+        (was > 0.0 && worker.learned > 0.0).then(|| worker.learned / was)
+    };
+    let mut ratios: Vec<f64> = new.workers.iter().filter_map(ratio).collect();
+    let middle = ratios.len().checked_sub(1)? / 2;
+    let (_, scale, _) = ratios.select_nth_unstable_by(middle, f64::total_cmp);
+    let scale = *scale;
+    ((scale - 1.0).abs() > f64::EPSILON && SCALES.contains(&scale)).then_some(scale)
+}
+
+/// Whether a weight has to be told.
+fn is_off(told: f64, is: f64) -> bool {
+    (told - is).abs() > UNTOLD * told.max(is)
+}
+
 /// Whether all but the learned weight is the same.
 fn same(old: &WorkerPicture, new: &WorkerPicture) -> bool {
     let WorkerPicture { name, url, address, zone, standing, fixed, learned: _ } = old;
     (name, url, address, zone, standing) == (&new.name, &new.url, &new.address, &new.zone, &new.standing)
         && fixed.to_bits() == new.fixed.to_bits()
 }
+
+/// The part of a weight that it may be off. Source: ours; a thirtieth of the deadband by which weights move at all.
+const UNTOLD: f64 = 0.001;
+/// Scales that weights can have between two ticks. Source: ours; beyond it they are told one by one.
+const SCALES: std::ops::RangeInclusive<f64> = 0.01..=100.0;
 
 fn number(place: usize) -> Option<u32> {
     u32::try_from(place).ok()

@@ -3,7 +3,7 @@
 //! ```text
 //! gateway                                   coordinator
 //!    | -- Hello {pools, weights in force} ---> |   once, first
-//!    | <-- Picture {pool, revision, ...} ----- |   one of each pool: who is in it, how to pick, all weights
+//!    | <-- Picture {pool, revision, ...} ----- |   one of each pool, in pages: who is in it, how to pick, all weights
 //!    | <-- Changes {pool, from -> to, ...} --- |   then: weights that moved, workers that came, went, or are others
 //!    | <-- Beat {pools, guidance} ------------ |   once a tick, half a tick before it: "say what you counted", and what
 //!    |                                         |   runbooks hold back until the next one
@@ -11,6 +11,8 @@
 //! ```
 //! - A pool's picture has a revision, which only grows while a coordinator runs. `Changes` follow the revision that they
 //!   name (`from`); whoever has another one asks nobody: the coordinator sends a whole picture to whom it lost count of.
+//! - Weights count beside each other only, so `Changes` bring a scale for all of them, and then those that moved otherwise, by
+//!   a thousandth or more: what one worker loses the others gain, and that is no news of each of them.
 //! - What goes to all subscribers is encoded once, by the coordinator, and passed on as bytes.
 //! - The coordinator's beat says when to count, so that each of its ticks sees one count of each gateway, as it sees one
 //!   of each thread within a process. Counts are differences: summed over gateways they are what one would have counted.
@@ -22,6 +24,7 @@
 mod changes;
 mod counts;
 mod guidance;
+mod pages;
 mod picture;
 
 use prost::Message;
@@ -29,6 +32,7 @@ use prost::Message;
 pub use changes::{Changes, ChangesError};
 pub use counts::{Counts, Reported, WorkerCounts};
 pub use guidance::Guidance;
+pub use pages::Pages;
 pub use picture::{Picture, PictureError, Policy, WorkerPicture};
 
 /// Where the stream is asked for.

@@ -24,6 +24,9 @@ pub struct Picture {
     /// The workers, leaving ones among them.
     #[prost(message, repeated, tag = "4")]
     pub workers: Vec<WorkerPicture>,
+    /// Whether more workers come in another page ([`Pages`](super::Pages)).
+    #[prost(bool, tag = "5")]
+    pub more: bool,
 }
 
 /// How requests of a pool are spread, beside its weights.
@@ -83,6 +86,9 @@ pub enum PictureError {
     /// No worker has any weight, though some serve.
     #[error("no worker that serves has any weight")]
     Weightless,
+    /// More than any pool has.
+    #[error("it has more than {0} workers")]
+    TooMany(usize),
     /// The policy.
     #[error("its policy cannot be read: {0}")]
     Policy(String),

@@ -19,7 +19,7 @@ fn worker(name: &str) -> WorkerPicture {
 }
 
 fn picture(workers: Vec<WorkerPicture>) -> Picture {
-    Picture { pool: "api".to_owned(), revision: 1, policy: String::new(), workers }
+    Picture { pool: "api".to_owned(), revision: 1, policy: String::new(), workers, more: false }
 }
 
 #[test]
@@ -142,6 +142,27 @@ fn changes_that_do_not_fit_change_nothing() {
     assert!(matches!(takes(bad), Err(ChangesError::Picture(PictureError::Standing(..)))));
 }
 
+#[test]
+fn what_one_loses_and_all_others_gain_is_told_of_that_one() {
+    let fleet = |lost: f64| {
+        let sum = 999.0 + (1.0 - lost);
+        let one = |at: usize| {
+            let weight = if at == 7 { 1.0 - lost } else { 1.0 };
+            WorkerPicture { learned: weight * 1_000.0 / sum, ..worker(&format!("w{at}")) }
+        };
+        picture((0..1_000).map(one).collect())
+    };
+    let (mut told, new) = (fleet(0.0), Picture { revision: 2, ..fleet(0.9) });
+    let changes = new.since(&told).expect("the same workers");
+    assert_eq!((changes.places.as_slice(), changes.scale.is_some()), (&[7][..], true));
+    told.take(&changes).expect("they fit");
+    for (told, new) in told.workers.iter().zip(&new.workers) {
+        assert!((told.learned / new.learned - 1.0).abs() < 1e-3);
+    }
+    let evil = Changes { from: 2, scale: Some(f64::NAN), ..Changes::default() };
+    assert!(matches!(told.take(&evil), Err(ChangesError::Weight(_))));
+}
+
 proptest! {
     #[test]
     fn changes_make_the_new_picture_of_the_old_one(
@@ -159,6 +180,11 @@ proptest! {
         let changes = there.since(&here).expect("names keep their order");
         let bytes = changes.encode_to_vec();
         here.take(&Changes::decode(&*bytes).expect("ours")).expect("they fit");
+        prop_assert_eq!(here.workers.len(), there.workers.len());
+        for (told, is) in here.workers.iter_mut().zip(&there.workers) {
+            prop_assert!((told.learned - is.learned).abs() <= 0.001 * told.learned.max(is.learned));
+            told.learned = is.learned;
+        }
         prop_assert_eq!(here, there);
     }
 
