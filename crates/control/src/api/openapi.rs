@@ -14,8 +14,22 @@ struct Operation {
     changes: bool,
     summary: &'static str,
     /// Name, what it takes, what it means.
-    query: &'static [(&'static str, &'static str, &'static str)],
+    query: &'static [(&'static str, Takes, &'static str)],
     answer: Answer,
+}
+
+/// What a parameter takes.
+#[derive(Clone, Copy)]
+enum Takes {
+    Text,
+    Count,
+    Truth,
+    /// A length of time that is waited, at most 55 s.
+    Wait,
+    /// A point in the past.
+    Moment,
+    /// One of these words.
+    Word(&'static [&'static str]),
 }
 
 /// What comes back.
@@ -25,6 +39,9 @@ enum Answer {
     Feed,
     Events,
     Text,
+    /// Text also where the answer is no.
+    Probe,
+    Metrics,
 }
 
 const fn read(path: &'static str, summary: &'static str) -> Operation {
@@ -35,22 +52,25 @@ const fn change(path: &'static str, summary: &'static str) -> Operation {
     Operation { path, changes: true, summary, query: &[], answer: Answer::Json }
 }
 
-const POOL: (&str, &str, &str) = ("pool", "string", "Only of this pool.");
-const WORKER: (&str, &str, &str) = ("worker", "string", "Only of this worker.");
-const SINCE: (&str, &str, &str) =
-    ("since", "string", "What came after: an item's number, milliseconds since 1970, or how long ago, such as `10m`.");
+const POOL: (&str, Takes, &str) = ("pool", Takes::Text, "Only of this pool.");
+const WORKER: (&str, Takes, &str) = ("worker", Takes::Text, "Only of this worker.");
+const SINCE: (&str, Takes, &str) = (
+    "since",
+    Takes::Moment,
+    "What came after: an item's number, milliseconds since 1970, or how long ago, such as `10m`.",
+);
 
 const OPERATIONS: [Operation; 22] = [
     Operation { answer: Answer::Text, ..read("/healthz", "The process runs.") },
-    Operation { answer: Answer::Text, ..read("/readyz", "200 once every pool had a worker, else 503.") },
-    Operation { answer: Answer::Text, ..read("/metrics", "Metrics, as OpenMetrics text.") },
+    Operation { answer: Answer::Probe, ..read("/readyz", "200 once every pool had a worker, else 503.") },
+    Operation { answer: Answer::Metrics, ..read("/metrics", "Metrics, as OpenMetrics text.") },
     read("/api/v1/status", "The process as a whole."),
     read("/api/v1/pools", "All pools and their workers, with weights and why."),
     Operation {
         query: &[
             POOL,
-            ("after", "integer", "Answer once the revision is another than this."),
-            ("wait", "string", "But at the latest after this long: at most 55s, 30s where nothing is said."),
+            ("after", Takes::Count, "Answer once the revision is another than this."),
+            ("wait", Takes::Wait, "But at the latest after this long: at most 55s, 30s where nothing is said."),
         ],
         answer: Answer::Feed,
         ..read("/api/v1/feed", "The weights in force; with `after`, as soon as they are others.")
@@ -61,7 +81,7 @@ const OPERATIONS: [Operation; 22] = [
         ..read("/api/v1/feed/stream", "The weights in force, now and with each change: events `feed`.")
     },
     Operation {
-        query: &[POOL, ("since", "integer", "Points after this second.")],
+        query: &[POOL, ("since", Takes::Count, "Points after this second.")],
         ..read("/api/v1/series", "A point a second of each worker: weight, rate, latency, errors.")
     },
     read("/api/v1/publishers", "What carries the weights to other proxies, and how far it got."),
@@ -70,8 +90,8 @@ const OPERATIONS: [Operation; 22] = [
             SINCE,
             POOL,
             WORKER,
-            ("all", "boolean", "Everything that happened, not only decisions."),
-            ("limit", "integer", "At most so many, the newest: 200 where nothing is said."),
+            ("all", Takes::Truth, "Everything that happened, not only decisions."),
+            ("limit", Takes::Count, "At most so many, the newest: 200 where nothing is said."),
         ],
         ..read("/api/v1/decisions", "What was decided, with reasons.")
     },
@@ -81,7 +101,7 @@ const OPERATIONS: [Operation; 22] = [
         ..read("/api/v1/decisions/stream", "Decisions as they are made: events `decision`.")
     },
     Operation {
-        query: &[("records", "integer", "At most so many of the newest records: 100,000 where nothing is said.")],
+        query: &[("records", Takes::Count, "At most so many of the newest records: 100,000 where nothing is said.")],
         ..read("/api/v1/decisions/verify", "Makes the recorded decisions again and compares.")
     },
     Operation {
@@ -90,7 +110,7 @@ const OPERATIONS: [Operation; 22] = [
         ..read("/api/v1/events", "All news, and each second the state of all pools.")
     },
     Operation {
-        query: &[("at", "string", "A date in milliseconds since 1970, or how long ago. Absent: now.")],
+        query: &[("at", Takes::Moment, "A date in milliseconds since 1970, or how long ago. Absent: now.")],
         ..read("/api/v1/explain/weight/{pool}/{worker}", "Why a weight is, or was, what it is.")
     },
     read("/api/v1/drills", "Drills that run and that ended."),
@@ -156,10 +176,10 @@ fn error() -> Value {
 impl Operation {
     fn described(&self) -> Value {
         let of_path = self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-        let of_path =
-            of_path.map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}));
+        let of_path = of_path
+            .map(|name| json!({"name": name, "in": "path", "required": true, "schema": self.named(name).schema()}));
         let of_query = self.query.iter().map(|(name, takes, means)| {
-            json!({"name": name, "in": "query", "required": false, "description": means, "schema": {"type": takes}})
+            json!({"name": name, "in": "query", "required": false, "description": means, "schema": takes.schema()})
         });
         let parameters: Vec<Value> = of_path.chain(of_query).collect();
         let refused = json!({
@@ -171,15 +191,42 @@ impl Operation {
             "parameters": parameters,
             "responses": {"200": self.answer.described(), "default": refused},
         });
+        if let Answer::Probe = self.answer {
+            described["responses"]["503"] = self.answer.described();
+        }
         if self.changes {
             described["security"] = json!([{"token": []}]);
             described["requestBody"] = json!({
                 "required": false,
                 "description": "`pin` takes {\"weight\": 0.5}, in fair shares; `drill` a fault; the others nothing.",
-                "content": {"application/json": {"schema": {"type": "object"}}},
+                "content": {"application/json": {"schema": {}}},
             });
         }
         described
+    }
+
+    /// What a part of the path takes.
+    fn named(&self, name: &str) -> Takes {
+        match (name, self.path) {
+            ("number", _) => Takes::Count,
+            ("order", "/api/v1/config/{order}") => Takes::Word(&["reload", "rollback"]),
+            ("order", "/api/v1/pools/{pool}/{order}") => Takes::Word(&["freeze", "unfreeze", "undrill"]),
+            ("order", _) => Takes::Word(&["drain", "undrain", "pin", "unpin", "drill"]),
+            (_, _) => Takes::Text,
+        }
+    }
+}
+
+impl Takes {
+    fn schema(self) -> Value {
+        match self {
+            Self::Text => json!({"type": "string"}),
+            Self::Count => json!({"type": "integer", "minimum": 0, "maximum": u64::MAX}),
+            Self::Truth => json!({"type": "boolean"}),
+            Self::Wait => json!({"type": "string", "pattern": "^([0-9]|[1-4][0-9]|5[0-5])s$|^[0-9]{1,4}ms$"}),
+            Self::Moment => json!({"type": "string", "pattern": "^[0-9]{1,15}$|^[0-9]{1,6}(ms|s|m|h)$"}),
+            Self::Word(words) => json!({"type": "string", "enum": words}),
+        }
     }
 }
 
@@ -189,7 +236,8 @@ impl Answer {
             Self::Json => ("application/json", json!({"type": "object", "required": ["schema_version"]})),
             Self::Feed => ("application/json", json!({"$ref": "#/components/schemas/Feed"})),
             Self::Events => ("text/event-stream", json!({"type": "string"})),
-            Self::Text => ("text/plain", json!({"type": "string"})),
+            Self::Text | Self::Probe => ("text/plain", json!({"type": "string"})),
+            Self::Metrics => ("application/openmetrics-text", json!({"type": "string"})),
         };
         json!({"description": "As asked.", "content": {media: {"schema": schema}}})
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,7 @@ use super::Api;
 use super::answer::{Refused, json};
 use super::moment::Moment;
 use super::pages;
+use super::question::{Named, Question};
 use crate::clock::wall_millis;
 use crate::explain;
 use crate::metrics;
@@ -90,7 +91,10 @@ struct SeriesAnswer {
     not_kept: usize,
 }
 
-pub(crate) async fn series(State(api): State<Api>, Query(asked): Query<SeriesAsked>) -> Result<Response, Refused> {
+pub(crate) async fn series(
+    State(api): State<Api>,
+    Question(asked): Question<SeriesAsked>,
+) -> Result<Response, Refused> {
     let room = api.shared.room();
     let now = api.shared.clock.now();
     let Some(name) = asked.pool else { return Ok(json(pages::charts(&room, now, asked.since))) };
@@ -140,7 +144,7 @@ impl DecisionsAsked {
 
 pub(crate) async fn decisions(
     State(api): State<Api>,
-    Query(asked): Query<DecisionsAsked>,
+    Question(asked): Question<DecisionsAsked>,
 ) -> Result<Response, Refused> {
     let limit = asked.limit.unwrap_or(200).min(MOST_ITEMS);
     let (journal, newest, reaches_back, mut decisions) = {
@@ -170,7 +174,10 @@ pub(crate) struct VerifyAsked {
     records: Option<usize>,
 }
 
-pub(crate) async fn verify(State(api): State<Api>, Query(asked): Query<VerifyAsked>) -> Result<Response, Refused> {
+pub(crate) async fn verify(
+    State(api): State<Api>,
+    Question(asked): Question<VerifyAsked>,
+) -> Result<Response, Refused> {
     let journal = Arc::clone(&api.shared.room().journal);
     let most = asked.records.unwrap_or(100_000).min(1_000_000);
     let verified = off_loop(move || journal.verify(most)).await?;
@@ -186,8 +193,8 @@ pub(crate) struct ExplainAsked {
 
 pub(crate) async fn explain(
     State(api): State<Api>,
-    Path((pool, worker)): Path<(String, String)>,
-    Query(asked): Query<ExplainAsked>,
+    Named((pool, worker)): Named<(String, String)>,
+    Question(asked): Question<ExplainAsked>,
 ) -> Result<Response, Refused> {
     let known = {
         let room = api.shared.room();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use super::Api;
 use super::answer::Refused;
 use super::moment::Moment;
+use super::question::Question;
 use crate::clock::wall_millis;
 use crate::news::Item;
 use crate::status::{PoolStatus, Status, Versioned};
@@ -36,7 +37,7 @@ pub(crate) struct StreamAsked {
 pub(crate) async fn decisions(
     State(api): State<Api>,
     headers: HeaderMap,
-    Query(asked): Query<StreamAsked>,
+    Question(asked): Question<StreamAsked>,
 ) -> Result<Response, Refused> {
     let wants = move |item: &Item| {
         item.what.is_decision()
@@ -49,7 +50,10 @@ pub(crate) async fn decisions(
 }
 
 /// All news, and each second the state of all pools.
-pub(crate) async fn events(State(api): State<Api>, Query(asked): Query<StreamAsked>) -> Result<Response, Refused> {
+pub(crate) async fn events(
+    State(api): State<Api>,
+    Question(asked): Question<StreamAsked>,
+) -> Result<Response, Refused> {
     follow(&api, asked.since, "item", |_| true, true)
 }
 
