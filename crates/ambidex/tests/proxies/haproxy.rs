@@ -40,6 +40,21 @@ fn the_pools_weights_are_in_force() {
 }
 
 #[test]
+fn a_runtime_api_over_tcp_is_as_good_as_a_socket() {
+    let mut haproxy = Haproxy::over_tcp(PAIR);
+    let running = pair(&haproxy);
+    until_weights(&haproxy, &[32, 96]);
+    let state = until(|| Some(publisher(&running)).filter(|state| !state["applied"].is_null()));
+    assert!(state["target"].as_str().is_some_and(|target| target.starts_with("127.0.0.1:")), "{state}");
+    assert!(state["counts"]["reports"].as_u64() > Some(0), "{state}");
+    haproxy.stop();
+    let told = "does its `global` section say `stats socket 127.0.0.1:";
+    until(|| fault(&running).contains(told).then_some(()));
+    haproxy.run();
+    until(|| publisher(&running)["fault"].is_null().then_some(()));
+}
+
+#[test]
 fn haproxy_that_started_anew_has_the_weights_again() {
     let mut haproxy = Haproxy::start(PAIR);
     let running = pair(&haproxy);

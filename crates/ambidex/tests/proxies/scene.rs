@@ -18,6 +18,8 @@ use crate::process::{Running, until};
 pub(crate) struct Haproxy {
     folder: TempDir,
     pub(crate) address: SocketAddr,
+    /// Where its runtime API listens beside its socket.
+    tcp: Option<SocketAddr>,
     process: Option<Process>,
 }
 
@@ -31,17 +33,26 @@ impl Haproxy {
 
     /// Not started, with a runtime API of this level.
     pub(crate) fn stopped(backend: &str, level: &str) -> Self {
-        let haproxy =
-            Self { folder: TempDir::new().expect("a folder"), address: free_port().expect("a port"), process: None };
+        let (folder, address) = (TempDir::new().expect("a folder"), free_port().expect("a port"));
+        let haproxy = Self { folder, address, tcp: None, process: None };
         haproxy.configure(backend, level);
+        haproxy
+    }
+
+    /// Started, with a runtime API that is reached by TCP, too.
+    pub(crate) fn over_tcp(backend: &str) -> Self {
+        let mut haproxy = Self { tcp: Some(free_port().expect("a port")), ..Self::stopped(backend, "admin") };
+        haproxy.configure(backend, "admin");
+        haproxy.run();
         haproxy
     }
 
     /// For the next start.
     pub(crate) fn configure(&self, backend: &str, level: &str) {
         let (socket, address) = (self.socket(), self.address);
+        let more = self.tcp.map_or_else(String::new, |tcp| format!("  stats socket {tcp} level {level}\n"));
         let text = format!(
-            "global\n  stats socket {} level {level}\n  maxconn 500\ndefaults\n  mode http\n  timeout connect 5s\n  \
+            "global\n  stats socket {} level {level}\n{more}  maxconn 500\ndefaults\n  mode http\n  timeout connect 5s\n  \
              timeout client 60s\n  timeout server 60s\n  retries 1\nfrontend clients\n  bind {address}\n  \
              default_backend app\nbackend app\n{backend}",
             socket.display()
@@ -109,12 +120,9 @@ impl Haproxy {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "      - {{url: \"http://{address}\", {worker}}}");
         }
-        let socket = self.socket();
-        let _ = write!(
-            text,
-            "{pool}publish:\n  edge:\n    haproxy: {{address: \"unix:{}\", every: 100ms, {publish}}}\n",
-            socket.display()
-        );
+        let api = self.tcp.map_or_else(|| format!("unix:{}", self.socket().display()), |tcp| tcp.to_string());
+        let _ =
+            write!(text, "{pool}publish:\n  edge:\n    haproxy: {{address: \"{api}\", every: 100ms, {publish}}}\n",);
         text
     }
 }
