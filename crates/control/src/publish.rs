@@ -13,6 +13,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 
 use ambidex_core::plan::Mode;
@@ -23,16 +24,22 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, wall_millis};
 use crate::coordinator::Shared;
 use crate::journal::Journal;
 use crate::rounds::Rounds;
 
 pub use self::envoy::{EnvoyConfig, EnvoyError, Pick};
 pub use self::haproxy::{HaproxyConfig, HaproxyError, RuntimeApi};
+pub use self::nginx::{NginxConfig, NginxError};
 
 mod envoy;
+mod fair;
 mod haproxy;
+mod nginx;
+#[cfg(test)]
+mod sample;
+mod urgency;
 
 /// One publisher of the configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +58,8 @@ pub enum PublishConfig {
     Envoy(EnvoyConfig),
     /// HAProxy, by its runtime API.
     Haproxy(HaproxyConfig),
+    /// nginx, by a generated file and a reload.
+    Nginx(NginxConfig),
 }
 
 impl PublishConfig {
@@ -66,14 +75,24 @@ impl PublishConfig {
         match self {
             Self::Envoy(_) => Vec::new(),
             Self::Haproxy(haproxy) => haproxy.pools(),
+            Self::Nginx(nginx) => nginx.pools(),
+        }
+    }
+
+    /// Takes relative paths as beside `folder`.
+    pub fn beside(&mut self, folder: &Path) {
+        match self {
+            Self::Envoy(_) | Self::Haproxy(_) => {}
+            Self::Nginx(nginx) => nginx.beside(folder),
         }
     }
 
     async fn release(&self, found: &[u8]) -> Result<Vec<String>, String> {
         match self {
-            // Envoys that lose their coordinator keep the weights until they start anew; nothing of theirs is changed.
+            // Who asks us for weights keeps the last ones until it starts anew; nothing of its own is changed.
             Self::Envoy(_) => Ok(Vec::new()),
             Self::Haproxy(haproxy) => haproxy.release(found).await,
+            Self::Nginx(nginx) => nginx.release(found).await,
         }
     }
 }
@@ -83,6 +102,7 @@ impl Publisher for PublishConfig {
         match self {
             Self::Envoy(envoy) => envoy.kind(),
             Self::Haproxy(haproxy) => haproxy.kind(),
+            Self::Nginx(nginx) => nginx.kind(),
         }
     }
 
@@ -90,6 +110,7 @@ impl Publisher for PublishConfig {
         match self {
             Self::Envoy(envoy) => envoy.target(),
             Self::Haproxy(haproxy) => haproxy.target(),
+            Self::Nginx(nginx) => nginx.target(),
         }
     }
 
@@ -97,6 +118,7 @@ impl Publisher for PublishConfig {
         match self {
             Self::Envoy(envoy) => envoy.mode(),
             Self::Haproxy(haproxy) => haproxy.mode(),
+            Self::Nginx(nginx) => nginx.mode(),
         }
     }
 
@@ -104,6 +126,7 @@ impl Publisher for PublishConfig {
         match self {
             Self::Envoy(envoy) => envoy.run(ports).await,
             Self::Haproxy(haproxy) => haproxy.run(ports).await,
+            Self::Nginx(nginx) => nginx.run(ports).await,
         }
     }
 }
@@ -234,6 +257,16 @@ pub struct Carried {
     pub fault: Option<String>,
     /// How often what happened.
     pub counts: CarriedCounts,
+}
+
+impl Carried {
+    /// Notes that a view of this revision is in force, or was compared.
+    fn in_force(&mut self, revision: u64) {
+        if self.applied.is_none_or(|applied| applied.revision != revision) {
+            self.counts.pictures += 1;
+            self.applied = Some(AppliedPicture { revision, wall_ms: wall_millis() });
+        }
+    }
 }
 
 /// A picture that got to where it was carried.

@@ -100,6 +100,9 @@ impl Form for CoordinatorFile {
             pool.workers.beside(folder);
             pool.upstream.0.beside(folder);
         }
+        for publish in self.publish.values_mut() {
+            publish.beside(folder);
+        }
         if let Some(heartbeats) = &mut self.heartbeats {
             heartbeats.beside(folder);
         }

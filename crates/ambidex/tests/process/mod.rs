@@ -34,10 +34,16 @@ impl Running {
 
     /// `ambidex ARGUMENTS` with `folder` for its data.
     pub(crate) fn start(folder: TempDir, arguments: &[&str]) -> Self {
+        Self::start_with(folder, arguments, &[])
+    }
+
+    /// The same with more in its environment.
+    pub(crate) fn start_with(folder: TempDir, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let log = fs::File::create(folder.path().join("log")).expect("a file");
         let mut child = ambidex(folder.path())
             .args(arguments)
             .args(["--output", "json"])
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()

@@ -1,8 +1,9 @@
 //! A coordinator beside the proxies that people run: the real ones.
 //!
-//! Needs haproxy: `cargo xtask test` installs it.
+//! Needs haproxy and nginx: `cargo xtask test` installs them.
 
 mod haproxy;
+mod nginx;
 #[path = "../process/mod.rs"]
 mod process;
 mod scene;

@@ -1,4 +1,4 @@
-//! A real HAProxy, workers of the laboratory behind it, and a coordinator that steers it.
+//! A real HAProxy, a pair of the laboratory's workers for any proxy, and a coordinator that steers it.
 
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
@@ -8,11 +8,12 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use ambidex_core::time::Span;
-use ambidex_lab::peer::{Process, free_port};
+use ambidex_lab::peer::{Process, free_port, get};
+use ambidex_lab::worker::{self, Worker, WorkerOptions};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::process::{Running, until};
+use crate::process::{Running, ambidex, until};
 
 /// HAProxy with a backend `app`, and what it is configured with. It may be stopped and started.
 pub(crate) struct Haproxy {
@@ -136,3 +137,50 @@ pub(crate) fn publisher(running: &Running) -> Value {
 pub(crate) fn fault(running: &Running) -> String {
     until(|| publisher(running)["fault"].as_str().map(str::to_owned))
 }
+
+/// Two workers, a and b, and a coordinator by which b gets three times as much.
+pub(crate) struct Pair(pub(crate) Vec<Worker>);
+
+impl Pair {
+    pub(crate) fn start() -> Self {
+        let of = |name: &str| WorkerOptions { name: name.into(), ..WorkerOptions::default() };
+        Self(worker::start_all(["a", "b"].map(of).into()).expect("workers"))
+    }
+
+    /// The coordinator, with this publisher.
+    pub(crate) fn coordinated(&self, publisher: &str) -> Running {
+        let (a, b) = (self.0[0].address, self.0[1].address);
+        let text = format!(
+            "admin: {{address: \"127.0.0.1:0\"}}\npools:\n  api:\n    workers:\n      - {{url: \"http://{a}\", name: a}}\n      \
+             - {{url: \"http://{b}\", name: b, weight: 3}}\n    weights: static\npublish:\n  edge:\n{publisher}"
+        );
+        let folder = TempDir::new().expect("a folder");
+        let file = folder.path().join("gw.yaml");
+        std::fs::write(&file, text).expect("written");
+        Running::start_with(folder, &["coordinator", file.to_str().expect("UTF-8")], &[("PATH", PATH)])
+    }
+
+    /// How many of so many requests to this address each worker served.
+    pub(crate) fn served(&self, address: SocketAddr, requests: usize) -> Vec<u64> {
+        let served = || self.0.iter().map(Worker::served).collect::<Vec<_>>();
+        let before = served();
+        // What is refused was served by nobody.
+        (0..requests).for_each(|_| drop(get(address, "/")));
+        served().iter().zip(before).map(|(now, before)| now - before).collect()
+    }
+}
+
+/// `ambidex coordinator FILE --release` after the coordinator's end; what it said.
+pub(crate) fn release(mut running: Running) -> String {
+    running.signal("TERM");
+    assert_eq!(running.end(), Some(0));
+    let mut command = ambidex(running.folder.path());
+    let output = command.env("PATH", PATH).arg("coordinator").arg(running.file()).arg("--release").output();
+    let output = output.expect("it runs");
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{said}");
+    said
+}
+
+/// Where Debian has its programs.
+pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

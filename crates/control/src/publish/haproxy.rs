@@ -24,7 +24,7 @@ use self::orders::{obeyed, said};
 use self::socket::exchange;
 use self::steer::{Change, What, matches, steer};
 use self::told::{Backend, Out, Untold, question, read};
-use super::{AppliedPicture, Carried, Ports, Publisher};
+use super::{Carried, Ports, Publisher};
 use crate::clock::{duration, wall_millis};
 
 pub use self::config::{HaproxyConfig, HaproxyError, RuntimeApi};
@@ -200,10 +200,8 @@ impl Steward {
         }
         self.carried.remarks = remarks;
         self.carried.fault = (!faults.is_empty()).then(|| faults.join("; "));
-        let known = self.carried.applied.map_or(0, |applied| applied.revision);
-        if faults.is_empty() && open == 0 && known != view.revision {
-            self.carried.counts.pictures += 1;
-            self.carried.applied = Some(AppliedPicture { revision: view.revision, wall_ms: wall_millis() });
+        if faults.is_empty() && open == 0 {
+            self.carried.in_force(view.revision);
         }
         self.ports.tell(self.carried.clone());
     }

@@ -1,6 +1,7 @@
 //! What HAProxy's counters become: means over its window, requests at once, presumed room.
 
-use super::super::steer::tests::{backend, pool, server};
+use super::super::super::sample::pool;
+use super::super::steer::tests::{backend, server};
 use super::*;
 
 fn at(millis: u64) -> Mono {

@@ -1,52 +1,10 @@
 //! What is set at a HAProxy, and what is left alone, from one look at it.
 
-use std::sync::Arc;
-
-use ambidex_core::again::budget::Budget;
-use ambidex_core::balance::PickPolicy;
-use ambidex_core::guard::breaker::BreakerConfig;
-use ambidex_core::load::Cells;
-use ambidex_core::share::Share;
-use ambidex_core::view::{PoolParts, WorkerView};
-use ambidex_core::worker::{PoolId, WorkerId};
 use proptest::prelude::*;
 
+use super::super::super::sample::pool;
 use super::super::told::Counters;
 use super::*;
-
-fn worker(number: u16) -> WorkerView {
-    WorkerView {
-        id: WorkerId(number.into()),
-        name: format!("w{number}").into(),
-        url: format!("http://10.0.0.{number}:80").into(),
-        address: Address::Ip(([10, 0, 0, 1], 8000 + number).into()),
-        zone: "".into(),
-        standing: Standing::Serving,
-        cells: Arc::new(Cells::new(1)),
-        drill: None,
-    }
-}
-
-/// A pool of w1, w2 .. with these learned weights; under 0 is drained. Configured weights are all 1.
-pub(crate) fn pool(weights: &[f64]) -> PoolView {
-    let of = |number: u16, weight: f64| {
-        let standing = if weight < 0.0 { Standing::Draining } else { Standing::Serving };
-        WorkerView { standing, ..worker(number) }
-    };
-    let parts = PoolParts {
-        id: PoolId(1),
-        name: "api".into(),
-        revision: 1,
-        workers: (1..).zip(weights).map(|(number, weight)| of(number, *weight)).collect(),
-        pick: PickPolicy::default(),
-        learned: weights.to_vec(),
-        fixed: vec![1.0; weights.len()],
-        learned_share: Share::ALL,
-        breaker: BreakerConfig::default(),
-        budget: Arc::<Budget>::default(),
-    };
-    PoolView::new(parts, None)
-}
 
 /// Server w{number}, at the address of that worker.
 pub(crate) fn server(number: u16, weight: u32) -> Server {
