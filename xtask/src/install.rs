@@ -47,6 +47,7 @@ pub(crate) fn for_tests() -> Result<()> {
     packages("python", &PYTHON).context("gRPC and WebSocket of others come from PyPI as wheels")?;
     packages("schemathesis", &[SCHEMATHESIS]).context("it comes from PyPI as a wheel")?;
     cache_suite()?;
+    traefik()?;
     envoy().map(drop)
 }
 

@@ -32,6 +32,7 @@ use crate::rounds::Rounds;
 pub use self::envoy::{EnvoyConfig, EnvoyError, Pick};
 pub use self::haproxy::{HaproxyConfig, HaproxyError, RuntimeApi};
 pub use self::nginx::{NginxConfig, NginxError};
+pub use self::traefik::{TraefikConfig, TraefikError};
 
 mod envoy;
 mod fair;
@@ -39,6 +40,7 @@ mod haproxy;
 mod nginx;
 #[cfg(test)]
 mod sample;
+mod traefik;
 mod urgency;
 
 /// One publisher of the configuration.
@@ -60,6 +62,8 @@ pub enum PublishConfig {
     Haproxy(HaproxyConfig),
     /// nginx, by a generated file and a reload.
     Nginx(NginxConfig),
+    /// Traefiks, which ask for it by their HTTP provider.
+    Traefik(TraefikConfig),
 }
 
 impl PublishConfig {
@@ -76,13 +80,14 @@ impl PublishConfig {
             Self::Envoy(_) => Vec::new(),
             Self::Haproxy(haproxy) => haproxy.pools(),
             Self::Nginx(nginx) => nginx.pools(),
+            Self::Traefik(traefik) => traefik.pools(),
         }
     }
 
     /// Takes relative paths as beside `folder`.
     pub fn beside(&mut self, folder: &Path) {
         match self {
-            Self::Envoy(_) | Self::Haproxy(_) => {}
+            Self::Envoy(_) | Self::Haproxy(_) | Self::Traefik(_) => {}
             Self::Nginx(nginx) => nginx.beside(folder),
         }
     }
@@ -90,7 +95,7 @@ impl PublishConfig {
     async fn release(&self, found: &[u8]) -> Result<Vec<String>, String> {
         match self {
             // Who asks us for weights keeps the last ones until it starts anew; nothing of its own is changed.
-            Self::Envoy(_) => Ok(Vec::new()),
+            Self::Envoy(_) | Self::Traefik(_) => Ok(Vec::new()),
             Self::Haproxy(haproxy) => haproxy.release(found).await,
             Self::Nginx(nginx) => nginx.release(found).await,
         }
@@ -103,6 +108,7 @@ impl Publisher for PublishConfig {
             Self::Envoy(envoy) => envoy.kind(),
             Self::Haproxy(haproxy) => haproxy.kind(),
             Self::Nginx(nginx) => nginx.kind(),
+            Self::Traefik(traefik) => traefik.kind(),
         }
     }
 
@@ -111,6 +117,7 @@ impl Publisher for PublishConfig {
             Self::Envoy(envoy) => envoy.target(),
             Self::Haproxy(haproxy) => haproxy.target(),
             Self::Nginx(nginx) => nginx.target(),
+            Self::Traefik(traefik) => traefik.target(),
         }
     }
 
@@ -119,6 +126,7 @@ impl Publisher for PublishConfig {
             Self::Envoy(envoy) => envoy.mode(),
             Self::Haproxy(haproxy) => haproxy.mode(),
             Self::Nginx(nginx) => nginx.mode(),
+            Self::Traefik(traefik) => traefik.mode(),
         }
     }
 
@@ -127,6 +135,7 @@ impl Publisher for PublishConfig {
             Self::Envoy(envoy) => envoy.run(ports).await,
             Self::Haproxy(haproxy) => haproxy.run(ports).await,
             Self::Nginx(nginx) => nginx.run(ports).await,
+            Self::Traefik(traefik) => traefik.run(ports).await,
         }
     }
 }

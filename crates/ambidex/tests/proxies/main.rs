@@ -1,9 +1,10 @@
 //! A coordinator beside the proxies that people run: the real ones.
 //!
-//! Needs haproxy and nginx: `cargo xtask test` installs them.
+//! Needs haproxy, nginx and traefik: `cargo xtask test` installs them.
 
 mod haproxy;
 mod nginx;
 #[path = "../process/mod.rs"]
 mod process;
 mod scene;
+mod traefik;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ambidex_core::time::Span;
@@ -180,6 +180,14 @@ pub(crate) fn release(mut running: Running) -> String {
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert!(output.status.success(), "{said}");
     said
+}
+
+/// A program that came as a Python wheel; `cargo xtask test` installs it.
+pub(crate) fn wheel(program: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/peers").join(program);
+    let found = folder.join("bin").join(program);
+    assert!(found.is_file(), "{}: `cargo xtask test` installs it", found.display());
+    found
 }
 
 /// Where Debian has its programs.
