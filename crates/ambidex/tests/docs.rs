@@ -64,7 +64,7 @@ fn every_configuration_in_the_documents_is_good() {
 #[test]
 fn every_file_of_a_coordinator_in_the_documents_is_good() {
     let folder = TempDir::new().expect("a folder");
-    let proxies = ["envoy", "haproxy", "nginx", "traefik"];
+    let proxies = ["envoy", "haproxy", "nginx", "traefik", "caddy"];
     let documents = ["coordinator"].into_iter().chain(proxies).map(|name| read(&format!("docs/{name}.md")));
     for document in documents {
         for block in blocks(&document, "yaml") {

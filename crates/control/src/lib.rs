@@ -22,6 +22,7 @@ mod gateways;
 mod health;
 mod heartbeats;
 pub mod journal;
+mod line;
 mod lookout;
 mod metrics;
 pub mod news;

@@ -29,11 +29,13 @@ use crate::coordinator::Shared;
 use crate::journal::Journal;
 use crate::rounds::Rounds;
 
+pub use self::caddy::{CaddyConfig, CaddyError};
 pub use self::envoy::{EnvoyConfig, EnvoyError, Pick};
 pub use self::haproxy::{HaproxyConfig, HaproxyError, RuntimeApi};
 pub use self::nginx::{NginxConfig, NginxError};
 pub use self::traefik::{TraefikConfig, TraefikError};
 
+mod caddy;
 mod envoy;
 mod fair;
 mod haproxy;
@@ -56,6 +58,8 @@ pub struct Publish {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PublishConfig {
+    /// Caddy, by its admin API.
+    Caddy(CaddyConfig),
     /// Envoys, which take it by xDS and report load.
     Envoy(EnvoyConfig),
     /// HAProxy, by its runtime API.
@@ -77,6 +81,7 @@ impl PublishConfig {
     #[must_use]
     pub fn pools(&self) -> Vec<(String, &str)> {
         match self {
+            Self::Caddy(caddy) => caddy.pools(),
             Self::Envoy(_) => Vec::new(),
             Self::Haproxy(haproxy) => haproxy.pools(),
             Self::Nginx(nginx) => nginx.pools(),
@@ -87,13 +92,14 @@ impl PublishConfig {
     /// Takes relative paths as beside `folder`.
     pub fn beside(&mut self, folder: &Path) {
         match self {
-            Self::Envoy(_) | Self::Haproxy(_) | Self::Traefik(_) => {}
+            Self::Caddy(_) | Self::Envoy(_) | Self::Haproxy(_) | Self::Traefik(_) => {}
             Self::Nginx(nginx) => nginx.beside(folder),
         }
     }
 
     async fn release(&self, found: &[u8]) -> Result<Vec<String>, String> {
         match self {
+            Self::Caddy(caddy) => caddy.release(found).await,
             // Who asks us for weights keeps the last ones until it starts anew; nothing of its own is changed.
             Self::Envoy(_) | Self::Traefik(_) => Ok(Vec::new()),
             Self::Haproxy(haproxy) => haproxy.release(found).await,
@@ -105,6 +111,7 @@ impl PublishConfig {
 impl Publisher for PublishConfig {
     fn kind(&self) -> &'static str {
         match self {
+            Self::Caddy(caddy) => caddy.kind(),
             Self::Envoy(envoy) => envoy.kind(),
             Self::Haproxy(haproxy) => haproxy.kind(),
             Self::Nginx(nginx) => nginx.kind(),
@@ -114,6 +121,7 @@ impl Publisher for PublishConfig {
 
     fn target(&self) -> String {
         match self {
+            Self::Caddy(caddy) => caddy.target(),
             Self::Envoy(envoy) => envoy.target(),
             Self::Haproxy(haproxy) => haproxy.target(),
             Self::Nginx(nginx) => nginx.target(),
@@ -123,6 +131,7 @@ impl Publisher for PublishConfig {
 
     fn mode(&self) -> Mode {
         match self {
+            Self::Caddy(caddy) => caddy.mode(),
             Self::Envoy(envoy) => envoy.mode(),
             Self::Haproxy(haproxy) => haproxy.mode(),
             Self::Nginx(nginx) => nginx.mode(),
@@ -132,6 +141,7 @@ impl Publisher for PublishConfig {
 
     async fn run(self, ports: Ports) {
         match self {
+            Self::Caddy(caddy) => caddy.run(ports).await,
             Self::Envoy(envoy) => envoy.run(ports).await,
             Self::Haproxy(haproxy) => haproxy.run(ports).await,
             Self::Nginx(nginx) => nginx.run(ports).await,

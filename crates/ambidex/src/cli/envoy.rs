@@ -100,7 +100,10 @@ fn publisher<'f>(file: &'f CoordinatorFile, name: Option<&str>) -> Result<&'f En
         .iter()
         .filter_map(|(name, how)| match how {
             PublishConfig::Envoy(envoy) => Some((name, envoy)),
-            PublishConfig::Haproxy(_) | PublishConfig::Nginx(_) | PublishConfig::Traefik(_) => None,
+            PublishConfig::Caddy(_)
+            | PublishConfig::Haproxy(_)
+            | PublishConfig::Nginx(_)
+            | PublishConfig::Traefik(_) => None,
         })
         .filter(|(known, _)| name.is_none_or(|name| name == *known))
         .collect();
