@@ -64,9 +64,13 @@ fn every_configuration_in_the_documents_is_good() {
 #[test]
 fn every_file_of_a_coordinator_in_the_documents_is_good() {
     let folder = TempDir::new().expect("a folder");
-    let proxies = ["envoy", "haproxy", "nginx", "traefik", "caddy"];
+    let proxies = ["envoy", "haproxy", "nginx", "traefik", "caddy", "kubernetes"];
     let documents = ["coordinator"].into_iter().chain(proxies).map(|name| read(&format!("docs/{name}.md")));
-    for document in documents {
+    // A ConfigMap has its file as an indented block.
+    let deployed = read("deploy/kubernetes/coordinator.yaml");
+    let deployed = deployed.split("coordinator.yaml: |\n").nth(1).and_then(|rest| rest.split("---").next());
+    let deployed = format!("```yaml\n{}```", deployed.expect("it is there").replace("\n    ", "\n").trim_start());
+    for document in documents.chain([deployed]) {
         for block in blocks(&document, "yaml") {
             let path = folder.path().join("coordinator.yaml");
             fs::write(&path, block).expect("written");

@@ -6,6 +6,7 @@
 mod follow;
 mod health;
 mod heartbeats;
+mod kubernetes;
 mod member;
 mod poll_tls;
 mod reports;
@@ -29,6 +30,8 @@ pub use ambidex_core::plan::PlanConfig;
 pub use follow::{FollowConfig, FollowError, GatewaysConfig};
 pub use health::{Check, GrpcCheck, HealthChecks, HealthError, HttpCheck};
 pub use heartbeats::{HeartbeatsConfig, HeartbeatsError, KeyConfig, Keys, Pattern, Patterns};
+pub(crate) use kubernetes::ACCOUNT;
+pub use kubernetes::{KubernetesAccess, KubernetesError, KubernetesService, kubernetes_name};
 pub use member::{Member, MemberError, PoolMembers, Source};
 pub use poll_tls::{PollTls, Spoken};
 pub use reports::{FieldMap, Poll, PollError, Reports};

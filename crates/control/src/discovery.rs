@@ -1,9 +1,10 @@
 //! From a pool's configured sources to what its roster hears: the looking, without which the roster knows nobody.
 //!
 //! One task a source that must be looked at again: a file when its folder changes, a name when its answer's time to
-//! live is over. A task only looks and tells; whether it is believed is the roster's business.
+//! live is over, a service of Kubernetes when the API server says so. A task only looks and tells; whether it is believed is the roster's business.
 
 mod file;
+mod kubernetes;
 mod names;
 
 use std::collections::HashMap;
@@ -32,6 +33,7 @@ pub(crate) fn label(source: &Source) -> Arc<str> {
         Source::File(path) => format!("file:{}", path.display()).into(),
         Source::Dns(member) => format!("dns:{}", member.url).into(),
         Source::DnsSrv(name) => format!("dns+srv:{name}").into(),
+        Source::Kubernetes(service) => service.label().into(),
     }
 }
 
@@ -50,7 +52,7 @@ pub(crate) fn labels(sources: &[Source]) -> Vec<Arc<str>> {
 pub(crate) fn fixed(sources: &[Source]) -> Vec<Found> {
     let standing = |source: &Source| match source {
         Source::Worker(member) => at_once(member),
-        Source::File(_) | Source::Dns(_) | Source::DnsSrv(_) => None,
+        Source::File(_) | Source::Dns(_) | Source::DnsSrv(_) | Source::Kubernetes(_) => None,
     };
     sources.iter().filter_map(standing).collect()
 }
@@ -136,6 +138,7 @@ impl Discovery {
         let tell = move |event| tell(pool, event);
         let task = match source {
             Source::File(path) => tokio::spawn(file::follow(path, names, tell)),
+            Source::Kubernetes(service) => tokio::spawn(kubernetes::follow(*service, tell)),
             Source::Worker(_) | Source::Dns(_) | Source::DnsSrv(_) => {
                 tokio::spawn(async move { names::follow(&names, &source, tell).await })
             }

@@ -22,6 +22,7 @@ mod gateways;
 mod health;
 mod heartbeats;
 pub mod journal;
+mod kubernetes;
 mod line;
 mod lookout;
 mod metrics;

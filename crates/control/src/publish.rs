@@ -32,6 +32,7 @@ use crate::rounds::Rounds;
 pub use self::caddy::{CaddyConfig, CaddyError};
 pub use self::envoy::{EnvoyConfig, EnvoyError, Pick};
 pub use self::haproxy::{HaproxyConfig, HaproxyError, RuntimeApi};
+pub use self::kubernetes::{KubernetesConfig, RoutesError};
 pub use self::nginx::{NginxConfig, NginxError};
 pub use self::traefik::{TraefikConfig, TraefikError};
 
@@ -39,6 +40,7 @@ mod caddy;
 mod envoy;
 mod fair;
 mod haproxy;
+mod kubernetes;
 mod nginx;
 #[cfg(test)]
 mod sample;
@@ -64,6 +66,8 @@ pub enum PublishConfig {
     Envoy(EnvoyConfig),
     /// HAProxy, by its runtime API.
     Haproxy(HaproxyConfig),
+    /// HTTPRoutes of a Kubernetes cluster.
+    Kubernetes(KubernetesConfig),
     /// nginx, by a generated file and a reload.
     Nginx(NginxConfig),
     /// Traefiks, which ask for it by their HTTP provider.
@@ -84,6 +88,7 @@ impl PublishConfig {
             Self::Caddy(caddy) => caddy.pools(),
             Self::Envoy(_) => Vec::new(),
             Self::Haproxy(haproxy) => haproxy.pools(),
+            Self::Kubernetes(kubernetes) => kubernetes.pools(),
             Self::Nginx(nginx) => nginx.pools(),
             Self::Traefik(traefik) => traefik.pools(),
         }
@@ -93,6 +98,7 @@ impl PublishConfig {
     pub fn beside(&mut self, folder: &Path) {
         match self {
             Self::Caddy(_) | Self::Envoy(_) | Self::Haproxy(_) | Self::Traefik(_) => {}
+            Self::Kubernetes(kubernetes) => kubernetes.beside(folder),
             Self::Nginx(nginx) => nginx.beside(folder),
         }
     }
@@ -103,6 +109,7 @@ impl PublishConfig {
             // Who asks us for weights keeps the last ones until it starts anew; nothing of its own is changed.
             Self::Envoy(_) | Self::Traefik(_) => Ok(Vec::new()),
             Self::Haproxy(haproxy) => haproxy.release(found).await,
+            Self::Kubernetes(kubernetes) => kubernetes.release(found).await,
             Self::Nginx(nginx) => nginx.release(found).await,
         }
     }
@@ -114,6 +121,7 @@ impl Publisher for PublishConfig {
             Self::Caddy(caddy) => caddy.kind(),
             Self::Envoy(envoy) => envoy.kind(),
             Self::Haproxy(haproxy) => haproxy.kind(),
+            Self::Kubernetes(kubernetes) => kubernetes.kind(),
             Self::Nginx(nginx) => nginx.kind(),
             Self::Traefik(traefik) => traefik.kind(),
         }
@@ -124,6 +132,7 @@ impl Publisher for PublishConfig {
             Self::Caddy(caddy) => caddy.target(),
             Self::Envoy(envoy) => envoy.target(),
             Self::Haproxy(haproxy) => haproxy.target(),
+            Self::Kubernetes(kubernetes) => kubernetes.target(),
             Self::Nginx(nginx) => nginx.target(),
             Self::Traefik(traefik) => traefik.target(),
         }
@@ -134,6 +143,7 @@ impl Publisher for PublishConfig {
             Self::Caddy(caddy) => caddy.mode(),
             Self::Envoy(envoy) => envoy.mode(),
             Self::Haproxy(haproxy) => haproxy.mode(),
+            Self::Kubernetes(kubernetes) => kubernetes.mode(),
             Self::Nginx(nginx) => nginx.mode(),
             Self::Traefik(traefik) => traefik.mode(),
         }
@@ -144,6 +154,7 @@ impl Publisher for PublishConfig {
             Self::Caddy(caddy) => caddy.run(ports).await,
             Self::Envoy(envoy) => envoy.run(ports).await,
             Self::Haproxy(haproxy) => haproxy.run(ports).await,
+            Self::Kubernetes(kubernetes) => kubernetes.run(ports).await,
             Self::Nginx(nginx) => nginx.run(ports).await,
             Self::Traefik(traefik) => traefik.run(ports).await,
         }

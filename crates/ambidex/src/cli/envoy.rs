@@ -102,6 +102,7 @@ fn publisher<'f>(file: &'f CoordinatorFile, name: Option<&str>) -> Result<&'f En
             PublishConfig::Envoy(envoy) => Some((name, envoy)),
             PublishConfig::Caddy(_)
             | PublishConfig::Haproxy(_)
+            | PublishConfig::Kubernetes(_)
             | PublishConfig::Nginx(_)
             | PublishConfig::Traefik(_) => None,
         })

@@ -9,6 +9,7 @@
 //!   - dns:http://workers.local:9000                               # one worker for each address of the name
 //!   - dns+srv:_http._tcp.workers.local                            # one for each target, with its weight
 //!   - file:workers.yaml                                           # a list of the forms above, watched
+//!   - kubernetes: {service: api, port: http}                      # one for each ready endpoint, watched
 //! ```
 
 use std::borrow::Cow;
@@ -22,6 +23,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::MOST_WORKERS;
+use super::kubernetes::KubernetesService;
 use super::worker_url::{Host, UrlError, WorkerUrl};
 
 /// The members of one pool, as configured: at least one source.
@@ -40,6 +42,8 @@ pub enum Source {
     Dns(Member),
     /// An SRV name whose every target is a worker.
     DnsSrv(Arc<str>),
+    /// A service of Kubernetes whose every ready endpoint is a worker.
+    Kubernetes(Box<KubernetesService>),
 }
 
 /// One worker, as configured.
@@ -95,6 +99,9 @@ pub enum MemberError {
     /// A file or SRV source with attributes.
     #[error("`{0}` brings the attributes of its workers itself: write it as a plain text")]
     BringsItsOwn(String),
+    /// Neither a URL nor a service.
+    #[error("an entry needs `url`, or `kubernetes` with a service")]
+    NoUrl,
     /// A source without a path or name.
     #[error("`{0}` lacks what comes after the colon")]
     Empty(String),
@@ -112,11 +119,13 @@ impl PoolMembers {
         &self.0
     }
 
-    /// Takes relative paths of `file:` sources as beside `folder`. Worker URLs are identities and stay as written.
+    /// Takes relative paths of sources as beside `folder`. Worker URLs are identities and stay as written.
     pub fn beside(&mut self, folder: &Path) {
         for source in &mut self.0 {
-            if let Source::File(path) = source {
-                *path = folder.join(&path);
+            match source {
+                Source::File(path) => *path = folder.join(&path),
+                Source::Kubernetes(service) => service.access.beside(folder),
+                Source::Worker(_) | Source::Dns(_) | Source::DnsSrv(_) => {}
             }
         }
     }
@@ -136,7 +145,8 @@ impl TryFrom<Vec<Source>> for PoolMembers {
         for source in &sources {
             let name = match source {
                 Source::Worker(member) => member.identity().to_string(),
-                Source::Dns(_) | Source::File(_) | Source::DnsSrv(_) => RawMember::from(source).url,
+                Source::Dns(_) | Source::File(_) | Source::DnsSrv(_) => RawMember::from(source).url.unwrap_or_default(),
+                Source::Kubernetes(service) => service.label(),
             };
             if !names.insert(name.clone()) {
                 return Err(MemberError::Twice(name));
@@ -165,7 +175,11 @@ impl Member {
 #[serde(deny_unknown_fields)]
 struct RawMember {
     /// `http://HOST:PORT`, `https://HOST:PORT`, `unix:/PATH`, or `dns:http://NAME:PORT` for a worker per address.
-    url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    /// Instead of `url`: a service of Kubernetes, for a worker per ready endpoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kubernetes: Option<KubernetesService>,
     /// What people call the worker. Default: the URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
@@ -185,7 +199,13 @@ impl TryFrom<RawMember> for Source {
 
     fn try_from(raw: RawMember) -> Result<Self, MemberError> {
         let bare = raw.name.is_none() && raw.zone.is_none() && raw.weight.is_none() && raw.limit.is_none();
-        let text = raw.url.trim();
+        let url = match (&raw.url, raw.kubernetes) {
+            (Some(url), None) => url,
+            (None, Some(service)) if bare => return Ok(Self::Kubernetes(Box::new(service))),
+            (None, Some(service)) => return Err(MemberError::BringsItsOwn(service.label())),
+            (None, None) | (Some(_), Some(_)) => return Err(MemberError::NoUrl),
+        };
+        let text = url.trim();
         for (prefix, make) in PLAIN_SOURCES {
             if let Some(rest) = text.strip_prefix(prefix) {
                 return match (rest.is_empty(), bare) {
@@ -221,9 +241,10 @@ impl TryFrom<RawMember> for Source {
 
 impl From<&Source> for RawMember {
     fn from(source: &Source) -> Self {
-        let plain = |url: String| Self { url, name: None, zone: None, weight: None, limit: None };
+        let plain = Self::plain;
         let member = |member: &Member, prefix: &str| Self {
-            url: format!("{prefix}{}", member.url),
+            url: Some(format!("{prefix}{}", member.url)),
+            kubernetes: None,
             name: member.name.as_deref().map(Into::into),
             zone: (!member.zone.is_empty()).then(|| member.zone.as_ref().into()),
             weight: Some(member.weight).filter(|weight| (weight - 1.0).abs() > f64::EPSILON),
@@ -234,7 +255,16 @@ impl From<&Source> for RawMember {
             Source::Dns(shared) => member(shared, "dns:"),
             Source::File(path) => plain(format!("file:{}", path.display())),
             Source::DnsSrv(name) => plain(format!("dns+srv:{name}")),
+            Source::Kubernetes(service) => {
+                Self { url: None, kubernetes: Some(KubernetesService::clone(service)), ..plain(String::new()) }
+            }
         }
+    }
+}
+
+impl RawMember {
+    fn plain(url: String) -> Self {
+        Self { url: Some(url), kubernetes: None, name: None, zone: None, weight: None, limit: None }
     }
 }
 
@@ -242,7 +272,9 @@ impl Serialize for Source {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let raw = RawMember::from(self);
         match raw {
-            RawMember { url, name: None, zone: None, weight: None, limit: None } => serializer.serialize_str(&url),
+            RawMember { url: Some(url), kubernetes: None, name: None, zone: None, weight: None, limit: None } => {
+                serializer.serialize_str(&url)
+            }
             long => long.serialize(serializer),
         }
     }
@@ -259,7 +291,7 @@ impl<'de> Deserialize<'de> for Source {
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<RawMember, E> {
-                Ok(RawMember { url: text.into(), name: None, zone: None, weight: None, limit: None })
+                Ok(RawMember::plain(text.into()))
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawMember, A::Error> {
@@ -310,7 +342,7 @@ mod tests {
 
     #[test]
     fn every_form_reads_back_as_it_was_written() {
-        let json = r#"["http://10.0.0.1:9000",{"url":"http://10.0.0.2:9000","name":"b","zone":"z","weight":2.0,"limit":64},"dns:http://svc.local:9000","dns+srv:_http._tcp.svc.local","file:workers.yaml","unix:/run/w.sock"]"#;
+        let json = r#"["http://10.0.0.1:9000",{"url":"http://10.0.0.2:9000","name":"b","zone":"z","weight":2.0,"limit":64},"dns:http://svc.local:9000","dns+srv:_http._tcp.svc.local","file:workers.yaml","unix:/run/w.sock",{"kubernetes":{"service":"api","port":"http"}}]"#;
         let members = read(json).expect("all forms");
         assert_eq!(serde_json::to_string(&members).expect("plain data"), json);
     }
@@ -330,6 +362,8 @@ mod tests {
             (r#"[{"url":"file:a.yaml","zone":"b"}]"#, "plain text"),
             (r#"["file:"]"#, "after the colon"),
             (r#"["http://169.254.169.254"]"#, "link-local"),
+            (r#"[{"name":"a"}]"#, "needs `url`"),
+            (r#"[{"kubernetes":{"service":"api"},"weight":2}]"#, "brings the attributes"),
         ] {
             let error = read(json).expect_err(json).to_string();
             assert!(error.contains(reason), "{json}: {error}");
