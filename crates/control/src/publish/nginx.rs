@@ -10,6 +10,7 @@
 //! What nginx loaded last is kept beyond the process: a new coordinator reloads only what differs, and goes on from a file
 //! that was written and not checked because the one before was killed in between.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,7 +45,9 @@ impl Publisher for NginxConfig {
     }
 
     async fn run(self, ports: Ports) {
-        let memory = ports.remembered().and_then(|kept| serde_json::from_slice(&kept).ok());
+        let kept = ports.remembered().and_then(|kept| serde_json::from_slice::<Memory>(&kept).ok());
+        // What is remembered of another file says nothing of this one.
+        let memory = kept.filter(|memory| memory.file == self.file);
         let mut scribe =
             Scribe { config: self, ports, memory, attempts: Attempts::none(), carried: Carried::default() };
         while scribe.ports.pictures.has_changed().is_ok() {
@@ -66,6 +69,8 @@ struct Scribe {
 /// What is kept beyond the process.
 #[derive(Clone, Serialize, Deserialize)]
 struct Memory {
+    /// Which file.
+    file: PathBuf,
     /// What the file was before the first change; `None`: it was not there.
     before: Option<String>,
     /// What nginx loaded last from here.
@@ -166,21 +171,26 @@ impl Scribe {
 
     /// Puts the text in place of `found` and has nginx load it; the file is what nginx had when nginx does not want it.
     async fn load(&mut self, found: Option<String>, wanted: &str) -> Result<(), String> {
-        let memory = self.memory.clone().unwrap_or(Memory { before: found, loaded: None });
-        self.keep(memory.clone())
-            .map_err(|why| format!("nothing is changed, because what was found could not be kept: {why}"))?;
-        let before = memory.before.clone();
-        load(&self.config, Some(wanted.to_owned()), memory.good()).await?;
+        let memory = match self.memory.clone() {
+            Some(memory) => memory,
+            None => {
+                let memory = Memory { file: self.config.file.clone(), before: found, loaded: None };
+                self.keep(&memory)
+                    .map_err(|why| format!("nothing is changed, because what was found could not be kept: {why}"))?;
+                memory
+            }
+        };
+        self.memory = Some(memory.clone());
+        load(&self.config, Some(wanted.to_owned()), memory.clone().good()).await?;
+        let memory = Memory { loaded: Some(wanted.to_owned()), ..memory };
         // What is not kept is loaded once more by the next coordinator.
-        drop(self.keep(Memory { before, loaded: Some(wanted.to_owned()) }));
+        drop(self.keep(&memory));
+        self.memory = Some(memory);
         Ok(())
     }
 
-    fn keep(&mut self, memory: Memory) -> Result<(), String> {
-        let bytes = serde_json::to_vec(&memory).map_err(|error| error.to_string())?;
-        self.ports.remember(&bytes)?;
-        self.memory = Some(memory);
-        Ok(())
+    fn keep(&self, memory: &Memory) -> Result<(), String> {
+        self.ports.remember(&serde_json::to_vec(memory).map_err(|error| error.to_string())?)
     }
 }
 
@@ -192,6 +202,12 @@ impl NginxConfig {
     pub(crate) async fn release(&self, kept: &[u8]) -> Result<Vec<String>, String> {
         let memory: Memory =
             serde_json::from_slice(kept).map_err(|why| format!("what was kept cannot be read: {why}"))?;
+        if memory.file != self.file {
+            return Err(format!(
+                "what was found is of {}: name that file again, and release it",
+                memory.file.display()
+            ));
+        }
         let what = if memory.before.is_some() { "is as it was found" } else { "is removed, as it was found" };
         load(self, memory.before.clone(), memory.good()).await?;
         Ok(vec![format!("{} {what}, and loaded", self.file.display())])
