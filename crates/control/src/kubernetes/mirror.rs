@@ -18,6 +18,7 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::{Client, Meta, Refusal};
 use crate::line::{Answer, Line};
@@ -102,19 +103,15 @@ impl Mirror {
                     }
                 }
             }
-            let mut accepted = false;
-            let mut told = |news: News<'_, T>| {
-                accepted = true;
-                tell(news);
-            };
-            let ended = self.watch(&mut copy, &mut told).await;
+            let begun = Instant::now();
+            let ended = self.watch(&mut copy, &mut tell).await;
             match ended {
                 Ended::Over => {}
                 Ended::Lost => copy.version = None,
                 Ended::Broken(why) => tell(News::Stays(why)),
             }
-            failures = if accepted { 0 } else { failures + 1 };
-            // Also what ends as agreed, so that a server which ends each watch at once is not flooded.
+            // One that ends at once is a failure even when it ends as agreed: nobody is to be flooded.
+            failures = if begun.elapsed() >= LASTS { 0 } else { failures + 1 };
             tokio::time::sleep(pause(failures)).await;
         }
     }
@@ -232,7 +229,7 @@ impl<T: Object> Copied<T> {
     }
 }
 
-/// Before the next question: nothing after one that was answered, else 1 s, 2 s, up to 30 s.
+/// Before the next question: next to nothing after a watch that lasted, else 1 s, 2 s, up to 30 s.
 fn pause(failures: u32) -> Duration {
     match failures {
         0 => Duration::from_millis(20),
@@ -240,6 +237,8 @@ fn pause(failures: u32) -> Duration {
     }
 }
 
+/// A watch that is ended sooner is none. Source: ours.
+const LASTS: Duration = Duration::from_secs(1);
 /// What the API server answers when it has forgotten so old a version.
 const GONE: u16 = 410;
 /// Objects of a page. Source: half of what Kubernetes' own clients ask for, whose objects are smaller.

@@ -1,10 +1,14 @@
 //! A service as it changes, and an API server that ends watches, forgets, refuses and goes away.
 
+use ambidex_core::view::View;
+use ambidex_core::worker::Standing;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinSet;
 
 use super::*;
+use crate::coordinator::tests::{Process, pool, process};
+use crate::journal::NoJournal;
 use crate::kubernetes::sample::ApiServer;
 
 const SLICES: &str = "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices";
@@ -182,4 +186,29 @@ async fn among_several_ports_nobody_guesses() {
     let mut named = Scene::following(scene.server, r#","port":"admin""#);
     let found = named.until_workers(&["api/a"]).await;
     assert_eq!(&*found[0].url, "http://10.0.0.1:9901");
+}
+
+/// Who serves, by name.
+fn serving(view: &View) -> Vec<String> {
+    let workers = view.pools().iter().flat_map(|pool| &pool.workers);
+    workers.filter(|worker| worker.standing == Standing::Serving).map(|worker| worker.name.to_string()).collect()
+}
+
+#[tokio::test]
+async fn the_pods_of_a_service_are_in_the_view() {
+    let server = ApiServer::start().await;
+    server.put(SLICES, "api-1", Some(slice(&[("a", "10.0.0.1", true), ("b", "10.0.0.2", true)])));
+    let at = server.address;
+    let workers = format!(r#"[{{"kubernetes":{{"service":"api","namespace":"shop","server":"http://{at}"}}}}]"#);
+    let process = process(vec![pool("api", &workers)], Arc::new(NoJournal));
+    let until = async |process: Process, names: &'static [&'static str]| {
+        let waiting = tokio::task::spawn_blocking(move || {
+            process.until("the pods", |view| serving(view) == *names);
+            process
+        });
+        waiting.await.expect("they come")
+    };
+    let process = until(process, &["api/a", "api/b"]).await;
+    server.put(SLICES, "api-1", Some(slice(&[("b", "10.0.0.2", true)])));
+    until(process, &["api/b"]).await;
 }

@@ -6,7 +6,7 @@
 //! A rule whose backends all are services of the pool is ours; any other is left alone, because weights of ours beside weights
 //! of others mean nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ambidex_core::view::PoolView;
 use serde::Deserialize;
@@ -61,7 +61,11 @@ impl Route {
                 let elsewhere = text(backend, "namespace").is_some_and(|of| of != namespace);
                 kind != "Service" || elsewhere || !name(backend).is_some_and(|name| decided.contains_key(name))
             });
+            let names: BTreeSet<_> = backends.iter().filter_map(name).collect();
             match stranger {
+                None if names.len() < backends.len() => {
+                    others.push(format!("rule {number} is left alone: it names a service twice"));
+                }
                 None if backends.len() < 2 => others.push(format!("rule {number} has nothing to choose from")),
                 None => ours.push(number),
                 Some(backend) => {
@@ -161,6 +165,7 @@ mod tests {
         let rules = json!([
             {"matches": [{"path": {"value": "/"}}], "backendRefs": [{"name": "small", "port": 80}, {"name": "large", "weight": 9}]},
             {"backendRefs": [{"name": "small"}, {"name": "other"}]},
+            {"backendRefs": [{"name": "small", "port": 1}, {"name": "small", "port": 2}]},
         ]);
         let route = json!({"metadata": {"name": "shop", "resourceVersion": "7"}, "spec": {"rules": rules}});
         Route::read(route.to_string().as_bytes()).expect("a route")
@@ -179,7 +184,8 @@ mod tests {
         let decided: Lines = [("small".to_owned(), 250), ("large".to_owned(), 750)].into();
         let (ours, others) = route().ours("shop", &decided);
         assert_eq!(ours, [0]);
-        assert_eq!(others, ["rule 1 is left alone: other is no service of the pool"]);
+        let twice = "rule 2 is left alone: it names a service twice";
+        assert_eq!(others, ["rule 1 is left alone: other is no service of the pool", twice]);
     }
 
     #[test]
