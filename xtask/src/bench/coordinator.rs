@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use ambidex_lab::peer::{Process, free_port, free_udp_port, get};
-use ambidex_lab::{Span, rest};
+use ambidex_lab::{Clock, Span, rest};
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -144,10 +144,10 @@ fn measure(ours: &Path, fleet: &Path, per_second: f64, seconds: u64) -> Result<S
     if !ambidex_lab::poll(Span::from_secs(2 * WARM + 30), || load.stdout().contains("measuring")) {
         bail!("the fleet does not begin: {}{}", load.stdout(), load.stderr());
     }
-    let (cpu, heard) = (coordinator.cpu(), heard(admin)?);
+    let clock = Clock::starting_now();
+    let (cpu, began) = (coordinator.cpu(), clock.now());
     rest(Span::from_secs(seconds));
-    let core = (coordinator.cpu().as_secs_f64() - cpu.as_secs_f64()) / seconds as f64;
-    let heard = self::heard(admin)? - heard;
+    let core = (coordinator.cpu() - cpu).as_secs_f64() / clock.now().since(began).as_secs_f64();
     let peak_mib = coordinator.peak_kib() as f64 / 1024.0;
     load.wait_for_end(Span::from_secs(60))?;
     let out = load.stdout();
@@ -157,10 +157,9 @@ fn measure(ours: &Path, fleet: &Path, per_second: f64, seconds: u64) -> Result<S
     if number("/gateways/ended")? > 0.0 || number("/gateways/subscribed")? < f64::from(GATEWAYS) {
         bail!("not all gateways followed to the end: {said}\n{}", load.stderr());
     }
-    let planned = per_second * f64::from(WORKERS) * seconds as f64;
     Ok(Seen {
         core,
-        lost: (1.0 - heard / planned).max(0.0),
+        lost: 1.0 - heard(admin)? / number("/heartbeats/sent")?,
         peak_mib,
         p50_ms: number("/gateways/from_tick_ms/p50")?,
         p99_ms: number("/gateways/from_tick_ms/p99")?,
@@ -178,11 +177,11 @@ fn pinned(core: u32, program: &Path) -> Command {
     command
 }
 
-/// Heartbeats that the coordinator believed so far.
+/// Heartbeats that came to the coordinator so far, those among them that it answered with a session.
 fn heard(admin: SocketAddr) -> Result<f64> {
     let (_, answer) = get(admin, "/metrics")?;
     let text = String::from_utf8_lossy(&answer).into_owned();
-    let counts = text.lines().filter(|line| line.contains("heartbeats_total{") && !line.contains("greeted"));
+    let counts = text.lines().filter(|line| line.contains("heartbeats_total{"));
     let numbers = counts.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
     let (count, sum) = numbers.fold((0, 0.0), |(count, sum), one| (count + 1, sum + one));
     if count == 0 { bail!("the coordinator counts no heartbeats:\n{text}") } else { Ok(sum) }

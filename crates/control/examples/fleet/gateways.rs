@@ -156,11 +156,12 @@ async fn follow(gateway: usize, options: &Options, slow: &Slow, heard: &Heard, b
     let asked = client.streaming(request, PathAndQuery::from_static(PATH), codec).await;
     let mut down = asked.map_err(|error| said(&error))?.into_inner();
     heard.subscribed.fetch_add(1, Relaxed);
+    let counted = Counted::new();
     while let Some(message) = down.message().await.map_err(|error| said(&error))? {
         match message.told {
             Some(Told::Beat(_)) => {
                 heard.beat();
-                let counts = counts(gateway, options, slow);
+                let counts = counted.of_all(gateway, options, slow);
                 up.send(Up { said: Some(Said::Counts(counts)) }).await.map_err(|error| said(&error))?;
             }
             Some(Told::Changes(changes)) => {
@@ -206,17 +207,30 @@ impl Heard {
     }
 }
 
-/// What a gateway counted in a second: ten requests to each of its workers.
-fn counts(gateway: usize, options: &Options, slow: &Slow) -> Counts {
-    let count = |at: usize| {
-        let worker = (gateway * options.hits + at) % options.workers;
-        let latency = Span::from_millis(if slow.holds(worker) { 30 } else { 10 });
-        let mut answers = Histogram::default();
-        (0..TRIES).for_each(|_| answers.record(latency));
-        let counted = TallyState { latency: answers, started: TRIES, ..TallyState::default() };
-        WorkerCounts::of(&format!("w-{worker}"), &counted, 1, None)
-    };
-    Counts { pool: POOL.to_owned(), workers: (0..options.hits).map(count).collect() }
+/// What a gateway counts of a worker in a second: ten requests.
+struct Counted {
+    well: WorkerCounts,
+    slow: WorkerCounts,
+}
+
+impl Counted {
+    fn new() -> Self {
+        let of = |latency: Span| {
+            let mut answers = Histogram::default();
+            (0..TRIES).for_each(|_| answers.record(latency));
+            WorkerCounts::of("", &TallyState { latency: answers, started: TRIES, ..TallyState::default() }, 1, None)
+        };
+        Self { well: of(Span::from_millis(10)), slow: of(Span::from_millis(30)) }
+    }
+
+    fn of_all(&self, gateway: usize, options: &Options, slow: &Slow) -> Counts {
+        let count = |at: usize| {
+            let worker = (gateway * options.hits + at) % options.workers;
+            let like = if slow.holds(worker) { &self.slow } else { &self.well };
+            WorkerCounts { worker: format!("w-{worker}"), ..like.clone() }
+        };
+        Counts { pool: POOL.to_owned(), workers: (0..options.hits).map(count).collect() }
+    }
 }
 
 const TRIES: u64 = 10;

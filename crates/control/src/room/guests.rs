@@ -1,16 +1,14 @@
 //! The room of a coordinator that gateways subscribe to: what they found in force, and what they count.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use ambidex_core::plan::{PlanInput, Source};
 use ambidex_core::time::Mono;
 use ambidex_core::worker::{PoolId, WorkerId};
 use ambidex_wire::report::Arrived;
-use ambidex_wire::subscription::{Counts, Wanted};
+use ambidex_wire::subscription::{Counts, Wanted, Weighed};
 
 use super::Room;
-use crate::roster::Worker;
 
 /// What one gateway said last, to be taken back when it leaves.
 #[derive(Debug, Default)]
@@ -29,12 +27,8 @@ impl Room {
             self.pools[at].next_tick = now;
             self.due(now);
         }
-        let by_name = self.pools[at].by_name();
-        let ids: Vec<(WorkerId, f64)> = wanted
-            .weights
-            .iter()
-            .filter_map(|weighed| Some((by_name.get(weighed.worker.as_str())?.id, weighed.learned)))
-            .collect();
+        let id = |weighed: &Weighed| Some((self.pools[at].named(&weighed.worker)?.id, weighed.learned));
+        let ids: Vec<(WorkerId, f64)> = wanted.weights.iter().filter_map(id).collect();
         let unknown = self.pools[at].planner.looks().any(|look| look.terms.estimate.is_none());
         if !ids.is_empty() && unknown {
             let planned = self.pools[at].plan(PlanInput::Found { at: now, weights: ids });
@@ -47,16 +41,16 @@ impl Room {
     pub(crate) fn absorb(&mut self, now: Mono, counts: &Counts, guest: &mut Guest) {
         let Some(at) = self.pools.iter().position(|pool| *pool.config.name == *counts.pool) else { return };
         let mut reports = Vec::new();
-        let (pool, by_name) = (self.pools[at].id, self.pools[at].by_name());
+        let pool = &self.pools[at];
         for count in &counts.workers {
             // Who left in the meantime counts no more.
-            let Some(worker) = by_name.get(count.worker.as_str()) else { continue };
+            let Some(worker) = pool.named(&count.worker) else { continue };
             let Some(counted) = count.counted() else {
                 guest.refused += 1;
                 continue;
             };
             worker.cells.tally(0).absorb(&counted);
-            let before = guest.in_flight.insert((pool, worker.id), count.in_flight).unwrap_or(0);
+            let before = guest.in_flight.insert((pool.id, worker.id), count.in_flight).unwrap_or(0);
             worker.cells.load.adopt(before, count.in_flight);
             let Some(reported) = &count.report else { continue };
             match reported.report() {
@@ -80,11 +74,5 @@ impl Room {
                 worker.cells.load.adopt(in_flight, 0);
             }
         }
-    }
-}
-
-impl crate::pool::Pool {
-    fn by_name(&self) -> HashMap<Arc<str>, Worker> {
-        self.roster.workers().iter().map(|worker| (Arc::clone(&worker.found.name), worker.clone())).collect()
     }
 }

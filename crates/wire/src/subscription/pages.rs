@@ -3,8 +3,8 @@
 
 use super::picture::{Picture, PictureError};
 
-/// Workers of a page. Source: ours; about 50 KB, what a connection has on its way in any case.
-const WORKERS_OF_A_PAGE: usize = 500;
+/// Workers of a page. Source: ours; about 10 KB, less than a connection has on its way in any case.
+const WORKERS_OF_A_PAGE: usize = 100;
 /// Workers of a picture. Source: ours; ten times R-C6.
 const MOST_WORKERS: usize = 100_000;
 
@@ -63,10 +63,10 @@ mod tests {
 
     #[test]
     fn pages_make_the_picture_that_they_were_made_of() {
-        for workers in [0, 1, 500, 501, 1_700] {
+        for workers in [0, 1, 100, 101, 1_700] {
             let (whole, mut pages) = (picture(workers), Pages::default());
             let sent = whole.pages();
-            assert_eq!(sent.len(), workers.div_ceil(500).max(1));
+            assert_eq!(sent.len(), workers.div_ceil(WORKERS_OF_A_PAGE).max(1));
             let got: Vec<Option<Picture>> = sent.into_iter().map(|page| pages.take(page).expect("few")).collect();
             let (last, earlier) = got.split_last().expect("at least one");
             assert_eq!(last.as_ref(), Some(&whole), "{workers}");
