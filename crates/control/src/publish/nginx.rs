@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use self::blocks::{Blocks, block, changes, parsed, text, urgency};
 use self::commands::obeyed;
-use self::files::{put, read};
+use self::files::{MOST_BYTES, put, read};
 use super::urgency::{Attempts, Urgency};
 use super::{Carried, Ports, Publisher};
 
@@ -116,6 +116,12 @@ impl Scribe {
             return Ok(());
         }
         let wanted = text(&wanted);
+        if wanted.len() as u64 > MOST_BYTES {
+            let bytes = wanted.len();
+            return Err(format!(
+                "the blocks would have {bytes} bytes, over {MOST_BYTES}: part the pools among publishers"
+            ));
+        }
         let now = self.ports.clock.now();
         if !self.attempts.is_time(now, urgency, self.config.every, &wanted) {
             return Ok(());

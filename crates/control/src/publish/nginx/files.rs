@@ -61,7 +61,7 @@ fn put_now(path: &Path, text: Option<&str>) -> io::Result<()> {
 }
 
 /// Of the file: it is kept twice in the store, whose values have 1 MiB. 10,000 workers have 390 KiB.
-const MOST_BYTES: u64 = 480 << 10;
+pub(super) const MOST_BYTES: u64 = 480 << 10;
 
 #[cfg(test)]
 mod tests {
