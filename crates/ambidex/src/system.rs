@@ -207,6 +207,7 @@ fn pools(pools: &BTreeMap<String, Pool>, files: &[&File], followed: bool) -> Vec
         bulkhead: pool.bulkhead,
         throttle: pool.throttle.map(|throttle| throttle.for_deadline(longest(name))),
         runbooks: pool.runbooks,
+        zones: pool.zones,
         ..match &pool.workers {
             Some(workers) if !followed => PoolConfig::new(name, workers.clone()),
             Some(_) | None => PoolConfig::followed(name),
@@ -243,6 +244,7 @@ fn gateway_config(file: &File, view: &View) -> GatewayConfig {
         threads: threads(file),
         listeners: file.listeners.clone(),
         routes,
+        homes: file.zones.clone(),
         pools: view.pools().iter().filter_map(|pool| transport(pool)).collect(),
         cache: file.cache.clone(),
         access_log: file.access_log.clone(),

@@ -116,6 +116,7 @@ fn check_knows_a_coordinator_s_file_and_refuses_what_a_gateway_does() {
         ("breaker: {consecutive: 3}", "only gateways obey `breaker`"),
         ("bulkhead: {most: 3}", "each gateway bounds its own requests"),
         ("throttle: {}", "each gateway bounds its own requests"),
+        ("zones: {}", "where requests come from is known where they arrive"),
         ("upstream: {max_age: 1h}", "unknown key `max_age`"),
     ];
     for (key, why) in refused {

@@ -22,6 +22,7 @@ use ambidex_core::guard::throttle::ThrottleConfig;
 use ambidex_core::runbook::Runbooks;
 use ambidex_core::size::Size;
 use ambidex_core::time::Span;
+use ambidex_core::zone::ZonesConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +67,8 @@ pub struct PoolConfig {
     pub throttle: Option<ThrottleConfig>,
     /// `runbooks:`
     pub runbooks: Runbooks,
+    /// `zones:`; without it requests go to the whole pool, wherever they came from.
+    pub zones: Option<ZonesConfig>,
     /// How long a worker that left may finish what it has. Default 30 s; source: ours, nginx's and Envoy's drains are
     /// of this order.
     pub drain_grace: Span,
@@ -87,6 +90,7 @@ impl PoolConfig {
             bulkhead: None,
             throttle: None,
             runbooks: Runbooks::default(),
+            zones: None,
             drain_grace: Span::from_secs(30),
         }
     }

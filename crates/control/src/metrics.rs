@@ -8,6 +8,7 @@ mod modes;
 mod page;
 mod publishers;
 mod subscription;
+mod zones;
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -29,6 +30,7 @@ use crate::journal::JournalHealth;
 use crate::pool::Pool;
 use crate::publish::PublisherState;
 use crate::room::FollowStatus;
+use crate::status::ZoneStatus;
 use page::{Labels, Page, plain};
 
 /// What the page is.
@@ -111,6 +113,7 @@ struct PoolRow {
     chances: [[u64; Came::ALL.len()]; Chance::ALL.len()],
     /// Changes of breakers that were not written down.
     untold: u64,
+    zones: Vec<ZoneStatus>,
 }
 
 impl Snapshot {
@@ -216,6 +219,7 @@ impl PoolRow {
             doubted: pool.roster.sources().iter().filter(|source| source.problem.is_some()).count(),
             revision: pool.pictured().map_or(0, |view| view.revision),
             untold: pool.transitions.untold_ever,
+            zones: ZoneStatus::of(pool),
             chances: Chance::ALL.map(|chance| Came::ALL.map(|came| pool.chances().get(chance, came))),
         }
     }
@@ -230,6 +234,7 @@ impl Collector for Snapshot {
         self.encode_workers(page)?;
         self.encode_pools(page)?;
         self.encode_modes(page)?;
+        self.encode_zones(page)?;
         self.encode_publishers(page)?;
         self.encode_subscription(page)?;
         let journal = &self.journal;

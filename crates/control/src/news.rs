@@ -12,6 +12,7 @@ use ambidex_core::guard::breaker::{BreakerState, Cause};
 use ambidex_core::guard::ejection::Panic;
 use ambidex_core::plan::{Happening, PoolEvent};
 use ambidex_core::runbook::Effect;
+use ambidex_core::zone::ZoneChange;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
@@ -90,6 +91,13 @@ pub enum What {
         /// Whether somebody should be told at once.
         alert: bool,
     },
+    /// Requests of a zone go elsewhere, or no more.
+    Zone {
+        /// Which zone, why, and where they go.
+        change: Box<ZoneChange>,
+        /// Whether somebody should be told at once.
+        alert: bool,
+    },
     /// An operator ordered something.
     Order,
     /// A drill began, or ended.
@@ -113,6 +121,7 @@ impl What {
             | Self::Member
             | Self::Health { .. }
             | Self::Runbook { .. }
+            | Self::Zone { .. }
             | Self::Order
             | Self::Drill { .. }
             | Self::Contact { .. } => false,

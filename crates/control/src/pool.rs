@@ -2,6 +2,7 @@
 //! path reads.
 
 mod followed;
+mod zones;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use crate::track::Track;
 use crate::transitions::Transitions;
 
 pub(crate) use followed::{COORDINATOR, Followed, TakeError};
+pub(crate) use zones::Zones;
 
 /// One pool.
 #[derive(Debug)]
@@ -47,6 +49,7 @@ pub(crate) struct Pool {
     /// So many workers fail their health checks that nobody is taken out for them.
     pub(crate) checks_doubted: bool,
     pub(crate) lookout: Watchman,
+    pub(crate) zones: Option<Zones>,
     reporting: Reporting,
     budget: Arc<Budget>,
     pub(crate) guards: PoolGuards,
@@ -90,6 +93,7 @@ impl Pool {
             roster: Roster::new(seats, config.drain_grace),
             planner: Planner::new(config.weights.clone()).for_pool(id),
             lookout: Watchman::new(config.runbooks),
+            zones: config.zones.map(Zones::new),
             config,
             tracks: HashMap::new(),
             names: HashMap::new(),
@@ -131,6 +135,7 @@ impl Pool {
             self.tracks.values_mut().for_each(|track| track.checked = None);
         }
         self.lookout.core.configure(config.runbooks);
+        Zones::configure(&mut self.zones, config.zones);
         self.config = config;
         self.stale = true;
         (out, planned)
@@ -204,6 +209,7 @@ impl Pool {
         // A pool that is full has nobody to spare for hedges and for reads from several workers.
         self.utilization().into_iter().for_each(|utilization| self.budget.hear_utilization(now, utilization));
         self.look_out(now, &planned.events);
+        self.mind_zones(now);
         Some(planned)
     }
 
@@ -324,7 +330,11 @@ impl Pool {
         };
         self.guards.bulkhead = self.config.bulkhead;
         self.guards.throttle = self.config.throttle;
-        let view = Arc::new(PoolView::new(parts, self.view.as_deref()).guarded(self.guards.clone()));
+        let view = PoolView::new(parts, self.view.as_deref()).guarded(self.guards.clone());
+        let view = Arc::new(match &self.zones {
+            Some(zones) => view.zoned(zones.spill.table()),
+            None => view,
+        });
         self.stale = false;
         self.view = Some(Arc::clone(&view));
         view

@@ -40,6 +40,7 @@ mod followed;
 mod guests;
 mod obey;
 mod record;
+mod zones;
 
 pub use answered::Approved;
 pub use followed::FollowStatus;
@@ -227,6 +228,7 @@ impl Room {
                 if let Some(planned) = planned {
                     self.record(at, planned);
                     self.answered(at, now);
+                    self.tell_zones(at);
                     self.obey_pins(at, now);
                 }
             }

@@ -24,8 +24,10 @@ use crate::roster::{SourceState, Worker};
 use crate::track::{Measured, millis};
 
 mod modes;
+mod zones;
 
 pub use modes::{MeasureStatus, ModeStatus, ModesStatus, MovedStatus, ProposalStatus};
+pub use zones::{ZoneFlow, ZoneStatus};
 
 /// The process as a whole.
 #[derive(Clone, Debug, Serialize)]
@@ -94,6 +96,8 @@ pub struct PoolStatus {
     pub sources: Vec<SourceStatus>,
     /// Failure modes that show, what is done about them, and what waits for approval.
     pub failure_modes: ModesStatus,
+    /// Its zones, where it minds them.
+    pub zones: Vec<ZoneStatus>,
     /// Its workers.
     pub workers: Vec<WorkerStatus>,
 }
@@ -278,6 +282,7 @@ impl PoolStatus {
             checks_doubted: pool.checks_doubted,
             second_chances: ChanceStatus::of(pool),
             failure_modes: ModesStatus::of(pool, now),
+            zones: ZoneStatus::of(pool),
             sources: pool.roster.sources().iter().map(SourceStatus::of).collect(),
             workers: workers.iter().map(status).collect(),
         }

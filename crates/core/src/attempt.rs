@@ -38,6 +38,7 @@
 
 mod config;
 mod event;
+mod pickers;
 mod seat;
 mod tries;
 
@@ -55,6 +56,7 @@ use crate::share::Share;
 use crate::time::{Mono, Span};
 use crate::view::Arm;
 use crate::worker::PoolId;
+use crate::zone::Home;
 
 pub use crate::again::retry::Copies;
 pub use config::{AttemptConfig, Backoff, Chances, RouteId};
@@ -72,6 +74,8 @@ pub struct Asked {
     pub class: Option<u64>,
     /// How often it may be sent.
     pub copies: Copies,
+    /// The zone that it came from, where that is known.
+    pub home: Option<Home>,
 }
 
 /// The machine of one request.
@@ -300,7 +304,7 @@ impl<'c> Attempt<'c> {
         if self.tries.is_full() {
             return Err(Nobody::Ready);
         }
-        let pick = desk.seat.pick(now, desk.pool, self.arm, self.tries.slots(), self.asked.key)?;
+        let pick = desk.seat.pick(now, desk.pool, self.arm, self.tries.slots(), self.asked)?;
         let id = self.tries.begin(now, pick.slot);
         out.push(Effect::Send(id, pick));
         if let Some(throttle) = desk.pool.guards.throttle() {

@@ -31,3 +31,4 @@ pub mod stats;
 pub mod time;
 pub mod view;
 pub mod worker;
+pub mod zone;

@@ -233,6 +233,11 @@ impl Load {
         (seen.total - seen.marked + 1) as f64 / (seen.total + full + 1) as f64
     }
 
+    /// Whether its newest outcome is a failure.
+    pub(crate) fn has_just_failed(&self) -> bool {
+        self.hot.failed.load(Relaxed)
+    }
+
     /// Whether it fails at least every second request.
     pub(crate) fn fails_half(&self, now: Mono) -> bool {
         self.penalty(now) >= 4.0

@@ -23,6 +23,7 @@ use crate::guard::pool::PoolGuards;
 use crate::load::{Cells, Load};
 use crate::share::Share;
 use crate::worker::{PoolId, Standing, WorkerId};
+use crate::zone::ZoneTable;
 
 /// One picture of all pools.
 #[derive(Clone, Debug, Default)]
@@ -82,6 +83,8 @@ pub struct PoolView {
     pub guards: PoolGuards,
     /// The drill of one of its workers, if one is drilled: its clients' requests are counted.
     pub drill: Option<Arc<Drill>>,
+    /// Where requests of each zone go, if the pool has several and minds them.
+    zones: Option<Box<ZoneTable>>,
     /// The workers' cells once more, side by side: picks of big pools run at the speed of the memory they touch.
     cells: Box<[Arc<Cells>]>,
 }
@@ -179,8 +182,23 @@ impl PoolView {
             budget,
             guards,
             drill,
+            zones: None,
             cells,
         }
+    }
+
+    /// The same with these zones; none where there is but one.
+    #[must_use]
+    pub fn zoned(self, table: ZoneTable) -> Self {
+        let zones = table.with(&self.workers, &self.learned, &self.fixed).map(Box::new);
+        Self { zones, ..self }
+    }
+
+    /// Where requests of each zone go.
+    #[inline]
+    #[must_use]
+    pub fn zones(&self) -> Option<&ZoneTable> {
+        self.zones.as_deref()
     }
 
     /// The same with these guards.
@@ -251,9 +269,13 @@ impl PoolView {
     /// The share of the requests that the worker in a slot is to get, both arms together; 0 where nobody has weight.
     #[must_use]
     pub fn share(&self, slot: usize) -> f64 {
-        let part = |weights: &Weights| if weights.total() > 0.0 { weights.at(slot) / weights.total() } else { 0.0 };
+        let part = |arm: Arm| {
+            let weights = self.arm(arm);
+            let whole = if weights.total() > 0.0 { weights.at(slot) / weights.total() } else { 0.0 };
+            self.zones().map_or(whole, |zones| zones.share(slot, arm, whole))
+        };
         let by_loop = self.learned_share.get();
-        by_loop * part(&self.learned) + (1.0 - by_loop) * part(&self.fixed)
+        by_loop * part(Arm::Learned) + (1.0 - by_loop) * part(Arm::Fixed)
     }
 
     /// The worker that a pick chose.

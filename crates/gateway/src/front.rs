@@ -6,6 +6,7 @@ use ambidex_tower::Clock;
 
 use crate::cache::Cache;
 use crate::config::{GatewayConfig, PoolTransport};
+use crate::homes::HomeTable;
 use crate::routes::Routes;
 use crate::stores::Stores;
 use crate::tiers::TierError;
@@ -20,6 +21,8 @@ pub(crate) struct Front {
     pub(crate) routes: Routes,
     /// How pools are reached; routes know them by their place.
     pub(crate) ways: Vec<Arc<Way>>,
+    /// From which zone requests come, if that matters.
+    pub(crate) homes: Option<HomeTable>,
     /// The response cache, if a route wants one.
     pub(crate) cache: Option<Arc<Cache>>,
 }
@@ -71,7 +74,8 @@ impl Front {
         let routes = Routes::compile(&config.routes, find, previous.map(|previous| &previous.routes), clock)?;
         let cache =
             Cache::carried(previous.and_then(|previous| previous.cache.as_ref()), &config.cache, &config.routes);
-        Ok(Self { revision, routes, ways, cache })
+        let homes = config.homes.as_ref().map(HomeTable::new);
+        Ok(Self { revision, routes, ways, homes, cache })
     }
 
     /// Has the cache share what it keeps, where that is wanted.

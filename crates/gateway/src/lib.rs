@@ -20,6 +20,7 @@ mod gateway;
 mod gather;
 mod head;
 mod held;
+mod homes;
 mod introduction;
 mod keeper;
 mod key;

@@ -26,6 +26,7 @@ use ambidex_core::attempt::{
 use ambidex_core::balance::Pick;
 use ambidex_core::time::Mono;
 use ambidex_core::view::PoolView;
+use ambidex_core::zone::Home;
 
 use crate::clock::Clock;
 use crate::flight::Flight;
@@ -58,6 +59,8 @@ pub struct Plan {
     pub config: AttemptConfig,
     /// Hash of its placement key, if its route names one.
     pub key: Option<u64>,
+    /// The zone that it came from, where that is known.
+    pub home: Option<Home>,
 }
 
 /// The head of a worker's answer, and the guard that must live as long as its body.
@@ -166,7 +169,8 @@ impl<T: Awaits, S: Seats, M: Timer> Driver<'_, T, S, M> {
         let wanted = chances.want_copies();
         let copies = if wanted { self.transport.copies(&request) } else { Copies::One };
         let class = if chances.hedge.dear_at_once { self.transport.class(&request) } else { None };
-        let mut attempt = Attempt::new(plan.arrived, &plan.config, Asked { key: plan.key, class, copies });
+        let mut attempt =
+            Attempt::new(plan.arrived, &plan.config, Asked { key: plan.key, class, copies, home: plan.home });
         if wanted && copies == Copies::One {
             attempt.keeps_later(self.transport.copies_later(&request));
         }

@@ -18,6 +18,7 @@ mod replay;
 mod score;
 mod serve;
 mod simulate;
+mod zones;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
@@ -100,6 +101,8 @@ enum Command {
     Decisions(ask::DecisionsArguments),
     /// Failure modes of the pools, what is done about them, and what waits for approval.
     Modes(AdminArguments),
+    /// Zones of the pools: how full each is, where its requests go, and why.
+    Zones(AdminArguments),
     /// What carries the weights to other proxies and files, and how far it got.
     Publishers(AdminArguments),
     /// Let a runbook do what it proposed.
@@ -200,6 +203,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Explain(command) => ask::explain(&command, output),
         Command::Decisions(arguments) => ask::decisions(&arguments, output),
         Command::Modes(admin) => modes::list(&admin, output),
+        Command::Zones(admin) => zones::list(&admin, output),
         Command::Publishers(admin) => publishers::list(&admin, output),
         Command::Approve(arguments) => modes::approve(&arguments, output),
         Command::Drain(arguments) => change::worker("drain", &arguments, output),

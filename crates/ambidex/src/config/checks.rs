@@ -1,6 +1,7 @@
 //! Checks that look at several sections at once, each pointing at the value that has to change.
 
 mod chances;
+mod zones;
 
 use std::collections::BTreeMap;
 
@@ -21,6 +22,7 @@ pub(crate) fn across(file: &File, tree: &Node) -> Vec<Problem> {
     checks.addresses_differ();
     checks.rings_have_keys();
     chances::check(&mut checks);
+    zones::check(&mut checks);
     checks.pools_are_used();
     checks.routes_are_reached();
     checks.shared_keys_have_a_server();

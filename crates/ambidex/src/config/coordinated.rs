@@ -86,6 +86,9 @@ pub(crate) struct CoordinatedPool {
     #[serde(default, rename = "throttle", skip_serializing)]
     #[schemars(skip)]
     _throttle: OfGateways,
+    #[serde(default, rename = "zones", skip_serializing)]
+    #[schemars(skip)]
+    _zones: OfOneProcess,
 }
 
 impl Form for CoordinatorFile {
@@ -163,6 +166,19 @@ impl JsonSchema for Reach {
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         RawReach::json_schema(generator)
+    }
+}
+
+/// The place of a key that needs requests and weights in one process: whatever is written there is refused.
+#[derive(Clone, Copy, Debug, Default)]
+struct OfOneProcess;
+
+impl<'de> Deserialize<'de> for OfOneProcess {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(deserializer)?;
+        let why = "where requests come from is known where they arrive: a gateway minds zones that decides about its pools itself; \
+                   Envoy and HAProxy are told weights, and not from where they are meant";
+        Err(de::Error::custom(why))
     }
 }
 

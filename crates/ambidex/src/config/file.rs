@@ -15,8 +15,9 @@ use ambidex_core::guard::throttle::ThrottleConfig;
 use ambidex_core::plan::PlanConfig;
 use ambidex_core::runbook::Runbooks;
 use ambidex_core::time::Span;
+use ambidex_core::zone::ZonesConfig;
 use ambidex_gateway::config::{
-    AccessLog, CacheBounds, Deduplication, Listener, Recording, Route, Tracing, UpstreamTransport,
+    AccessLog, CacheBounds, Deduplication, Homes, Listener, Recording, Route, Tracing, UpstreamTransport,
 };
 use ambidex_store::remote::RemoteConfig;
 use ambidex_worker::WorkerConfig;
@@ -45,6 +46,9 @@ pub(crate) struct File {
     /// pools are decided about here; source: R-C1.
     #[serde(default)]
     pub(crate) coordinator: Option<FollowConfig>,
+    /// From which zone requests come: by their clients' networks, else the gateway's own. Default: from none; source: R-O5.
+    #[serde(default)]
+    pub(crate) zones: Option<Homes>,
     /// The admin API and the dashboard, or `off`.
     #[serde(default)]
     pub(crate) admin: Admin,
@@ -176,6 +180,10 @@ pub(crate) struct Pool {
     /// (what only tunes runs by itself, the rest waits for approval).
     #[serde(default)]
     pub(crate) runbooks: Runbooks,
+    /// When requests are served outside of the zone that they came from, which `zones` at the top says. Default: wherever
+    /// the weights send them; source: R-O5.
+    #[serde(default)]
+    pub(crate) zones: Option<ZonesConfig>,
     /// How connections to the workers are made and kept.
     #[serde(default)]
     pub(crate) upstream: UpstreamTransport,

@@ -12,7 +12,7 @@ use crate::news::{Item, What};
 use crate::pool::{Applied, Pool};
 use crate::room::Room;
 use crate::roster::Worker;
-use crate::status::{ChanceStatus, ModesStatus};
+use crate::status::{ChanceStatus, ModesStatus, ZoneStatus};
 use crate::ui::{ChartPool, Charts, Line, Page, PageSource, PoolPanel, SignalAge, WorkerRow};
 
 /// Fills the dashboard's page.
@@ -109,6 +109,7 @@ fn panel(pool: &Pool, now: Mono) -> PoolPanel {
         frozen: pool.planner.is_frozen(),
         chances: ChanceStatus::of(pool),
         failure_modes: ModesStatus::of(pool, now),
+        zones: ZoneStatus::of(pool),
         workers: workers.iter().map(row).collect(),
         more_workers: 0,
     }
@@ -156,7 +157,7 @@ fn worker_row(pool: &Pool, worker: &Worker, applied: Applied, rates: f64, now: M
 fn line(item: &Arc<Item>) -> Line {
     let (alert, decision) = match &item.what {
         What::Decision { decision } => (false, Some(decision.clone())),
-        What::Pool { alert, .. } | What::Runbook { alert, .. } => (*alert, None),
+        What::Pool { alert, .. } | What::Runbook { alert, .. } | What::Zone { alert, .. } => (*alert, None),
         What::Health { well } => (!well, None),
         What::Drill { drill } => (drill.ending.is_some_and(|ending| ending.is_abort()), None),
         What::Panic { panic, .. } => (panic.on, None),

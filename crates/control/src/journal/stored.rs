@@ -90,6 +90,7 @@ impl Journal for StoredJournal {
                     | What::Member
                     | What::Health { .. }
                     | What::Runbook { .. }
+                    | What::Zone { .. }
                     | What::Order
                     | What::Drill { .. }
                     | What::Contact { .. } => None,

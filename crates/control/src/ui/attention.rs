@@ -7,12 +7,14 @@ use ambidex_core::contact::Stage;
 use ambidex_core::share::Share;
 use ambidex_core::time::Span;
 use ambidex_core::worker::Standing;
+use ambidex_core::zone;
 use maud::{Markup, html};
 
 use super::text;
 use super::view::{BreakerState, Page, PoolPanel, WorkerRow};
 use crate::publish::PublisherState;
 use crate::room::FollowStatus;
+use crate::status::ZoneStatus;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -126,6 +128,12 @@ fn pool_items(pool: &PoolPanel) -> Vec<(Level, Markup)> {
                 span .answer { (answer(pool, worker)) }
             },
         ));
+    }
+    let away = |known: &&ZoneStatus| known.stage != zone::Stage::Home && known.demand > 0.0;
+    for known in pool.zones.iter().filter(away) {
+        let level = if known.stage == zone::Stage::Out { Level::Warning } else { Level::Note };
+        let why = known.why.as_deref().unwrap_or_default();
+        items.push((level, html! { "Pool " b { (pool.name) } ": " (why) "." }));
     }
     if pool.frozen {
         items.push((Level::Note, html! { "Pool " b { (pool.name) } ": an operator holds all weights." }));

@@ -23,6 +23,7 @@ mod serve;
 mod text;
 mod view;
 mod workers;
+mod zones;
 
 use maud::{DOCTYPE, Markup, html};
 
@@ -105,6 +106,7 @@ fn pool_section(pool: &PoolPanel, id: &str) -> Markup {
             (workers::table(pool))
             (workers::chances(pool))
             (modes::section(pool))
+            (zones::section(pool))
             div .charts data-pool=(pool.name) data-keep hidden {
                 div .chart-keys {}
                 figure { figcaption { "Weight, in fair shares" } div .weights {} }

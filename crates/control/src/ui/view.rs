@@ -11,7 +11,7 @@ use ambidex_core::worker::Standing;
 use super::attention::{Peers, facts};
 use crate::publish::PublisherState;
 use crate::room::FollowStatus;
-use crate::status::{ChanceStatus, ModesStatus};
+use crate::status::{ChanceStatus, ModesStatus, ZoneStatus};
 
 /// Everything on the page.
 #[derive(Clone, Debug, Default)]
@@ -49,6 +49,8 @@ pub struct PoolPanel {
     pub chances: Vec<ChanceStatus>,
     /// Failure modes that show, and what is done about them.
     pub failure_modes: ModesStatus,
+    /// Its zones, where it minds them.
+    pub zones: Vec<ZoneStatus>,
     /// Its workers, in their order.
     pub workers: Vec<WorkerRow>,
     /// How many more workers there are than shown.

@@ -3,10 +3,12 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use super::Asked;
 use super::config::RouteId;
+use super::pickers::Pickers;
 use crate::again::adaptive::Adaptive;
 use crate::again::memory::Memory;
-use crate::balance::{Ask, Barred, Pick, PickPolicy, PickReason, Picker};
+use crate::balance::{Ask, Barred, Pick, PickPolicy, PickReason};
 use crate::draw::Draw;
 use crate::guard::bulkhead::BulkheadConfig;
 use crate::guard::ejection::{Breakers, Ended, Transition};
@@ -21,7 +23,7 @@ use crate::view::{Arm, PoolView};
 pub struct Seat {
     /// Which tally of each worker this seat writes.
     pub index: usize,
-    picker: Picker,
+    pickers: Pickers,
     breakers: Breakers,
     pub(super) draw: Draw,
     pub(super) throttle: Throttle,
@@ -44,10 +46,10 @@ impl Seat {
     /// A fresh seat. `index` names the tally that it alone writes; `seed` must differ between seats.
     #[must_use]
     pub fn new(index: usize, policy: PickPolicy, seed: u64) -> Self {
-        let (picker, breakers) = (Picker::new(policy), Breakers::new(index));
+        let (pickers, breakers) = (Pickers::new(policy), Breakers::new(index));
         Self {
             index,
-            picker,
+            pickers,
             breakers,
             draw: Draw::seeded(seed),
             throttle: Throttle::default(),
@@ -86,23 +88,49 @@ impl Seat {
         adaptive.deadline(self.memory(route).quantile(now, adaptive.quantile))
     }
 
+    /// Picks a worker for a try, and counts where a request that came from a zone went first.
     pub(super) fn pick(
         &mut self,
         now: Mono,
         pool: &PoolView,
         arm: Arm,
         tried: &[usize],
-        key: Option<u64>,
+        asked: Asked,
     ) -> Result<Pick, Nobody> {
-        if self.picker.policy() != pool.pick {
-            self.picker = Picker::new(pool.pick);
+        let homed = pool.zones().zip(asked.home);
+        let zone = homed.and_then(|(zones, home)| match tried.len() {
+            // One that failed is no sign of its zone; a second one is.
+            0 | 1 => zones.draw(home, &mut self.draw),
+            2.. => zones.elsewhere(home, arm, &mut self.draw),
+        });
+        let picked = self.choose(now, pool, arm, tried, asked.key, zone)?;
+        if let Some((zones, home)) = homed.filter(|_| tried.is_empty()) {
+            zones.count(home, picked.slot);
         }
+        Ok(picked)
+    }
+
+    /// In `zone`, if the request is to be served in one and somebody there may be asked; else anywhere.
+    #[inline]
+    fn choose(
+        &mut self,
+        now: Mono,
+        pool: &PoolView,
+        arm: Arm,
+        tried: &[usize],
+        key: Option<u64>,
+        zone: Option<usize>,
+    ) -> Result<Pick, Nobody> {
+        self.pickers.follow(pool);
         if let Some(probe) = self.breakers.admit(now, pool, arm, tried.is_empty(), &mut self.draw) {
             let (slot, why) = (probe.slot, PickReason::Probe { serial: probe.serial });
             return Ok(Pick { slot, worker: pool.workers[slot].id, why });
         }
         let ask = Ask { now, pool, arm, weights: pool.arm(arm), barred: &Barred { tried, open: &[] }, key };
-        let mut pick = |open: &[u64]| self.picker.pick(&Ask { barred: &Barred { tried, open }, ..ask }, &mut self.draw);
+        let mut pick = |open: &[u64]| {
+            let barred = &Barred { tried, open };
+            self.pickers.pick(&Ask { barred, ..ask }, zone, &mut self.draw)
+        };
         let picked = match pick(self.breakers.kept_out()) {
             None if self.breakers.soften() => pick(self.breakers.kept_out()),
             picked => picked,
@@ -110,7 +138,7 @@ impl Seat {
         let picked = picked.ok_or(Nobody::Ready)?;
         match pool.guards.bulkhead() {
             Some(bulkhead) if bulkhead.is_full(pool.load(picked.slot).in_flight()) => {
-                self.divert(&ask, bulkhead, picked)
+                self.divert(&ask, zone, bulkhead, picked)
             }
             Some(_) | None => Ok(picked),
         }
@@ -118,7 +146,13 @@ impl Seat {
 
     /// The picked worker is full: another one that has room.
     #[cold]
-    fn divert(&mut self, ask: &Ask<'_>, bulkhead: &BulkheadConfig, picked: Pick) -> Result<Pick, Nobody> {
+    fn divert(
+        &mut self,
+        ask: &Ask<'_>,
+        zone: Option<usize>,
+        bulkhead: &BulkheadConfig,
+        picked: Pick,
+    ) -> Result<Pick, Nobody> {
         let pool = ask.pool;
         if !bulkhead.mode.acts() {
             pool.guards.counts.add(Kept::FullWatched);
@@ -133,7 +167,7 @@ impl Seat {
             }
         }
         let barred = &Barred { open: &self.closed, ..*ask.barred };
-        let diverted = self.picker.pick(&Ask { barred, ..*ask }, &mut self.draw).ok_or(Nobody::HasRoom)?;
+        let diverted = self.pickers.pick(&Ask { barred, ..*ask }, zone, &mut self.draw).ok_or(Nobody::HasRoom)?;
         pool.guards.counts.add(Kept::Diverted);
         Ok(diverted)
     }

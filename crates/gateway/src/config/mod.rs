@@ -5,6 +5,7 @@
 mod access_log;
 mod cache;
 mod deduplication;
+mod homes;
 mod lenient;
 mod listener;
 mod recording;
@@ -18,6 +19,7 @@ use ambidex_store::remote::RemoteConfig;
 pub use access_log::{AccessLog, LogFormat, LogPath};
 pub use cache::{CacheBounds, CacheError, CacheKey, CacheWrites, RouteCache, SetCookie};
 pub use deduplication::{Deduplication, DeduplicationError};
+pub use homes::{Homes, HomesError};
 pub use lenient::Lenient;
 pub use listener::{CertificateFiles, ListenAddress, Listener, ListenerError, ServerTls, SocketMode, TlsVersion};
 pub use recording::{Recording, RecordingConfigError, RouteRecording};
@@ -38,6 +40,8 @@ pub struct GatewayConfig {
     pub listeners: Vec<Listener>,
     /// Which requests go where; the first that matches serves.
     pub routes: Vec<Route>,
+    /// From which zone requests come, if that matters.
+    pub homes: Option<Homes>,
     /// The pools that routes name, and how their workers are reached.
     pub pools: Vec<PoolTransport>,
     /// Bounds of the response cache, which routes use that want one.

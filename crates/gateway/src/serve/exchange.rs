@@ -6,13 +6,14 @@
 //!     \ 405 421      \ 404             └── nothing: most routes ────────────────────────┘
 //! ```
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use ambidex_core::attempt::AttemptConfig;
 use ambidex_core::time::{Mono, Span};
-use ambidex_http1::{Framing, Head, Known, ResponseHead};
+use ambidex_core::zone::Home;
+use ambidex_http1::{Framing, Head, Known, RequestHead, ResponseHead};
 use ambidex_tower::{Clock, Flight, Plan};
 use http::{Method, StatusCode};
 
@@ -21,9 +22,11 @@ use super::pulse::{InService, Pulse};
 use super::tunnel::Tunnel;
 use crate::deadline;
 use crate::extras::Extras;
+use crate::front::Front;
 use crate::head;
 use crate::introduction::Introduction;
 use crate::key;
+use crate::limits;
 use crate::listen::peer::Peer;
 use crate::reason::Reason;
 use crate::record::Entry;
@@ -46,6 +49,8 @@ pub(crate) struct Client {
     pub(crate) number: u64,
     pub(super) trusted: bool,
     pub(super) introduction: RefCell<Introduction>,
+    /// The zone that it is in, by the front of this revision.
+    home: Cell<Option<(u64, Option<Home>)>>,
 }
 
 /// What is known of a request that is ready to be sent. Lent to whoever has a part in sending it: it is large.
@@ -144,7 +149,7 @@ impl Client {
         let trusted = peer.client.is_some_and(trusted);
         let introduction = RefCell::new(Introduction::new(peer.client, peer.tls.is_some(), trusted));
         let number = thread.stats.connections.get();
-        Self { thread, peer, pulse, number, trusted, introduction }
+        Self { thread, peer, pulse, number, trusted, introduction, home: Cell::default() }
     }
 
     /// Answers one request. `interim` is told of interim answers.
@@ -258,7 +263,25 @@ impl Client {
         let sampled = self.sample(head.head());
         entry.note(|record| record.sampled.clone_from(&sampled));
         let config: AttemptConfig = target.config;
-        Ok(Ready { plan: Plan { arrived, config, key }, target, picture, id, upgrade, tell: None, sampled })
+        let home = self.home(&picture.front, head);
+        Ok(Ready { plan: Plan { arrived, config, key, home }, target, picture, id, upgrade, tell: None, sampled })
+    }
+
+    /// The zone that a request comes from, if zones matter: its client's, whom a trusted peer may name.
+    fn home(&self, front: &Front, head: &RequestHead) -> Option<Home> {
+        let table = front.homes.as_ref()?;
+        let peer = self.peer.client.map(|client| client.ip());
+        if self.trusted {
+            return table.of(limits::client_of(head, peer, &self.peer.settings.listener.trusted));
+        }
+        match self.home.get() {
+            Some((revision, home)) if revision == front.revision => home,
+            Some(_) | None => {
+                let home = table.of(peer);
+                self.home.set(Some((front.revision, home)));
+                home
+            }
+        }
     }
 
     /// Says whether the request's spans are recorded. When they are not, its trace context is passed on as it came.

@@ -29,6 +29,7 @@ pub(crate) fn config(listeners: Vec<Listener>) -> GatewayConfig {
         threads: 2,
         listeners,
         routes: vec![],
+        homes: None,
         pools: vec![],
         cache: Default::default(),
         access_log: None,

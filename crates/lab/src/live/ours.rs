@@ -1,5 +1,7 @@
 //! Our configuration from a scenario: the keys of its pool and its route, as the configuration's file has them.
 
+use std::collections::BTreeMap;
+
 use ambidex_core::again::retry::FirstTry;
 use ambidex_core::guard::breaker::BreakerConfig;
 use ambidex_core::plan::PlanConfig;
@@ -17,6 +19,8 @@ pub(super) fn setup_of(scenario: &Scenario) -> Result<Setup, LiveError> {
         threads: scenario.gateways.threads,
         pool: pool(scenario)?,
         route: route(&scenario.route)?,
+        file: homes(scenario)?,
+        zones: zones(scenario),
         ..Setup::default()
     })
 }
@@ -43,6 +47,9 @@ fn pool(scenario: &Scenario) -> Result<Vec<String>, LiveError> {
     if balancer.runbooks != Runbooks::default() {
         lines.push(line("runbooks", &balancer.runbooks)?);
     }
+    if let Some(zones) = &balancer.zones {
+        lines.push(line("zones", zones)?);
+    }
     if let Some(bulkhead) = &balancer.bulkhead {
         lines.push(line("bulkhead", bulkhead)?);
     }
@@ -55,6 +62,18 @@ fn pool(scenario: &Scenario) -> Result<Vec<String>, LiveError> {
         lines.push(format!("reports: {{poll: {{path: /load, interval: {every}}}}}"));
     }
     Ok(lines)
+}
+
+/// Whose requests they are: the gateway is in the zone that they come from.
+fn homes(scenario: &Scenario) -> Result<Vec<String>, LiveError> {
+    let own = Some(&scenario.load.zone).filter(|_| scenario.balancer.zones.is_some());
+    own.map(|own| line("zones", &BTreeMap::from([("own", own)]))).into_iter().collect()
+}
+
+/// The zones of workers by their names.
+fn zones(scenario: &Scenario) -> BTreeMap<String, String> {
+    let workers = scenario.workers().into_iter().filter(|worker| !worker.group.zone.is_empty());
+    workers.map(|worker| (worker.name, worker.group.zone.clone())).collect()
 }
 
 fn route(route: &Route) -> Result<Vec<String>, LiveError> {

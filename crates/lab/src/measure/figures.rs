@@ -50,6 +50,10 @@ pub struct Figures {
     pub oscillation: Option<Oscillation>,
     /// Mean correlation between what gateways send: 0 independent, 1 one herd; absent with one gateway.
     pub herd: Option<f64>,
+    /// Since the event, the share of the answered requests that a worker of another zone answered than they came from; absent
+    /// where they come from none.
+    #[serde(default)]
+    pub spilled: Option<f64>,
     /// Tries that workers saw, over requests; absent when nobody counted them.
     pub amplification: Option<f64>,
     /// Cores that the gateways used, of the busiest of them; absent when nobody looked.

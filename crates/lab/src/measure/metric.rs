@@ -46,6 +46,8 @@ pub enum Metric {
     Turns,
     /// Whether gateways act as one.
     Herd,
+    /// Share of requests that another zone served.
+    Spilled,
     /// Tries over requests.
     Amplification,
     /// Cores that the busiest gateway used.
@@ -63,7 +65,7 @@ pub enum Better {
 
 impl Metric {
     /// All of them, in the order of a report: convergence first.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Convergence,
         Self::Settled,
         Self::Shift90,
@@ -82,6 +84,7 @@ impl Metric {
         Self::Oscillation,
         Self::Turns,
         Self::Herd,
+        Self::Spilled,
         Self::Amplification,
         Self::Cores,
     ];
@@ -108,6 +111,7 @@ impl Metric {
             Self::Oscillation => "oscillation",
             Self::Turns => "turns",
             Self::Herd => "herd",
+            Self::Spilled => "spilled",
             Self::Amplification => "amplification",
             Self::Cores => "cores",
         }
@@ -131,6 +135,7 @@ impl Metric {
             Self::Oscillation => "oscillation",
             Self::Turns => "turns a minute",
             Self::Herd => "herd index",
+            Self::Spilled => "spilled to other zones",
             Self::Amplification => "amplification",
             Self::Cores => "cores used",
         }
@@ -149,6 +154,7 @@ impl Metric {
             Self::P50 | Self::P90 | Self::P95 | Self::P99 | Self::P999 | Self::P99OfHit => format!("{value:.0}"),
             Self::Goodput => format!("{value:.1}"),
             Self::Failed => format!("{:.3}", value * 100.0),
+            Self::Spilled => format!("{:.1}", value * 100.0),
             Self::OverSlo => format!("{value:.0}"),
             Self::Convergence | Self::Settled | Self::Shift90 | Self::Detection | Self::Recovery => {
                 format!("{value:.1}")
@@ -165,7 +171,7 @@ impl Metric {
         match self {
             Self::P50 | Self::P90 | Self::P95 | Self::P99 | Self::P999 | Self::P99OfHit => "ms",
             Self::Goodput => "/s",
-            Self::Failed => "%",
+            Self::Failed | Self::Spilled => "%",
             Self::Convergence | Self::Settled | Self::Shift90 | Self::Detection | Self::Recovery => "s",
             Self::OverSlo
             | Self::UtilizationCv
@@ -212,6 +218,7 @@ impl Metric {
             Self::Oscillation => figures.oscillation.map(|swing| swing.path),
             Self::Turns => figures.oscillation.map(|swing| swing.turns_per_minute),
             Self::Herd => figures.herd,
+            Self::Spilled => figures.spilled,
             Self::Amplification => figures.amplification,
             Self::Cores => figures.cores,
         }

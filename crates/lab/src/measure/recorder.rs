@@ -28,6 +28,8 @@ pub struct Scope {
     pub gateways: usize,
     /// The objective: an answer that takes longer is over it.
     pub slow_over: Span,
+    /// Of each worker, whether it is in the zone that requests come from; empty where zones do not matter.
+    pub home: Vec<bool>,
     /// What happens in the run that convergence and shift count from.
     pub event: Option<Event>,
 }
@@ -71,6 +73,8 @@ pub struct Recorder {
     ok: u64,
     good: u64,
     over_slo: u64,
+    /// Requests since the event that a worker answered, and those of them that one of another zone did.
+    placed: [u64; 2],
     workers: Vec<Count>,
     classes: Vec<Count>,
     busy: Vec<f64>,
@@ -116,6 +120,7 @@ impl Recorder {
             ok: 0,
             good: 0,
             over_slo: 0,
+            placed: [0; 2],
             workers: Count::of(if workers > MANY { 1 } else { 2 }, workers),
             classes: Count::of(3, classes),
             busy: Vec::new(),
@@ -149,6 +154,15 @@ impl Recorder {
         let worker = request.worker.filter(|worker| *worker < self.workers.len());
         if let Some(worker) = worker {
             self.workers[worker].add(well);
+            if let Some(home) = self
+                .scope
+                .home
+                .get(worker)
+                .filter(|_| self.scope.event.as_ref().is_none_or(|event| elapsed >= event.at))
+            {
+                self.placed[0] += 1;
+                self.placed[1] += u64::from(!home);
+            }
             self.herd.count(elapsed, request.gateway, worker);
         }
         if let Some(class) = self.classes.get_mut(request.class) {
@@ -219,6 +233,7 @@ impl Recorder {
             oscillation: self.weights.oscillation(rest_from(event, settled)),
             settled,
             herd: self.herd.index(),
+            spilled: (self.placed[0] > 0).then(|| self.placed[1] as f64 / self.placed[0] as f64),
             amplification: self.tries.filter(|_| requests > 0).map(|tries| tries as f64 / requests as f64),
             cores: self.cores,
             lateness: self.lateness,
@@ -330,6 +345,7 @@ mod tests {
             classes: vec!["cheap".into(), "dear".into()],
             gateways: 1,
             slow_over: Span::from_millis(100),
+            home: Vec::new(),
             event: None,
         }
     }
@@ -374,6 +390,16 @@ mod tests {
         let used: Vec<Option<f64>> = figures.workers.iter().map(|worker| worker.utilization).collect();
         assert_eq!(used, [Some(0.5), Some(0.25)]);
         assert!((figures.utilization_cv.expect("both said") - 1.0 / 3.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_is_spilled_is_counted_from_the_event_on() {
+        let event = Event { at: Span::from_secs(10), ..Event::default() };
+        let mut recorder = Recorder::new(Scope { event: Some(event), home: vec![true, false], ..scope() });
+        for at in 0..20 {
+            recorder.ended(&request(2_000 + at * 1_000, 10, usize::from(at >= 15), Fate::Well));
+        }
+        assert_eq!(recorder.figures().spilled, Some(0.5));
     }
 
     #[test]

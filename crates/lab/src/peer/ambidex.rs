@@ -38,8 +38,9 @@ pub(super) fn with(
     });
     let mut workers = String::new();
     for Upstream { name, address, weight } in upstreams {
+        let zone = setup.zones.get(name).map(|zone| format!(", zone: \"{zone}\"")).unwrap_or_default();
         // Writing to a String cannot fail.
-        let _ = writeln!(workers, "      - {{url: \"http://{address}\", name: {name}, weight: {weight}}}");
+        let _ = writeln!(workers, "      - {{url: \"http://{address}\", name: {name}, weight: {weight}{zone}}}");
     }
     let route: String = setup.route.iter().map(|line| format!("    {line}\n")).collect();
     let usual = [format!("balance: {balance}"), "weights: capacity".to_owned()];

@@ -2,6 +2,7 @@
 //!
 //! A door is a listening socket of its own, because nginx 1.22 tells HTTP/2 without TLS from HTTP/1 by the socket alone.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -25,6 +26,8 @@ pub struct Setup {
     pub pool: Vec<String>,
     /// Lines of our configuration's top level, such as `agent: {priority: urgency}`.
     pub file: Vec<String>,
+    /// Zones of our workers, by their names.
+    pub zones: BTreeMap<String, String>,
     /// Plain retries, without a budget. HAProxy's alone.
     pub retries: Option<Retries>,
     /// A coordinator of ours beside it. HAProxy's and Envoy's alone.
@@ -50,6 +53,7 @@ impl Default for Setup {
             route: Vec::new(),
             pool: Vec::new(),
             file: Vec::new(),
+            zones: BTreeMap::new(),
             retries: None,
             steered: None,
         }

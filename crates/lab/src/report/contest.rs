@@ -89,6 +89,7 @@ impl Test {
             | Metric::Oscillation
             | Metric::Turns
             | Metric::Herd
+            | Metric::Spilled
             | Metric::Amplification
             | Metric::Cores => return Self::of_ratios(&ours.summary(metric)?.over(&theirs.summary(metric)?).values),
         };

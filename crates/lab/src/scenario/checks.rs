@@ -200,6 +200,18 @@ impl Checks<'_> {
             let message = format!("reports are {} late", gateways.report_delay);
             self.wrong("gateways.report_delay", message, "write at most 1h");
         }
+        if gateways.apart > HOUR {
+            self.wrong("gateways.apart", format!("zones are {} apart", gateways.apart), "write at most 1h");
+        }
+        if (balancer.zones.is_some() || gateways.apart > Span::ZERO) && load.zone.is_empty() {
+            let key = if balancer.zones.is_some() { "balancer.zones" } else { "gateways.apart" };
+            self.wrong(key, "requests come from no zone".to_owned(), "add `zone: NAME` to `load`");
+        }
+        let known = |zone: &String| zone.is_empty() || self.scenario.workers.iter().any(|group| group.zone == *zone);
+        if !known(&load.zone) {
+            let message = format!("no worker is in zone `{}`", load.zone);
+            self.wrong("load.zone", message, "name the zone of a group of workers");
+        }
         if balancer.balance == Balance::Fixed(PickPolicy::Ring) && load.keys.is_none() {
             let message = "`ring` places by the key, and requests have none".to_owned();
             self.wrong("balancer.balance", message, "add `keys: {count: 10000}` to `load`");

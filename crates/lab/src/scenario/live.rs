@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use ambidex_core::time::Span;
+
 use super::load::Keys;
 use super::{ClassShare, Scenario, Worker};
 use crate::load::{LoadClass, LoadOptions, RateStep, Skew};
@@ -20,6 +22,9 @@ pub enum NotLive {
          simulate"
     )]
     Coordinator,
+    /// All real workers are on one machine.
+    #[error("gateways.apart is for the simulator: real workers are on one machine; take it out, or simulate")]
+    Apart,
     /// One path cannot cost two things.
     #[error(
         "class `{class}` costs {cost}, and another class of the same path `{path}` costs {other}: give it a path of its own"
@@ -78,6 +83,9 @@ impl Scenario {
     /// # Errors
     /// What the load cannot do.
     pub fn live_load(&self, gateways: &[SocketAddr]) -> Result<LoadOptions, NotLive> {
+        if self.gateways.apart > Span::ZERO {
+            return Err(NotLive::Apart);
+        }
         if self.gateways.coordinator_away.is_some() {
             return Err(NotLive::Coordinator);
         }
@@ -134,8 +142,6 @@ const fn skew(keys: Keys) -> Skew {
 
 #[cfg(test)]
 mod tests {
-    use ambidex_core::time::Span;
-
     use super::*;
     use crate::fault::Condition;
     use crate::worker::ReportStyle;

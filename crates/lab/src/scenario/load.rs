@@ -29,6 +29,9 @@ pub struct Load {
     /// Tenants that requests come from, in the header `x-tenant`. Default none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenants: Option<Tenants>,
+    /// The zone that requests come from: the gateways' own. Default none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub zone: String,
     /// Connections at most; real processes only. Default 256.
     #[serde(default = "connections")]
     pub connections: usize,

@@ -20,8 +20,19 @@ impl Scenario {
             classes: self.load.classes.iter().map(|class| class.name.clone()).collect(),
             gateways: self.gateways.count as usize,
             slow_over: self.load.slow_over,
+            home: self.at_home(&workers),
             event: self.event.map(|at| happening(&workers, at, self.duration)),
         }
+    }
+}
+
+impl Scenario {
+    /// Which workers are in the zone that requests come from; empty where zones do not matter.
+    fn at_home(&self, workers: &[Worker<'_>]) -> Vec<bool> {
+        if self.load.zone.is_empty() {
+            return Vec::new();
+        }
+        workers.iter().map(|worker| worker.group.zone == self.load.zone).collect()
     }
 }
 

@@ -13,6 +13,7 @@ use ambidex_core::plan::PlanConfig;
 use ambidex_core::runbook::Runbooks;
 use ambidex_core::share::Share;
 use ambidex_core::time::Span;
+use ambidex_core::zone::ZonesConfig;
 use serde::{Deserialize, Serialize};
 
 /// The gateways.
@@ -27,6 +28,8 @@ pub struct Gateways {
     pub report_delay: Span,
     /// Share of reports that never arrive. Default 0%.
     pub report_loss: Share,
+    /// How much longer an answer takes from another zone than the requests'; simulator only. Default 0s.
+    pub apart: Span,
     /// When the coordinators are away, so that nobody weighs; simulator only. Default never.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coordinator_away: Option<Curve>,
@@ -34,7 +37,8 @@ pub struct Gateways {
 
 impl Default for Gateways {
     fn default() -> Self {
-        Self { count: 1, threads: 1, report_delay: Span::ZERO, report_loss: Share::NONE, coordinator_away: None }
+        let (report_delay, report_loss) = (Span::ZERO, Share::NONE);
+        Self { count: 1, threads: 1, report_delay, report_loss, apart: Span::ZERO, coordinator_away: None }
     }
 }
 
@@ -50,6 +54,9 @@ pub struct Balancer {
     pub breaker: BreakerConfig,
     /// Which failure modes are looked for, and what is done about them. Default on.
     pub runbooks: Runbooks,
+    /// When requests leave the zone that they came from, which is `load.zone`. Default: zones do not matter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zones: Option<ZonesConfig>,
     /// How many requests one worker may have at once. Default any number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bulkhead: Option<BulkheadConfig>,

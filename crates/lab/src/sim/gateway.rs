@@ -7,6 +7,7 @@ use ambidex_core::attempt::{Desk, Seat};
 use ambidex_core::balance::PickPolicy;
 use ambidex_core::decision::Decision;
 use ambidex_core::draw::Draw;
+use ambidex_core::guard::breaker::BreakerState;
 use ambidex_core::guard::pool::PoolGuards;
 use ambidex_core::load::{Cells, Load};
 use ambidex_core::plan::{Configured, Held, Mode, PlanInput, Planner, PoolEvent, Reporting, Source, Watch};
@@ -16,6 +17,7 @@ use ambidex_core::signal::Report;
 use ambidex_core::time::{Mono, Span};
 use ambidex_core::view::{Address, PoolParts, PoolView, WorkerView};
 use ambidex_core::worker::{PoolId, Standing, WorkerId};
+use ambidex_core::zone::{Sight, Spill, ZoneChange};
 
 use super::meter::Shown;
 use super::watchman::Watchman;
@@ -35,6 +37,9 @@ pub(super) struct Gateway {
     guards: PoolGuards,
     budget: Arc<Budget>,
     watchman: Watchman,
+    zones: Option<Spill>,
+    /// Of the newest tick.
+    zone_changes: Vec<ZoneChange>,
 }
 
 /// One tick of a gateway's coordinator.
@@ -52,6 +57,8 @@ pub struct Tick<'t> {
     pub observation: &'t Observation,
     /// What it found and did.
     pub effects: &'t [Effect],
+    /// Zones whose requests go elsewhere from this tick on, or no more.
+    pub zones: &'t [ZoneChange],
     /// What its actions in force come to.
     pub tuning: Tuning,
     /// The pool, as requests see it from now on.
@@ -81,6 +88,7 @@ impl Gateway {
             budget: Arc::clone(&budget),
         };
         let view = Arc::new(PoolView::new(parts, None).guarded(guards.clone()));
+        let zones = settings.zones.map(Spill::new);
         Self {
             seats: (0..threads).map(|index| Seat::new(index, pick, draw.bits())).collect(),
             view,
@@ -92,6 +100,8 @@ impl Gateway {
             fixed,
             guards,
             budget,
+            zones,
+            zone_changes: Vec::new(),
         }
     }
 
@@ -149,7 +159,8 @@ impl Gateway {
         }
         let events = self.planner.take_events();
         let tuned = self.look_out(now, &events);
-        if turned || tuned || !decisions.is_empty() {
+        let moved = self.mind_zones(now);
+        if turned || tuned || moved || !decisions.is_empty() {
             self.publish();
         }
         watcher(&Tick {
@@ -159,6 +170,7 @@ impl Gateway {
             events: &events,
             observation: &self.watchman.observation,
             effects: &self.watchman.effects,
+            zones: &self.zone_changes,
             tuning: self.watchman.tuning,
             pool: &self.view,
         });
@@ -171,6 +183,26 @@ impl Gateway {
         let tuned = self.watchman.tick(now, Shown { pool: &self.view, counted: &counted, weights: &weights, events });
         self.budget.restraint().set(&self.watchman.tuning);
         tuned
+    }
+
+    /// One tick of the zones. Whether requests must see another picture for it.
+    fn mind_zones(&mut self, now: Mono) -> bool {
+        let Some(zones) = &mut self.zones else { return false };
+        let (view, watches, watchman) = (&self.view, &self.watches, &self.watchman);
+        let sights = self.planner.looks().enumerate().map(|(at, look)| {
+            let worker = &view.workers[at];
+            let kept_out = matches!(worker.cells.breaker(), BreakerState::Open | BreakerState::Probing);
+            let counted = watches[at].counted();
+            Sight {
+                zone: &worker.zone,
+                takes: look.weight > 0.0 && !kept_out && !watchman.holds(at),
+                weight: look.weight,
+                terms: look.terms,
+                answers: (counted.answered, counted.p50),
+            }
+        });
+        self.zone_changes.clear();
+        zones.tick(now, sights, &mut self.zone_changes)
     }
 
     fn publish(&mut self) {
@@ -188,7 +220,11 @@ impl Gateway {
             breaker: self.watchman.breaker(self.settings.breaker),
             budget: Arc::clone(&self.budget),
         };
-        self.view = Arc::new(PoolView::new(parts, Some(&self.view)).guarded(self.guards.clone()));
+        let view = PoolView::new(parts, Some(&self.view)).guarded(self.guards.clone());
+        self.view = Arc::new(match &self.zones {
+            Some(zones) => view.zoned(zones.table()),
+            None => view,
+        });
     }
 
     /// How workers are picked: as configured, unless a runbook wants weights alone.

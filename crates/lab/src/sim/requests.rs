@@ -37,6 +37,8 @@ pub(super) struct Try {
 pub(super) enum Stage {
     /// At its worker.
     Running,
+    /// Its worker has answered, and the answer is on its way from another zone.
+    OnItsWay,
     /// Answered so; `broken`: the answer broke off.
     Answered {
         /// What its head said.

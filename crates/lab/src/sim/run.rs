@@ -1,7 +1,7 @@
 //! One run: what happens next, until everything has ended.
 //!
-//! Six sources say when they are due next: the arrivals, the workers' completions, the ends of the clients' patience (in
-//! the order of arrival, because all are equally patient), alarms of machines and gates, late reports, and chores (ticks,
+//! Seven sources say when they are due next: the arrivals, the workers' completions, the ends of the clients' patience (in
+//! the order of arrival, because all are equally patient), alarms of machines and gates, late reports, answers from other zones, and chores (ticks,
 //! polls, changes of faults). The first of them is done, and whatever it causes at the same moment; then the next.
 
 mod alarm;
@@ -16,10 +16,12 @@ use ambidex_core::balance::{Balance, PickPolicy};
 use ambidex_core::draw::Draw;
 use ambidex_core::load::Load;
 use ambidex_core::time::{Mono, Span};
+use ambidex_core::zone::Home;
 use arrayvec::ArrayVec;
 
 use self::alarm::{Alarm, Queue};
 use self::chores::{Chore, Late};
+use self::tries::Answer;
 use super::Simulated;
 use super::demand::Demand;
 use super::due::{Due, NEVER};
@@ -50,6 +52,12 @@ pub(super) struct Run<'c, W> {
     patience: Span,
     alarms: Queue<Alarm>,
     late: VecDeque<Late>,
+    /// Answers under way from another zone, and when they arrive.
+    ways: VecDeque<(u64, Answer)>,
+    /// Of each worker, whether it is in another zone; empty where that is no farther.
+    away: Vec<bool>,
+    /// The zone that requests come from.
+    home: Option<Home>,
     chores: Queue<Chore>,
     /// What workers said that nobody heard yet, and the same that is being heard.
     news: Vec<(Ticket, News)>,
@@ -71,6 +79,7 @@ enum Source {
     Chore,
     Done,
     Report,
+    Way,
     Alarm,
     End,
     Arrival,
@@ -108,6 +117,9 @@ impl<'c, W: FnMut(&Tick<'_>)> Run<'c, W> {
             patience: scenario.load.timeout.min(config.deadline),
             alarms: Queue::default(),
             late: VecDeque::new(),
+            ways: VecDeque::new(),
+            away: if scenario.gateways.apart > Span::ZERO { away(scenario) } else { Vec::new() },
+            home: (!scenario.load.zone.is_empty()).then(|| Home::of(&scenario.load.zone)),
             chores: Queue::default(),
             news: Vec::new(),
             hearing: Vec::new(),
@@ -137,6 +149,7 @@ impl<'c, W: FnMut(&Tick<'_>)> Run<'c, W> {
                     self.done.set(worker, self.workers[worker].due());
                 }
                 Source::Report => self.late_report(),
+                Source::Way => self.arrive_back(),
                 Source::Alarm => self.alarm(),
                 Source::End => self.end_of_patience(),
                 Source::Arrival => self.arrival(),
@@ -157,11 +170,13 @@ impl<'c, W: FnMut(&Tick<'_>)> Run<'c, W> {
     /// What happens next, and when.
     fn next(&self) -> (u64, Source) {
         let late = self.late.front().map_or(NEVER, |late| late.at);
+        let way = self.ways.front().map_or(NEVER, |(at, _)| *at);
         let end = self.ends.front().map_or(NEVER, |(at, _)| *at);
         let mut first = (self.chores.at(), Source::Chore);
         for (at, source) in [
             (self.done.at(), Source::Done),
             (late, Source::Report),
+            (way, Source::Way),
             (self.alarms.at(), Source::Alarm),
             (end, Source::End),
             (self.demand.next(), Source::Arrival),
@@ -179,7 +194,8 @@ impl<'c, W: FnMut(&Tick<'_>)> Run<'c, W> {
         let gateway = if self.gateways.len() > 1 { self.draw.below(self.gateways.len()) } else { 0 };
         let seats = self.gateways[gateway].seats.len();
         let seat = if seats > 1 { self.draw.below(seats) } else { 0 };
-        let asked = Asked { key: arrival.key.filter(|_| self.places), class: None, copies: self.copies };
+        let asked =
+            Asked { key: arrival.key.filter(|_| self.places), class: None, copies: self.copies, home: self.home };
         #[expect(clippy::cast_possible_truncation, reason = "at most 64 gateways and seats, and some classes")]
         let request = Request {
             attempt: Attempt::new(self.now, self.config, asked),
@@ -244,6 +260,11 @@ impl<'c, W: FnMut(&Tick<'_>)> Run<'c, W> {
         let begins = Mono::default() + self.scenario.warm_up;
         due >= begins && due < begins + self.scenario.duration
     }
+}
+
+/// Of each worker, whether it is in another zone than the requests.
+fn away(scenario: &Scenario) -> Vec<bool> {
+    scenario.workers().iter().map(|worker| worker.group.zone != scenario.load.zone).collect()
 }
 
 fn chances(gateways: &[Gateway]) -> Vec<(Chance, Came, u64)> {

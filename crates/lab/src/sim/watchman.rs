@@ -55,9 +55,14 @@ impl Watchman {
         moved || (before.latency_breaker, before.by_weight) != (tuning.latency_breaker, tuning.by_weight)
     }
 
+    /// Whether the worker in a slot is to get nothing now.
+    pub(super) fn holds(&self, slot: usize) -> bool {
+        self.held.get(slot).copied().unwrap_or(false)
+    }
+
     /// Weights by slot, and none for those in quarantine, unless that leaves nobody.
     pub(super) fn without_held(&self, weights: &[f64]) -> Vec<f64> {
-        let free = |slot: usize| !self.held.get(slot).copied().unwrap_or(false);
+        let free = |slot: usize| !self.holds(slot);
         let left: Vec<f64> =
             weights.iter().enumerate().map(|(slot, weight)| if free(slot) { *weight } else { 0.0 }).collect();
         if left.iter().sum::<f64>() > 0.0 { left } else { weights.to_vec() }

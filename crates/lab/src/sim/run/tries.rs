@@ -18,6 +18,16 @@ use super::alarm::Alarm;
 use crate::measure::Fate;
 use crate::worker::processor::Ticket;
 
+/// The head of an answer to a try.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answer {
+    id: RequestId,
+    number: TryId,
+    head: Head,
+    outcome: Outcome,
+    broken: bool,
+}
+
 impl<W: FnMut(&Tick<'_>)> Run<'_, W> {
     /// Asks a worker.
     pub(super) fn send(&mut self, id: RequestId, number: TryId, pick: Pick) {
@@ -51,13 +61,15 @@ impl<W: FnMut(&Tick<'_>)> Run<'_, W> {
     pub(super) fn cancel(&mut self, id: RequestId, number: TryId, why: GivenUp) {
         let Some((tried, gateway, seat)) = self.take(id, number, Stage::Over) else { return };
         match tried.stage {
-            Stage::Running => {
+            Stage::Running | Stage::OnItsWay => {
                 let (outcome, lack) = match why {
                     GivenUp::Late => (Outcome::Failed { price: FAILURE_PRICE }, Some(Lack::Late)),
                     GivenUp::Lost | GivenUp::Gone => (Outcome::Cancelled, None),
                 };
                 self.observe(gateway, seat, &tried, outcome, lack);
-                self.leave(tried.pick.slot, requests::ticket(id, number), Left::GivenUp);
+                if tried.stage == Stage::Running {
+                    self.leave(tried.pick.slot, requests::ticket(id, number), Left::GivenUp);
+                }
             }
             Stage::Answered { .. } => {}
             Stage::Over => return,
@@ -107,17 +119,26 @@ impl<W: FnMut(&Tick<'_>)> Run<'_, W> {
         match news {
             News::Done { broken } => {
                 self.workers[worker].answered(self.now, took, broken);
-                self.head(id, number, Head::Good, Outcome::Good, broken);
-                self.leave(worker, ticket, Left::Answered);
+                let answer = Answer { id, number, head: Head::Good, outcome: Outcome::Good, broken };
+                if self.is_away(worker) {
+                    self.leave(worker, ticket, Left::Answered);
+                    self.send_back(answer);
+                } else {
+                    self.head(answer);
+                    self.leave(worker, ticket, Left::Answered);
+                }
             }
             News::Failed => {
                 self.workers[worker].answered(self.now, took, true);
                 self.leave(worker, ticket, Left::Failed);
-                self.head(id, number, Head::Failing, Outcome::Failed { price: FAILURE_PRICE }, false);
+                let outcome = Outcome::Failed { price: FAILURE_PRICE };
+                let answer = Answer { id, number, head: Head::Failing, outcome, broken: false };
+                if self.is_away(worker) { self.send_back(answer) } else { self.head(answer) }
             }
             News::Shed(Shed { elsewhere, retry_after, .. }) => {
                 let price = retry_after.max(LEAST_RETRY_AFTER);
-                self.head(id, number, Head::Shed { elsewhere }, Outcome::Full { price }, false);
+                let (head, outcome) = (Head::Shed { elsewhere }, Outcome::Full { price });
+                self.head(Answer { id, number, head, outcome, broken: false });
             }
             News::Refused => self.failed(id, number, FailureKind::Connect, Repeat::Unsent),
             News::Reset => {
@@ -128,7 +149,8 @@ impl<W: FnMut(&Tick<'_>)> Run<'_, W> {
     }
 
     /// The head of an answer came: its report is heard first, then its outcome, then the request goes on.
-    fn head(&mut self, id: RequestId, number: TryId, head: Head, outcome: Outcome, broken: bool) {
+    fn head(&mut self, answer: Answer) {
+        let Answer { id, number, head, outcome, broken } = answer;
         let Some((tried, gateway, seat)) = self.take(id, number, Stage::Answered { head, broken }) else { return };
         let worker = tried.pick.slot;
         if let Some(report) = self.workers[worker].report(self.now) {
@@ -137,6 +159,29 @@ impl<W: FnMut(&Tick<'_>)> Run<'_, W> {
         }
         self.observe(gateway, seat, &tried, outcome, None);
         self.advance(id, Event::Head(number, head));
+    }
+
+    /// Whether a worker is in another zone than the requests', and that is farther.
+    fn is_away(&self, worker: usize) -> bool {
+        self.away.get(worker).copied().unwrap_or(false)
+    }
+
+    /// An answer sets out from another zone.
+    fn send_back(&mut self, answer: Answer) {
+        if self.take(answer.id, answer.number, Stage::OnItsWay).is_some() {
+            let at = (self.now + self.scenario.gateways.apart).as_nanos();
+            self.ways.push_back((at, answer));
+        }
+    }
+
+    /// The next answer arrives from another zone, unless it was given up meanwhile.
+    pub(super) fn arrive_back(&mut self) {
+        let Some((_, answer)) = self.ways.pop_front() else { return };
+        let number = usize::from(answer.number.0);
+        let stage = self.requests.get(answer.id).and_then(|request| request.tries.get(number)).map(|tried| tried.stage);
+        if stage == Some(Stage::OnItsWay) {
+            self.head(answer);
+        }
     }
 
     /// A try got no answer.
