@@ -183,7 +183,7 @@ const WHOLE_FILES: &[Case] = &[
             "gw.yaml:1:1: error: unknown key `a` (a)",
             " 1 | a: &a [b, b]",
             "   | ^",
-            "   = known: listeners, pools, routes, coordinator, admin, heartbeats, cache, log, access_log, record, tracing, agent, redis, deduplication, journal, drain, threads",
+            "   = known: listeners, pools, routes, coordinator, zones, admin, heartbeats, cache, log, access_log, record, tracing, agent, redis, deduplication, journal, drain, threads",
         ],
     ),
     case(
@@ -602,6 +602,86 @@ const WHOLE_FILES: &[Case] = &[
 ];
 
 const AFTER_A_GOOD_START: &[Case] = &[
+    case(
+        "zones: {own: a, networks: {10.1/16: b}}\n",
+        &[
+            "gw.yaml:6:27: error: networks: `10.1/16` is no network (zones.networks)",
+            " 6 | zones: {own: a, networks: {10.1/16: b}}",
+            "   |                           ^",
+            "   = write an address and a prefix length, such as 10.1.0.0/16 or ::1/128",
+        ],
+    ),
+    case(
+        "zones: {}\n",
+        &[
+            "gw.yaml:6:8: error: neither `own` nor `networks` is there (zones)",
+            " 6 | zones: {}",
+            "   |        ^",
+            "   = name the zone of this gateway, or those of its clients",
+        ],
+    ),
+    case(
+        "  dark: {workers: [\"http://127.0.0.1:9001\"], zones: {spill_at: 120%}}\n",
+        &[
+            "gw.yaml:6:64: error: `120%` is not a share (pools.dark.zones.spill_at)",
+            " 6 |   dark: {workers: [\"http://127.0.0.1:9001\"], zones: {spill_at: 120%}}",
+            "   |                                                                ^^^^",
+            "   = write a percentage such as `5%`, or a number from 0 to 1 such as `0.05`",
+        ],
+    ),
+    case(
+        "  dark: {workers: [\"http://127.0.0.1:9001\"], zones: {return_at: 90%}}\nroutes: [{pool: api}, {pool: dark}]\n",
+        &[
+            "gw.yaml:6:65: error: `return_at: 90%` cannot be (pools.dark.zones.return_at)",
+            " 6 |   dark: {workers: [\"http://127.0.0.1:9001\"], zones: {return_at: 90%}}",
+            "   |                                                                 ^^^",
+            "   = it must be 5% to `spill_at`",
+        ],
+    ),
+    case(
+        "    zones: {}\n",
+        &[
+            "gw.yaml:6:12: error: no request comes from any zone (pools.api.zones)",
+            " 6 |     zones: {}",
+            "   |            ^",
+            "   = add `zones: {own: NAME}` at the top, or `zones: {networks: {10.1.0.0/16: NAME}}`",
+        ],
+    ),
+    case(
+        "    zones: {}\n    balance: ring\nzones: {own: a}\nroutes: [{pool: api, key: path}]\n",
+        &[
+            "gw.yaml:6:12: error: `ring` places requests by their keys, wherever they come from (pools.api.zones)",
+            " 6 |     zones: {}",
+            "   |            ^",
+            "   = pick another way in this pool, or leave `zones` out",
+        ],
+    ),
+    case(
+        "routes: [{pool: api, mirror: {pool: dark}}]\n",
+        &[
+            "gw.yaml:6:37: error: unknown pool `dark` (routes[0].mirror.pool)",
+            " 6 | routes: [{pool: api, mirror: {pool: dark}}]",
+            "   |                                     ^^^^",
+            "   = known: api",
+        ],
+    ),
+    case(
+        "routes: [{pool: api, mirror: {pool: api}}]\n",
+        &[
+            "gw.yaml:6:37: error: mirror.pool: `api` is the route's own pool (routes[0].mirror.pool)",
+            " 6 | routes: [{pool: api, mirror: {pool: api}}]",
+            "   |                                     ^^^",
+            "   = name another one",
+        ],
+    ),
+    case(
+        "routes: [{pool: api, mirror: {pool: dark, share: 0%}}]\n",
+        &[
+            "gw.yaml:6:50: error: mirror.share: 0% is no request at all; leave `mirror` out instead (routes[0].mirror.share)",
+            " 6 | routes: [{pool: api, mirror: {pool: dark, share: 0%}}]",
+            "   |                                                  ^^",
+        ],
+    ),
     case(
         "heartbeats: {}\n",
         &[
@@ -1290,7 +1370,7 @@ const AFTER_A_GOOD_START: &[Case] = &[
             "gw.yaml:6:1: error: unknown key `quorum` (quorum)",
             " 6 | quorum: {ask: 2}",
             "   | ^^^^^^",
-            "   = known: listeners, pools, routes, coordinator, admin, heartbeats, cache, log, access_log, record, tracing, agent, redis, deduplication, journal, drain, threads",
+            "   = known: listeners, pools, routes, coordinator, zones, admin, heartbeats, cache, log, access_log, record, tracing, agent, redis, deduplication, journal, drain, threads",
         ],
     ),
 ];

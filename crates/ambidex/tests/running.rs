@@ -1,6 +1,8 @@
 //! A running gateway through its command line: orders, reloads, going back, and its end.
 
 mod process;
+#[path = "running/zones.rs"]
+mod zones;
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -113,15 +113,14 @@ pub enum What {
 }
 
 impl What {
-    /// Whether it is a decision about a worker: what `decisions` lists.
+    /// Whether it is a decision about a worker, or about a zone: what `decisions` lists.
     pub(crate) const fn is_decision(&self) -> bool {
         match self {
-            Self::Decision { .. } | Self::Breaker { .. } | Self::Panic { .. } => true,
+            Self::Decision { .. } | Self::Breaker { .. } | Self::Panic { .. } | Self::Zone { .. } => true,
             Self::Pool { .. }
             | Self::Member
             | Self::Health { .. }
             | Self::Runbook { .. }
-            | Self::Zone { .. }
             | Self::Order
             | Self::Drill { .. }
             | Self::Contact { .. } => false,

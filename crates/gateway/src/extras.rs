@@ -9,6 +9,7 @@ use ambidex_tower::Clock;
 use crate::config::{Deduplicate, Quorum, RateLimit, Repeat, Route, RouteCache};
 use crate::front::FrontError;
 use crate::limits::Limit;
+use crate::mirror::Mirror;
 use crate::snapshots::Snapshots;
 use crate::tiers::TierWay;
 
@@ -33,6 +34,8 @@ pub(crate) struct Extras {
     pub(crate) cache: Option<RouteCache>,
     /// How repeats are known.
     pub(crate) deduplicate: Option<Deduplicate>,
+    /// Who gets copies of its requests.
+    pub(crate) mirror: Option<Arc<Mirror>>,
 }
 
 impl Extras {
@@ -50,27 +53,38 @@ impl Extras {
         };
         let copies = route.attempt(0).chances.want_copies();
         let kept = previous.and_then(Self::snapshots);
+        let keep_body = usize::try_from(route.keep_body.get()).unwrap_or(usize::MAX);
+        let mirror = match route.mirror.as_ref().filter(|mirror| mirror.mode.watches()) {
+            Some(config) => {
+                let (pool, way) = find(&config.pool)?;
+                let counts = previous.and_then(|before| before.mirror.as_ref()).map(|mirror| Arc::clone(&mirror.counts));
+                let (config, counts) = (config.clone(), counts.unwrap_or_default());
+                Some(Arc::new(Mirror { config, pool, way, keep_body, counts }))
+            }
+            None => None,
+        };
         let tiers = route.fallback.iter().map(|tier| TierWay::compile(tier, &mut find, kept));
         Ok(Self {
             limit: route.rate_limit.as_ref().filter(|wanted| wanted.mode.watches()).map(limit),
             pass_deadline: route.pass_deadline,
             adaptive: route.deadline.follows,
-            keep_body: copies.then(|| usize::try_from(route.keep_body.get()).unwrap_or(usize::MAX)),
+            keep_body: copies.then_some(keep_body),
             repeat: route.repeat,
             quorum: route.quorum.clone(),
             tiers: tiers.collect::<Result<_, _>>()?,
             cache: route.cache.clone().filter(|cache| cache.mode.watches()),
             deduplicate: route.deduplicate.clone().filter(|settings| settings.mode.watches()),
+            mirror,
         })
     }
 
     /// Whether nothing is wanted: the request is only sent.
     pub(crate) const fn is_plain(&self) -> bool {
-        let Self { limit, pass_deadline, adaptive, keep_body, repeat: _, quorum: _, tiers: _, cache, deduplicate } =
+        let Self { limit, pass_deadline, adaptive, keep_body, repeat: _, quorum: _, tiers: _, cache, deduplicate, mirror } =
             self;
         let limited = limit.is_some() || *pass_deadline || adaptive.is_some();
         // A route with a quorum or with tiers wants copies.
-        keep_body.is_none() && cache.is_none() && deduplicate.is_none() && !limited
+        keep_body.is_none() && cache.is_none() && deduplicate.is_none() && mirror.is_none() && !limited
     }
 
     /// The good answers that are kept for the fallback chain.

@@ -25,6 +25,7 @@ use crate::front::{Front, FrontError};
 use crate::keeper;
 use crate::keys::KeyStats;
 use crate::limits::LimitStats;
+use crate::mirror::MirrorStats;
 use crate::listen::change::{Change, ListenError};
 use crate::listen::counters::ListenerStats;
 use crate::listen::crowd::Crowd;
@@ -130,6 +131,8 @@ pub struct GatewayStats {
     pub remote: Option<RemoteStatus>,
     /// The rate limits'.
     pub limits: LimitStats,
+    /// What became of copies for mirrors.
+    pub mirrors: MirrorStats,
 }
 
 impl Gateway {
@@ -263,8 +266,9 @@ impl Gateway {
         let cache = self.front.load().cache.as_ref().map_or_else(CacheStats::default, |cache| cache.stats());
         let listeners = self.listeners().iter().map(of).collect();
         let (keys, remote) = (self.shared.stores.keys().stats(), self.shared.stores.remote_status());
-        let limits = self.front.load().routes.limits();
-        GatewayStats { listeners, access_log, recording, tracing, traffic, cache, keys, remote, limits }
+        let front = self.front.load();
+        let (limits, mirrors) = (front.routes.limits(), front.routes.mirrors());
+        GatewayStats { listeners, access_log, recording, tracing, traffic, cache, keys, remote, limits, mirrors }
     }
 
     fn listeners(&self) -> Vec<Arc<Open>> {

@@ -67,6 +67,8 @@ pub(crate) struct Saying<'a> {
     pub(crate) deadline: Option<deadline::Told<'a>>,
     /// Where its route's second chances take it.
     pub(crate) turn: Option<&'a Turn<'a>>,
+    /// Whether it is a copy, whose answer goes nowhere.
+    pub(crate) mirrored: bool,
 }
 
 impl Request {
@@ -183,6 +185,7 @@ impl Request {
         let more: [(_, Option<&[u8]>); MORE] = [
             (const { Name::literal("x-request-id") }, saying.id.as_ref().map(|id| &id[..])),
             (const { Name::literal("traceparent") }, trace.as_ref().map(|text| &text[..])),
+            (MIRROR, saying.mirrored.then_some(b"1")),
             (const { Name::literal("max-forwards") }, hops.as_deref().map(str::as_bytes)),
             (left.as_ref().map_or(GRPC_TIMEOUT, |left| left.0), left.as_ref().map(|left| left.1.as_bytes())),
         ];
@@ -237,12 +240,14 @@ impl Request {
     }
 }
 
+/// What a copy says of itself.
+const MIRROR: Name<'static> = Name::literal("ambidex-mirror");
 /// A client's own, where the worker is told another.
 const GRPC_TIMEOUT: Name<'static> = Name::literal("grpc-timeout");
 /// Lines that introduce a client, at most.
 const INTRODUCING: usize = 4;
-/// Lines that are added to them: id, trace, hops, time left.
-const MORE: usize = 4;
+/// Lines that are added to them: id, trace, whether it is a copy, hops, time left.
+const MORE: usize = 5;
 /// Lines by which is asked about what is kept.
 const ABOUT: usize = 2;
 const IF_NONE_MATCH: Name<'static> = Name::literal("if-none-match");

@@ -17,6 +17,7 @@ use crate::extras::Extras;
 use crate::front::FrontError;
 use crate::head::path_of;
 use crate::limits::LimitStats;
+use crate::mirror::MirrorStats;
 
 /// The routes of a gateway.
 #[derive(Debug, Default)]
@@ -94,6 +95,13 @@ impl Routes {
     pub(crate) fn limits(&self) -> LimitStats {
         let mut sum = LimitStats::default();
         self.0.iter().filter_map(|compiled| compiled.extras.limit.as_ref()).for_each(|limit| sum.add(limit.stats()));
+        sum
+    }
+
+    /// What became of copies, over all routes.
+    pub(crate) fn mirrors(&self) -> MirrorStats {
+        let mut sum = MirrorStats::default();
+        self.0.iter().filter_map(|compiled| compiled.extras.mirror.as_ref()).for_each(|mirror| sum.add(&mirror.counts));
         sum
     }
 

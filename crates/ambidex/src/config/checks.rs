@@ -216,6 +216,12 @@ impl Checks<'_> {
                 let (message, help) = unknown("pool", route.pool(), self.file.pools.keys().map(String::as_str));
                 self.error(&under(&item("routes", at), "pool"), message, help);
             }
+            if let Some(mirror) = route.mirror()
+                && !self.file.pools.contains_key(mirror.pool())
+            {
+                let (message, help) = unknown("pool", mirror.pool(), self.file.pools.keys().map(String::as_str));
+                self.error(&under(&under(&item("routes", at), "mirror"), "pool"), message, help);
+            }
             for (place, tier) in route.fallback().iter().enumerate() {
                 if let Tier::Pool(pool) = tier
                     && !self.file.pools.contains_key(pool)

@@ -1,7 +1,7 @@
 //! The gateway's numbers, in the form in which the coordinator serves them at `/metrics`.
 
 use ambidex_control::facts::{Family, GatewayFacts, Kind};
-use ambidex_gateway::{CacheStats, GatewayStats, KeyStats, LimitStats, ListenerStats, Reason, Totals};
+use ambidex_gateway::{CacheStats, GatewayStats, KeyStats, LimitStats, ListenerStats, MirrorStats, Reason, Totals};
 use ambidex_store::remote::RemoteStatus;
 
 use super::Runs;
@@ -42,6 +42,7 @@ pub(crate) fn of_gateway(stats: &GatewayStats, agent: Option<&Agent>) -> Vec<Fam
         .chain(keys(&stats.keys))
         .chain(stats.remote.iter().flat_map(remote))
         .chain(limits(stats.limits))
+        .chain(mirrors(stats.mirrors))
         .collect()
 }
 
@@ -141,6 +142,18 @@ fn remote(status: &RemoteStatus) -> [Family; 2] {
     [
         gauge("redis_up", "1 while the shared server can be asked", f64::from(u8::from(status.here))),
         outcomes("redis_commands", "Commands to the shared server, by what became of them", commands),
+    ]
+}
+
+/// What became of requests that were to be copied for a mirror. How soon its workers answer stands with them.
+fn mirrors(stats: MirrorStats) -> [Family; 2] {
+    [
+        outcomes(
+            "gateway_mirrored",
+            "Requests to be copied for a mirror, by what became of the copy",
+            stats.outcomes(),
+        ),
+        gauge("gateway_mirrored_in_flight", "Copies for mirrors under way", stats.in_flight as f64),
     ]
 }
 

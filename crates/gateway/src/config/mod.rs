@@ -24,7 +24,7 @@ pub use lenient::Lenient;
 pub use listener::{CertificateFiles, ListenAddress, Listener, ListenerError, ServerTls, SocketMode, TlsVersion};
 pub use recording::{Recording, RecordingConfigError, RouteRecording};
 pub use route::{
-    ChainError, DeadlineError, Deduplicate, DeduplicateError, Key, KeyStore, Per, Quorum, RateLimit, RateLimitError,
+    ChainError, DeadlineError, Deduplicate, DeduplicateError, Key, KeyStore, Mirror, MirrorError, Per, Quorum, RateLimit, RateLimitError,
     Repeat, Retry, Route, RouteError, RouteQuorumError, Snapshot, Static, Tier, WhenAway,
 };
 pub(crate) use route::{Compare, Hook, HostPattern, Match, PathPattern};

@@ -8,6 +8,7 @@ mod deduplicate;
 mod error;
 mod fallback;
 mod matches;
+mod mirror;
 mod quorum;
 mod rate_limit;
 
@@ -37,6 +38,7 @@ pub use fallback::{ChainError, Snapshot, Static, Tier};
 use matches::RawMatch;
 pub(crate) use matches::{HostPattern, Match, PathPattern};
 pub(crate) use quorum::{Compare, Hook};
+pub use mirror::{Mirror, MirrorError};
 pub use quorum::{Quorum, RouteQuorumError};
 pub use rate_limit::{Per, RateLimit, RateLimitError};
 
@@ -63,6 +65,7 @@ pub struct Route {
     pub(crate) cache: Option<RouteCache>,
     pub(crate) deduplicate: Option<Deduplicate>,
     pub(crate) record: Option<RouteRecording>,
+    pub(crate) mirror: Option<Mirror>,
 }
 
 impl Route {
@@ -90,6 +93,7 @@ impl Route {
             cache: None,
             deduplicate: None,
             record: None,
+            mirror: None,
         }
     }
 
@@ -114,7 +118,14 @@ impl Route {
     pub fn pools(&self) -> impl Iterator<Item = &str> {
         let tiers =
             self.fallback.iter().filter_map(|tier| if let Tier::Pool(name) = tier { Some(&**name) } else { None });
-        std::iter::once(&*self.pool).chain(tiers)
+        let mirror = self.mirror.as_ref().map(Mirror::pool);
+        std::iter::once(&*self.pool).chain(tiers).chain(mirror)
+    }
+
+    /// Who gets copies of its requests, if anybody does.
+    #[must_use]
+    pub fn mirror(&self) -> Option<&Mirror> {
+        self.mirror.as_ref()
     }
 
     /// The tiers of its fallback chain.
@@ -266,6 +277,9 @@ struct RawRoute {
     /// source: R-T6.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     record: Option<RouteRecording>,
+    /// A second pool that gets copies of its requests; the answers are counted and thrown away. Default: none; source: R-O5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mirror: Option<Mirror>,
 }
 
 impl TryFrom<RawRoute> for Route {
@@ -292,6 +306,9 @@ impl TryFrom<RawRoute> for Route {
             return Err(RouteError::FallbackAfter(after));
         }
         fallback::check(&raw.pool, &raw.fallback)?;
+        if let Some(mirror) = raw.mirror.as_ref().filter(|mirror| mirror.pool == raw.pool) {
+            return Err(MirrorError::Own(mirror.pool.clone()).into());
+        }
         let checked = Self {
             matches: raw.matches.unwrap_or_default().try_into()?,
             pool: raw.pool,
@@ -312,6 +329,7 @@ impl TryFrom<RawRoute> for Route {
             cache: raw.cache,
             deduplicate: raw.deduplicate,
             record: raw.record,
+            mirror: raw.mirror,
         };
         checked.something_may_run_twice()?;
         Ok(checked)
@@ -361,6 +379,7 @@ impl From<Route> for RawRoute {
             cache: route.cache,
             deduplicate: route.deduplicate,
             record: route.record,
+            mirror: route.mirror,
         }
     }
 }

@@ -40,7 +40,7 @@ impl Client {
         let turn = turn.as_ref();
         let seat = thread.seat_at(pool);
         let (id, upgrade, sampled) = (*id, *upgrade, sampled.clone());
-        let saying = Saying { introduction: &self.introduction, trusted: self.trusted, id, upgrade, deadline, turn };
+        let saying = Saying { introduction: &self.introduction, trusted: self.trusted, id, upgrade, deadline, turn, mirrored: false };
         let transport = Upstreams { thread, home, request, saying, interim, sampled };
         let seats = Sitting { home: &seat, turn };
         let driver = Driver { transport: &transport, seats: &seats, timer: &thread.alarms, clock: thread.clock };

@@ -1,7 +1,7 @@
 //! What a route wants done with a request beside sending it, in its order. Each stage may answer by itself.
 //!
 //! ```text
-//! rate ── deadline ── quorum? ── cache ── known repeats (once.rs) ── body kept ── send (sending.rs)
+//! rate ── deadline ── quorum? ── cache ── known repeats (once.rs) ── body kept ── copy (mirrored.rs) ── send (sending.rs)
 //!    \ 429       \ 504    \ a hot key is read from several workers, whatever the cache has
 //!                                     \ kept    \ 400 409 413 422      \ 400 408
 //! ```
@@ -21,6 +21,7 @@ use ambidex_tower::Timer as _;
 
 use super::cached::Desk;
 use super::exchange::{Client, Errand, Own, Ready, Reply};
+use super::mirrored;
 use super::once::may_have_key;
 use super::sending::why_unread;
 use crate::deadline;
@@ -115,8 +116,15 @@ impl Client {
                 Framing::Chunked => request.keep_as_it_comes(most),
                 Framing::Length(_) | Framing::None | Framing::UntilClose | Framing::Tunnel => {}
             }
+        } else if let Some(most) = mirrored::keeps(request, ready) {
+            request.keep_as_it_comes(most);
         }
-        self.send(request, ready, errand, interim).await
+        let copy = self.mirror(request, ready);
+        let answered = self.send(request, ready, errand, interim).await;
+        if let Some(copy) = copy {
+            self.mirror_later(copy, request, ready);
+        }
+        answered
     }
 
     /// The time that the request has: what its route usually takes, and what it says itself, where the route wants that.

@@ -120,7 +120,7 @@ impl Wanted {
             threads: self.threads,
             listeners: vec![listener],
             routes: vec![route],
-            homes: self.homes,
+            homes: None,
             pools: vec![
                 PoolTransport { name: "api".into(), id: PoolId(0), hears_reports, transport: transport.clone() },
                 PoolTransport { name: "spare".into(), id: PoolId(1), hears_reports, transport },

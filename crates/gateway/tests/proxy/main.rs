@@ -17,6 +17,7 @@ mod hygiene;
 mod kept;
 mod leaving;
 mod limits;
+mod mirror;
 mod once;
 mod own_answers;
 mod plain;

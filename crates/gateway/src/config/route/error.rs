@@ -3,7 +3,7 @@
 use ambidex_core::size::Size;
 use ambidex_core::time::Span;
 
-use super::{ChainError, DeadlineError, MOST_RETRIES};
+use super::{ChainError, DeadlineError, MOST_RETRIES, MirrorError};
 
 /// Why a route cannot be used.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -54,6 +54,9 @@ pub enum RouteError {
     /// The fallback chain cannot be used.
     #[error(transparent)]
     Chain(#[from] ChainError),
+    /// The mirror cannot be used.
+    #[error(transparent)]
+    Mirror(#[from] MirrorError),
     /// The next tier would have its turn at once.
     #[error("fallback_after: {0} is outside 1ms to the deadline")]
     FallbackAfter(Span),
