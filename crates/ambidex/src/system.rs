@@ -208,6 +208,7 @@ fn pools(pools: &BTreeMap<String, Pool>, files: &[&File], followed: bool) -> Vec
         throttle: pool.throttle.map(|throttle| throttle.for_deadline(longest(name))),
         runbooks: pool.runbooks,
         zones: pool.zones,
+        costs: pool.costs.is_some(),
         ..match &pool.workers {
             Some(workers) if !followed => PoolConfig::new(name, workers.clone()),
             Some(_) | None => PoolConfig::followed(name),
@@ -233,6 +234,7 @@ fn gateway_config(file: &File, view: &View) -> GatewayConfig {
             id: pool.id,
             hears_reports: configured.reports.headers,
             transport: configured.upstream.clone(),
+            costs: configured.costs.clone(),
         })
     };
     let routes = match file.pools.keys().next() {

@@ -67,6 +67,8 @@ pub struct PoolConfig {
     pub throttle: Option<ThrottleConfig>,
     /// `runbooks:`
     pub runbooks: Runbooks,
+    /// Whether what classes of requests cost is learned (`costs:`).
+    pub costs: bool,
     /// `zones:`; without it requests go to the whole pool, wherever they came from.
     pub zones: Option<ZonesConfig>,
     /// How long a worker that left may finish what it has. Default 30 s; source: ours, nginx's and Envoy's drains are
@@ -90,6 +92,7 @@ impl PoolConfig {
             bulkhead: None,
             throttle: None,
             runbooks: Runbooks::default(),
+            costs: false,
             zones: None,
             drain_grace: Span::from_secs(30),
         }

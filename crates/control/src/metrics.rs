@@ -30,7 +30,7 @@ use crate::journal::JournalHealth;
 use crate::pool::Pool;
 use crate::publish::PublisherState;
 use crate::room::FollowStatus;
-use crate::status::ZoneStatus;
+use crate::status::{CostStatus, ZoneStatus};
 use page::{Labels, Page, plain};
 
 /// What the page is.
@@ -114,6 +114,7 @@ struct PoolRow {
     /// Changes of breakers that were not written down.
     untold: u64,
     zones: Vec<ZoneStatus>,
+    costs: Vec<CostStatus>,
 }
 
 impl Snapshot {
@@ -220,6 +221,7 @@ impl PoolRow {
             revision: pool.pictured().map_or(0, |view| view.revision),
             untold: pool.transitions.untold_ever,
             zones: ZoneStatus::of(pool),
+            costs: CostStatus::of(pool),
             chances: Chance::ALL.map(|chance| Came::ALL.map(|came| pool.chances().get(chance, came))),
         }
     }
@@ -235,6 +237,7 @@ impl Collector for Snapshot {
         self.encode_pools(page)?;
         self.encode_modes(page)?;
         self.encode_zones(page)?;
+        self.encode_costs(page)?;
         self.encode_publishers(page)?;
         self.encode_subscription(page)?;
         let journal = &self.journal;

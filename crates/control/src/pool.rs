@@ -10,6 +10,7 @@ use std::sync::Arc;
 use ambidex_core::again::budget::Budget;
 use ambidex_core::again::counts::Counts;
 use ambidex_core::balance::PickPolicy;
+use ambidex_core::cost::CostModel;
 use ambidex_core::decision::Decision;
 use ambidex_core::drill::Fault;
 use ambidex_core::guard::breaker::BreakerConfig;
@@ -50,6 +51,7 @@ pub(crate) struct Pool {
     pub(crate) checks_doubted: bool,
     pub(crate) lookout: Watchman,
     pub(crate) zones: Option<Zones>,
+    pub(crate) costs: Option<CostModel>,
     reporting: Reporting,
     budget: Arc<Budget>,
     pub(crate) guards: PoolGuards,
@@ -94,6 +96,7 @@ impl Pool {
             planner: Planner::new(config.weights.clone()).for_pool(id),
             lookout: Watchman::new(config.runbooks),
             zones: config.zones.map(Zones::new),
+            costs: config.costs.then(CostModel::default),
             config,
             tracks: HashMap::new(),
             names: HashMap::new(),
@@ -136,6 +139,9 @@ impl Pool {
         }
         self.lookout.core.configure(config.runbooks);
         Zones::configure(&mut self.zones, config.zones);
+        if config.costs != self.costs.is_some() {
+            self.costs = config.costs.then(CostModel::default);
+        }
         self.config = config;
         self.stale = true;
         (out, planned)
@@ -198,6 +204,7 @@ impl Pool {
         let tick = self.config.weights.tick;
         // From where it was due, not from now, so that ticks keep their pace; unless whole ticks were lost.
         self.next_tick = if now.since(self.next_tick) > tick { now + tick } else { self.next_tick + tick };
+        self.costs.iter_mut().for_each(|model| model.tick(now));
         if self.is_followed() {
             return None;
         }
@@ -331,8 +338,12 @@ impl Pool {
         self.guards.bulkhead = self.config.bulkhead;
         self.guards.throttle = self.config.throttle;
         let view = PoolView::new(parts, self.view.as_deref()).guarded(self.guards.clone());
-        let view = Arc::new(match &self.zones {
+        let view = match &self.zones {
             Some(zones) => view.zoned(zones.spill.table()),
+            None => view,
+        };
+        let view = Arc::new(match &self.costs {
+            Some(model) => view.costing(Arc::clone(model.costs())),
             None => view,
         });
         self.stale = false;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ambidex_core::again::counts::{Came, Chance};
 use ambidex_core::balance::PickPolicy;
+use ambidex_core::cost::ClassLook;
 use ambidex_core::load::BreakerSeats;
 use ambidex_core::plan::{Mode, Rule};
 use ambidex_core::share::Share;
@@ -98,6 +99,8 @@ pub struct PoolStatus {
     pub failure_modes: ModesStatus,
     /// Its zones, where it minds them.
     pub zones: Vec<ZoneStatus>,
+    /// Classes of its requests and what each costs, where it minds that.
+    pub costs: Vec<CostStatus>,
     /// Its workers.
     pub workers: Vec<WorkerStatus>,
 }
@@ -127,6 +130,25 @@ impl ChanceStatus {
             (taken + watched + refused + mattered > 0).then_some(status)
         };
         Chance::ALL.into_iter().filter_map(of).collect()
+    }
+}
+
+/// One class of requests.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CostStatus {
+    /// What it is.
+    pub class: String,
+    /// What one of its requests costs beside the pool's mean request.
+    pub cost: f64,
+    /// Answers since the start.
+    pub answers: u64,
+}
+
+impl CostStatus {
+    /// Those of a pool.
+    pub(crate) fn of(pool: &Pool) -> Vec<Self> {
+        let looks = pool.costs.iter().flat_map(|model| model.costs().looks());
+        looks.map(|ClassLook { name, cost, answers }| Self { class: name, cost, answers }).collect()
     }
 }
 
@@ -283,6 +305,7 @@ impl PoolStatus {
             second_chances: ChanceStatus::of(pool),
             failure_modes: ModesStatus::of(pool, now),
             zones: ZoneStatus::of(pool),
+            costs: CostStatus::of(pool),
             sources: pool.roster.sources().iter().map(SourceStatus::of).collect(),
             workers: workers.iter().map(status).collect(),
         }

@@ -66,7 +66,7 @@ pub use seat::{Desk, MOST_ROUTES, Seat};
 use tries::{Stand, Tries};
 
 /// What a request says of itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Asked {
     /// Hash of its placement key, if its route names one.
     pub key: Option<u64>,
@@ -76,6 +76,8 @@ pub struct Asked {
     pub copies: Copies,
     /// The zone that it came from, where that is known.
     pub home: Option<Home>,
+    /// What it costs beside the mean request of its pool, where that tells classes apart.
+    pub cost: Option<f64>,
 }
 
 /// The machine of one request.

@@ -16,6 +16,7 @@ pub mod again;
 pub mod attempt;
 pub mod balance;
 pub mod contact;
+pub mod cost;
 pub mod curve;
 pub mod decision;
 pub mod draw;

@@ -19,6 +19,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 pub use cells::{BreakerSeats, Cells};
 
+use crate::cost::Costing;
 use crate::signal::Report;
 use crate::stats::ring::{Counts, Ring};
 use crate::time::{Mono, Span};
@@ -33,6 +34,8 @@ pub struct Load {
     /// Requests waiting at the worker by its newest report, and when that came, as in [`ReportCells`].
     queue: AtomicU32,
     queue_at: AtomicU64,
+    /// Thousandths of mean requests in flight; only where the pool tells classes apart.
+    work: AtomicU32,
 }
 
 /// What every pick reads of every candidate: one cache line, apart from what only answers touch.
@@ -92,6 +95,16 @@ impl Load {
         self.hot.in_flight.fetch_sub(1, Relaxed);
     }
 
+    /// A try of this cost is on its way; beside [`begin`](Self::begin).
+    pub fn begin_work(&self, costing: Costing) {
+        self.work.fetch_add(costing.millis(), Relaxed);
+    }
+
+    /// It is over; beside [`end`](Self::end).
+    pub fn end_work(&self, costing: Costing) {
+        self.work.fetch_sub(costing.millis(), Relaxed);
+    }
+
     /// Another process has `now` tries in flight here, and had `before` when it said so last.
     pub fn adopt(&self, before: u32, now: u32) {
         self.hot.in_flight.fetch_add(now.wrapping_sub(before), Relaxed);
@@ -130,6 +143,17 @@ impl Load {
     #[inline]
     pub fn crowd(&self, now: Mono) -> f64 {
         self.crowd_of(self.in_flight(), now)
+    }
+
+    /// [`crowd_of`](Self::crowd_of) for a request of this cost: requests in flight, or what their work amounts to in requests
+    /// of its kind, whichever is less.
+    #[inline]
+    pub(crate) fn crowd_for(&self, own: u32, cost: f64, now: Mono) -> f64 {
+        let work = f64::from(self.work.load(Relaxed)) / (1e3 * cost);
+        let in_flight = f64::from(self.known_of(own, now)).min(work);
+        let answers = self.hot.answers.load(Relaxed);
+        let counted = if answers >= WARM { in_flight } else { in_flight * f64::from(WARM - answers) };
+        (counted + 1.0) * self.penalty(now)
     }
 
     /// [`crowd`](Self::crowd), by a count of [`in_flight`](Self::in_flight) that was read before.

@@ -17,6 +17,7 @@ use core::net::SocketAddr;
 
 use crate::again::budget::Budget;
 use crate::balance::{Pick, PickPolicy, ring::RingTable};
+use crate::cost::Costs;
 use crate::drill::Drill;
 use crate::guard::breaker::BreakerConfig;
 use crate::guard::pool::PoolGuards;
@@ -85,6 +86,8 @@ pub struct PoolView {
     pub drill: Option<Arc<Drill>>,
     /// Where requests of each zone go, if the pool has several and minds them.
     zones: Option<Box<ZoneTable>>,
+    /// What classes of its requests cost, if it tells them apart.
+    costs: Option<Arc<Costs>>,
     /// The workers' cells once more, side by side: picks of big pools run at the speed of the memory they touch.
     cells: Box<[Arc<Cells>]>,
 }
@@ -183,6 +186,7 @@ impl PoolView {
             guards,
             drill,
             zones: None,
+            costs: None,
             cells,
         }
     }
@@ -192,6 +196,18 @@ impl PoolView {
     pub fn zoned(self, table: ZoneTable) -> Self {
         let zones = table.with(&self.workers, &self.learned, &self.fixed).map(Box::new);
         Self { zones, ..self }
+    }
+
+    /// The same with these costs of its requests' classes.
+    #[must_use]
+    pub fn costing(self, costs: Arc<Costs>) -> Self {
+        Self { costs: Some(costs), ..self }
+    }
+
+    /// What classes of its requests cost, if it tells them apart.
+    #[must_use]
+    pub fn costs(&self) -> Option<&Arc<Costs>> {
+        self.costs.as_ref()
     }
 
     /// Where requests of each zone go.

@@ -57,7 +57,8 @@ impl Extras {
         let mirror = match route.mirror.as_ref().filter(|mirror| mirror.mode.watches()) {
             Some(config) => {
                 let (pool, way) = find(&config.pool)?;
-                let counts = previous.and_then(|before| before.mirror.as_ref()).map(|mirror| Arc::clone(&mirror.counts));
+                let counts =
+                    previous.and_then(|before| before.mirror.as_ref()).map(|mirror| Arc::clone(&mirror.counts));
                 let (config, counts) = (config.clone(), counts.unwrap_or_default());
                 Some(Arc::new(Mirror { config, pool, way, keep_body, counts }))
             }
@@ -80,8 +81,18 @@ impl Extras {
 
     /// Whether nothing is wanted: the request is only sent.
     pub(crate) const fn is_plain(&self) -> bool {
-        let Self { limit, pass_deadline, adaptive, keep_body, repeat: _, quorum: _, tiers: _, cache, deduplicate, mirror } =
-            self;
+        let Self {
+            limit,
+            pass_deadline,
+            adaptive,
+            keep_body,
+            repeat: _,
+            quorum: _,
+            tiers: _,
+            cache,
+            deduplicate,
+            mirror,
+        } = self;
         let limited = limit.is_some() || *pass_deadline || adaptive.is_some();
         // A route with a quorum or with tiers wants copies.
         keep_body.is_none() && cache.is_none() && deduplicate.is_none() && mirror.is_none() && !limited

@@ -109,7 +109,8 @@ impl Mirror {
     /// A place among the copies under way, if there is one left.
     pub(crate) fn enter(&self) -> Option<Place> {
         let counts = &self.counts;
-        let entered = counts.in_flight.fetch_update(Relaxed, Relaxed, |now| (now < self.config.most).then_some(now + 1));
+        let entered =
+            counts.in_flight.fetch_update(Relaxed, Relaxed, |now| (now < self.config.most).then_some(now + 1));
         if entered.is_err() {
             counts.count(Ended::Full);
             return None;

@@ -208,7 +208,7 @@ where
             let arrived = clock.now();
             let picture = fleet.picture();
             let (parts, body) = request.into_parts();
-            let plan = Plan { arrived, config: config.attempt, key: (reading.key)(&parts), home: None };
+            let plan = Plan { arrived, config: config.attempt, key: (reading.key)(&parts), home: None, costing: None };
             let body = KeptBody::read_ahead(body, config.keep).await;
             let transport = Asking::new(&picture, &reading);
             let driver = Driver { transport: &transport, seats: &*seat, timer: &TokioTimer(clock), clock };

@@ -24,6 +24,7 @@ use ambidex_core::attempt::{
     TierNews,
 };
 use ambidex_core::balance::Pick;
+use ambidex_core::cost::Costing;
 use ambidex_core::time::Mono;
 use ambidex_core::view::PoolView;
 use ambidex_core::zone::Home;
@@ -61,6 +62,8 @@ pub struct Plan {
     pub key: Option<u64>,
     /// The zone that it came from, where that is known.
     pub home: Option<Home>,
+    /// What it costs in its own pool, where that tells classes apart.
+    pub costing: Option<Costing>,
 }
 
 /// The head of a worker's answer, and the guard that must live as long as its body.
@@ -115,6 +118,7 @@ struct Course<'c, T: Transport> {
     /// The tier, while one has its turn.
     tier: Option<TierPool>,
     group: u32,
+    costing: Option<Costing>,
     /// A failing answer, for want of a better one.
     kept: Option<Box<Held<T::Answer>>>,
 }
@@ -169,8 +173,11 @@ impl<T: Awaits, S: Seats, M: Timer> Driver<'_, T, S, M> {
         let wanted = chances.want_copies();
         let copies = if wanted { self.transport.copies(&request) } else { Copies::One };
         let class = if chances.hedge.dear_at_once { self.transport.class(&request) } else { None };
-        let mut attempt =
-            Attempt::new(plan.arrived, &plan.config, Asked { key: plan.key, class, copies, home: plan.home });
+        let mut attempt = Attempt::new(
+            plan.arrived,
+            &plan.config,
+            Asked { key: plan.key, class, copies, home: plan.home, cost: plan.costing.map(Costing::cost) },
+        );
         if wanted && copies == Copies::One {
             attempt.keeps_later(self.transport.copies_later(&request));
         }
@@ -181,6 +188,7 @@ impl<T: Awaits, S: Seats, M: Timer> Driver<'_, T, S, M> {
             last: None,
             tier: None,
             group: chances.route.0,
+            costing: plan.costing,
             kept: None,
         }
     }
@@ -240,7 +248,7 @@ impl<T: Awaits, S: Seats, M: Timer> Driver<'_, T, S, M> {
                             todo = self.advance(&mut course.attempt, pool, now, Event::Failed(id, GONE));
                             continue;
                         };
-                        let mut running = self.begin(pool, now, pick, course.group);
+                        let mut running = self.begin(pool, now, pick, course);
                         let mut sending = pin!(send(pick, request));
                         let due = course.attempt.deadline();
                         let ended = self.race(sending.as_mut(), due).await;
@@ -313,10 +321,20 @@ impl<T: Awaits, S: Seats, M: Timer> Driver<'_, T, S, M> {
         due.map_or(now, |due| due.max(now))
     }
 
-    fn begin<'d>(&'d self, pool: &PoolView, now: Mono, pick: Pick, group: u32) -> Running<'d, T, S> {
+    fn begin<'d>(&'d self, pool: &PoolView, now: Mono, pick: Pick, course: &Course<'_, T>) -> Running<'d, T, S>
+    where
+        T: Transport,
+    {
         let cells = Arc::clone(&pool.picked(pick).cells);
         let index = self.seats.with(|seat| seat.index);
-        let flight = Some(Flight::begin(cells, self.clock, index, now));
+        let flight = Flight::begin(cells, self.clock, index, now);
+        // Another pool has other classes.
+        let work = course.costing.filter(|_| course.tier.is_none()).zip(pool.costs());
+        let flight = Some(match work {
+            Some((costing, costs)) => flight.costing(Arc::clone(costs), costing),
+            None => flight,
+        });
+        let group = course.group;
         Running { transport: self.transport, seats: self.seats, clock: self.clock, pick, group, flight }
     }
 

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use ambidex_core::cost::{Costing, Costs};
 use ambidex_core::load::{Cells, FAILURE_PRICE, Outcome};
 use ambidex_core::stats::histogram::Lack;
 use ambidex_core::time::{Mono, Span};
@@ -23,6 +24,8 @@ pub struct Flight {
     /// Its head said that all is well, and its body has not belied that.
     good: bool,
     lack: Option<Lack>,
+    /// What it costs, where its pool minds that.
+    work: Option<Box<(Arc<Costs>, Costing)>>,
 }
 
 impl Flight {
@@ -31,7 +34,15 @@ impl Flight {
     pub fn begin(cells: Arc<Cells>, clock: Clock, seat: usize, now: Mono) -> Self {
         cells.load.begin();
         cells.tally(seat).start();
-        Self { cells, clock, seat, begun: now, waiting: true, good: false, lack: None }
+        Self { cells, clock, seat, begun: now, waiting: true, good: false, lack: None, work: None }
+    }
+
+    /// The same of a request that costs so much.
+    #[must_use]
+    pub fn costing(mut self, costs: Arc<Costs>, costing: Costing) -> Self {
+        self.cells.load.begin_work(costing);
+        self.work = Some(Box::new((costs, costing)));
+        self
     }
 
     /// Says how the failure that is about to be recorded came.
@@ -46,7 +57,10 @@ impl Flight {
         }
         let took = self.took(now);
         self.good = outcome == Outcome::Good;
-        self.cells.load.observe(now, took, outcome);
+        self.cells.load.observe(now, self.in_mean_requests(took), outcome);
+        if let (Some(work), Outcome::Good) = (&self.work, outcome) {
+            work.0.answered(work.1, took);
+        }
         match outcome {
             Outcome::Good => self.cells.tally(self.seat).answer(took),
             Outcome::Failed { .. } | Outcome::Full { .. } => self.cells.tally(self.seat).fail_by(self.lack),
@@ -65,8 +79,16 @@ impl Flight {
             return;
         }
         let now = self.clock.now();
-        self.cells.load.observe(now, self.took(now), Outcome::Failed { price: FAILURE_PRICE });
+        self.cells.load.observe(now, self.in_mean_requests(self.took(now)), Outcome::Failed { price: FAILURE_PRICE });
         self.cells.tally(self.seat).break_off();
+    }
+
+    /// What a mean request would have taken where this one took so long: what is compared between workers.
+    fn in_mean_requests(&self, took: Span) -> Span {
+        match &self.work {
+            Some(work) => Span::from_secs_f64(took.as_secs_f64() / work.1.cost()),
+            None => took,
+        }
     }
 
     /// The worker's live numbers.
@@ -86,6 +108,9 @@ impl Drop for Flight {
     fn drop(&mut self) {
         if self.waiting {
             self.ended(self.clock.now(), Outcome::Cancelled);
+        }
+        if let Some(work) = &self.work {
+            self.cells.load.end_work(work.1);
         }
         self.cells.load.end();
     }

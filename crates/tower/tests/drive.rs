@@ -99,7 +99,7 @@ async fn run(pool: &PoolView, transport: &Script) -> Result<Answer<Response<&'st
     let clock = Clock::starting_now();
     let seats = RefCell::new(Seat::new(0, PickPolicy::RoundRobin, 1));
     let driver = Driver { transport, seats: &seats, timer: &TokioTimer(clock), clock };
-    let plan = Plan { arrived: clock.now(), config: config(), key: None, home: None };
+    let plan = Plan { arrived: clock.now(), config: config(), key: None, home: None, costing: None };
     driver.drive(pool, plan, Box::new(Request::new("ask"))).await
 }
 

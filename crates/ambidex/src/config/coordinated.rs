@@ -86,6 +86,9 @@ pub(crate) struct CoordinatedPool {
     #[serde(default, rename = "throttle", skip_serializing)]
     #[schemars(skip)]
     _throttle: OfGateways,
+    #[serde(default, rename = "costs", skip_serializing)]
+    #[schemars(skip)]
+    _costs: OfGateways,
     #[serde(default, rename = "zones", skip_serializing)]
     #[schemars(skip)]
     _zones: OfOneProcess,

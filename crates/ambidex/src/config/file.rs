@@ -17,7 +17,7 @@ use ambidex_core::runbook::Runbooks;
 use ambidex_core::time::Span;
 use ambidex_core::zone::ZonesConfig;
 use ambidex_gateway::config::{
-    AccessLog, CacheBounds, Deduplication, Homes, Listener, Recording, Route, Tracing, UpstreamTransport,
+    AccessLog, CacheBounds, CostClasses, Deduplication, Homes, Listener, Recording, Route, Tracing, UpstreamTransport,
 };
 use ambidex_store::remote::RemoteConfig;
 use ambidex_worker::WorkerConfig;
@@ -180,6 +180,10 @@ pub(crate) struct Pool {
     /// (what only tunes runs by itself, the rest waits for approval).
     #[serde(default)]
     pub(crate) runbooks: Runbooks,
+    /// What tells requests apart that cost unlike amounts, so that picks mind how much work is in flight. Default: all count
+    /// alike; source: R-O5.
+    #[serde(default)]
+    pub(crate) costs: Option<CostClasses>,
     /// When requests are served outside of the zone that they came from, which `zones` at the top says. Default: wherever
     /// the weights send them; source: R-O5.
     #[serde(default)]

@@ -41,6 +41,7 @@ threads: 1
     assert!(why.contains("nobody in zone a takes requests"), "{why}");
     assert!(running.ask(&["decisions"]).contains("nobody in zone a takes requests"));
     assert!(running.ask(&["zones"]).contains("b 100 %"));
-    let metrics = get(&running.admin.replace("http://", ""), "/metrics");
+    let admin = running.admin.trim_start_matches("http://").trim_end_matches('/');
+    let metrics = get(admin, "/metrics");
     assert!(metrics.contains("ambidex_zone_requests_total{pool=\"api\",zone=\"a\",to=\"a\"} 20"), "{metrics}");
 }

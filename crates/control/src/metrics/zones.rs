@@ -1,4 +1,4 @@
-//! Zones, on the page for Prometheus. Labels are bounded by core's bound of zones that are told apart.
+//! Zones and cost classes, on the page for Prometheus. Labels are bounded by core's bounds of what is told apart.
 
 use ambidex_core::zone::Stage;
 
@@ -35,6 +35,22 @@ impl Snapshot {
         page.gauges("ambidex_zone_share", "Share of a zone's requests that is meant to go to a zone", shares)?;
         let sent = flows().map(|(labels, flow)| (labels, flow.requests));
         page.counters("ambidex_zone_requests", "Requests of a zone by the zone that they were sent to first", sent)
+    }
+}
+
+impl Snapshot {
+    pub(super) fn encode_costs(&self, page: &mut Page<'_, '_>) -> std::fmt::Result {
+        let classes = || {
+            self.pools.iter().flat_map(|pool| {
+                pool.costs
+                    .iter()
+                    .map(move |class| (vec![("pool", pool.name.clone()), ("class", class.class.clone())], class))
+            })
+        };
+        let help = "What a request of a class costs beside the pool's mean request";
+        page.gauges("ambidex_class_cost", help, classes().map(|(labels, class)| (labels, class.cost)))?;
+        let answers = classes().map(|(labels, class)| (labels, class.answers));
+        page.counters("ambidex_class_answers", "Good answers to requests of a class", answers)
     }
 }
 

@@ -129,7 +129,7 @@ fn pick(policy: PickPolicy, workers: u32) -> Operation {
         let now = clock.tick(&pool);
         let key = Some(ring::key(&now.as_nanos().to_le_bytes()));
         let barred = Barred::default();
-        let ask = Ask { now, pool: &pool, arm: Arm::Learned, weights: &pool.learned, barred: &barred, key };
+        let ask = Ask { now, pool: &pool, arm: Arm::Learned, weights: &pool.learned, barred: &barred, key, cost: None };
         black_box(picker.pick(black_box(&ask), &mut draw));
     })
 }

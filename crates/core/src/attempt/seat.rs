@@ -103,7 +103,8 @@ impl Seat {
             0 | 1 => zones.draw(home, &mut self.draw),
             2.. => zones.elsewhere(home, arm, &mut self.draw),
         });
-        let picked = self.choose(now, pool, arm, tried, asked.key, zone)?;
+        let wants = Wants { key: asked.key, zone, cost: asked.cost };
+        let picked = self.choose(now, pool, arm, tried, wants)?;
         if let Some((zones, home)) = homed.filter(|_| tried.is_empty()) {
             zones.count(home, picked.slot);
         }
@@ -112,21 +113,14 @@ impl Seat {
 
     /// In `zone`, if the request is to be served in one and somebody there may be asked; else anywhere.
     #[inline]
-    fn choose(
-        &mut self,
-        now: Mono,
-        pool: &PoolView,
-        arm: Arm,
-        tried: &[usize],
-        key: Option<u64>,
-        zone: Option<usize>,
-    ) -> Result<Pick, Nobody> {
+    fn choose(&mut self, now: Mono, pool: &PoolView, arm: Arm, tried: &[usize], wants: Wants) -> Result<Pick, Nobody> {
+        let Wants { key, zone, cost } = wants;
         self.pickers.follow(pool);
         if let Some(probe) = self.breakers.admit(now, pool, arm, tried.is_empty(), &mut self.draw) {
             let (slot, why) = (probe.slot, PickReason::Probe { serial: probe.serial });
             return Ok(Pick { slot, worker: pool.workers[slot].id, why });
         }
-        let ask = Ask { now, pool, arm, weights: pool.arm(arm), barred: &Barred { tried, open: &[] }, key };
+        let ask = Ask { now, pool, arm, weights: pool.arm(arm), barred: &Barred { tried, open: &[] }, key, cost };
         let mut pick = |open: &[u64]| {
             let barred = &Barred { tried, open };
             self.pickers.pick(&Ask { barred, ..ask }, zone, &mut self.draw)
@@ -180,6 +174,17 @@ impl Seat {
         };
         (0..weights.len()).filter(open).take(wanted).count() == wanted
     }
+}
+
+/// What a request wants of the worker that is picked for it.
+#[derive(Clone, Copy, Debug)]
+struct Wants {
+    /// To be the one that this key belongs to.
+    key: Option<u64>,
+    /// To be in this zone.
+    zone: Option<usize>,
+    /// To have room for so much.
+    cost: Option<f64>,
 }
 
 /// Why nobody is picked.

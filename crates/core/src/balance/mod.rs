@@ -56,6 +56,8 @@ pub struct Ask<'a> {
     pub barred: &'a Barred<'a>,
     /// Hash of the request's key, for the policies that place by key.
     pub key: Option<u64>,
+    /// What the request costs beside the pool's mean, where the pool tells classes apart.
+    pub cost: Option<f64>,
 }
 
 impl Ask<'_> {
@@ -68,7 +70,10 @@ impl Ask<'_> {
     /// The worker in `slot` as a candidate.
     fn candidate(&self, slot: usize) -> sample::Candidate {
         let burden = self.weights.burden(slot);
-        let fullness = self.pool.load(slot).crowd(self.now) * burden;
+        let load = self.pool.load(slot);
+        let crowd =
+            self.cost.map_or_else(|| load.crowd(self.now), |cost| load.crowd_for(load.in_flight(), cost, self.now));
+        let fullness = crowd * burden;
         sample::Candidate { slot, fullness, load: fullness - burden }
     }
 

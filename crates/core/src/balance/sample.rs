@@ -2,6 +2,7 @@
 
 use super::Ask;
 use crate::draw::Draw;
+use crate::load::Load;
 
 /// Whom a pick compares, and how full they are.
 #[derive(Debug)]
@@ -37,12 +38,21 @@ impl Candidates {
     /// to weight, some perhaps twice, which changes no comparison. Empty when nobody may be asked.
     #[inline]
     pub(super) fn of(ask: &Ask<'_>, draws: usize, draw: &mut Draw) -> Self {
+        match ask.cost {
+            None => Self::by(ask, draws, draw, |load, own| load.crowd_of(own, ask.now)),
+            Some(cost) => Self::by(ask, draws, draw, |load, own| load.crowd_for(own, cost, ask.now)),
+        }
+    }
+
+    /// The same; `crowd` says how crowded a worker is that has so many requests in flight.
+    #[inline]
+    fn by(ask: &Ask<'_>, draws: usize, draw: &mut Draw, crowd: impl Fn(&Load, u32) -> f64) -> Self {
         let mut all = Self { seen: [Candidate::default(); SCAN], count: 0 };
         if sees_all(ask) {
             let free = ask.barred.is_empty();
             for (slot, (load, burden)) in ask.pool.loads().zip(ask.weights.burdens()).enumerate() {
                 if burden.is_finite() && (free || !ask.barred.holds(slot)) {
-                    let fullness = load.crowd(ask.now) * burden;
+                    let fullness = crowd(load, load.in_flight()) * burden;
                     all.add(Candidate { slot, fullness, load: fullness - burden });
                 }
             }
@@ -58,7 +68,7 @@ impl Candidates {
             drawn.iter_mut().for_each(|place| place.1 = ask.pool.load(place.0).in_flight());
             for &(slot, own) in &*drawn {
                 let burden = ask.weights.burden(slot);
-                let fullness = ask.pool.load(slot).crowd_of(own, ask.now) * burden;
+                let fullness = crowd(ask.pool.load(slot), own) * burden;
                 all.add(Candidate { slot, fullness, load: fullness - burden });
             }
         }

@@ -4,6 +4,7 @@
 
 mod access_log;
 mod cache;
+mod costs;
 mod deduplication;
 mod homes;
 mod lenient;
@@ -18,14 +19,16 @@ use ambidex_store::remote::RemoteConfig;
 
 pub use access_log::{AccessLog, LogFormat, LogPath};
 pub use cache::{CacheBounds, CacheError, CacheKey, CacheWrites, RouteCache, SetCookie};
+pub(crate) use costs::Trait;
+pub use costs::{CostClasses, CostsError};
 pub use deduplication::{Deduplication, DeduplicationError};
 pub use homes::{Homes, HomesError};
 pub use lenient::Lenient;
 pub use listener::{CertificateFiles, ListenAddress, Listener, ListenerError, ServerTls, SocketMode, TlsVersion};
 pub use recording::{Recording, RecordingConfigError, RouteRecording};
 pub use route::{
-    ChainError, DeadlineError, Deduplicate, DeduplicateError, Key, KeyStore, Mirror, MirrorError, Per, Quorum, RateLimit, RateLimitError,
-    Repeat, Retry, Route, RouteError, RouteQuorumError, Snapshot, Static, Tier, WhenAway,
+    ChainError, DeadlineError, Deduplicate, DeduplicateError, Key, KeyStore, Mirror, MirrorError, Per, Quorum,
+    RateLimit, RateLimitError, Repeat, Retry, Route, RouteError, RouteQuorumError, Snapshot, Static, Tier, WhenAway,
 };
 pub(crate) use route::{Compare, Hook, HostPattern, Match, PathPattern};
 pub use tracing::{Tracing, TracingError};
@@ -69,4 +72,6 @@ pub struct PoolTransport {
     pub hears_reports: bool,
     /// How its workers are reached.
     pub transport: UpstreamTransport,
+    /// What its requests are told apart by, if what they cost is minded.
+    pub costs: Option<CostClasses>,
 }

@@ -37,8 +37,8 @@ pub use error::RouteError;
 pub use fallback::{ChainError, Snapshot, Static, Tier};
 use matches::RawMatch;
 pub(crate) use matches::{HostPattern, Match, PathPattern};
-pub(crate) use quorum::{Compare, Hook};
 pub use mirror::{Mirror, MirrorError};
+pub(crate) use quorum::{Compare, Hook};
 pub use quorum::{Quorum, RouteQuorumError};
 pub use rate_limit::{Per, RateLimit, RateLimitError};
 

@@ -264,7 +264,15 @@ impl Client {
         entry.note(|record| record.sampled.clone_from(&sampled));
         let config: AttemptConfig = target.config;
         let home = self.home(&picture.front, head);
-        Ok(Ready { plan: Plan { arrived, config, key, home }, target, picture, id, upgrade, tell: None, sampled })
+        Ok(Ready {
+            plan: Plan { arrived, config, key, home, costing: None },
+            target,
+            picture,
+            id,
+            upgrade,
+            tell: None,
+            sampled,
+        })
     }
 
     /// The zone that a request comes from, if zones matter: its client's, whom a trusted peer may name.

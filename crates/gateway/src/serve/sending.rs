@@ -4,9 +4,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ambidex_core::attempt;
+use ambidex_core::cost::Costing;
 use ambidex_core::view::PoolView;
 use ambidex_http1::{Known, Name, ResponseHead};
-use ambidex_tower::{Answer, Driver, Flight, Refused};
+use ambidex_tower::{Answer, Driver, Flight, Plan, Refused};
 use http::StatusCode;
 
 use super::answer::Notes;
@@ -18,6 +19,7 @@ use crate::report::hear_head;
 use crate::request::{Request, Saying};
 use crate::turn::{Sitting, Turn};
 use crate::upstream::{self, UpstreamBody, Upstreams};
+use crate::{costs, deadline};
 
 impl Client {
     /// Sends a request that is ready, whatever its route wants beside that.
@@ -30,17 +32,19 @@ impl Client {
     ) -> Result<Reply, Own> {
         let thread = &self.thread;
         let deadline = ready.told(&thread.clock);
-        let Ready { plan, target, picture, id, upgrade, sampled, .. } = ready;
+        let Ready { plan, target, picture, sampled, .. } = ready;
         let Some(pool) = picture.view.pool(target.pool) else {
             return Err(errand.own(Reason::NoPool));
         };
         let home = &picture.front.ways[target.way];
+        let costing = costing(request, ready, pool);
+        let plan = &Plan { costing, ..*plan };
         let extras = picture.front.routes.extras(target.route);
         let turn = (!extras.is_plain()).then(|| Turn::new(extras, picture, pool, home));
         let turn = turn.as_ref();
         let seat = thread.seat_at(pool);
-        let (id, upgrade, sampled) = (*id, *upgrade, sampled.clone());
-        let saying = Saying { introduction: &self.introduction, trusted: self.trusted, id, upgrade, deadline, turn, mirrored: false };
+        let sampled = sampled.clone();
+        let saying = self.saying(ready, deadline, turn);
         let transport = Upstreams { thread, home, request, saying, interim, sampled };
         let seats = Sitting { home: &seat, turn };
         let driver = Driver { transport: &transport, seats: &seats, timer: &thread.alarms, clock: thread.clock };
@@ -96,6 +100,17 @@ impl Client {
         Ok(Reply::Relayed(Relayed { head, notes, relay }))
     }
 
+    /// What is said with a request, wherever it goes.
+    fn saying<'a>(
+        &'a self,
+        ready: &Ready,
+        deadline: Option<deadline::Told<'a>>,
+        turn: Option<&'a Turn<'a>>,
+    ) -> Saying<'a> {
+        let (id, upgrade) = (ready.id, ready.upgrade);
+        Saying { introduction: &self.introduction, trusted: self.trusted, id, upgrade, deadline, turn, mirrored: false }
+    }
+
     /// No worker answers: a tier does, that keeps its answers here, or we do.
     fn unanswered(
         &self,
@@ -138,6 +153,14 @@ impl Client {
         self.thread.stats.upgrades.add(1);
         Ok(errand.switched(head, worker, self.peer.settings.listener.tunnel_timeout, flight))
     }
+}
+
+/// What a request costs in its pool, where that tells classes apart.
+fn costing(request: &Request, ready: &Ready, pool: &PoolView) -> Option<Costing> {
+    let Ready { target, picture, .. } = ready;
+    let (classes, costs) = picture.front.ways[target.way].costs.as_ref().zip(pool.costs())?;
+    let label = picture.front.routes.label(target.route);
+    Some(costs::of(classes, costs, &request.head, (target.route, &label)))
 }
 
 fn why_refused(request: &Request, why: attempt::Refusal) -> Reason {

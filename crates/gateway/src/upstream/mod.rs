@@ -43,7 +43,7 @@ use pool::Ready;
 use tls::Tls;
 use upload::Upload;
 
-use crate::config::{PoolTransport, UpstreamTransport};
+use crate::config::{CostClasses, PoolTransport, UpstreamTransport};
 use crate::differ::Watch;
 use crate::head::path_of;
 use crate::pieces::Pieces;
@@ -62,6 +62,8 @@ pub(crate) struct Way {
     /// Whether its workers' reports are believed.
     pub(crate) hears_reports: bool,
     pub(crate) transport: UpstreamTransport,
+    /// What its requests are told apart by, if what they cost is minded.
+    pub(crate) costs: Option<CostClasses>,
     tls: OnceLock<Option<Tls>>,
 }
 
@@ -73,7 +75,8 @@ impl Way {
             Some(_) => OnceLock::from(Some(Tls::load(&transport)?)),
             None => OnceLock::new(),
         };
-        Ok(Self { pool: pool.name.as_str().into(), hears_reports: pool.hears_reports, transport, tls })
+        let (name, costs) = (pool.name.as_str().into(), pool.costs.clone());
+        Ok(Self { pool: name, hears_reports: pool.hears_reports, transport, costs, tls })
     }
 
     /// What TLS needs. Without settings for it, the system's authorities are read when the first worker with an

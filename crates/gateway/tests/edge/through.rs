@@ -63,7 +63,7 @@ fn through(listeners: Vec<Listener>) -> GatewayConfig {
     let routes = json!([{"match": {"path_prefix": "/api"}, "pool": "api"}]);
     let routes: Vec<Route> = serde_json::from_value(routes).expect("routes");
     let transport = UpstreamTransport::default();
-    let pools = vec![PoolTransport { name: "api".into(), id: PoolId(1), hears_reports: true, transport }];
+    let pools = vec![PoolTransport { name: "api".into(), id: PoolId(1), hears_reports: true, transport, costs: None }];
     GatewayConfig { routes, pools, ..config(listeners) }
 }
 

@@ -122,8 +122,14 @@ impl Wanted {
             routes: vec![route],
             homes: None,
             pools: vec![
-                PoolTransport { name: "api".into(), id: PoolId(0), hears_reports, transport: transport.clone() },
-                PoolTransport { name: "spare".into(), id: PoolId(1), hears_reports, transport },
+                PoolTransport {
+                    name: "api".into(),
+                    id: PoolId(0),
+                    hears_reports,
+                    transport: transport.clone(),
+                    costs: None,
+                },
+                PoolTransport { name: "spare".into(), id: PoolId(1), hears_reports, transport, costs: None },
             ],
             cache: serde_json::from_value(self.cache).expect("bounds"),
             access_log: None,

@@ -25,6 +25,11 @@ pub enum NotLive {
     /// All real workers are on one machine.
     #[error("gateways.apart is for the simulator: real workers are on one machine; take it out, or simulate")]
     Apart,
+    /// A real gateway's route takes all classes.
+    #[error(
+        "balancer.costs is for the simulator: one route of a real gateway takes all classes; take it out, or simulate"
+    )]
+    Costs,
     /// One path cannot cost two things.
     #[error(
         "class `{class}` costs {cost}, and another class of the same path `{path}` costs {other}: give it a path of its own"
@@ -83,6 +88,9 @@ impl Scenario {
     /// # Errors
     /// What the load cannot do.
     pub fn live_load(&self, gateways: &[SocketAddr]) -> Result<LoadOptions, NotLive> {
+        if self.balancer.costs {
+            return Err(NotLive::Costs);
+        }
         if self.gateways.apart > Span::ZERO {
             return Err(NotLive::Apart);
         }

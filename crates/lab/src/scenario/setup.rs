@@ -54,6 +54,8 @@ pub struct Balancer {
     pub breaker: BreakerConfig,
     /// Which failure modes are looked for, and what is done about them. Default on.
     pub runbooks: Runbooks,
+    /// Whether what each class of requests costs is learned, and minded by the picks. Default false.
+    pub costs: bool,
     /// When requests leave the zone that they came from, which is `load.zone`. Default: zones do not matter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zones: Option<ZonesConfig>,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ambidex_core::again::budget::Budget;
 use ambidex_core::attempt::{Desk, Seat};
 use ambidex_core::balance::PickPolicy;
+use ambidex_core::cost::{CostModel, Costing};
 use ambidex_core::decision::Decision;
 use ambidex_core::draw::Draw;
 use ambidex_core::guard::breaker::BreakerState;
@@ -38,6 +39,9 @@ pub(super) struct Gateway {
     budget: Arc<Budget>,
     watchman: Watchman,
     zones: Option<Spill>,
+    costs: Option<CostModel>,
+    /// The names of classes.
+    classes: Vec<String>,
     /// Of the newest tick.
     zone_changes: Vec<ZoneChange>,
 }
@@ -87,7 +91,12 @@ impl Gateway {
             breaker: settings.breaker,
             budget: Arc::clone(&budget),
         };
-        let view = Arc::new(PoolView::new(parts, None).guarded(guards.clone()));
+        let costs = settings.costs.then(CostModel::default);
+        let view = PoolView::new(parts, None).guarded(guards.clone());
+        let view = Arc::new(match &costs {
+            Some(model) => view.costing(Arc::clone(model.costs())),
+            None => view,
+        });
         let zones = settings.zones.map(Spill::new);
         Self {
             seats: (0..threads).map(|index| Seat::new(index, pick, draw.bits())).collect(),
@@ -101,6 +110,8 @@ impl Gateway {
             guards,
             budget,
             zones,
+            costs,
+            classes: scenario.load.classes.iter().map(|class| class.name.clone()).collect(),
             zone_changes: Vec::new(),
         }
     }
@@ -108,6 +119,12 @@ impl Gateway {
     /// What a request's machine works with.
     pub(super) fn desk(&mut self, seat: usize) -> Desk<'_> {
         Desk { pool: &self.view, seat: &mut self.seats[seat] }
+    }
+
+    /// What a request of this class costs, as far as that is learned here.
+    pub(super) fn costing(&self, class: usize) -> Option<Costing> {
+        let name = || self.classes.get(class).cloned().unwrap_or_default();
+        self.view.costs().map(|costs| costs.of(class as u64 + 1, name))
     }
 
     /// The cells of a worker.
@@ -160,6 +177,7 @@ impl Gateway {
         let events = self.planner.take_events();
         let tuned = self.look_out(now, &events);
         let moved = self.mind_zones(now);
+        self.costs.iter_mut().for_each(|model| model.tick(now));
         if turned || tuned || moved || !decisions.is_empty() {
             self.publish();
         }
@@ -221,8 +239,12 @@ impl Gateway {
             budget: Arc::clone(&self.budget),
         };
         let view = PoolView::new(parts, Some(&self.view)).guarded(self.guards.clone());
-        self.view = Arc::new(match &self.zones {
+        let view = match &self.zones {
             Some(zones) => view.zoned(zones.table()),
+            None => view,
+        };
+        self.view = Arc::new(match &self.costs {
+            Some(model) => view.costing(Arc::clone(model.costs())),
             None => view,
         });
     }

@@ -2,6 +2,7 @@
 
 use ambidex_core::attempt::{Attempt, Head, TryId};
 use ambidex_core::balance::{MOST_TRIES, Pick};
+use ambidex_core::cost::Costing;
 use ambidex_core::time::Mono;
 use arrayvec::ArrayVec;
 
@@ -18,6 +19,8 @@ pub(super) struct Request<'c> {
     pub(super) class: u32,
     /// How many times a worker's service time it costs.
     pub(super) cost: f64,
+    /// The same as its gateway has learned it, where that tells classes apart.
+    pub(super) costing: Option<Costing>,
     pub(super) tries: ArrayVec<Try, MOST_TRIES>,
     /// When its machine is to be called next, as far as an alarm is set; [`NEVER`] without one.
     pub(super) alarm: u64,

@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use ambidex_core::again::counts::{Came, Chance};
 use ambidex_core::attempt::{Asked, Attempt, AttemptConfig, Copies, Effect, Effects, Event};
 use ambidex_core::balance::{Balance, PickPolicy};
+use ambidex_core::cost::Costing;
 use ambidex_core::draw::Draw;
 use ambidex_core::load::Load;
 use ambidex_core::time::{Mono, Span};
@@ -194,8 +195,14 @@ impl<'c, W: FnMut(&Tick<'_>)> Run<'c, W> {
         let gateway = if self.gateways.len() > 1 { self.draw.below(self.gateways.len()) } else { 0 };
         let seats = self.gateways[gateway].seats.len();
         let seat = if seats > 1 { self.draw.below(seats) } else { 0 };
-        let asked =
-            Asked { key: arrival.key.filter(|_| self.places), class: None, copies: self.copies, home: self.home };
+        let costing = self.gateways[gateway].costing(arrival.class);
+        let asked = Asked {
+            key: arrival.key.filter(|_| self.places),
+            class: None,
+            copies: self.copies,
+            home: self.home,
+            cost: costing.map(Costing::cost),
+        };
         #[expect(clippy::cast_possible_truncation, reason = "at most 64 gateways and seats, and some classes")]
         let request = Request {
             attempt: Attempt::new(self.now, self.config, asked),
@@ -204,6 +211,7 @@ impl<'c, W: FnMut(&Tick<'_>)> Run<'c, W> {
             seat: seat as u32,
             class: arrival.class as u32,
             cost: arrival.cost,
+            costing,
             tries: ArrayVec::new(),
             alarm: NEVER,
         };

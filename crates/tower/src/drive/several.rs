@@ -93,7 +93,7 @@ impl<T: Awaits, S: Seats, M: Timer> Driver<'_, T, S, M> {
                 match effect {
                     Effect::Send(id, pick) => {
                         let stage = course.request(self.transport, pick).map_or(Stage::Gone, |request| {
-                            let running = self.begin(pool, now, pick, course.group);
+                            let running = self.begin(pool, now, pick, course);
                             Stage::Sending(running, Way::Apart(Box::pin(send(pick, request))))
                         });
                         lanes.push(Lane { id, stage });

@@ -115,7 +115,7 @@ async fn run(pool: &PoolView, workers: &Replicas, chances: Chances) -> Result<An
     let seats = RefCell::new(Seat::new(0, PickPolicy::RoundRobin, 1));
     let driver = Driver { transport: workers, seats: &seats, timer: &TokioTimer(clock), clock };
     let config = AttemptConfig { chances, ..config() };
-    driver.drive(pool, Plan { arrived: clock.now(), config, key: None, home: None }, "ask").await
+    driver.drive(pool, Plan { arrived: clock.now(), config, key: None, home: None, costing: None }, "ask").await
 }
 
 fn hedging() -> Chances {

@@ -14,7 +14,7 @@ use crate::view::{Address, PoolParts, PoolView, WorkerView};
 use crate::worker::{PoolId, Standing, WorkerId};
 
 /// A request that may run twice.
-pub(super) const SAFE: Asked = Asked { key: None, class: None, copies: Copies::Any, home: None };
+pub(super) const SAFE: Asked = Asked { key: None, class: None, copies: Copies::Any, home: None, cost: None };
 
 pub(super) struct Bench {
     pub(super) pool: PoolView,

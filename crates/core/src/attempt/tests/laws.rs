@@ -70,7 +70,13 @@ fn any_chances() -> impl Strategy<Value = Chances> {
 
 fn any_asked() -> impl Strategy<Value = Asked> {
     let copies = prop_oneof![1 => Just(Copies::One), 1 => Just(Copies::IfUnbegun), 2 => Just(Copies::Any)];
-    (copies, 0_u64..3).prop_map(|(copies, class)| Asked { key: None, class: Some(class), copies, home: None })
+    (copies, 0_u64..3).prop_map(|(copies, class)| Asked {
+        key: None,
+        class: Some(class),
+        copies,
+        home: None,
+        cost: None,
+    })
 }
 
 /// Who watches one attempt and everything that it wants done.

@@ -52,7 +52,7 @@ fn pool(pick: PickPolicy, revision: u64, weights: &[f64], cells: &[Arc<Cells>]) 
 }
 
 fn ask<'a>(now: Mono, pool: &'a PoolView, barred: &'a Barred<'a>) -> Ask<'a> {
-    Ask { now, pool, arm: Arm::Learned, weights: &pool.learned, barred, key: None }
+    Ask { now, pool, arm: Arm::Learned, weights: &pool.learned, barred, key: None, cost: None }
 }
 
 fn at(millis: u64) -> Mono {

@@ -200,6 +200,7 @@ fn a_reload_keeps_what_is_kept_as_long_as_a_route_wants_a_cache() {
             id: ambidex_core::worker::PoolId(0),
             hears_reports: true,
             transport: serde_json::from_value(json!({})).expect("a transport"),
+            costs: None,
         }],
         cache: Default::default(),
         deduplication: Default::default(),

@@ -38,10 +38,11 @@ impl<W: FnMut(&Tick<'_>)> Run<'_, W> {
         }
         let Some(request) = self.requests.get(id) else { return };
         let worker = pick.slot;
-        let (cost, due) = (request.cost, request.due);
+        let (cost, costing, due) = (request.cost, request.costing, request.due);
         request.tries.push(Try { pick, begun: self.now, stage: Stage::Running });
         let cells = self.gateways[request.gateway as usize].cells(worker);
         cells.load.begin();
+        costing.into_iter().for_each(|costing| cells.load.begin_work(costing));
         cells.tally(request.seat as usize).start();
         self.sent += 1;
         self.tries += u64::from(self.counts(due));
@@ -66,7 +67,7 @@ impl<W: FnMut(&Tick<'_>)> Run<'_, W> {
                     GivenUp::Late => (Outcome::Failed { price: FAILURE_PRICE }, Some(Lack::Late)),
                     GivenUp::Lost | GivenUp::Gone => (Outcome::Cancelled, None),
                 };
-                self.observe(gateway, seat, &tried, outcome, lack);
+                self.observe(id, (gateway, seat), &tried, outcome, lack);
                 if tried.stage == Stage::Running {
                     self.leave(tried.pick.slot, requests::ticket(id, number), Left::GivenUp);
                 }
@@ -74,16 +75,24 @@ impl<W: FnMut(&Tick<'_>)> Run<'_, W> {
             Stage::Answered { .. } => {}
             Stage::Over => return,
         }
-        self.gateways[gateway].load(tried.pick.slot).end();
+        self.land(id, gateway, &tried);
+    }
+
+    /// A try is over, as far as the numbers of its worker are concerned.
+    fn land(&mut self, id: RequestId, gateway: usize, tried: &Try) {
+        let costing = self.requests.get(id).and_then(|request| request.costing);
+        let load = self.gateways[gateway].load(tried.pick.slot);
+        costing.into_iter().for_each(|costing| load.end_work(costing));
+        load.end();
     }
 
     /// Passes a try's answer on: the request has ended.
     pub(super) fn answer(&mut self, id: RequestId, number: TryId) {
         let Some((tried, gateway, seat)) = self.take(id, number, Stage::Over) else { return };
         let Stage::Answered { head, broken } = tried.stage else { return };
+        self.land(id, gateway, &tried);
         let worker = tried.pick.slot;
         let cells = self.gateways[gateway].cells(worker);
-        cells.load.end();
         let fate = match head {
             Head::Good if broken => {
                 let took = self.now.since(tried.begun);
@@ -157,7 +166,7 @@ impl<W: FnMut(&Tick<'_>)> Run<'_, W> {
             let period = self.gateways[gateway].pace();
             self.report(gateway, worker, report, plan::Source::Piggyback, period);
         }
-        self.observe(gateway, seat, &tried, outcome, None);
+        self.observe(id, (gateway, seat), &tried, outcome, None);
         self.advance(id, Event::Head(number, head));
     }
 
@@ -188,17 +197,29 @@ impl<W: FnMut(&Tick<'_>)> Run<'_, W> {
     fn failed(&mut self, id: RequestId, number: TryId, kind: FailureKind, repeat: Repeat) {
         let Some((tried, gateway, seat)) = self.take(id, number, Stage::Over) else { return };
         let lack = (kind == FailureKind::Connect).then_some(Lack::Unreached);
-        self.observe(gateway, seat, &tried, Outcome::Failed { price: FAILURE_PRICE }, lack);
-        self.gateways[gateway].load(tried.pick.slot).end();
+        self.observe(id, (gateway, seat), &tried, Outcome::Failed { price: FAILURE_PRICE }, lack);
+        self.land(id, gateway, &tried);
         self.advance(id, Event::Failed(number, Failure { kind, repeat }));
     }
 
     /// Tells breaker and numbers of the worker how a try ended.
-    fn observe(&mut self, gateway: usize, seat: usize, tried: &Try, outcome: Outcome, lack: Option<Lack>) {
+    fn observe(
+        &mut self,
+        id: RequestId,
+        (gateway, seat): (usize, usize),
+        tried: &Try,
+        outcome: Outcome,
+        lack: Option<Lack>,
+    ) {
         let took = self.now.since(tried.begun);
+        let costing = self.requests.get(id).and_then(|request| request.costing);
+        let mean = costing.map_or(took, |costing| Span::from_secs_f64(took.as_secs_f64() / costing.cost()));
         let gateway = &mut self.gateways[gateway];
         let cells = gateway.cells(tried.pick.slot);
-        cells.load.observe(self.now, took, outcome);
+        cells.load.observe(self.now, mean, outcome);
+        if let (Some(costing), Some(costs), Outcome::Good) = (costing, gateway.view.costs(), outcome) {
+            costs.answered(costing, took);
+        }
         match outcome {
             Outcome::Good => cells.tally(seat).answer(took),
             Outcome::Failed { .. } | Outcome::Full { .. } => cells.tally(seat).fail_by(lack),
