@@ -24,7 +24,7 @@ pub(crate) struct Standalone {
     /// Taken at the end: it is joined to what holds this.
     coordinator: Mutex<Option<Coordinator>>,
     admin: Option<SocketAddr>,
-    gateways: Option<SocketAddr>,
+    gateways: Option<String>,
 }
 
 impl Runs for Standalone {
@@ -56,7 +56,12 @@ impl Runs for Standalone {
                 config,
             },
         )?;
-        let (admin, gateways) = (coordinator.admin_address(), coordinator.gateways_address());
+        let scheme = match &file.gateways {
+            Some(gateways) if gateways.tls.is_some() => "https",
+            Some(_) | None => "http",
+        };
+        let admin = coordinator.admin_address();
+        let gateways = coordinator.gateways_address().map(|address| format!("{scheme}://{address}"));
         Ok(Self { coordinator: Mutex::new(Some(coordinator)), admin, gateways })
     }
 
@@ -77,8 +82,8 @@ impl Runs for Standalone {
         self.admin
     }
 
-    fn gateways(&self) -> Option<SocketAddr> {
-        self.gateways
+    fn gateways(&self) -> Option<String> {
+        self.gateways.clone()
     }
 
     fn end(&self) {

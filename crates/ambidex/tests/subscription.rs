@@ -12,6 +12,7 @@ use std::thread::{self, JoinHandle};
 use ambidex_core::time::Span;
 use ambidex_lab::Service;
 use ambidex_lab::worker::{self, ReportStyle, Worker, WorkerOptions};
+use process::authority::Authority;
 use process::{Running, get, until};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -49,9 +50,14 @@ fn token_of(coordinator: &Running) -> std::path::PathBuf {
 }
 
 fn following(url: &str, token: &Path) -> String {
+    following_by(url, token, "")
+}
+
+/// The same with more about the coordinator, after a comma.
+fn following_by(url: &str, token: &Path, more: &str) -> String {
     format!(
         "listeners: [{{address: \"127.0.0.1:0\"}}]\npools: {{api: {{}}}}\nadmin: {{address: \"127.0.0.1:0\"}}\nthreads: 1\n\
-         coordinator: {{url: \"{url}\", token_file: {}}}\n",
+         coordinator: {{url: \"{url}\", token_file: {}{more}}}\n",
         token.display()
     )
 }
@@ -170,6 +176,49 @@ fn a_gateway_with_a_bad_token_is_refused_and_says_so_until_it_has_the_right_one(
     assert!(ready(&gateway).starts_with("HTTP/1.1 503"));
     assert!(get(&gateway.listener, "/").starts_with("HTTP/1.1 503"));
     fs::copy(token_of(&coordinator), &token).expect("copied");
+    wait_ready(&gateway);
+    assert!(get(&gateway.listener, "/").starts_with("HTTP/1.1 200"));
+    workers.into_iter().for_each(Worker::stop);
+}
+
+/// The name first, then the gateway's own certificate: each fault is told, and is gone once the files are right.
+#[test]
+fn a_subscription_over_tls_says_whose_certificate_is_wrong_and_goes_on_when_the_files_are_right() {
+    let workers = workers();
+    let (folder, files) = (TempDir::new().expect("a folder"), TempDir::new().expect("a folder"));
+    let [ours, gateways, others] = ["ours", "gateways", "others"].map(Authority::called);
+    let at = files.path();
+    let (cert, key) = ours.issue(at, "coordinator", "coordinator.test");
+    ours.write(&at.join("ca.pem"));
+    others.write(&at.join("gateways-ca.pem"));
+    let (client_cert, client_key) = gateways.issue(at, "gateway", "gateway-1");
+    let config = coordinator_at(&workers, "127.0.0.1:0").replace(
+        "gateways: {",
+        &format!(
+            "gateways: {{tls: {{certificates: [{{cert: {}, key: {}}}], client_ca: {}}}, ",
+            cert.display(),
+            key.display(),
+            at.join("gateways-ca.pem").display()
+        ),
+    );
+    let coordinator = start_coordinator(folder, &config);
+    assert!(coordinator.gateways.starts_with("https://127.0.0.1:"), "{}", coordinator.gateways);
+    let tls = format!(
+        ", tls: {{ca: {}, client_cert: {}, client_key: {}}}",
+        at.join("ca.pem").display(),
+        client_cert.display(),
+        client_key.display()
+    );
+    let gateway = Running::run(&following_by(&coordinator.gateways, &token_of(&coordinator), &tls));
+    until(|| ready(&gateway).contains("is not made out to `127.0.0.1`").then_some(()));
+    ours.issue(at, "coordinator", "127.0.0.1");
+    until(|| ready(&gateway).contains("the coordinator does not believe our certificate").then_some(()));
+    let refused = || {
+        let page = get(coordinator.admin.trim_start_matches("http://").trim_end_matches('/'), "/api/v1/status");
+        page.contains("its certificate is of no authority of `tls.client_ca`").then_some(())
+    };
+    until(refused);
+    gateways.write(&at.join("gateways-ca.pem"));
     wait_ready(&gateway);
     assert!(get(&gateway.listener, "/").starts_with("HTTP/1.1 200"));
     workers.into_iter().for_each(Worker::stop);

@@ -10,6 +10,7 @@ mod kubernetes;
 mod member;
 mod poll_tls;
 mod reports;
+mod tls;
 mod worker_url;
 
 use std::net::SocketAddr;
@@ -36,6 +37,7 @@ pub use kubernetes::{KubernetesAccess, KubernetesError, KubernetesService, kuber
 pub use member::{Member, MemberError, PoolMembers, Source};
 pub use poll_tls::{PollTls, Spoken};
 pub use reports::{FieldMap, Poll, PollError, Reports};
+pub use tls::{CertificateAndKey, DoorTls, FollowTls};
 pub use worker_url::{Host, Scheme, UrlError, WorkerUrl, deny};
 
 /// Most workers that one pool may have, from all of its sources. Source: R-C6.

@@ -26,6 +26,8 @@ use crate::journal::Journal;
 use crate::poller::{Heard, Poller};
 use crate::publish::{Publish, Publishers};
 use crate::room::{Diff, Room};
+use crate::tls::TlsError;
+use crate::tls::door::Door;
 use crate::token::{Token, TokenError};
 
 /// What the coordinator is joined to within the process.
@@ -85,6 +87,9 @@ pub enum StartError {
     /// The address for gateways cannot be listened at.
     #[error("gateways.address {0} cannot be listened at: {1}; another process may use it, then give another port")]
     Gateways(SocketAddr, #[source] std::io::Error),
+    /// Its TLS cannot be spoken.
+    #[error("gateways.{0}")]
+    GatewaysTls(#[from] TlsError),
     /// No token, no admin API.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -136,7 +141,7 @@ impl Coordinator {
         }
         room.apply(clock.now(), pools);
         room.publish = publish;
-        let here = Arc::clone(&room.guests);
+        let (here, refused) = (Arc::clone(&room.guests), Arc::clone(&room.refused));
         let (stop, changed, pools_changed, room) = (Notify::new(), Notify::new(), Notify::new(), Mutex::new(room));
         let shared = Arc::new(Shared { clock, gateway, config, changed, pools_changed, stop, room });
         let mut bound = None;
@@ -145,16 +150,20 @@ impl Coordinator {
             let (listener, address) = listen(admin.address).map_err(|error| StartError::Admin(admin.address, error))?;
             bound = Some((listener, admin, address, token));
         }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
         let mut subscribed = None;
-        if let Some(GatewaysConfig { address, token_file }) = gateways {
+        if let Some(GatewaysConfig { address, token_file, tls }) = gateways {
             let token = Token::of_gateways(&data, token_file)?;
-            let (listener, address) = listen(address).map_err(|error| StartError::Gateways(address, error))?;
-            subscribed = Some((listener, address, Gateways::new(Arc::clone(&shared), token, here)));
+            let wrong = |error| StartError::Gateways(address, error);
+            let (listener, address) = listen(address).map_err(wrong)?;
+            let _within = runtime.enter();
+            let listener = tokio::net::TcpListener::from_std(listener).map_err(wrong)?;
+            let door = Door::open(listener, tls.as_ref(), refused)?;
+            subscribed = Some((door, address, Gateways::new(Arc::clone(&shared), token, here)));
         }
         let gateways = subscribed.as_ref().map(|bound| bound.1);
         let admin = bound.as_ref().map(|bound| bound.2);
         let token_path = bound.as_ref().map(|bound| bound.3.path().to_path_buf());
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
         let ours = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("coordinator".into())
@@ -163,8 +172,8 @@ impl Coordinator {
                     if let Some((listener, admin, _, token)) = bound {
                         tokio::spawn(api::serve(listener, admin, token, Arc::clone(&ours)));
                     }
-                    if let Some((listener, _, gateways)) = subscribed {
-                        tokio::spawn(gateways::serve(listener, gateways));
+                    if let Some((door, _, gateways)) = subscribed {
+                        tokio::spawn(gateways::serve(door, gateways));
                     }
                     if let Some(config) = follow {
                         tokio::spawn(crate::follow::follow(Arc::clone(&ours), config));

@@ -19,6 +19,7 @@ use ambidex_core::time::Span;
 use ambidex_wire::subscription::{Down, MOST_BYTES, PATH, Pages, Said, Told, Up};
 use futures_core::Stream;
 use http::uri::PathAndQuery;
+use hyper_util::rt::TokioIo;
 use tokio::sync::mpsc;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Endpoint;
@@ -103,16 +104,24 @@ struct Subscribed {
 
 async fn subscribe(shared: &Shared, config: &FollowConfig) -> Result<Subscribed, String> {
     let token = token(config)?;
-    let endpoint = Endpoint::from_shared(config.url().to_owned()).map_err(|error| error.to_string())?;
+    let visit = config.visit();
+    // Of the URL only the authority is said; how the connection is made is ours.
+    let endpoint = Endpoint::from_shared(format!("http://{}", visit.authority)).map_err(|error| error.to_string())?;
+    let connector = tower::service_fn(move |_: http::Uri| {
+        let visit = visit.clone();
+        async move {
+            let connected = tokio::time::timeout(CONNECT_WITHIN, visit.connect()).await;
+            let late = || format!("no connection within {} s", CONNECT_WITHIN.as_secs());
+            connected.unwrap_or_else(|_| Err(late())).map(TokioIo::new).map_err(std::io::Error::other)
+        }
+    });
     let channel = endpoint
-        .connect_timeout(CONNECT_WITHIN)
-        .tcp_nodelay(true)
         .http2_keep_alive_interval(ASKS_WHETHER_ALIVE)
         .keep_alive_timeout(ALIVE_WITHIN)
         .keep_alive_while_idle(true)
-        .connect()
+        .connect_with_connector(connector)
         .await
-        .map_err(|error| format!("no connection: {}", root(&error)))?;
+        .map_err(|error| root(&error))?;
     let (up, words) = mpsc::channel(WORDS);
     let hello = shared.room().hello();
     // The channel is empty.

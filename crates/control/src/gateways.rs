@@ -12,7 +12,6 @@ mod guest;
 mod news;
 
 use std::convert::Infallible;
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -21,9 +20,9 @@ use ambidex_wire::subscription::PATH;
 use tokio::sync::{Semaphore, broadcast};
 use tonic::Status;
 use tonic::body::Body;
-use tonic::transport::server::TcpIncoming;
 
 use crate::coordinator::Shared;
+use crate::tls::door::Door;
 use crate::token::{Shown, Token};
 
 use news::{News, Sent};
@@ -59,12 +58,8 @@ impl Gateways {
 }
 
 /// Serves until the process ends.
-pub(crate) async fn serve(listener: TcpListener, gateways: Gateways) {
+pub(crate) async fn serve(door: Door, gateways: Gateways) {
     let gateways = Arc::new(gateways);
-    let listener = match tokio::net::TcpListener::from_std(listener) {
-        Ok(listener) => listener,
-        Err(error) => return tracing::error!(%error, "gateways cannot subscribe"),
-    };
     let ours = Arc::clone(&gateways);
     let service = tower::service_fn(move |request| {
         let gateways = Arc::clone(&ours);
@@ -75,7 +70,7 @@ pub(crate) async fn serve(listener: TcpListener, gateways: Gateways) {
         .http2_keepalive_interval(Some(ASKS_WHETHER_ALIVE))
         .http2_keepalive_timeout(Some(ALIVE_WITHIN))
         .http2_max_header_list_size(MOST_HEADER_BYTES)
-        .serve_with_incoming(service, TcpIncoming::from(listener).with_nodelay(Some(true)));
+        .serve_with_incoming(service, door);
     tokio::select! {
         served = served => if let Err(error) = served {
             tracing::error!(%error, "gateways cannot subscribe any more");

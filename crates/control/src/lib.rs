@@ -37,6 +37,7 @@ pub mod roster;
 mod rounds;
 pub mod series;
 pub mod status;
+pub mod tls;
 mod token;
 mod track;
 mod transitions;

@@ -97,7 +97,8 @@ impl PublishConfig {
     /// Takes relative paths as beside `folder`.
     pub fn beside(&mut self, folder: &Path) {
         match self {
-            Self::Caddy(_) | Self::Envoy(_) | Self::Haproxy(_) | Self::Traefik(_) => {}
+            Self::Caddy(_) | Self::Haproxy(_) | Self::Traefik(_) => {}
+            Self::Envoy(envoy) => envoy.beside(folder),
             Self::Kubernetes(kubernetes) => kubernetes.beside(folder),
             Self::Nginx(nginx) => nginx.beside(folder),
         }

@@ -32,6 +32,7 @@ use crate::publish::{Publish, PublisherState};
 use crate::reach::Place;
 use crate::roster::{Event, Ids};
 use crate::series::MOST_SERIES;
+use crate::tls::RefusedPeers;
 
 mod answered;
 mod breakers;
@@ -76,6 +77,8 @@ pub(crate) struct Room {
     pub(crate) following: Option<Following>,
     /// How many gateways follow this process.
     pub(crate) guests: Arc<AtomicUsize>,
+    /// Who wanted to subscribe and failed the handshake.
+    pub(crate) refused: Arc<RefusedPeers>,
     next_second: Mono,
     next_checkpoint: Mono,
     /// When pictures of followed pools are kept next.
@@ -113,6 +116,7 @@ impl Room {
             drilled: VecDeque::new(),
             following: None,
             guests: Arc::default(),
+            refused: Arc::default(),
             next_second: now,
             next_checkpoint: now + CHECKPOINT,
             next_kept: now,

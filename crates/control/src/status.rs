@@ -22,6 +22,7 @@ use crate::pool::{Applied, Pool};
 use crate::publish::PublisherState;
 use crate::room::{FollowStatus, Room};
 use crate::roster::{SourceState, Worker};
+use crate::tls::RefusedPeer;
 use crate::track::{Measured, millis};
 
 mod modes;
@@ -53,6 +54,8 @@ pub struct Status {
     pub following: Option<FollowStatus>,
     /// Gateways that follow this process.
     pub gateways: usize,
+    /// The last gateway that failed its TLS handshake, and how many did; `null` while none has.
+    pub gateway_refused: Option<RefusedPeer>,
     /// Number of the newest item of news.
     pub newest: u64,
     /// What came of heartbeats; `null` while none are heard.
@@ -262,6 +265,7 @@ impl Room {
             publishers: self.publishers.clone(),
             following: self.following.as_ref().map(|following| following.status(now)),
             gateways: self.guests.load(std::sync::atomic::Ordering::Relaxed),
+            gateway_refused: self.refused.last(),
             newest: self.news.newest(),
             heartbeats: self.heartbeats.status(),
         }

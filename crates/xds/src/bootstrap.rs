@@ -15,17 +15,30 @@ pub struct Bootstrap {
     pub server: SocketAddr,
     /// Which form of the protocol it speaks.
     pub dialect: Dialect,
+    /// How it and we know each other; `None`: plain text.
+    pub tls: Option<Trust>,
+    /// With TLS, the name that our certificate must be made out to; `None`: the address of `server`.
+    pub sni: Option<String>,
     /// Where its admin page listens.
     pub admin: SocketAddr,
     /// Pools, each with where clients of it connect.
     pub listeners: Vec<(String, SocketAddr)>,
 }
 
+/// What a client of xDS needs for TLS. Paths are of its machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trust {
+    /// File of the authorities of our certificate.
+    pub ca: String,
+    /// Files of its own certificate and of the key; `None`: it shows none.
+    pub own: Option<(String, String)>,
+}
+
 impl Bootstrap {
     /// The file, as YAML.
     #[must_use]
     pub fn yaml(&self) -> String {
-        let Self { node, server, dialect, admin, listeners } = self;
+        let Self { node, server, dialect, tls, sni, admin, listeners } = self;
         let api = match dialect {
             Dialect::Delta => "DELTA_GRPC",
             Dialect::StateOfTheWorld => "GRPC",
@@ -56,7 +69,7 @@ static_resources:
         "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
         explicit_http_config:
           http2_protocol_options: {{connection_keepalive: {{interval: 10s, timeout: 5s}}}}
-    load_assignment:
+{transport}    load_assignment:
       cluster_name: ambidex
       endpoints: [{{lb_endpoints: [{{endpoint: {{address: {server}}}}}]}}]
   listeners:
@@ -64,6 +77,7 @@ static_resources:
             node = quoted(node),
             admin = address(*admin),
             server = address(*server),
+            transport = tls.as_ref().map(|tls| transport(tls, sni.as_deref(), *server)).unwrap_or_default(),
         );
         for (pool, listen) in listeners {
             // Writing to a String cannot fail.
@@ -71,6 +85,34 @@ static_resources:
         }
         out
     }
+}
+
+fn transport(trust: &Trust, name: Option<&str>, server: SocketAddr) -> String {
+    let Trust { ca, own } = trust;
+    let own = own.as_ref().map_or_else(String::new, |(cert, key)| {
+        let (cert, key) = (quoted(cert), quoted(key));
+        format!(
+            "\n          tls_certificates: [{{certificate_chain: {{filename: {cert}}}, private_key: {{filename: {key}}}}}]"
+        )
+    });
+    let (kind, must, sni) = match name {
+        Some(name) => ("DNS", name.to_owned(), format!("\n        sni: {}", quoted(name))),
+        None => ("IP_ADDRESS", server.ip().to_string(), String::new()),
+    };
+    format!(
+        r#"    transport_socket:
+      name: envoy.transport_sockets.tls
+      typed_config:
+        "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext{sni}
+        common_tls_context:
+          alpn_protocols: [h2]{own}
+          validation_context:
+            trusted_ca: {{filename: {ca}}}
+            match_typed_subject_alt_names: [{{san_type: {kind}, matcher: {{exact: {must}}}}}]
+"#,
+        ca = quoted(ca),
+        must = quoted(&must),
+    )
 }
 
 fn listener(pool: &str, listen: SocketAddr) -> String {

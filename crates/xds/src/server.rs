@@ -10,15 +10,17 @@
 //! not read, waits alone; what it missed meanwhile it sends as one difference.
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ambidex_core::time::{Mono, Span};
 use ambidex_core::view::Address;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, watch};
+use tokio_stream::Stream;
 use tonic::body::Body;
-use tonic::transport::server::TcpIncoming;
+use tonic::transport::server::Connected;
 
 use crate::catalog::Catalog;
 use crate::converse::{Delta, World, converse};
@@ -27,6 +29,9 @@ use crate::loads::{ClusterLoad, Loads};
 use crate::picture::Picture;
 use crate::reported::reported;
 use crate::status::Board;
+
+/// Connections without TLS, as a listening socket takes them.
+pub use tonic::transport::server::TcpIncoming;
 
 /// What the server needs of the process around it.
 pub trait Outside: Send + Sync + 'static {
@@ -67,18 +72,21 @@ impl Shared {
     }
 }
 
-/// Serves until there are no more pictures. Dropped, it ends likewise: nobody is accepted any more, streams end with a
+/// Serves who comes in, until there are no more pictures. Dropped, it ends likewise: nobody is accepted any more, streams end with a
 /// status that clients come back after, and connections close once their streams have ended.
 ///
 /// # Errors
 /// The listener failed, in words for people.
-pub async fn serve(
-    listener: TcpListener,
+pub async fn serve<S>(
+    incoming: impl Stream<Item = io::Result<S>>,
     options: Options,
     pictures: watch::Receiver<Arc<Picture>>,
     outside: Arc<dyn Outside>,
     board: Arc<Board>,
-) -> Result<(), String> {
+) -> Result<(), String>
+where
+    S: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+{
     let first = Arc::new(Catalog::of(&pictures.borrow(), &Catalog::default()));
     let (told, catalogs) = watch::channel(first);
     let shared = Arc::new(Shared {
@@ -102,11 +110,7 @@ pub async fn serve(
         .http2_max_header_list_size(MOST_HEADER_BYTES)
         .http2_max_pending_accept_reset_streams(Some(MOST_RESETS))
         .http2_max_local_error_reset_streams(Some(MOST_RESETS))
-        .serve_with_incoming_shutdown(
-            service,
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            std::future::pending(),
-        );
+        .serve_with_incoming_shutdown(service, incoming, std::future::pending());
     tokio::select! {
         served = served => served.map_err(|error| error.to_string()),
         () = follow(pictures, &told) => Ok(()),

@@ -8,6 +8,7 @@ use ambidex_xds::bootstrap::Bootstrap;
 use ambidex_xds::stream::Dialect;
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::xds::TrustArguments;
 use super::{End, Output, answer, answer_json, colored, complain};
 use crate::config::{self, CoordinatorFile};
 
@@ -35,6 +36,14 @@ pub(super) struct BootstrapArguments {
     /// Where clients of a pool connect, POOL=ADDRESS. Default: the pools by name, from 127.0.0.1:10000 on.
     #[arg(long = "listen", value_name = "POOL=ADDRESS", value_parser = place)]
     listeners: Vec<(String, SocketAddr)>,
+    /// Where the Envoy reaches the coordinator. Default: the publisher's `listen`.
+    #[arg(long, value_name = "ADDRESS")]
+    server: Option<SocketAddr>,
+    #[command(flatten)]
+    trust: TrustArguments,
+    /// With TLS, the name that the coordinator's certificate must be made out to. Default: the address.
+    #[arg(long, value_name = "NAME", requires = "ca")]
+    sni: Option<String>,
     /// Where the Envoy's admin page listens.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9902")]
     admin: SocketAddr,
@@ -89,8 +98,13 @@ fn bootstrap(file: &CoordinatorFile, arguments: &BootstrapArguments) -> Result<B
         Protocol::Delta => Dialect::Delta,
         Protocol::StateOfTheWorld => Dialect::StateOfTheWorld,
     };
-    let node = arguments.node.clone();
-    Ok(Bootstrap { node, server: envoy.listen, dialect, admin: arguments.admin, listeners })
+    let tls = arguments.trust.towards(envoy.tls.as_ref())?;
+    let server = arguments.server.unwrap_or(envoy.listen);
+    if server.ip().is_unspecified() {
+        return Err(format!("no Envoy can connect to {server}: say with --server at which address the coordinator is"));
+    }
+    let (node, sni) = (arguments.node.clone(), arguments.sni.clone());
+    Ok(Bootstrap { node, server, dialect, tls, sni, admin: arguments.admin, listeners })
 }
 
 /// The publisher of this name, or the only one for Envoys.

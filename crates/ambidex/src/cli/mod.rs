@@ -18,6 +18,7 @@ mod replay;
 mod score;
 mod serve;
 mod simulate;
+mod xds;
 mod zones;
 
 use std::io::{self, IsTerminal as _, Write as _};

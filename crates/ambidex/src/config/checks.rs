@@ -148,9 +148,11 @@ impl Checks<'_, CoordinatorFile> {
     fn gateways_stay_inside(&mut self) {
         if let Some(gateways) = &self.file.gateways
             && !gateways.address.ip().is_loopback()
+            && gateways.tls.is_none()
         {
             let message = format!("gateways at {} can be reached from other machines, without TLS", gateways.address);
-            let help = "listen on 127.0.0.1, and let something that speaks TLS stand between the machines";
+            let help = "add `tls: {certificates: [{cert: coordinator.pem, key: coordinator.key}]}`, and write https:// in the \
+                        gateways' files";
             self.warning("gateways.address", message, Some(help.to_owned()));
         }
     }

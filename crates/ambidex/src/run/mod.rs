@@ -142,7 +142,7 @@ impl<S: Runs> Process<S> {
                 said["load"] = json!(format!("http://{endpoint}/load"));
             }
             if let Some(gateways) = self.system().gateways() {
-                said["gateways"] = json!(format!("http://{gateways}"));
+                said["gateways"] = json!(gateways);
             }
             return answer(&format!("{said}\n"));
         }
@@ -155,7 +155,7 @@ impl<S: Runs> Process<S> {
             None => writeln!(text, "  no dashboard (admin: off)"),
         };
         if let Some(gateways) = self.system().gateways() {
-            let _ = writeln!(text, "  gateways     http://{gateways}");
+            let _ = writeln!(text, "  gateways     {gateways}");
         }
         if let Some(endpoint) = self.endpoint() {
             let _ = writeln!(text, "  load         http://{endpoint}/load");

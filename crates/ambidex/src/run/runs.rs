@@ -53,8 +53,8 @@ pub(crate) trait Runs: Debug + Send + Sync + Sized + 'static {
     /// Where the admin API and the dashboard are.
     fn admin(&self) -> Option<SocketAddr>;
 
-    /// Where gateways subscribe.
-    fn gateways(&self) -> Option<SocketAddr> {
+    /// The URL at which gateways subscribe.
+    fn gateways(&self) -> Option<String> {
         None
     }
 

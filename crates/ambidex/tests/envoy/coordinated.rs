@@ -64,7 +64,7 @@ impl Scene {
 
     /// An Envoy that starts with what `ambidex envoy bootstrap` prints, ports aside.
     fn envoy(&self) -> Envoy {
-        Envoy::with(&bootstrap(&self.file()))
+        Envoy::with(&bootstrap(&self.file(), &[]))
     }
 
     fn publisher(&self) -> Value {
@@ -78,10 +78,12 @@ fn listed(workers: &[Worker]) -> String {
     workers.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-fn bootstrap(file: &Path) -> String {
+/// What `ambidex envoy bootstrap` prints of a file, with ports that are free.
+pub(crate) fn bootstrap(file: &Path, more: &[&str]) -> String {
     let folder = file.parent().expect("a folder");
     let any = ["--admin", "127.0.0.1:0", "--listen", "api=127.0.0.1:0"];
-    let output = ambidex(folder).args(["envoy", "bootstrap"]).arg(file).args(any).output().expect("the binary runs");
+    let output =
+        ambidex(folder).args(["envoy", "bootstrap"]).arg(file).args(any).args(more).output().expect("the binary runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("UTF-8")
 }

@@ -6,5 +6,6 @@ mod coordinated;
 mod peer;
 #[path = "../process/mod.rs"]
 mod process;
+mod secured;
 mod served;
 mod speaking;

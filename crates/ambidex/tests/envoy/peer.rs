@@ -29,11 +29,21 @@ impl Envoy {
     pub(crate) fn named(node: &str, server: SocketAddr, dialect: Dialect) -> Self {
         let free = SocketAddr::from(([127, 0, 0, 1], 0));
         let listeners = vec![("api".to_owned(), free)];
-        Self::with(&Bootstrap { node: node.into(), server, dialect, admin: free, listeners }.yaml())
+        let node = node.into();
+        Self::with(&Bootstrap { node, server, dialect, tls: None, sni: None, admin: free, listeners }.yaml())
     }
 
     /// Starts one with this bootstrap, whose ports may be 0, and waits until it is ready.
     pub(crate) fn with(bootstrap: &str) -> Self {
+        let envoy = Self::begun(bootstrap);
+        envoy.until("it is ready", |envoy| envoy.ask("/ready").starts_with("LIVE"));
+        // One that waited too long for its clusters is ready without them.
+        envoy.until("it has the pool", |envoy| !envoy.weights("api").is_empty());
+        envoy
+    }
+
+    /// Starts one, and waits for no more than its admin page.
+    pub(crate) fn begun(bootstrap: &str) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let (file, told) = (dir.path().join("envoy.yaml"), dir.path().join("admin"));
         fs::write(&file, bootstrap).expect("written");
@@ -47,9 +57,6 @@ impl Envoy {
             !envoy.admin.is_empty()
         });
         assert!(came, "no admin address; it said: {}", envoy.process.stderr());
-        envoy.until("it is ready", |envoy| envoy.ask("/ready").starts_with("LIVE"));
-        // One that waited too long for its clusters is ready without them.
-        envoy.until("it has the pool", |envoy| !envoy.weights("api").is_empty());
         envoy
     }
 

@@ -10,7 +10,7 @@ use ambidex_lab::Clock;
 use ambidex_lab::worker::{Worker, WorkerOptions, start_all};
 use ambidex_xds::loads::{ClusterLoad, EndpointLoad};
 use ambidex_xds::picture::{Cluster, Endpoint, EnvoyPick, Health, Offer, Picture};
-use ambidex_xds::server::{Options, Outside, serve};
+use ambidex_xds::server::{Options, Outside, TcpIncoming, serve};
 use ambidex_xds::status::{Board, Status};
 use tokio::sync::{oneshot, watch};
 
@@ -70,8 +70,9 @@ impl Server {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+                let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
                 tokio::select! {
-                    served = serve(listener, options, pictures, outside, board) => served.expect("it serves"),
+                    served = serve(incoming, options, pictures, outside, board) => served.expect("it serves"),
                     _ = stopped => {}
                 }
             });

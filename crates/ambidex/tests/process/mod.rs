@@ -1,6 +1,8 @@
 //! The binary as a running process: started on free ports in a folder of its own, asked through its command line.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod authority;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};

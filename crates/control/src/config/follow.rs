@@ -7,6 +7,9 @@ use ambidex_core::time::Span;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{DoorTls, FollowTls};
+use crate::tls::visit::Visit;
+
 /// Where gateways subscribe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -19,6 +22,9 @@ pub struct GatewaysConfig {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub token_file: Option<PathBuf>,
+    /// Speak TLS. Default: off; source: on loopback nobody else listens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<DoorTls>,
 }
 
 impl GatewaysConfig {
@@ -26,6 +32,9 @@ impl GatewaysConfig {
     pub fn beside(&mut self, folder: &Path) {
         if let Some(path) = &mut self.token_file {
             *path = folder.join(&path);
+        }
+        if let Some(tls) = &mut self.tls {
+            tls.beside(folder);
         }
     }
 }
@@ -36,6 +45,7 @@ impl GatewaysConfig {
 pub struct FollowConfig {
     url: String,
     token_file: PathBuf,
+    tls: Option<FollowTls>,
     static_after: Span,
 }
 
@@ -44,11 +54,15 @@ pub struct FollowConfig {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Follow")]
 struct RawFollow {
-    /// `http://HOST:PORT`, where its file says `gateways.address`.
+    /// `http://HOST:PORT`, where its file says `gateways.address`; `https:` where it has `gateways.tls`.
     url: String,
     /// The file with the token that the coordinator made, or was given.
     #[schemars(with = "String")]
     token_file: PathBuf,
+    /// How a coordinator with an `https:` URL is checked. Default: by the URL's host and the authorities of the system;
+    /// source: as `upstream.tls`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tls: Option<FollowTls>,
     /// How long without news until requests go by the configured weights and no longer by the last learned ones, 1s to
     /// 24h. Default 3m; source: balancing.md "Lost coordinator".
     #[serde(default = "three_minutes")]
@@ -60,8 +74,21 @@ struct RawFollow {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FollowError {
     /// Not a place to connect to.
-    #[error("`{0}` is no coordinator: write http://HOST:PORT, the address of `gateways` in its file")]
+    #[error(
+        "`{0}` is no coordinator: write http://HOST:PORT or https://HOST:PORT, the address of `gateways` in its file"
+    )]
     Url(String),
+    /// TLS that is not spoken.
+    #[error(
+        "`tls` is for a coordinator with an `https:` URL, and this one is `{0}`: write https://, or leave `tls` out"
+    )]
+    TlsUnspoken(String),
+    /// One half of a pair.
+    #[error("coordinator.tls: `client_cert` and `client_key` belong together; give both or none")]
+    HalfPair,
+    /// No name to check.
+    #[error("coordinator.tls.sni: `{0}` is no host name or address")]
+    Sni(String),
     /// A wait that makes no sense.
     #[error("static_after {0} is not between 1s and 24h")]
     StaticAfter(Span),
@@ -71,26 +98,41 @@ impl TryFrom<RawFollow> for FollowConfig {
     type Error = FollowError;
 
     fn try_from(raw: RawFollow) -> Result<Self, FollowError> {
-        let RawFollow { url, token_file, static_after } = raw;
+        let RawFollow { url, token_file, tls, static_after } = raw;
         let place = url.parse::<http::Uri>().ok().filter(|uri| {
             let bare = uri.path_and_query().is_none_or(|rest| rest.as_str() == "/");
             let authority = uri.authority().is_some_and(|at| at.port_u16().is_some() && !at.as_str().contains('@'));
-            uri.scheme_str() == Some("http") && bare && authority
+            matches!(uri.scheme_str(), Some("http" | "https")) && bare && authority
         });
-        if place.is_none() {
-            return Err(FollowError::Url(url));
-        }
+        let Some(place) = place else { return Err(FollowError::Url(url)) };
+        let tls = match (place.scheme_str() == Some("https"), tls) {
+            (true, tls) => Some(checked(tls.unwrap_or_default())?),
+            (false, None) => None,
+            (false, Some(_)) => return Err(FollowError::TlsUnspoken(url)),
+        };
         if !(Span::from_secs(1)..=Span::from_secs(86_400)).contains(&static_after) {
             return Err(FollowError::StaticAfter(static_after));
         }
-        Ok(Self { url: url.trim_end_matches('/').to_owned(), token_file, static_after })
+        Ok(Self { url: url.trim_end_matches('/').to_owned(), token_file, tls, static_after })
     }
 }
 
 impl From<FollowConfig> for RawFollow {
     fn from(checked: FollowConfig) -> Self {
-        let FollowConfig { url, token_file, static_after } = checked;
-        Self { url, token_file, static_after }
+        let FollowConfig { url, token_file, tls, static_after } = checked;
+        Self { url, token_file, tls: tls.filter(|tls| *tls != FollowTls::default()), static_after }
+    }
+}
+
+fn checked(tls: FollowTls) -> Result<FollowTls, FollowError> {
+    if tls.client_cert.is_some() != tls.client_key.is_some() {
+        return Err(FollowError::HalfPair);
+    }
+    match &tls.sni {
+        Some(sni) if rustls::pki_types::ServerName::try_from(sni.as_str()).is_err() => {
+            Err(FollowError::Sni(sni.clone()))
+        }
+        Some(_) | None => Ok(tls),
     }
 }
 
@@ -111,6 +153,12 @@ impl FollowConfig {
         &self.url
     }
 
+    /// How it is connected to.
+    pub(crate) fn visit(&self) -> Visit {
+        let authority = self.url.split_once("://").map_or("", |(_, authority)| authority);
+        Visit { authority: authority.to_owned(), tls: self.tls.clone() }
+    }
+
     /// What opens it.
     #[must_use]
     pub fn token_file(&self) -> &Path {
@@ -126,6 +174,9 @@ impl FollowConfig {
     /// Takes a relative path as beside `folder`.
     pub fn beside(&mut self, folder: &Path) {
         self.token_file = folder.join(&self.token_file);
+        if let Some(tls) = &mut self.tls {
+            tls.beside(folder);
+        }
     }
 }
 

@@ -13,12 +13,13 @@
 //! |---|---|
 //! | the address cannot be listened at | told; tried again once a second |
 //! | no Envoy is connected | told as a fault: the weights reach nobody |
+//! | files of TLS cannot be read | likewise |
+//! | an Envoy and we do not believe each other's certificates | told with whose, why, and what to do |
 //! | an Envoy refuses resources | it keeps what it had; told with its words; sent again when they change |
 //! | the coordinator ends | Envoys keep what they have and come back by themselves |
 //! | a report that no worker can have sent | what Envoy counted is used without it, and the failure is counted |
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ use tokio::sync::watch;
 
 use self::picture::Drawer;
 use super::{Ports, Publisher};
+use crate::tls::RefusedPeers;
+use crate::tls::door::Door;
 
 pub use self::config::{EnvoyConfig, EnvoyError, Pick};
 
@@ -67,8 +70,8 @@ impl Publisher for EnvoyConfig {
         outside.know(&views.borrow());
         let mut state = told::State::new(self.mode, self.listen, changes);
         loop {
-            let listener = match listen(self.listen).await {
-                Ok(listener) => listener,
+            let door = match self.open(&outside.refused).await {
+                Ok(door) => door,
                 Err(why) => {
                     ports.tell(state.lost(why));
                     if views.has_changed().is_err() {
@@ -80,7 +83,7 @@ impl Publisher for EnvoyConfig {
             };
             let board = Arc::new(Board::default());
             let options = Options { limits: Limits::default(), report_every: outside.every };
-            let server = serve(listener, options, shown.clone(), Arc::clone(&outside) as _, Arc::clone(&board));
+            let server = serve(door, options, shown.clone(), Arc::clone(&outside) as _, Arc::clone(&board));
             let ended = tokio::select! {
                 ended = server => ended,
                 () = carry(&mut views, &mut drawer, &pictures, &outside, &board, &mut state) => return,
@@ -100,7 +103,7 @@ async fn carry(
     state: &mut told::State,
 ) {
     loop {
-        outside.ports.tell(state.look(&board.status(), outside.counts()));
+        outside.ports.tell(state.look(&board.status(), outside.counts(), outside.refused.last()));
         tokio::select! {
             changed = views.changed() => {
                 if changed.is_err() {
@@ -114,20 +117,27 @@ async fn carry(
             }
             // Many Envoys take one picture within moments: that is told once.
             () = async { board.changed().await; tokio::time::sleep(GATHERS_FOR).await } => {}
+            () = outside.refused.changed() => {}
         }
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
-    let wrong =
-        |error| format!("{address} cannot be listened at: {error}; another process may use it, then give another port");
-    TcpListener::bind(address).await.map_err(wrong)
+impl EnvoyConfig {
+    async fn open(&self, refused: &Arc<RefusedPeers>) -> Result<Door, String> {
+        let Self { listen, tls, .. } = self;
+        let wrong = |error| {
+            format!("{listen} cannot be listened at: {error}; another process may use it, then give another port")
+        };
+        let listener = TcpListener::bind(listen).await.map_err(wrong)?;
+        Door::open(listener, tls.as_ref(), Arc::clone(refused)).map_err(|error| error.to_string())
+    }
 }
 
 /// What the server is joined to: the process's clock, and the workers that loads are of.
 struct Joined {
     ports: Arc<Ports>,
     every: Span,
+    refused: Arc<RefusedPeers>,
     heard: Mutex<Heard>,
 }
 
@@ -139,7 +149,7 @@ struct Heard {
 
 impl Joined {
     fn new(ports: Arc<Ports>, every: Span) -> Self {
-        Self { ports, every, heard: Mutex::default() }
+        Self { ports, every, refused: Arc::default(), heard: Mutex::default() }
     }
 
     /// Notes who the workers of a view are.

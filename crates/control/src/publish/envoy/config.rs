@@ -1,12 +1,15 @@
 //! `envoy:` of a publisher: where Envoys ask, and how they are to use the clusters that they take from here.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use ambidex_core::plan::Mode;
 use ambidex_core::time::Span;
 use ambidex_xds::picture::{EnvoyPick, Offer};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::config::DoorTls;
 
 /// A publisher for Envoys. Checked while it is read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -17,7 +20,9 @@ pub struct EnvoyConfig {
     pub listen: SocketAddr,
     /// Whether they get the decided weights.
     pub mode: Mode,
-    /// Whether anybody off this machine may ask.
+    /// How TLS is spoken; `None`: it is not.
+    pub tls: Option<DoorTls>,
+    /// Whether anybody off this machine may ask without showing who it is.
     pub insecure: bool,
     /// How they pick a worker.
     pub pick: Pick,
@@ -47,8 +52,9 @@ pub enum Pick {
 pub enum EnvoyError {
     /// Whoever reaches it could read all addresses and send false load reports.
     #[error(
-        "listen {0} is not on loopback, and xDS is spoken without TLS here: whoever reaches it reads every worker's address \
-         and may report false load; listen on loopback behind a proxy that checks certificates, or write `insecure: true`"
+        "listen {0} is not on loopback, and nobody has to show a certificate: whoever reaches it reads every worker's address \
+         and may report false load; write `tls: {{certificates: [{{cert: .., key: ..}}], client_ca: ..}}`, or `insecure: true` \
+         where something else guards it"
     )]
     OffLoopback(SocketAddr),
     /// Too often, or too rarely to learn from.
@@ -66,14 +72,18 @@ pub enum EnvoyError {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "EnvoyConfig")]
 struct RawEnvoy {
-    /// Address and port at which Envoys ask (ADS and LRS of xDS v3, by gRPC without TLS).
+    /// Address and port at which Envoys ask (ADS and LRS of xDS v3, by gRPC).
     #[schemars(with = "String")]
     listen: SocketAddr,
     /// `apply` serves the decided weights; `observe` serves those of the configuration and shows what would change. Default
     /// `apply`; source: who names a proxy here wants it steered.
     #[serde(default)]
     mode: Mode,
-    /// Lets it listen elsewhere than on loopback. Default false; source: reliability.md row 17.
+    /// Speak TLS. Default: off; source: on loopback nobody else listens.
+    #[serde(default)]
+    tls: Option<DoorTls>,
+    /// Lets it listen elsewhere than on loopback though nobody has to show a certificate. Default false; source:
+    /// reliability.md row 17.
     #[serde(default)]
     insecure: bool,
     /// How Envoys pick a worker in clusters that they take from here: `least-request` (weight over requests under way) or
@@ -107,8 +117,9 @@ impl TryFrom<RawEnvoy> for EnvoyConfig {
     type Error = EnvoyError;
 
     fn try_from(raw: RawEnvoy) -> Result<Self, EnvoyError> {
-        let RawEnvoy { listen, mode, insecure, pick, connect_timeout, http2, metrics, load_reports } = raw;
-        if !listen.ip().is_loopback() && !insecure {
+        let RawEnvoy { listen, mode, tls, insecure, pick, connect_timeout, http2, metrics, load_reports } = raw;
+        let known = tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        if !(listen.ip().is_loopback() || known || insecure) {
             return Err(EnvoyError::OffLoopback(listen));
         }
         if !(Span::from_millis(100)..=Span::from_secs(60)).contains(&load_reports) {
@@ -120,11 +131,18 @@ impl TryFrom<RawEnvoy> for EnvoyConfig {
         if metrics.len() > MOST_METRICS {
             return Err(EnvoyError::TooManyMetrics(metrics.len()));
         }
-        Ok(Self { listen, mode, insecure, pick, connect_timeout, http2, metrics, load_reports })
+        Ok(Self { listen, mode, tls, insecure, pick, connect_timeout, http2, metrics, load_reports })
     }
 }
 
 impl EnvoyConfig {
+    /// Takes relative paths as beside `folder`.
+    pub(in crate::publish) fn beside(&mut self, folder: &Path) {
+        if let Some(tls) = &mut self.tls {
+            tls.beside(folder);
+        }
+    }
+
     /// How Envoys use the clusters that they take from here.
     pub(super) fn offer(&self) -> Offer {
         let pick = match self.pick {
@@ -156,7 +174,9 @@ mod tests {
     #[test]
     fn what_cannot_work_is_refused_with_what_would() {
         for (text, wanted) in [
-            ("{listen: '0.0.0.0:18000'}", "or write `insecure: true`"),
+            ("{listen: '0.0.0.0:18000'}", "or `insecure: true` where something else guards it"),
+            ("{listen: '0.0.0.0:18000', tls: {certificates: [{cert: a, key: b}]}}", "client_ca: .."),
+            ("{listen: '127.0.0.1:18000', tls: {certificates: []}}", "certificates is empty"),
             ("{listen: '127.0.0.1:18000', load_reports: 1ms}", "between 100ms and 1m"),
             ("{listen: '127.0.0.1:18000', connect_timeout: 0s}", "between 1ms and 1m"),
         ] {
@@ -164,5 +184,6 @@ mod tests {
             assert!(error.contains(wanted), "{text}: {error}");
         }
         assert!(read("{listen: '0.0.0.0:18000', insecure: true}").is_ok());
+        assert!(read("{listen: '0.0.0.0:18000', tls: {certificates: [{cert: a, key: b}], client_ca: c}}").is_ok());
     }
 }

@@ -8,6 +8,7 @@ use ambidex_xds::status::{Speaks, Status, StreamStatus};
 use super::reports::Counts;
 use crate::clock::wall_millis;
 use crate::publish::{AppliedPicture, Carried, CarriedCounts};
+use crate::tls::RefusedPeer;
 
 /// What is known between two looks.
 pub(super) struct State {
@@ -38,7 +39,7 @@ impl State {
     }
 
     /// What is to be told while the server runs.
-    pub(super) fn look(&mut self, status: &Status, reports: Counts) -> Carried {
+    pub(super) fn look(&mut self, status: &Status, reports: Counts, refused: Option<RefusedPeer>) -> Carried {
         let streams: Vec<_> = status.streams.iter().filter(|stream| stream.speaks != Speaks::LoadReports).collect();
         let everywhere = streams.iter().map(|stream| stream.in_force).min().flatten();
         if let Some(revision) =
@@ -49,7 +50,14 @@ impl State {
         }
         self.counts.failures = self.failed_before + status.counts.refused + status.counts.cut + reports.refused;
         self.counts.reports = reports.used;
-        self.carried(fault(&streams, self.listen))
+        let refused = refused.map(|refused| {
+            let RefusedPeer { peer, why, wall_ms: _, count } = refused;
+            format!("{peer} failed its TLS handshake, as {count} did so far: {why}")
+        });
+        let mut carried = self.carried(fault(&streams, self.listen, refused.as_deref()));
+        // Where nobody is connected it is the fault.
+        carried.remarks.extend(refused.filter(|_| !streams.is_empty()));
+        carried
     }
 
     /// What is to be told when the server does not run.
@@ -65,9 +73,9 @@ impl State {
     }
 }
 
-fn fault(streams: &[&StreamStatus], listen: SocketAddr) -> Option<String> {
+fn fault(streams: &[&StreamStatus], listen: SocketAddr, refused: Option<&str>) -> Option<String> {
     if streams.is_empty() {
-        let hint = "start one with what `ambidex envoy bootstrap FILE` prints";
+        let hint = refused.unwrap_or("start one with what `ambidex envoy bootstrap FILE` prints");
         return Some(format!("no Envoy is connected to {listen}, so the weights reach nobody: {hint}"));
     }
     let (stream, refused) = streams.iter().find_map(|stream| Some((stream, stream.refuses.first()?)))?;
@@ -110,15 +118,15 @@ mod tests {
         let mut state = state();
         let mut status = Status { streams: vec![stream("a", Some(4)), stream("b", Some(3))], ..Status::default() };
         let revision = |carried: Carried| carried.applied.map(|applied| applied.revision);
-        assert_eq!(revision(state.look(&status, Counts::default())), Some(3));
+        assert_eq!(revision(state.look(&status, Counts::default(), None)), Some(3));
         status.streams.push(stream("new", None));
-        let told = state.look(&status, Counts::default());
+        let told = state.look(&status, Counts::default(), None);
         assert_eq!((told.fault.clone(), revision(told)), (None, Some(3)));
     }
 
     #[test]
     fn without_an_envoy_it_says_how_to_get_one() {
-        let fault = state().look(&Status::default(), Counts::default()).fault.expect("nobody is there");
+        let fault = state().look(&Status::default(), Counts::default(), None).fault.expect("nobody is there");
         assert!(fault.contains("ambidex envoy bootstrap"), "{fault}");
     }
 
@@ -128,7 +136,7 @@ mod tests {
         let refused = |name: &str| RefusedStatus { kind: "eds", name: name.into(), text: "bad \"port\"".into() };
         refusing.refuses = vec![refused("api"), refused("other")];
         let status = Status { streams: vec![stream("well", Some(1)), refusing], ..Status::default() };
-        let fault = state().look(&status, Counts::default()).fault.expect("refused");
+        let fault = state().look(&status, Counts::default(), None).fault.expect("refused");
         assert_eq!(
             fault,
             r#"Envoy "a" refuses eds of api and keeps what it had; it says "bad \"port\""; 2 resources are refused in all"#

@@ -1,0 +1,45 @@
+//! What a client of xDS needs to speak TLS with a coordinator: options that its bootstrap is printed with.
+
+use ambidex_control::config::DoorTls;
+use ambidex_xds::bootstrap::Trust;
+use clap::Args;
+
+/// Files at the client.
+#[derive(Debug, Args)]
+pub(super) struct TrustArguments {
+    /// The authorities of the coordinator's certificate, a path on the client's machine; where the publisher has `tls`.
+    #[arg(long, value_name = "PATH")]
+    ca: Option<String>,
+    /// The client's own certificate, likewise; where the publisher has `tls.client_ca`.
+    #[arg(long, value_name = "PATH", requires_all = ["key", "ca"])]
+    cert: Option<String>,
+    /// Its key.
+    #[arg(long, value_name = "PATH", requires = "cert")]
+    key: Option<String>,
+}
+
+impl TrustArguments {
+    /// What fits a publisher that speaks this TLS, or none.
+    pub(super) fn towards(&self, tls: Option<&DoorTls>) -> Result<Option<Trust>, String> {
+        let Some(tls) = tls else {
+            return match self.ca {
+                None => Ok(None),
+                Some(_) => {
+                    Err("the publisher speaks no TLS: give it `tls`, or leave out --ca, --cert and --key".into())
+                }
+            };
+        };
+        let own = self.cert.clone().zip(self.key.clone());
+        match &self.ca {
+            None => {
+                Err("the publisher speaks TLS: say with --ca where the client has the authorities of its certificate"
+                    .into())
+            }
+            Some(_) if own.is_none() && tls.client_ca.is_some() => {
+                Err("the publisher wants certificates of its clients: say with --cert and --key where the client's are"
+                    .into())
+            }
+            Some(ca) => Ok(Some(Trust { ca: ca.clone(), own })),
+        }
+    }
+}
