@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::body::Body;
-use tonic::{Request, Response, Status, Streaming};
-use tonic_prost::ProstCodec;
+use tonic::{Status, Streaming};
 
+use crate::admit::{Answers, admit};
 use crate::catalog::Catalog;
 use crate::proto::discovery::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse, Resource,
@@ -80,38 +78,15 @@ impl Form for Delta {
 
 /// Serves one stream of resources.
 pub(crate) async fn converse<F: Form>(shared: Arc<Shared>, request: http::Request<Body>) -> http::Response<Body> {
-    let most = shared.options.limits.most_request_bytes;
-    let codec = ProstCodec::<F::Answered, F::Asked>::default();
-    let begin = |request: Request<Streaming<F::Asked>>| {
-        let shared = Arc::clone(&shared);
-        async move {
-            let Ok(place) = Arc::clone(&shared.places).try_acquire_owned() else {
-                shared.board.cut();
-                return Err(Status::resource_exhausted("as many streams are open as may be"));
-            };
-            let (answers, out) = mpsc::channel(1);
-            tokio::spawn(async move {
-                let id = shared.board.open(F::DIALECT.into());
-                let ended = hold::<F>(&shared, id, request.into_inner(), &answers).await;
-                shared.board.close(id);
-                drop(place);
-                if let Some(status) = ended {
-                    // It may be gone already.
-                    let _ = answers.send(Err(status)).await;
-                }
-            });
-            Ok(Response::new(ReceiverStream::new(out)))
-        }
-    };
-    tonic::server::Grpc::new(codec).max_decoding_message_size(most).streaming(tower::service_fn(begin), request).await
+    admit(shared, F::DIALECT.into(), request, hold::<F>).await
 }
 
 /// Holds the stream until it ends, and says with what status, if the client is to hear one.
 async fn hold<F: Form>(
-    shared: &Shared,
+    shared: Arc<Shared>,
     id: u64,
     mut asked: Streaming<F::Asked>,
-    answers: &mpsc::Sender<Result<F::Answered, Status>>,
+    answers: Answers<F::Answered>,
 ) -> Option<Status> {
     let mut stream = Stream::new(F::DIALECT, shared.options.limits);
     let mut catalogs = shared.catalogs.clone();

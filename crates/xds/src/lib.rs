@@ -17,6 +17,7 @@
 //! cluster of the endpoint that changed. So "only changed resources" means: of many clusters, those in which a weight
 //! moved by a thousandth of a fair share or more. Its encoding is made once and shared by all streams.
 
+mod admit;
 pub mod bootstrap;
 pub mod catalog;
 mod converse;

@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::body::Body;
-use tonic::{Request, Response, Status, Streaming};
-use tonic_prost::ProstCodec;
+use tonic::{Status, Streaming};
 
+use crate::admit::{Answers, admit};
 use crate::encode::span;
 use crate::proto::load::{LoadStatsRequest, LoadStatsResponse};
 use crate::server::Shared;
@@ -16,38 +14,26 @@ use crate::stream::Fault;
 
 /// Serves one stream of load reports.
 pub(crate) async fn reported(shared: Arc<Shared>, request: http::Request<Body>) -> http::Response<Body> {
-    let most = shared.options.limits.most_request_bytes;
-    let codec = ProstCodec::<LoadStatsResponse, LoadStatsRequest>::default();
-    let begin = |request: Request<Streaming<LoadStatsRequest>>| {
-        let shared = Arc::clone(&shared);
-        async move {
-            let Ok(place) = Arc::clone(&shared.places).try_acquire_owned() else {
-                shared.board.cut();
-                return Err(Status::resource_exhausted("as many streams are open as may be"));
-            };
-            let (answers, out) = mpsc::channel(1);
-            tokio::spawn(async move {
-                let id = shared.board.open(Speaks::LoadReports);
-                let ended = hold(&shared, id, request.into_inner(), &answers).await;
-                shared.loads().forget(id);
-                shared.board.close(id);
-                drop(place);
-                if let Some(status) = ended {
-                    // It may be gone already.
-                    let _ = answers.send(Err(status)).await;
-                }
-            });
-            Ok(Response::new(ReceiverStream::new(out)))
-        }
-    };
-    tonic::server::Grpc::new(codec).max_decoding_message_size(most).streaming(tower::service_fn(begin), request).await
+    admit(shared, Speaks::LoadReports, request, hold).await
 }
 
+/// Holds the stream until it ends, and counts nothing of it any more then.
 async fn hold(
+    shared: Arc<Shared>,
+    id: u64,
+    told: Streaming<LoadStatsRequest>,
+    answers: Answers<LoadStatsResponse>,
+) -> Option<Status> {
+    let ended = take(&shared, id, told, &answers).await;
+    shared.loads().forget(id);
+    ended
+}
+
+async fn take(
     shared: &Shared,
     id: u64,
     mut told: Streaming<LoadStatsRequest>,
-    answers: &mpsc::Sender<Result<LoadStatsResponse, Status>>,
+    answers: &Answers<LoadStatsResponse>,
 ) -> Option<Status> {
     let mut catalogs = shared.catalogs.clone();
     let mut known = false;
