@@ -30,7 +30,8 @@ use crate::journal::Journal;
 use crate::rounds::Rounds;
 
 pub use self::caddy::{CaddyConfig, CaddyError};
-pub use self::envoy::{EnvoyConfig, EnvoyError, Pick};
+pub use self::envoy::{EnvoyConfig, Pick, XdsError};
+pub use self::grpc::GrpcConfig;
 pub use self::haproxy::{HaproxyConfig, HaproxyError, RuntimeApi};
 pub use self::kubernetes::{KubernetesConfig, RoutesError};
 pub use self::nginx::{NginxConfig, NginxError};
@@ -39,6 +40,7 @@ pub use self::traefik::{TraefikConfig, TraefikError};
 mod caddy;
 mod envoy;
 mod fair;
+mod grpc;
 mod haproxy;
 mod kubernetes;
 mod nginx;
@@ -64,6 +66,8 @@ pub enum PublishConfig {
     Caddy(CaddyConfig),
     /// Envoys, which take it by xDS and report load.
     Envoy(EnvoyConfig),
+    /// gRPC clients, which take it by xDS and report load.
+    Grpc(GrpcConfig),
     /// HAProxy, by its runtime API.
     Haproxy(HaproxyConfig),
     /// HTTPRoutes of a Kubernetes cluster.
@@ -81,12 +85,24 @@ impl PublishConfig {
         self.kind()
     }
 
+    /// For Envoys, if it is.
+    #[must_use]
+    pub fn envoy(&self) -> Option<&EnvoyConfig> {
+        if let Self::Envoy(envoy) = self { Some(envoy) } else { None }
+    }
+
+    /// For gRPC clients, if it is.
+    #[must_use]
+    pub fn grpc(&self) -> Option<&GrpcConfig> {
+        if let Self::Grpc(grpc) = self { Some(grpc) } else { None }
+    }
+
     /// The pools that its keys name, each with where, such as `backends.app`. Who names none carries all of them.
     #[must_use]
     pub fn pools(&self) -> Vec<(String, &str)> {
         match self {
             Self::Caddy(caddy) => caddy.pools(),
-            Self::Envoy(_) => Vec::new(),
+            Self::Envoy(_) | Self::Grpc(_) => Vec::new(),
             Self::Haproxy(haproxy) => haproxy.pools(),
             Self::Kubernetes(kubernetes) => kubernetes.pools(),
             Self::Nginx(nginx) => nginx.pools(),
@@ -99,6 +115,7 @@ impl PublishConfig {
         match self {
             Self::Caddy(_) | Self::Haproxy(_) | Self::Traefik(_) => {}
             Self::Envoy(envoy) => envoy.beside(folder),
+            Self::Grpc(grpc) => grpc.beside(folder),
             Self::Kubernetes(kubernetes) => kubernetes.beside(folder),
             Self::Nginx(nginx) => nginx.beside(folder),
         }
@@ -108,7 +125,7 @@ impl PublishConfig {
         match self {
             Self::Caddy(caddy) => caddy.release(found).await,
             // Who asks us for weights keeps the last ones until it starts anew; nothing of its own is changed.
-            Self::Envoy(_) | Self::Traefik(_) => Ok(Vec::new()),
+            Self::Envoy(_) | Self::Grpc(_) | Self::Traefik(_) => Ok(Vec::new()),
             Self::Haproxy(haproxy) => haproxy.release(found).await,
             Self::Kubernetes(kubernetes) => kubernetes.release(found).await,
             Self::Nginx(nginx) => nginx.release(found).await,
@@ -121,6 +138,7 @@ impl Publisher for PublishConfig {
         match self {
             Self::Caddy(caddy) => caddy.kind(),
             Self::Envoy(envoy) => envoy.kind(),
+            Self::Grpc(grpc) => grpc.kind(),
             Self::Haproxy(haproxy) => haproxy.kind(),
             Self::Kubernetes(kubernetes) => kubernetes.kind(),
             Self::Nginx(nginx) => nginx.kind(),
@@ -132,6 +150,7 @@ impl Publisher for PublishConfig {
         match self {
             Self::Caddy(caddy) => caddy.target(),
             Self::Envoy(envoy) => envoy.target(),
+            Self::Grpc(grpc) => grpc.target(),
             Self::Haproxy(haproxy) => haproxy.target(),
             Self::Kubernetes(kubernetes) => kubernetes.target(),
             Self::Nginx(nginx) => nginx.target(),
@@ -143,6 +162,7 @@ impl Publisher for PublishConfig {
         match self {
             Self::Caddy(caddy) => caddy.mode(),
             Self::Envoy(envoy) => envoy.mode(),
+            Self::Grpc(grpc) => grpc.mode(),
             Self::Haproxy(haproxy) => haproxy.mode(),
             Self::Kubernetes(kubernetes) => kubernetes.mode(),
             Self::Nginx(nginx) => nginx.mode(),
@@ -154,6 +174,7 @@ impl Publisher for PublishConfig {
         match self {
             Self::Caddy(caddy) => caddy.run(ports).await,
             Self::Envoy(envoy) => envoy.run(ports).await,
+            Self::Grpc(grpc) => grpc.run(ports).await,
             Self::Haproxy(haproxy) => haproxy.run(ports).await,
             Self::Kubernetes(kubernetes) => kubernetes.run(ports).await,
             Self::Nginx(nginx) => nginx.run(ports).await,

@@ -11,7 +11,7 @@ use ambidex_core::time::{Mono, Span};
 use ambidex_core::view::Address;
 use ambidex_xds::bootstrap::Bootstrap;
 use ambidex_xds::loads::ClusterLoad;
-use ambidex_xds::picture::{Cluster, Endpoint, EnvoyPick, Health, Offer, Picture};
+use ambidex_xds::picture::{Cluster, Endpoint, EnvoyOffer, EnvoyPick, Health, Offer, Picture};
 use ambidex_xds::server::{Options, Outside, TcpIncoming, serve};
 use ambidex_xds::status::Board;
 use ambidex_xds::stream::Dialect;
@@ -43,8 +43,8 @@ fn picture(endpoints: usize, turn: u64) -> Picture {
         }
     };
     let (pick, connect_timeout) = (EnvoyPick::LeastRequest, Span::from_secs(1));
-    let offer = Offer { pick, connect_timeout, http2: false, metrics: Vec::new() };
-    let cluster = Cluster { name: "api".into(), endpoints: (0..endpoints).map(endpoint).collect(), offer: Some(offer) };
+    let offer = Offer::Envoy(EnvoyOffer { pick, connect_timeout, http2: false, metrics: Vec::new() });
+    let cluster = Cluster { name: "api".into(), endpoints: (0..endpoints).map(endpoint).collect(), offer };
     Picture { revision: turn + 1, clusters: vec![Arc::new(cluster)] }
 }
 

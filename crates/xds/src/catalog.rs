@@ -10,7 +10,7 @@ use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::encode;
-use crate::picture::{Cluster, Picture};
+use crate::picture::{Cluster, Offer, Picture};
 use crate::proto::Any;
 
 /// The types of resources that we serve, in the order in which a change is told: an Envoy warms a new cluster with its
@@ -21,13 +21,15 @@ pub enum Kind {
     Clusters,
     /// EDS.
     Endpoints,
+    /// LDS: for gRPC clients.
+    Listeners,
     /// RDS.
     Routes,
 }
 
 impl Kind {
     /// All of them, in their order.
-    pub const ALL: [Self; 3] = [Self::Clusters, Self::Endpoints, Self::Routes];
+    pub const ALL: [Self; 4] = [Self::Clusters, Self::Endpoints, Self::Listeners, Self::Routes];
 
     /// The type's URL.
     #[must_use]
@@ -35,6 +37,7 @@ impl Kind {
         match self {
             Self::Clusters => "type.googleapis.com/envoy.config.cluster.v3.Cluster",
             Self::Endpoints => "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
+            Self::Listeners => "type.googleapis.com/envoy.config.listener.v3.Listener",
             Self::Routes => "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
         }
     }
@@ -51,6 +54,7 @@ impl Kind {
         match self {
             Self::Clusters => "cds",
             Self::Endpoints => "eds",
+            Self::Listeners => "lds",
             Self::Routes => "rds",
         }
     }
@@ -60,7 +64,7 @@ impl Kind {
     #[must_use]
     pub const fn is_whole(self) -> bool {
         match self {
-            Self::Clusters => true,
+            Self::Clusters | Self::Listeners => true,
             Self::Endpoints | Self::Routes => false,
         }
     }
@@ -110,25 +114,29 @@ impl Resource {
 #[derive(Debug)]
 struct Encoded {
     from: Arc<Cluster>,
-    endpoints: Resource,
-    offered: Option<(Resource, Resource)>,
+    /// By kind.
+    resources: [Option<Resource>; 4],
 }
 
 impl Encoded {
     fn new(from: Arc<Cluster>) -> Self {
-        let endpoints = Resource::of(&encode::assignment(&from));
-        let offered = from.offer.as_ref().map(|offer| {
-            (Resource::of(&encode::cluster(&from.name, offer)), Resource::of(&encode::routes(&from.name)))
-        });
-        Self { from, endpoints, offered }
+        let name = &*from.name;
+        let one = |kind: Kind| match (kind, &from.offer) {
+            (Kind::Clusters, Offer::Envoy(offer)) => Some(Resource::of(&encode::cluster(name, offer))),
+            (Kind::Clusters, Offer::Grpc) => Some(Resource::of(&encode::grpc::cluster(name))),
+            (Kind::Endpoints, Offer::Endpoints | Offer::Envoy(_)) => Some(Resource::of(&encode::assignment(&from))),
+            (Kind::Endpoints, Offer::Grpc) => Some(Resource::of(&encode::grpc::assignment(&from))),
+            (Kind::Listeners, Offer::Grpc) => Some(Resource::of(&encode::grpc::listener(name))),
+            (Kind::Routes, Offer::Envoy(_)) => Some(Resource::of(&encode::routes(name))),
+            (Kind::Routes, Offer::Grpc) => Some(Resource::of(&encode::grpc::routes(name))),
+            (Kind::Clusters | Kind::Listeners | Kind::Routes, Offer::Endpoints)
+            | (Kind::Listeners, Offer::Envoy(_)) => None,
+        };
+        Self { resources: Kind::ALL.map(one), from }
     }
 
     fn get(&self, kind: Kind) -> Option<&Resource> {
-        match kind {
-            Kind::Clusters => self.offered.as_ref().map(|(cluster, _)| cluster),
-            Kind::Endpoints => Some(&self.endpoints),
-            Kind::Routes => self.offered.as_ref().map(|(_, routes)| routes),
-        }
+        self.resources[kind as usize].as_ref()
     }
 }
 
@@ -137,7 +145,7 @@ impl Encoded {
 pub struct Catalog {
     revision: u64,
     clusters: BTreeMap<Arc<str>, Arc<Encoded>>,
-    totals: [u64; 3],
+    totals: [u64; 4],
 }
 
 impl Catalog {

@@ -1,10 +1,12 @@
-//! A cluster of the picture as the messages of xDS.
+//! A cluster of the picture as the messages of xDS: here as Envoys are told it.
+
+pub(crate) mod grpc;
 
 use ambidex_core::view::Address;
 use prost::Message as _;
 use std::collections::BTreeMap;
 
-use crate::picture::{Cluster, Endpoint, EnvoyPick, Health, Offer};
+use crate::picture::{Cluster, Endpoint, EnvoyOffer, EnvoyPick, Health};
 use crate::proto::cluster::{
     self as cds, CircuitBreakers, CommonLbConfig, ConfigSource, EdsClusterConfig, ExplicitHttpConfig,
     HttpProtocolOptions, Nothing, OutlierDetection, Percent, Thresholds,
@@ -29,7 +31,7 @@ pub(crate) fn assignment(cluster: &Cluster) -> ClusterLoadAssignment {
         let integers = integers(&weights);
         let sum = integers.iter().flatten().sum::<u32>().max(1);
         LocalityLbEndpoints {
-            locality: Some(Locality { zone: zone.into() }),
+            locality: Some(Locality { zone: zone.into(), ..Locality::default() }),
             lb_endpoints: endpoints.into_iter().zip(integers).map(|(endpoint, weight)| lb(endpoint, weight)).collect(),
             load_balancing_weight: Some(UInt32Value { value: sum }),
             priority: u32::try_from(rank(priority)).unwrap_or(u32::MAX),
@@ -78,13 +80,13 @@ pub(crate) fn read_address(said: &crate::proto::Address) -> Option<Address> {
 }
 
 /// A cluster whose endpoints come by the stream that it comes by.
-pub(crate) fn cluster(name: &str, offer: &Offer) -> cds::Cluster {
+pub(crate) fn cluster(name: &str, offer: &EnvoyOffer) -> cds::Cluster {
     let most = Some(UInt32Value { value: MOST_AT_ONCE });
     cds::Cluster {
         name: name.into(),
         discovery_type: EDS,
         eds_cluster_config: Some(EdsClusterConfig {
-            eds_config: Some(ConfigSource { ads: Some(Nothing {}), resource_api_version: V3 }),
+            eds_config: Some(ConfigSource { ads: Some(Nothing {}), own: None, resource_api_version: V3 }),
             service_name: String::new(),
         }),
         connect_timeout: Some(span(offer.connect_timeout)),
@@ -104,6 +106,7 @@ pub(crate) fn cluster(name: &str, offer: &Offer) -> cds::Cluster {
             update_merge_window: Some(Duration::default()),
         }),
         typed_extension_protocol_options: if offer.http2 { speaking_http2() } else { BTreeMap::new() },
+        lrs_server: None,
         lrs_report_endpoint_metrics: offer.metrics.clone(),
     }
 }
@@ -162,6 +165,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::picture::Offer;
     use crate::testing::{cluster, endpoint};
 
     #[test]
@@ -171,7 +175,7 @@ mod tests {
         let mut spare = endpoint(3, 1.0);
         (a.zone, b.zone) = ("x".into(), "x".into());
         (spare.zone, spare.priority) = ("x".into(), 7);
-        let cluster = Cluster { name: "c".into(), endpoints: vec![a, spare, b], offer: None };
+        let cluster = Cluster { name: "c".into(), endpoints: vec![a, spare, b], offer: Offer::Endpoints };
         let said = assignment(&cluster).endpoints;
         let of = |at: usize| (said[at].priority, said[at].lb_endpoints.len(), said[at].load_balancing_weight);
         assert_eq!(of(0), (0, 2, Some(UInt32Value { value: 1500 })));

@@ -1,4 +1,4 @@
-//! xDS v3 for Envoys: clusters with weighted endpoints go out, load reports come back.
+//! xDS v3 for Envoys and gRPC clients: clusters with weighted endpoints go out, load reports come back.
 //!
 //! For: the coordinator, whose adapter gives it a [`Picture`](picture::Picture) for each view and takes loads back as
 //! signals. It knows no rule and no pool: it makes a client's state follow a picture.

@@ -18,9 +18,10 @@ use std::sync::Arc;
 use ambidex_core::time::{Mono, Span};
 use ambidex_core::view::Address;
 
+use crate::encode::grpc::endpoint_of;
 use crate::encode::read_address;
 use crate::limits::Limits;
-use crate::proto::load::{ClusterStats, UpstreamEndpointStats};
+use crate::proto::load::{ClusterStats, UpstreamEndpointStats, UpstreamLocalityStats};
 
 /// One cluster, over all Envoys that reported it.
 #[derive(Clone, Debug, PartialEq)]
@@ -112,11 +113,9 @@ impl Loads {
                 cluster.load_report_interval.map_or(0.0, |said| said.seconds as f64 + f64::from(said.nanos) / 1e9);
             let over = if said > 0.0 { Span::from_secs_f64(said) } else { self.period };
             let mut endpoints = HashMap::new();
-            let stats = cluster.upstream_locality_stats.into_iter().flat_map(|zone| zone.upstream_endpoint_stats);
-            for endpoint in stats.take(left) {
-                if let Some(address) = endpoint.address.as_ref().and_then(read_address) {
-                    endpoints.insert(address, counted(endpoint, self.limits.most_metrics));
-                }
+            let stats = cluster.upstream_locality_stats.into_iter().flat_map(by_endpoint);
+            for (address, endpoint) in stats.take(left) {
+                endpoints.insert(address, counted(endpoint, self.limits.most_metrics));
             }
             left -= endpoints.len().min(left);
             self.reports.insert((from, named.into()), Report { at: now, over, endpoints });
@@ -154,6 +153,25 @@ impl Loads {
         }
         out
     }
+}
+
+/// What a client counted of a locality, endpoint by endpoint. gRPC's clients count localities alone, of which we gave each
+/// endpoint its own.
+fn by_endpoint(mut locality: UpstreamLocalityStats) -> Vec<(Address, UpstreamEndpointStats)> {
+    let endpoints = std::mem::take(&mut locality.upstream_endpoint_stats);
+    if let Some(address) = locality.locality.as_ref().and_then(endpoint_of).filter(|_| endpoints.is_empty()) {
+        let stats = UpstreamEndpointStats {
+            address: None,
+            total_successful_requests: locality.total_successful_requests,
+            total_requests_in_progress: locality.total_requests_in_progress,
+            total_error_requests: locality.total_error_requests,
+            load_metric_stats: locality.load_metric_stats,
+            total_issued_requests: 0,
+        };
+        return vec![(address, stats)];
+    }
+    let known = |stats: UpstreamEndpointStats| Some((stats.address.as_ref().and_then(read_address)?, stats));
+    endpoints.into_iter().filter_map(known).collect()
 }
 
 fn counted(stats: UpstreamEndpointStats, most_metrics: usize) -> Counted {
@@ -222,7 +240,8 @@ mod tests {
     use super::*;
     use crate::encode;
     use crate::proto::Duration;
-    use crate::proto::load::{EndpointLoadMetricStats, UpstreamLocalityStats};
+    use crate::proto::Locality;
+    use crate::proto::load::EndpointLoadMetricStats;
 
     fn at(millis: u64) -> Mono {
         Mono::default() + Span::from_millis(millis)
@@ -245,7 +264,10 @@ mod tests {
     fn report(cluster: &str, endpoints: Vec<UpstreamEndpointStats>) -> Vec<ClusterStats> {
         vec![ClusterStats {
             cluster_name: cluster.into(),
-            upstream_locality_stats: vec![UpstreamLocalityStats { upstream_endpoint_stats: endpoints }],
+            upstream_locality_stats: vec![UpstreamLocalityStats {
+                upstream_endpoint_stats: endpoints,
+                ..UpstreamLocalityStats::default()
+            }],
             load_report_interval: Some(Duration { seconds: 2, nanos: 0 }),
             ..ClusterStats::default()
         }]
@@ -269,6 +291,22 @@ mod tests {
         let of = |load: &EndpointLoad| (load.rate, load.samples, load.failed, load.in_progress);
         assert_eq!(of(&sums[0]), (8.0, 16, 2, 4));
         assert_eq!(of(&sums[1]), (3.0, 6, 0, 0));
+    }
+
+    #[test]
+    fn what_grpc_counts_of_a_locality_is_that_of_its_endpoint() {
+        let mut loads = loads();
+        let mut said = report("c", Vec::new());
+        said[0].upstream_locality_stats = vec![UpstreamLocalityStats {
+            locality: Some(Locality { zone: String::new(), sub_zone: "127.0.0.1:2".into() }),
+            total_successful_requests: 6,
+            total_error_requests: 2,
+            total_requests_in_progress: 1,
+            ..UpstreamLocalityStats::default()
+        }];
+        loads.take(at(0), 1, said, |_| true);
+        let sums = sum(&mut loads, at(100));
+        assert_eq!((sums[0].samples, sums[1].samples, sums[1].failed, sums[1].in_progress), (0, 8, 2, 1));
     }
 
     #[test]

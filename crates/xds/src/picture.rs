@@ -20,12 +20,12 @@ pub struct Picture {
 /// One cluster: what we call a pool.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cluster {
-    /// Its name: of the EDS resource, and of cluster and route configuration where those are offered.
+    /// Its name: of the EDS resource, and of cluster, routes and listener where those are offered.
     pub name: Arc<str>,
     /// Its endpoints; their order is kept.
     pub endpoints: Vec<Endpoint>,
-    /// How an Envoy that takes its clusters from us uses it; `None`: it is not offered by CDS and RDS.
-    pub offer: Option<Offer>,
+    /// What is told beside its endpoints, and to whom.
+    pub offer: Offer,
 }
 
 /// One endpoint: what we call a worker.
@@ -57,9 +57,20 @@ pub enum Health {
     Unhealthy,
 }
 
+/// What is told of a cluster, and to whom.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Offer {
+    /// Its endpoints alone, to Envoys that have it in their own configuration.
+    Endpoints,
+    /// Cluster and routes beside them, to Envoys.
+    Envoy(EnvoyOffer),
+    /// Listener, routes, cluster and endpoints, in the form that gRPC clients go by.
+    Grpc,
+}
+
 /// How an Envoy that takes a cluster from us uses it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Offer {
+pub struct EnvoyOffer {
     /// How it picks an endpoint.
     pub pick: EnvoyPick,
     /// How long a new connection may take.

@@ -3,12 +3,12 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use ambidex_control::publish::{EnvoyConfig, PublishConfig};
+use ambidex_control::publish::PublishConfig;
 use ambidex_xds::bootstrap::Bootstrap;
 use ambidex_xds::stream::Dialect;
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::xds::TrustArguments;
+use super::xds::{TrustArguments, publisher};
 use super::{End, Output, answer, answer_json, colored, complain};
 use crate::config::{self, CoordinatorFile};
 
@@ -83,7 +83,8 @@ pub(super) fn run(command: &EnvoyCommand, output: Output) -> End {
 }
 
 fn bootstrap(file: &CoordinatorFile, arguments: &BootstrapArguments) -> Result<Bootstrap, String> {
-    let envoy = publisher(file, arguments.publisher.as_deref())?;
+    let example = "`publish: {mesh: {envoy: {listen: \"127.0.0.1:18000\"}}}`";
+    let envoy = publisher(file, arguments.publisher.as_deref(), "Envoy", example, PublishConfig::envoy)?;
     let known = || file.pools.keys().cloned().collect::<Vec<_>>().join(", ");
     if let Some((unknown, _)) = arguments.listeners.iter().find(|(pool, _)| !file.pools.contains_key(pool)) {
         return Err(format!("--listen {unknown}=..: no such pool; there are: {}", known()));
@@ -105,32 +106,6 @@ fn bootstrap(file: &CoordinatorFile, arguments: &BootstrapArguments) -> Result<B
     }
     let (node, sni) = (arguments.node.clone(), arguments.sni.clone());
     Ok(Bootstrap { node, server, dialect, tls, sni, admin: arguments.admin, listeners })
-}
-
-/// The publisher of this name, or the only one for Envoys.
-fn publisher<'f>(file: &'f CoordinatorFile, name: Option<&str>) -> Result<&'f EnvoyConfig, String> {
-    let envoys: Vec<(&String, &EnvoyConfig)> = file
-        .publish
-        .iter()
-        .filter_map(|(name, how)| match how {
-            PublishConfig::Envoy(envoy) => Some((name, envoy)),
-            PublishConfig::Caddy(_)
-            | PublishConfig::Haproxy(_)
-            | PublishConfig::Kubernetes(_)
-            | PublishConfig::Nginx(_)
-            | PublishConfig::Traefik(_) => None,
-        })
-        .filter(|(known, _)| name.is_none_or(|name| name == *known))
-        .collect();
-    let names = || envoys.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
-    match (envoys.as_slice(), name) {
-        ([(_, envoy)], _) => Ok(envoy),
-        ([], Some(name)) => Err(format!("the file has no publisher `{name}` for Envoy")),
-        ([], None) => Err("the file has no publisher for Envoy: write `publish: {mesh: {envoy: {listen: \
-                           \"127.0.0.1:18000\"}}}`"
-            .to_owned()),
-        _ => Err(format!("there are several publishers for Envoy, say which with --publisher: {}", names())),
-    }
 }
 
 fn place(text: &str) -> Result<(String, SocketAddr), String> {

@@ -10,6 +10,7 @@ mod config;
 mod drill;
 mod envoy;
 mod gate;
+mod grpc;
 mod lab;
 mod lab_live;
 mod modes;
@@ -126,6 +127,9 @@ enum Command {
     /// Envoys that take their clusters and weights from a coordinator.
     #[command(subcommand)]
     Envoy(envoy::EnvoyCommand),
+    /// gRPC clients that take their workers and weights from a coordinator.
+    #[command(subcommand)]
+    Grpc(grpc::GrpcCommand),
     /// Fail a pipeline when load lies less evenly on the workers than it did.
     Gate(gate::GateArguments),
     /// Send recorded traffic again, at its gaps, and see what became of its answers.
@@ -215,6 +219,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Unfreeze(arguments) => change::pool("unfreeze", &arguments, output),
         Command::Drill(command) => drill::run(&command, output),
         Command::Envoy(command) => Ok(envoy::run(&command, output)),
+        Command::Grpc(command) => Ok(grpc::run(&command, output)),
         Command::Gate(arguments) => gate::run(&arguments, output),
         Command::Replay(arguments) => Ok(replay::run(&arguments, output)),
         Command::Lab(command) => Ok(lab::run(&command, output)),

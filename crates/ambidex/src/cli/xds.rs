@@ -1,8 +1,11 @@
-//! What a client of xDS needs to speak TLS with a coordinator: options that its bootstrap is printed with.
+//! What the bootstraps of Envoys and gRPC clients share: which publisher they are for, and how both sides know each other.
 
 use ambidex_control::config::DoorTls;
+use ambidex_control::publish::PublishConfig;
 use ambidex_xds::bootstrap::Trust;
 use clap::Args;
+
+use crate::config::CoordinatorFile;
 
 /// Files at the client.
 #[derive(Debug, Args)]
@@ -40,6 +43,27 @@ impl TrustArguments {
                     .into())
             }
             Some(ca) => Ok(Some(Trust { ca: ca.clone(), own })),
+        }
+    }
+}
+
+/// The publisher of this kind that has this name, or the only one. `whom` and `example` are for people.
+pub(super) fn publisher<'f, C>(
+    file: &'f CoordinatorFile,
+    name: Option<&str>,
+    whom: &str,
+    example: &str,
+    of_kind: impl Fn(&'f PublishConfig) -> Option<&'f C>,
+) -> Result<&'f C, String> {
+    let ours = file.publish.iter().filter_map(|(known, how)| Some((known.as_str(), of_kind(how)?)));
+    let fitting: Vec<(&str, &C)> = ours.filter(|(known, _)| name.is_none_or(|name| name == *known)).collect();
+    match (fitting.as_slice(), name) {
+        ([(_, only)], _) => Ok(only),
+        ([], Some(name)) => Err(format!("the file has no publisher `{name}` for {whom}")),
+        ([], None) => Err(format!("the file has no publisher for {whom}: write {example}")),
+        (several, _) => {
+            let names = several.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+            Err(format!("there are several publishers for {whom}, say which with --publisher: {names}"))
         }
     }
 }

@@ -9,7 +9,7 @@ use ambidex_core::view::Address;
 use ambidex_lab::Clock;
 use ambidex_lab::worker::{Worker, WorkerOptions, start_all};
 use ambidex_xds::loads::{ClusterLoad, EndpointLoad};
-use ambidex_xds::picture::{Cluster, Endpoint, EnvoyPick, Health, Offer, Picture};
+use ambidex_xds::picture::{Cluster, Endpoint, EnvoyOffer, EnvoyPick, Health, Offer, Picture};
 use ambidex_xds::server::{Options, Outside, TcpIncoming, serve};
 use ambidex_xds::status::{Board, Status};
 use tokio::sync::{oneshot, watch};
@@ -128,7 +128,7 @@ pub(crate) fn api(workers: &[Worker], weights: &[f64]) -> Arc<Cluster> {
         priority: 0,
     };
     let endpoints = workers.iter().zip(weights).map(endpoint).collect();
-    Arc::new(Cluster { name: "api".into(), endpoints, offer: Some(offer()) })
+    Arc::new(Cluster { name: "api".into(), endpoints, offer: offer() })
 }
 
 /// A picture of one cluster.
@@ -139,5 +139,5 @@ pub(crate) fn only(cluster: Arc<Cluster>) -> Picture {
 pub(crate) fn offer() -> Offer {
     let (pick, connect_timeout) = (EnvoyPick::RoundRobin, Span::from_secs(5));
     let metrics = vec!["cpu_utilization".into(), "named_metrics.*".into()];
-    Offer { pick, connect_timeout, http2: false, metrics }
+    Offer::Envoy(EnvoyOffer { pick, connect_timeout, http2: false, metrics })
 }

@@ -1,5 +1,5 @@
 //! The publisher for Envoy: an xDS server that Envoys ask for clusters, endpoints and routes, and that they send their load
-//! reports to. Nothing is installed at the workers.
+//! reports to. Nothing is installed at the workers. gRPC clients are served alike ([`super::grpc`]).
 //!
 //! ```text
 //! pictures --picture--> ambidex_xds::server <--ask, accept, refuse-- Envoys
@@ -20,6 +20,7 @@
 //! | a report that no worker can have sent | what Envoy counted is used without it, and the failure is counted |
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ use ambidex_core::worker::WorkerId;
 use ambidex_wire::report::Arrived;
 use ambidex_xds::limits::Limits;
 use ambidex_xds::loads::ClusterLoad;
+use ambidex_xds::picture::EnvoyOffer;
 use ambidex_xds::server::{Options, Outside, serve};
 use ambidex_xds::status::Board;
 use tokio::net::TcpListener;
@@ -37,10 +39,12 @@ use tokio::sync::watch;
 
 use self::picture::Drawer;
 use super::{Ports, Publisher};
+use crate::config::DoorTls;
 use crate::tls::RefusedPeers;
 use crate::tls::door::Door;
 
-pub use self::config::{EnvoyConfig, EnvoyError, Pick};
+pub use self::config::{EnvoyConfig, Pick, XdsError};
+pub(super) use self::config::{guarded, reported_every};
 
 mod config;
 mod picture;
@@ -61,14 +65,41 @@ impl Publisher for EnvoyConfig {
     }
 
     async fn run(self, ports: Ports) {
+        let audience = Audience::Envoys(self.offer());
+        let Self { listen, mode, tls, load_reports, .. } = self;
+        Serving { listen, mode, tls, load_reports, audience }.run(ports).await;
+    }
+}
+
+/// For whom weights are served.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Audience {
+    /// Envoys that use clusters like this.
+    Envoys(EnvoyOffer),
+    /// gRPC clients.
+    Grpc,
+}
+
+/// A publisher by xDS.
+pub(super) struct Serving {
+    pub(super) listen: SocketAddr,
+    pub(super) mode: Mode,
+    pub(super) tls: Option<DoorTls>,
+    pub(super) load_reports: Span,
+    pub(super) audience: Audience,
+}
+
+impl Serving {
+    /// Serves until there are no more pictures.
+    pub(super) async fn run(self, ports: Ports) {
         let mut views = ports.pictures.clone();
-        let mut drawer = Drawer::new(&self);
+        let mut drawer = Drawer::new(self.mode, self.audience.clone());
         let (first, changes) = drawer.draw(&views.borrow_and_update());
         let (pictures, shown) = watch::channel(Arc::new(first));
         let ports = Arc::new(ports);
         let outside = Arc::new(Joined::new(Arc::clone(&ports), self.load_reports));
         outside.know(&views.borrow());
-        let mut state = told::State::new(self.mode, self.listen, changes);
+        let mut state = told::State::new(&self, changes);
         loop {
             let door = match self.open(&outside.refused).await {
                 Ok(door) => door,
@@ -90,6 +121,16 @@ impl Publisher for EnvoyConfig {
             };
             ports.tell(state.lost(ended.err().unwrap_or_else(|| "the server ended".into())));
         }
+    }
+
+    /// Has the address, and TLS.
+    async fn open(&self, refused: &Arc<RefusedPeers>) -> Result<Door, String> {
+        let Self { listen, tls, .. } = self;
+        let wrong = |error| {
+            format!("{listen} cannot be listened at: {error}; another process may use it, then give another port")
+        };
+        let listener = TcpListener::bind(listen).await.map_err(wrong)?;
+        Door::open(listener, tls.as_ref(), Arc::clone(refused)).map_err(|error| error.to_string())
     }
 }
 
@@ -119,17 +160,6 @@ async fn carry(
             () = async { board.changed().await; tokio::time::sleep(GATHERS_FOR).await } => {}
             () = outside.refused.changed() => {}
         }
-    }
-}
-
-impl EnvoyConfig {
-    async fn open(&self, refused: &Arc<RefusedPeers>) -> Result<Door, String> {
-        let Self { listen, tls, .. } = self;
-        let wrong = |error| {
-            format!("{listen} cannot be listened at: {error}; another process may use it, then give another port")
-        };
-        let listener = TcpListener::bind(listen).await.map_err(wrong)?;
-        Door::open(listener, tls.as_ref(), Arc::clone(refused)).map_err(|error| error.to_string())
     }
 }
 

@@ -34,6 +34,9 @@ pub struct Cluster {
     /// Settings by extension; HTTP/2 to endpoints is one.
     #[prost(btree_map = "string, message", tag = "36")]
     pub typed_extension_protocol_options: BTreeMap<String, Any>,
+    /// Where a gRPC client reports load.
+    #[prost(message, optional, tag = "42")]
+    pub lrs_server: Option<ConfigSource>,
     /// Which figures of ORCA reports Envoy sums up and sends back.
     #[prost(string, repeated, tag = "57")]
     pub lrs_report_endpoint_metrics: Vec<String>,
@@ -56,6 +59,9 @@ pub struct ConfigSource {
     /// The stream that this came by.
     #[prost(message, optional, tag = "3")]
     pub ads: Option<Nothing>,
+    /// The server that this came from.
+    #[prost(message, optional, tag = "5")]
+    pub own: Option<Nothing>,
     /// The version of resources: 2 is v3.
     #[prost(int32, tag = "6")]
     pub resource_api_version: i32,

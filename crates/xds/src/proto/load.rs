@@ -1,6 +1,6 @@
 //! `envoy.service.load_stats.v3` and the load reports of `envoy.config.endpoint.v3`: what comes back.
 
-use super::{Address, Duration, Node};
+use super::{Address, Duration, Locality, Node};
 
 /// What an Envoy counted since its last report.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -50,6 +50,21 @@ pub struct ClusterStats {
 /// One locality.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct UpstreamLocalityStats {
+    /// Which.
+    #[prost(message, optional, tag = "1")]
+    pub locality: Option<Locality>,
+    /// As of an endpoint, for those who count no endpoints.
+    #[prost(uint64, tag = "2")]
+    pub total_successful_requests: u64,
+    /// Likewise.
+    #[prost(uint64, tag = "3")]
+    pub total_requests_in_progress: u64,
+    /// Likewise.
+    #[prost(uint64, tag = "4")]
+    pub total_error_requests: u64,
+    /// Likewise.
+    #[prost(message, repeated, tag = "5")]
+    pub load_metric_stats: Vec<EndpointLoadMetricStats>,
     /// By endpoint.
     #[prost(message, repeated, tag = "7")]
     pub upstream_endpoint_stats: Vec<UpstreamEndpointStats>,

@@ -8,6 +8,7 @@
 pub mod cluster;
 pub mod discovery;
 pub mod endpoint;
+pub mod listener;
 pub mod load;
 pub mod route;
 
@@ -105,6 +106,9 @@ pub struct Locality {
     /// The zone.
     #[prost(string, tag = "2")]
     pub zone: String,
+    /// A part of it.
+    #[prost(string, tag = "3")]
+    pub sub_zone: String,
 }
 
 /// `envoy.config.core.v3.Address`.

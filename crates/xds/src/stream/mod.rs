@@ -24,7 +24,7 @@
 //! | the refused answer held several resources | each is sent alone, once |
 //! | an old nonce, or one that we never gave | it is no word on an answer; what the request wants counts |
 //! | a name that there is nothing for | delta: told as removed, sent when it comes; state of the world: sent when it comes |
-//! | a resource goes away | delta: told as removed; state of the world: CDS is sent without it, of EDS and RDS nothing can be said |
+//! | a resource goes away | delta: told as removed; state of the world: CDS and LDS are sent without it, of EDS and RDS nothing can be said |
 //! | a cluster is sent again because it changed | its endpoints are sent again: Envoy warms it with them |
 //! | the client comes back and says what it has (delta) | only what differs is sent |
 //! | a type that we do not serve | told, never answered: other servers of that Envoy may |
@@ -158,7 +158,7 @@ pub struct Stream {
     dialect: Dialect,
     known: bool,
     nonce: u64,
-    subscriptions: [Subscription; 3],
+    subscriptions: [Subscription; 4],
 }
 
 impl Stream {

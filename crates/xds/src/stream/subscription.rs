@@ -15,6 +15,8 @@ pub(super) struct Subscription {
     kind: Kind,
     /// Whether anything was asked yet.
     asked: bool,
+    /// Whether anything was ever asked by its name.
+    named: bool,
     /// Whether all that there is is wanted.
     all: bool,
     /// What is wanted by name.
@@ -63,6 +65,7 @@ impl Subscription {
         Self {
             kind,
             asked: false,
+            named: false,
             all: false,
             names: BTreeSet::new(),
             held: HashMap::new(),
@@ -124,7 +127,8 @@ impl Subscription {
     /// State of the world: these are all names that are wanted.
     pub(super) fn want_exactly(&mut self, names: Vec<String>) {
         // Who never named anything and may have all of a kind means all by naming nothing.
-        let unnamed = names.is_empty() && self.names.is_empty() && self.kind.is_whole();
+        self.named |= !names.is_empty();
+        let unnamed = !self.named && self.kind.is_whole();
         let all = unnamed || names.iter().any(|name| name == ALL);
         let before = std::mem::take(&mut self.names);
         let names = names.into_iter().filter(|name| name != ALL).map(Arc::from);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ambidex_core::plan::Mode;
 use ambidex_core::time::Span;
-use ambidex_xds::picture::{EnvoyPick, Offer};
+use ambidex_xds::picture::{EnvoyOffer, EnvoyPick};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -47,9 +47,9 @@ pub enum Pick {
     RoundRobin,
 }
 
-/// Why a publisher for Envoys cannot be used.
+/// Why a publisher by xDS cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EnvoyError {
+pub enum XdsError {
     /// Whoever reaches it could read all addresses and send false load reports.
     #[error(
         "listen {0} is not on loopback, and nobody has to show a certificate: whoever reaches it reads every worker's address \
@@ -114,22 +114,17 @@ fn metrics() -> Vec<String> {
 }
 
 impl TryFrom<RawEnvoy> for EnvoyConfig {
-    type Error = EnvoyError;
+    type Error = XdsError;
 
-    fn try_from(raw: RawEnvoy) -> Result<Self, EnvoyError> {
+    fn try_from(raw: RawEnvoy) -> Result<Self, XdsError> {
         let RawEnvoy { listen, mode, tls, insecure, pick, connect_timeout, http2, metrics, load_reports } = raw;
-        let known = tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
-        if !(listen.ip().is_loopback() || known || insecure) {
-            return Err(EnvoyError::OffLoopback(listen));
-        }
-        if !(Span::from_millis(100)..=Span::from_secs(60)).contains(&load_reports) {
-            return Err(EnvoyError::LoadReports(load_reports));
-        }
+        guarded(listen, tls.as_ref(), insecure)?;
+        reported_every(load_reports)?;
         if !(Span::from_millis(1)..=Span::from_secs(60)).contains(&connect_timeout) {
-            return Err(EnvoyError::ConnectTimeout(connect_timeout));
+            return Err(XdsError::ConnectTimeout(connect_timeout));
         }
         if metrics.len() > MOST_METRICS {
-            return Err(EnvoyError::TooManyMetrics(metrics.len()));
+            return Err(XdsError::TooManyMetrics(metrics.len()));
         }
         Ok(Self { listen, mode, tls, insecure, pick, connect_timeout, http2, metrics, load_reports })
     }
@@ -144,14 +139,26 @@ impl EnvoyConfig {
     }
 
     /// How Envoys use the clusters that they take from here.
-    pub(super) fn offer(&self) -> Offer {
+    pub(super) fn offer(&self) -> EnvoyOffer {
         let pick = match self.pick {
             Pick::LeastRequest => EnvoyPick::LeastRequest,
             Pick::RoundRobin => EnvoyPick::RoundRobin,
         };
         let Self { connect_timeout, http2, metrics, .. } = self;
-        Offer { pick, connect_timeout: *connect_timeout, http2: *http2, metrics: metrics.clone() }
+        EnvoyOffer { pick, connect_timeout: *connect_timeout, http2: *http2, metrics: metrics.clone() }
     }
+}
+
+/// Whoever may ask shows a certificate, sits on this machine, or is guarded by something else.
+pub(in crate::publish) fn guarded(listen: SocketAddr, tls: Option<&DoorTls>, insecure: bool) -> Result<(), XdsError> {
+    let known = tls.is_some_and(|tls| tls.client_ca.is_some());
+    if listen.ip().is_loopback() || known || insecure { Ok(()) } else { Err(XdsError::OffLoopback(listen)) }
+}
+
+/// How often load may be reported.
+pub(in crate::publish) fn reported_every(span: Span) -> Result<(), XdsError> {
+    let sensible = (Span::from_millis(100)..=Span::from_secs(60)).contains(&span);
+    if sensible { Ok(()) } else { Err(XdsError::LoadReports(span)) }
 }
 
 /// Names of metrics that one cluster may list. Source: as many as are kept of a worker.

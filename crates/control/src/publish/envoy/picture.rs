@@ -8,18 +8,18 @@ use ambidex_core::view::{PoolView, View, Weights};
 use ambidex_core::worker::{PoolId, Standing};
 use ambidex_xds::picture::{Cluster, Endpoint, Health, Offer, Picture};
 
-use super::EnvoyConfig;
+use super::Audience;
 
 /// Draws pictures; a pool that is the same as in the last one is not drawn again.
 pub(super) struct Drawer {
     mode: Mode,
-    offer: Offer,
+    audience: Audience,
     known: HashMap<PoolId, (Arc<PoolView>, Arc<Cluster>)>,
 }
 
 impl Drawer {
-    pub(super) fn new(config: &EnvoyConfig) -> Self {
-        Self { mode: config.mode, offer: config.offer(), known: HashMap::new() }
+    pub(super) fn new(mode: Mode, audience: Audience) -> Self {
+        Self { mode, audience, known: HashMap::new() }
     }
 
     /// The picture of a view, and what it changes, one sentence each: against the last picture, or with `observe` what the
@@ -66,8 +66,13 @@ impl Drawer {
         Cluster {
             name: Arc::clone(&pool.name),
             endpoints: pool.workers.iter().zip(shares).map(endpoint).collect(),
-            // How its certificate is to be judged is not known here: such a cluster is the Envoy's own, with EDS from us.
-            offer: plain.then(|| self.offer.clone()),
+            offer: match &self.audience {
+                Audience::Envoys(offer) if plain => Offer::Envoy(offer.clone()),
+                // How its certificate is to be judged is not known here: such a cluster is the Envoy's own, with EDS from us.
+                Audience::Envoys(_) => Offer::Endpoints,
+                // That is known to the program that makes the channel.
+                Audience::Grpc => Offer::Grpc,
+            },
         }
     }
 }

@@ -8,9 +8,9 @@ use ambidex_xds::picture::{Health, Picture};
 use super::*;
 use crate::coordinator::tests::{TWO, at_rest, pool};
 
-fn config(mode: Mode) -> EnvoyConfig {
+fn drawer(mode: Mode) -> Drawer {
     let config: EnvoyConfig = serde_json::from_str(r#"{"listen": "127.0.0.1:18000"}"#).expect("sound");
-    EnvoyConfig { mode, ..config }
+    Drawer::new(mode, Audience::Envoys(config.offer()))
 }
 
 fn first() -> Arc<View> {
@@ -45,7 +45,7 @@ fn weights(picture: &Picture) -> Vec<f64> {
 #[test]
 fn a_workers_weight_is_its_share_in_fair_shares() {
     let view = first();
-    let mut drawer = Drawer::new(&config(Mode::Apply));
+    let mut drawer = drawer(Mode::Apply);
     let (picture, changes) = drawer.draw(&view);
     assert_eq!((weights(&picture), changes), (vec![1.0, 1.0], vec!["api: a new cluster of 2 endpoints".to_owned()]));
     let (picture, changes) = drawer.draw(&with(&view, [3.0, 1.0], Standing::Serving));
@@ -56,7 +56,7 @@ fn a_workers_weight_is_its_share_in_fair_shares() {
 #[test]
 fn a_pool_that_stays_the_same_is_not_drawn_again() {
     let view = first();
-    let mut drawer = Drawer::new(&config(Mode::Apply));
+    let mut drawer = drawer(Mode::Apply);
     let ((one, _), (other, changes)) = (drawer.draw(&view), drawer.draw(&view));
     assert!(Arc::ptr_eq(&one.clusters[0], &other.clusters[0]));
     assert!(changes.is_empty());
@@ -65,7 +65,7 @@ fn a_pool_that_stays_the_same_is_not_drawn_again() {
 #[test]
 fn a_worker_that_drains_or_is_unhealthy_is_told_so_and_the_others_share() {
     for (standing, health) in [(Standing::Draining, Health::Draining), (Standing::Unhealthy, Health::Unhealthy)] {
-        let (picture, _) = Drawer::new(&config(Mode::Apply)).draw(&with(&first(), [1.0, 1.0], standing));
+        let (picture, _) = drawer(Mode::Apply).draw(&with(&first(), [1.0, 1.0], standing));
         assert_eq!(weights(&picture), [1.0, 0.0]);
         assert_eq!(picture.clusters[0].endpoints[1].health, health);
     }
@@ -74,7 +74,7 @@ fn a_worker_that_drains_or_is_unhealthy_is_told_so_and_the_others_share() {
 #[test]
 fn to_observe_serves_the_configurations_weights_and_says_what_would_change() {
     let view = with(&first(), [3.0, 1.0], Standing::Serving);
-    let (picture, changes) = Drawer::new(&config(Mode::Observe)).draw(&view);
+    let (picture, changes) = drawer(Mode::Observe).draw(&view);
     assert_eq!(weights(&picture), [1.0, 1.0]);
     assert_eq!(changes, ["api: a from 1.000 to 1.500 fair shares", "api: b from 1.000 to 0.500 fair shares"]);
 }
@@ -84,6 +84,6 @@ fn a_pool_with_workers_behind_tls_is_served_by_eds_alone() {
     let secure = r#"[{"url":"https://10.0.0.1:1","name":"a"}]"#;
     let shared = at_rest(vec![pool("api", secure)]);
     let view = Arc::clone(&shared.room().pictures().borrow());
-    let (picture, _) = Drawer::new(&config(Mode::Apply)).draw(&view);
-    assert!(picture.clusters[0].offer.is_none());
+    let (picture, _) = drawer(Mode::Apply).draw(&view);
+    assert_eq!(picture.clusters[0].offer, ambidex_xds::picture::Offer::Endpoints);
 }

@@ -6,14 +6,24 @@ use ambidex_core::plan::Mode;
 use ambidex_xds::status::{Speaks, Status, StreamStatus};
 
 use super::reports::Counts;
+use super::{Audience, Serving};
 use crate::clock::wall_millis;
 use crate::publish::{AppliedPicture, Carried, CarriedCounts};
 use crate::tls::RefusedPeer;
+
+/// What those are called who ask.
+#[derive(Clone, Copy)]
+struct Whom {
+    one: &'static str,
+    /// What prints what one starts with.
+    starts: &'static str,
+}
 
 /// What is known between two looks.
 pub(super) struct State {
     mode: Mode,
     listen: SocketAddr,
+    whom: Whom,
     changes: Vec<String>,
     applied: Option<AppliedPicture>,
     counts: CarriedCounts,
@@ -22,8 +32,20 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(mode: Mode, listen: SocketAddr, changes: Vec<String>) -> Self {
-        Self { mode, listen, changes, applied: None, counts: CarriedCounts::default(), failed_before: 0 }
+    pub(super) fn new(serving: &Serving, changes: Vec<String>) -> Self {
+        let whom = match serving.audience {
+            Audience::Envoys(_) => Whom { one: "Envoy", starts: "ambidex envoy bootstrap FILE" },
+            Audience::Grpc => Whom { one: "gRPC client", starts: "ambidex grpc bootstrap FILE" },
+        };
+        Self {
+            mode: serving.mode,
+            listen: serving.listen,
+            whom,
+            changes,
+            applied: None,
+            counts: CarriedCounts::default(),
+            failed_before: 0,
+        }
     }
 
     /// Another picture is shown, with these changes; one without any leaves the last ones standing.
@@ -54,7 +76,7 @@ impl State {
             let RefusedPeer { peer, why, wall_ms: _, count } = refused;
             format!("{peer} failed its TLS handshake, as {count} did so far: {why}")
         });
-        let mut carried = self.carried(fault(&streams, self.listen, refused.as_deref()));
+        let mut carried = self.carried(self.fault(&streams, refused.as_deref()));
         // Where nobody is connected it is the fault.
         carried.remarks.extend(refused.filter(|_| !streams.is_empty()));
         carried
@@ -71,26 +93,32 @@ impl State {
         let (applied, changes) = (self.applied, self.changes.clone());
         Carried { applied, changes, fault, counts: self.counts, ..Carried::default() }
     }
-}
 
-fn fault(streams: &[&StreamStatus], listen: SocketAddr, refused: Option<&str>) -> Option<String> {
-    if streams.is_empty() {
-        let hint = refused.unwrap_or("start one with what `ambidex envoy bootstrap FILE` prints");
-        return Some(format!("no Envoy is connected to {listen}, so the weights reach nobody: {hint}"));
+    fn fault(&self, streams: &[&StreamStatus], refused: Option<&str>) -> Option<String> {
+        let Whom { one, starts } = self.whom;
+        if streams.is_empty() {
+            let start = || format!("start one with what `{starts}` prints");
+            let hint = refused.map_or_else(start, str::to_owned);
+            return Some(format!("no {one} is connected to {}, so the weights reach nobody: {hint}", self.listen));
+        }
+        let (stream, refused) = streams.iter().find_map(|stream| Some((stream, stream.refuses.first()?)))?;
+        let others = match streams.iter().map(|stream| stream.refuses.len()).sum::<usize>() {
+            1 => String::new(),
+            several => format!("; {several} resources are refused in all"),
+        };
+        let (kind, name, text) = (refused.kind, &refused.name, &refused.text);
+        Some(format!(
+            "{one} {:?} refuses {kind} of {name} and keeps what it had; it says {text:?}{others}",
+            stream.node
+        ))
     }
-    let (stream, refused) = streams.iter().find_map(|stream| Some((stream, stream.refuses.first()?)))?;
-    let others = match streams.iter().map(|stream| stream.refuses.len()).sum::<usize>() {
-        1 => String::new(),
-        several => format!("; {several} resources are refused in all"),
-    };
-    let (kind, name, text) = (refused.kind, &refused.name, &refused.text);
-    Some(format!("Envoy {:?} refuses {kind} of {name} and keeps what it had; it says {text:?}{others}", stream.node))
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
+    use ambidex_core::time::Span;
     use ambidex_xds::status::RefusedStatus;
 
     use super::*;
@@ -110,7 +138,14 @@ mod tests {
     }
 
     fn state() -> State {
-        State::new(Mode::Apply, ([127, 0, 0, 1], 18_000).into(), Vec::new())
+        let serving = Serving {
+            listen: ([127, 0, 0, 1], 18_000).into(),
+            mode: Mode::Apply,
+            tls: None,
+            load_reports: Span::from_secs(1),
+            audience: Audience::Grpc,
+        };
+        State::new(&serving, Vec::new())
     }
 
     #[test]
@@ -125,9 +160,9 @@ mod tests {
     }
 
     #[test]
-    fn without_an_envoy_it_says_how_to_get_one() {
+    fn without_anybody_it_says_how_to_get_one() {
         let fault = state().look(&Status::default(), Counts::default(), None).fault.expect("nobody is there");
-        assert!(fault.contains("ambidex envoy bootstrap"), "{fault}");
+        assert!(fault.contains("ambidex grpc bootstrap"), "{fault}");
     }
 
     #[test]
@@ -139,7 +174,7 @@ mod tests {
         let fault = state().look(&status, Counts::default(), None).fault.expect("refused");
         assert_eq!(
             fault,
-            r#"Envoy "a" refuses eds of api and keeps what it had; it says "bad \"port\""; 2 resources are refused in all"#
+            r#"gRPC client "a" refuses eds of api and keeps what it had; it says "bad \"port\""; 2 resources are refused in all"#
         );
     }
 }

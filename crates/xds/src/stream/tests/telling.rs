@@ -1,7 +1,7 @@
 //! What is sent, and when: what differs, the newest, and nothing twice.
 
 use super::*;
-use crate::picture::Picture;
+use crate::picture::{Offer, Picture};
 use crate::testing::cluster;
 
 #[test]
@@ -68,7 +68,8 @@ fn a_cluster_that_changed_is_followed_by_its_endpoints() {
         let (endpoints, ..) = one(&scene.ask(EDS, &["a"]));
         scene.say(EDS, endpoints, &["a"], None);
         let mut changed = (*cluster("a", &[1.0, 1.0])).clone();
-        changed.offer.as_mut().expect("offered").http2 = true;
+        let Offer::Envoy(offer) = &mut changed.offer else { panic!("offered") };
+        offer.http2 = true;
         scene.catalog = Catalog::of(&Picture { revision: 2, clusters: vec![Arc::new(changed)] }, &scene.catalog);
         let effects = scene.on(Event::Changed);
         let kinds: Vec<Kind> = effects
