@@ -36,7 +36,7 @@ pub(crate) use kubernetes::ACCOUNT;
 pub use kubernetes::{KubernetesAccess, KubernetesError, KubernetesService, kubernetes_name};
 pub use member::{Member, MemberError, PoolMembers, Source};
 pub use poll_tls::{PollTls, Spoken};
-pub use reports::{FieldMap, Poll, PollError, Reports};
+pub use reports::{FieldMap, OrcaStream, Poll, PollError, Reports};
 pub use tls::{CertificateAndKey, DoorTls, FollowTls};
 pub use worker_url::{Host, Scheme, UrlError, WorkerUrl, deny};
 

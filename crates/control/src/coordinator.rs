@@ -23,7 +23,8 @@ use crate::gateways::{self, Gateways};
 use crate::health::Checker;
 use crate::heartbeats::{self, HearError, Hearing, Opened};
 use crate::journal::Journal;
-use crate::poller::{Heard, Poller};
+use crate::orca::Streams;
+use crate::poller::{Heard, Poller, Tell};
 use crate::publish::{Publish, Publishers};
 use crate::room::{Diff, Room};
 use crate::tls::TlsError;
@@ -276,13 +277,12 @@ async fn run(
     };
     let mut discovery = Discovery::new(Names::asking(name_servers), Arc::new(tell));
     let ours = Arc::clone(shared);
-    let mut poller = Poller::new(
-        shared.clock,
-        Arc::new(move |heard| match heard {
-            Heard::Report(arrived, period) => ours.room().hear(arrived, Some(period)),
-            Heard::Fault(worker, why) => ours.room().poll_failed(worker, why),
-        }),
-    );
+    let tell: Tell = Arc::new(move |heard| match heard {
+        Heard::Report(arrived, period) => ours.room().hear(arrived, Some(period)),
+        Heard::Fault(worker, why) => ours.room().poll_failed(worker, why),
+    });
+    let mut poller = Poller::new(shared.clock, Arc::clone(&tell));
+    let mut streams = Streams::new(shared.clock, tell);
     let ours = Arc::clone(shared);
     let mut checker =
         Checker::new(shared.clock, Arc::new(move |worker, at, ended| ours.room().checked(at, worker, ended)));
@@ -295,13 +295,14 @@ async fn run(
         tokio::select! {
             () = shared.stop.notified() => return,
             () = shared.changed.notified() => {
-                let (lookups, polls, checks, publish) = {
+                let (lookups, polls, orca_streams, checks, publish) = {
                     let room = shared.room();
                     let publish = room.publish.iter().map(|one| (Arc::clone(&one.name), one.how.clone())).collect();
-                    (room.lookups(), room.polls(), room.health_targets(), publish)
+                    (room.lookups(), room.polls(), room.orca_streams(), room.health_targets(), publish)
                 };
                 discovery.reconcile(lookups);
                 poller.reconcile(polls);
+                streams.reconcile(orca_streams);
                 checker.reconcile(checks);
                 publishers.reconcile(publish);
                 due = shared.clock.now();

@@ -27,6 +27,7 @@ mod line;
 mod lookout;
 mod metrics;
 pub mod news;
+mod orca;
 mod orders;
 mod poller;
 mod pool;

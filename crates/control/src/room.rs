@@ -25,6 +25,7 @@ use crate::health;
 use crate::heartbeats::{Beat, Counts};
 use crate::journal::Journal;
 use crate::news::News;
+use crate::orca;
 use crate::orders::Orders;
 use crate::poller::Target;
 use crate::pool::Pool;
@@ -184,7 +185,7 @@ impl Room {
             let period = period.unwrap_or(pool.config.weights.tick);
             let held = Held { report: arrived.report, at: arrived.at, period, source: arrived.source };
             if pool.hear(arrived.worker, held) {
-                if arrived.source == ambidex_core::plan::Source::Poll
+                if arrived.source != ambidex_core::plan::Source::Piggyback
                     && let Some(track) = pool.tracks.get_mut(&arrived.worker)
                 {
                     track.poll_fault = None;
@@ -284,6 +285,24 @@ impl Room {
                     tls: pool.config.poll_tls.clone(),
                 };
                 (worker.id, Target { place, poll: poll.clone() })
+            };
+            pool.roster.workers().iter().filter(|worker| !worker.is_leaving()).map(target).collect::<Vec<_>>()
+        };
+        self.pools.iter().flat_map(of).collect()
+    }
+
+    /// The workers whose reports are to be streamed.
+    pub(crate) fn orca_streams(&self) -> Vec<(WorkerId, orca::Target)> {
+        let of = |pool: &Pool| {
+            let Some(wanted) = pool.config.reports.orca else { return Vec::new() };
+            let target = |worker: &crate::roster::Worker| {
+                let place = Place {
+                    address: worker.found.address.clone(),
+                    url: Arc::clone(&worker.found.url),
+                    port: wanted.port,
+                    tls: pool.config.poll_tls.clone(),
+                };
+                (worker.id, orca::Target { place, interval: wanted.interval })
             };
             pool.roster.workers().iter().filter(|worker| !worker.is_leaving()).map(target).collect::<Vec<_>>()
         };

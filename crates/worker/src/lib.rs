@@ -30,6 +30,7 @@ pub mod heartbeats;
 pub mod layer;
 pub mod meter;
 pub mod metrics;
+mod orca;
 pub mod reporter;
 
 pub use clock::Clock;

@@ -1,5 +1,5 @@
-//! The thread beside the requests: sums up once a second, serves `/load` and `/metrics` on a port of its own, and sends
-//! heartbeats.
+//! The thread beside the requests: sums up once a second, serves `/load` and `/metrics` on a port of its own, streams reports
+//! there to who asks by gRPC (ORCA), and sends heartbeats.
 //!
 //! What `/load` says is made every five seconds, however often it is asked: a mean over the last half minute. A thread
 //! and a runtime of its own, so that a worker that has too much to do can still say so.
@@ -17,17 +17,17 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::config::WorkerConfig;
 use crate::gate::Gate;
 use crate::heartbeats::{Beats, SentCounts};
-use crate::metrics;
+use crate::{metrics, orca};
 
 /// A running reporter; it ends when this is dropped.
 #[derive(Debug)]
@@ -164,17 +164,47 @@ async fn serve(listener: TcpListener, served: Arc<Served>) {
         };
         let served = Arc::clone(&served);
         tokio::spawn(async move {
-            let answer = service_fn(|request: Request<Incoming>| {
-                let response = served.answer(request.method(), request.uri().path());
-                async { Ok::<_, std::convert::Infallible>(response) }
-            });
-            let mut builder = http1::Builder::new();
-            builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
-            // How a connection ends is up to whoever asked.
-            let _ = tokio::time::timeout(LONGEST, builder.serve_connection(TokioIo::new(stream), answer)).await;
+            match tokio::time::timeout(PATIENCE, is_http2(&stream)).await {
+                Ok(true) => stream_reports(stream, &served).await,
+                Ok(false) => answer(stream, &served).await,
+                Err(_) => {}
+            }
             drop(place);
         });
     }
+}
+
+/// Whether the first bytes are HTTP/2's, which only who asks by gRPC begins with.
+async fn is_http2(stream: &TcpStream) -> bool {
+    let mut first = [0; 3];
+    stream.peek(&mut first).await.is_ok_and(|length| first[..length] == *b"PRI")
+}
+
+/// How a connection ends is up to whoever asked.
+async fn answer(stream: TcpStream, served: &Served) {
+    let answer = service_fn(|request: Request<Incoming>| {
+        let response = served.answer(request.method(), request.uri().path());
+        async { Ok::<_, std::convert::Infallible>(response) }
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    let _ = tokio::time::timeout(LONGEST, builder.serve_connection(TokioIo::new(stream), answer)).await;
+}
+
+/// Likewise, for as long as the other side shows that it is there.
+async fn stream_reports(stream: TcpStream, served: &Served) {
+    let answer = service_fn(|request: Request<Incoming>| {
+        let gate = Arc::clone(&served.gate);
+        async { Ok::<_, std::convert::Infallible>(orca::answer(gate, request).await) }
+    });
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_OF_A_CONNECTION)
+        .max_header_list_size(MOST_HEAD_BYTES)
+        .keep_alive_interval(PATIENCE)
+        .keep_alive_timeout(PATIENCE);
+    let _ = builder.serve_connection(TokioIo::new(stream), answer).await;
 }
 
 impl Served {
@@ -208,6 +238,10 @@ const EVERY: Duration = Duration::from_secs(1);
 const REFRESH: u64 = 5;
 /// Connections at once. Source: ours; a coordinator, a Prometheus, and people who look.
 const MOST_CONNECTIONS: usize = 64;
-/// How long a head may take, and a connection in all. Source: ours; who asks every 5 s may keep one for an hour.
+/// Streams of reports on one connection. Source: ours; who asks needs one.
+const STREAMS_OF_A_CONNECTION: u32 = 4;
+/// Source: as of polls.
+const MOST_HEAD_BYTES: u32 = 16 << 10;
+/// How long a head may take, or the other side be silent whom reports are streamed to, and a connection in all. Source: ours; who asks every 5 s may keep one for an hour.
 const PATIENCE: Duration = Duration::from_secs(30);
 const LONGEST: Duration = Duration::from_secs(3_600);

@@ -21,6 +21,8 @@ pub(crate) struct Running {
     pub(crate) listener: String,
     /// Where the admin API is.
     pub(crate) admin: String,
+    /// Where an agent reports load.
+    pub(crate) load: String,
     /// Where gateways subscribe to a coordinator.
     pub(crate) gateways: String,
 }
@@ -56,8 +58,9 @@ impl Running {
         let said: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}{log}"));
         let listener = said["listeners"][0].as_str().unwrap_or_default().to_owned();
         let admin = said["dashboard"].as_str().unwrap_or_default().to_owned();
+        let load = said["load"].as_str().unwrap_or_default().to_owned();
         let gateways = said["gateways"].as_str().unwrap_or_default().to_owned();
-        Self { child, folder, listener, admin, gateways }
+        Self { child, folder, listener, admin, load, gateways }
     }
 
     /// The configuration file.

@@ -160,6 +160,37 @@ fn an_agent_tells_its_coordinator_of_its_worker_and_is_missed_when_it_stands_sti
 }
 
 #[test]
+fn an_agent_streams_its_reports_to_a_coordinator_that_asks_by_orca_and_is_missed_when_it_stands_still() {
+    let backs = crate::scene::workers(&["1", "2", "3"]);
+    let agent = |back: &Worker| {
+        let url = format!("http://{}", back.address);
+        let arguments = ["agent", "--for", &url, "--listen", "127.0.0.1:0", "--endpoint", "127.0.0.1:0"];
+        Running::start(TempDir::new().expect("a folder"), &arguments)
+    };
+    let agents: Vec<Running> = backs.iter().map(agent).collect();
+    // Each agent's endpoint is the worker here: of the workers themselves nothing is asked.
+    let at = |agent: &Running| agent.load.trim_end_matches("/load").to_owned();
+    let members: Vec<_> =
+        agents.iter().zip(["a", "b", "c"]).map(|(agent, name)| format!("{{url: \"{}\", name: {name}}}", at(agent))).collect();
+    let text = format!(
+        "admin: {{address: \"127.0.0.1:0\"}}\npools: {{api: {{weights: {{tick: 200ms}}, reports: {{orca: {{interval: 500ms}}}}, \
+         workers: [{}]}}}}\n",
+        members.join(", ")
+    );
+    let folder = folder();
+    let path = folder.path().join("coordinator.yaml");
+    fs::write(&path, text).expect("written");
+    let running =
+        Running::start(TempDir::new().expect("a folder"), &["coordinator", path.to_str().expect("UTF-8")]);
+    let heard = Heard { running, port: String::new(), folder };
+    heard.hears_all();
+    agents[2].signal("STOP");
+    until(|| (heard.weight("c") == 0.0).then_some(()));
+    agents[2].signal("CONT");
+    until(|| (heard.weight("c") > 0.0).then_some(()));
+}
+
+#[test]
 fn a_coordinator_by_itself_hears_heartbeats_and_takes_new_keys_by_a_reload() {
     let folder = folder();
     let path = folder.path().join("coordinator.yaml");

@@ -15,11 +15,42 @@ pub struct Reports {
     /// The endpoint that each worker is asked at. Default none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub poll: Option<Poll>,
+    /// The stream of reports that gRPC workers send out of band: ORCA's `OpenRcaService`. Default none; source: R-S3, not
+    /// every worker has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub orca: Option<OrcaStream>,
+}
+
+/// A gRPC worker's stream of its own reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct OrcaStream {
+    /// How often a report is asked for, 100ms to 10m; the worker may send less often. Default 1s; source: balancing.md
+    /// (one tick).
+    #[serde(deserialize_with = "stream_interval")]
+    pub interval: Span,
+    /// Port, where it is not the worker's own; plain HTTP/2 is spoken there. Default the worker's own; source: ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+}
+
+impl Default for OrcaStream {
+    fn default() -> Self {
+        Self { interval: Span::from_secs(1), port: None }
+    }
+}
+
+fn stream_interval<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
+    let interval = Span::deserialize(deserializer)?;
+    if !(Span::from_millis(100)..=Span::from_secs(600)).contains(&interval) {
+        return Err(serde::de::Error::custom(format_args!("orca.interval {interval} is not between 100ms and 10m")));
+    }
+    Ok(interval)
 }
 
 impl Default for Reports {
     fn default() -> Self {
-        Self { headers: true, poll: None }
+        Self { headers: true, poll: None, orca: None }
     }
 }
 
@@ -106,6 +137,15 @@ mod tests {
     fn a_poll_needs_only_its_path() {
         let poll: Poll = serde_json::from_str(r#"{"path":"/load"}"#).expect("enough");
         assert_eq!((poll.interval, poll.timeout), (Span::from_secs(5), Span::from_secs(1)));
+    }
+
+    #[test]
+    fn a_stream_of_reports_needs_nothing_said_and_takes_no_interval_of_another_unit() {
+        let reports: Reports = serde_json::from_str(r#"{"orca":{}}"#).expect("enough");
+        assert_eq!(reports.orca, Some(OrcaStream { interval: Span::from_secs(1), port: None }));
+        let error =
+            serde_json::from_str::<Reports>(r#"{"orca":{"interval":"1ms"}}"#).expect_err("too often").to_string();
+        assert!(error.contains("orca.interval 1ms is not between 100ms and 10m"), "{error}");
     }
 
     #[test]

@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 
 use ambidex_core::signal::{Report, ReportFault};
+use ambidex_core::time::Span;
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::HeaderValue;
@@ -56,6 +57,83 @@ pub struct OrcaLoadReport {
     #[prost(double, tag = "9")]
     #[serde(alias = "applicationUtilization")]
     pub application_utilization: f64,
+}
+
+/// `xds.service.orca.v3.OrcaLoadReportRequest`: what begins a stream of reports; source: `xds/service/orca/v3/orca.proto`.
+#[derive(Clone, PartialEq, prost::Message)]
+struct OrcaLoadReportRequest {
+    #[prost(message, optional, tag = "1")]
+    report_interval: Option<Interval>,
+}
+
+/// `google.protobuf.Duration`.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Interval {
+    #[prost(int64, tag = "1")]
+    seconds: i64,
+    #[prost(int32, tag = "2")]
+    nanos: i32,
+}
+
+/// The method by which reports are streamed out of band.
+pub const METHOD: &str = "/xds.service.orca.v3.OpenRcaService/StreamCoreMetrics";
+
+/// Most bytes of what [`write_question`] may have written. Source: ours; it is a length of time.
+pub const MOST_QUESTION_BYTES: usize = 256;
+
+/// What asks for a report every so often, in its frame.
+#[must_use]
+pub fn write_question(interval: Span) -> Vec<u8> {
+    let nanos = interval.as_nanos();
+    let seconds = i64::try_from(nanos / 1_000_000_000).unwrap_or(i64::MAX);
+    let nanos = i32::try_from(nanos % 1_000_000_000).unwrap_or_default();
+    frame(&OrcaLoadReportRequest { report_interval: Some(Interval { seconds, nanos }) }.encode_to_vec())
+}
+
+/// How often reports are asked for, where that is said.
+///
+/// # Errors
+/// Not one whole message, or a length of time that is none.
+pub fn read_question(framed: &[u8]) -> Result<Option<Span>, ReportFault> {
+    let wrong = |why: &dyn std::fmt::Display| ReportFault::Unreadable(format!("ORCA question: {why}"));
+    let message = match framed.split_first_chunk::<5>() {
+        Some((&[0, a, b, c, d], rest)) if u32::from_be_bytes([a, b, c, d]) as usize == rest.len() => rest,
+        Some(_) | None => return Err(wrong(&"not one whole message that is not compressed")),
+    };
+    let question = OrcaLoadReportRequest::decode(message).map_err(|error| wrong(&error))?;
+    let span = |said: Interval| {
+        let whole = u64::try_from(said.seconds).ok()?.checked_mul(1_000_000_000)?;
+        let nanos = whole.checked_add(u64::try_from(said.nanos).ok()?)?;
+        Some(Span::from_nanos(nanos))
+    };
+    match question.report_interval.map(span) {
+        Some(None) => Err(wrong(&"an interval under 0, or longer than anybody waits")),
+        Some(Some(Span::ZERO)) | None => Ok(None),
+        Some(asked) => Ok(asked),
+    }
+}
+
+/// A message of gRPC as it travels: not compressed, its length before it.
+#[must_use]
+pub fn frame(message: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
+    let mut framed = Vec::with_capacity(5 + message.len());
+    framed.push(0);
+    framed.extend_from_slice(&length.to_be_bytes());
+    framed.extend_from_slice(message);
+    framed
+}
+
+/// The report in an `OrcaLoadReport` message.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_message(message: &[u8]) -> Result<Report, ReportFault> {
+    let wrong = |error: prost::DecodeError| ReportFault::Unreadable(format!("ORCA message: {error}"));
+    let orca = OrcaLoadReport::decode(message).map_err(wrong)?;
+    let mut draft = Draft::default();
+    add_message(&mut draft, &orca)?;
+    Report::check(&draft.finish())
 }
 
 /// The report in one value of `endpoint-load-metrics`.
@@ -129,6 +207,12 @@ pub fn write_json(report: &Report) -> HeaderValue {
 /// A report as the value of `endpoint-load-metrics-bin`.
 #[must_use]
 pub fn write_base64(report: &Report) -> HeaderValue {
+    HeaderValue::try_from(BASE64.encode(write_message(report))).expect("base64 is printable ASCII")
+}
+
+/// A report as an `OrcaLoadReport` message.
+#[must_use]
+pub fn write_message(report: &Report) -> Vec<u8> {
     let mut orca = OrcaLoadReport::default();
     for (name, value) in terms(report) {
         match name {
@@ -141,7 +225,7 @@ pub fn write_base64(report: &Report) -> HeaderValue {
             }
         }
     }
-    HeaderValue::try_from(BASE64.encode(orca.encode_to_vec())).expect("base64 is printable ASCII")
+    orca.encode_to_vec()
 }
 
 pub(super) fn add(draft: &mut Draft, value: &[u8]) -> Result<(), ReportFault> {

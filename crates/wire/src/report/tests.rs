@@ -249,3 +249,21 @@ proptest! {
         let _ = endpoint::parse(text.as_bytes(), &FieldMap::default());
     }
 }
+
+#[test]
+fn a_question_out_of_band_reads_back_and_a_bad_one_is_refused() {
+    for asked in [Span::from_millis(500), Span::from_secs(90)] {
+        assert_eq!(orca::read_question(&orca::write_question(asked)), Ok(Some(asked)));
+    }
+    assert_eq!(orca::read_question(&orca::frame(&[])), Ok(None), "how often is left to the worker");
+    // Seconds under 0, a compressed message, half of one, none.
+    for bad in [&orca::frame(b"\x0a\x0b\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01")[..], b"\x01\0\0\0\0", b"\0\0\0\0\x02\x0a", b""] {
+        assert!(orca::read_question(bad).is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn a_report_as_a_message_reads_back() {
+    let report = Report { in_flight: Some(3), p99: Some(Span::from_millis(80)), cpu: Some(0.5), ..Report::default() };
+    assert_eq!(orca::parse_message(&orca::write_message(&report)), Ok(report));
+}
