@@ -141,6 +141,7 @@ fn members_and_policy_have_one_owner() {
         "weights: capacity",
         "health: {http: {path: /}}",
         "reports: {poll: {path: /}}",
+        "reports: {orca: {}}",
     ] {
         let (good, said) = checked(&file(bad));
         assert!(!good && said.contains("the coordinator at http://127.0.0.1:9 decides this"), "{bad}: {said}");

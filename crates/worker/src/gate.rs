@@ -17,6 +17,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::clock::Clock;
 use crate::config::{Priority, ReportForm, WorkerConfig};
 use crate::meter::{Meter, Summary};
+use crate::scrape;
 
 /// What stands before a worker.
 pub struct Gate {
@@ -25,6 +26,10 @@ pub struct Gate {
     reports: ReportForm,
     room: Mutex<Room>,
     accepting: AtomicBool,
+    /// What the worker's own page says.
+    scraped: Mutex<Option<Report>>,
+    /// Whether no request comes here, so that nothing is measured.
+    beside: bool,
     /// Whether it wants new requests has changed.
     turned: Notify,
     sequence: AtomicU64,
@@ -87,6 +92,8 @@ impl Gate {
             reports: config.reports,
             room: Mutex::new(room),
             accepting: AtomicBool::new(true),
+            scraped: Mutex::default(),
+            beside: config.scrape.as_ref().is_some_and(|scrape| scrape.beside),
             turned: Notify::new(),
             sequence: AtomicU64::new(0),
         })
@@ -146,6 +153,20 @@ impl Gate {
         self.turned.notified().await;
     }
 
+    /// What the worker's own page says from now on; `None`: nothing any more.
+    pub(crate) fn hear(&self, said: Option<Report>) {
+        *self.scraped() = said;
+    }
+
+    /// Whether nothing is known of the worker, so that nothing may be said of it.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.beside && self.scraped().is_none()
+    }
+
+    fn scraped(&self) -> MutexGuard<'_, Option<Report>> {
+        self.scraped.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What is said on an answer.
     #[must_use]
     pub fn report(&self) -> Report {
@@ -179,7 +200,12 @@ impl Gate {
     fn written(&self, in_flight: u32, queue: u32, limit: Option<u32>, summary: &Summary) -> Report {
         let Summary { mean, p50, p95, p99, rate, errors, .. } = *summary;
         let busy = |limit: u32| (f64::from(in_flight) + f64::from(queue)) / f64::from(limit.max(1));
-        Report {
+        let own = Report {
+            accepting: Some(self.accepting.load(Relaxed)),
+            sequence: Some(self.sequence.fetch_add(1, Relaxed)),
+            ..Report::default()
+        };
+        let measured = Report {
             in_flight: Some(in_flight),
             queue: Some(queue),
             mean,
@@ -190,10 +216,10 @@ impl Gate {
             errors,
             utilization: limit.map(|limit| busy(limit).min(MOST_UTILIZATION)),
             limit,
-            accepting: Some(self.accepting.load(Relaxed)),
-            sequence: Some(self.sequence.fetch_add(1, Relaxed)),
-            ..Report::default()
-        }
+            ..own
+        };
+        let known = if self.beside { own } else { measured };
+        self.scraped().as_ref().map_or(known, |said| scrape::over(known, said))
     }
 
     fn room(&self) -> MutexGuard<'_, Room> {

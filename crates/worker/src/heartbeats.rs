@@ -151,6 +151,9 @@ impl Line {
 
     fn beat(&mut self) {
         let beats = Arc::clone(&self.beats);
+        if beats.gate.is_silent() {
+            return;
+        }
         let config = &beats.config;
         let sent = match &self.socket {
             Some(socket) => {

@@ -32,6 +32,7 @@ pub mod meter;
 pub mod metrics;
 mod orca;
 pub mod reporter;
+pub mod scrape;
 
 pub use clock::Clock;
 pub use config::{Priority, ReportForm, WorkerConfig};
@@ -39,3 +40,4 @@ pub use gate::{Gate, Permit, Waiting, Word};
 pub use heartbeats::{SendHeartbeats, SentCounts, SigningKey, Target};
 pub use layer::{Guarded, WorkerLayer, WorkerService};
 pub use reporter::{Reporter, StartError};
+pub use scrape::ScrapeConfig;

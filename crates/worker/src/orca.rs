@@ -66,7 +66,12 @@ impl Body for Reports {
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        ready!(self.ticks.poll_tick(cx));
+        loop {
+            ready!(self.ticks.poll_tick(cx));
+            if !self.gate.is_silent() {
+                break;
+            }
+        }
         Poll::Ready(Some(Ok(Frame::data(orca::frame(&orca::write_message(&self.gate.report())).into()))))
     }
 }

@@ -27,7 +27,7 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::config::WorkerConfig;
 use crate::gate::Gate;
 use crate::heartbeats::{Beats, SentCounts};
-use crate::{metrics, orca};
+use crate::{metrics, orca, scrape};
 
 /// A running reporter; it ends when this is dropped.
 #[derive(Debug)]
@@ -83,6 +83,7 @@ impl Reporter {
         let beats = config.heartbeats.clone().zip(sent.clone());
         let beats = beats.map(|(config, sent)| Beats::read(config, Arc::clone(&gate), sent)).transpose()?;
         let told = sent.clone();
+        let scraped = config.scrape.clone().map(|config| (config, Arc::clone(&gate)));
         let runtime = Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
         let (stop, stopped) = oneshot::channel();
         let run = move || {
@@ -97,6 +98,12 @@ impl Reporter {
                         None => std::future::pending().await,
                     }
                 };
+                let scraping = async {
+                    match scraped {
+                        Some((config, gate)) => scrape::scrape(config, gate).await,
+                        None => std::future::pending().await,
+                    }
+                };
                 let beating = async {
                     match beats {
                         Some(beats) => beats.send().await,
@@ -107,6 +114,7 @@ impl Reporter {
                     () = serving => {}
                     () = sum_up(&served) => {}
                     () = beating => {}
+                    () = scraping => {}
                     _ = stopped => {}
                 }
             });
@@ -213,6 +221,11 @@ impl Served {
             _ if !matches!(*method, Method::GET | Method::HEAD) => {
                 (StatusCode::METHOD_NOT_ALLOWED, TEXT, Bytes::from_static(b"GET /load or /metrics\n"))
             }
+            "/load" if self.gate.is_silent() => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                TEXT,
+                Bytes::from_static(b"nothing is known of the worker: see the log\n"),
+            ),
             "/load" => {
                 let load = self.load.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 (StatusCode::OK, "application/json", load)

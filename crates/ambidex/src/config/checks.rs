@@ -200,6 +200,17 @@ impl Checks<'_> {
     }
 
     fn something_to_do(&mut self) {
+        let scrape = self.file.agent.as_ref().and_then(|agent| agent.scrape.as_ref());
+        if scrape.is_some_and(|scrape| scrape.beside) {
+            for (key, none) in [("listeners", self.file.listeners.is_empty()), ("pools", self.file.pools.is_empty())] {
+                if !none {
+                    let message =
+                        "no request comes through an agent that stands beside its worker (agent.scrape.beside)";
+                    self.error(key, message.to_owned(), Some("leave this out, or leave `beside` out".to_owned()));
+                }
+            }
+            return;
+        }
         if self.file.listeners.is_empty() {
             let help = "add one, such as `- address: 127.0.0.1:8080`";
             self.error("listeners", "there is no listener".to_owned(), Some(help.to_owned()));
@@ -361,5 +372,13 @@ impl Checks<'_> {
 }
 
 /// What a coordinator decides about a pool. Source: architecture.md "Who owns weights".
-const DECIDED: [&[&str]; 7] =
-    [&["workers"], &["weights"], &["balance"], &["breaker"], &["health"], &["runbooks"], &["reports", "poll"]];
+const DECIDED: [&[&str]; 8] = [
+    &["workers"],
+    &["weights"],
+    &["balance"],
+    &["breaker"],
+    &["health"],
+    &["runbooks"],
+    &["reports", "poll"],
+    &["reports", "orca"],
+];

@@ -1,8 +1,10 @@
 //! Heartbeats between real processes: silence with and without traffic, returns, keys, and floods of what is none.
 
 use std::fs;
-use std::net::UdpSocket;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, UdpSocket};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 use ambidex_lab::worker::{self, Change, HeartbeatOptions, ReportStyle, Worker, WorkerOptions};
 use ambidex_lab::{Service, Span};
@@ -170,8 +172,11 @@ fn an_agent_streams_its_reports_to_a_coordinator_that_asks_by_orca_and_is_missed
     let agents: Vec<Running> = backs.iter().map(agent).collect();
     // Each agent's endpoint is the worker here: of the workers themselves nothing is asked.
     let at = |agent: &Running| agent.load.trim_end_matches("/load").to_owned();
-    let members: Vec<_> =
-        agents.iter().zip(["a", "b", "c"]).map(|(agent, name)| format!("{{url: \"{}\", name: {name}}}", at(agent))).collect();
+    let members: Vec<_> = agents
+        .iter()
+        .zip(["a", "b", "c"])
+        .map(|(agent, name)| format!("{{url: \"{}\", name: {name}}}", at(agent)))
+        .collect();
     let text = format!(
         "admin: {{address: \"127.0.0.1:0\"}}\npools: {{api: {{weights: {{tick: 200ms}}, reports: {{orca: {{interval: 500ms}}}}, \
          workers: [{}]}}}}\n",
@@ -180,14 +185,55 @@ fn an_agent_streams_its_reports_to_a_coordinator_that_asks_by_orca_and_is_missed
     let folder = folder();
     let path = folder.path().join("coordinator.yaml");
     fs::write(&path, text).expect("written");
-    let running =
-        Running::start(TempDir::new().expect("a folder"), &["coordinator", path.to_str().expect("UTF-8")]);
+    let running = Running::start(TempDir::new().expect("a folder"), &["coordinator", path.to_str().expect("UTF-8")]);
     let heard = Heard { running, port: String::new(), folder };
     heard.hears_all();
     agents[2].signal("STOP");
     until(|| (heard.weight("c") == 0.0).then_some(()));
     agents[2].signal("CONT");
     until(|| (heard.weight("c") > 0.0).then_some(()));
+}
+
+/// A Prometheus page that says `busy` until it is changed; empty, it is no page.
+fn page_of(busy: &'static str) -> (String, Arc<Mutex<&'static str>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/metrics", listener.local_addr().expect("bound"));
+    let shown = Arc::new(Mutex::new(busy));
+    let said = Arc::clone(&shown);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            // Whoever asks sends its head in one piece.
+            drop(stream.read(&mut [0; 1024]));
+            let body = *said.lock().expect("no panic");
+            let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: ";
+            drop(stream.write_all(format!("{head}{}\r\n\r\n{body}", body.len()).as_bytes()));
+        }
+    });
+    (url, shown)
+}
+
+#[test]
+fn an_agent_beside_its_worker_makes_heartbeats_of_its_metrics_and_is_silent_without_them() {
+    let heard = Heard::by_a_gateway();
+    let _others = beating(&["b", "c"], &heard);
+    heard.has(
+        "      - {url: \"http://127.0.0.1:1\", name: a}\n      - {url: \"http://127.0.0.1:2\", name: b}\n      \
+               - {url: \"http://127.0.0.1:3\", name: c}\n",
+    );
+    let (url, page) = page_of("# TYPE busy gauge\nbusy{pool=\"x\"} 7\nother 1\n");
+    let config = format!(
+        "listeners: []\npools: {{}}\nadmin: off\nthreads: 1\nagent:\n  scrape: {{url: \"{url}\", beside: true, interval: 500ms, \
+         fields: {{in_flight: {{gauge: busy}}}}}}\n  heartbeats: {{to: [\"{}\"], name: a, key: {{file: {:?}}}}}\n",
+        heard.port,
+        heard.key()
+    );
+    let _agent = Running::run(&config);
+    heard.hears_all();
+    let report =
+        || heard.workers().into_iter().find(|worker| worker["name"] == "a").expect("it is there")["report"].clone();
+    until(|| (report()["in_flight"] == 7 && report()["queue"].is_null()).then_some(()));
+    *page.lock().expect("no panic") = "nothing 1\n";
+    until(|| (heard.weight("a") == 0.0).then_some(()));
 }
 
 #[test]

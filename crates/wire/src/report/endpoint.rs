@@ -246,7 +246,7 @@ fn place(name: String, raw: RawPlace) -> Result<(Field, Place), FieldMapError> {
 }
 
 /// What would be right, when a unit does not fit a field.
-const fn wrong_unit(field: Field, unit: Unit) -> Option<&'static str> {
+pub(super) const fn wrong_unit(field: Field, unit: Unit) -> Option<&'static str> {
     match (field, unit) {
         (_, Unit::Own)
         | (Field::Mean | Field::P50 | Field::P95 | Field::P99, Unit::S | Unit::Ms | Unit::Us | Unit::Ns)
@@ -261,7 +261,7 @@ const fn wrong_unit(field: Field, unit: Unit) -> Option<&'static str> {
     }
 }
 
-const fn factor(unit: Unit) -> f64 {
+pub(super) const fn factor(unit: Unit) -> f64 {
     match unit {
         Unit::Own | Unit::Ms => 1.0,
         Unit::Percent => 0.01,

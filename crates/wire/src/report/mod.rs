@@ -5,13 +5,16 @@
 //! endpoint-load-metrics: TEXT cpu_utilization=0.3, rps_fractional=40         orca   (TEXT, JSON or BIN)
 //! endpoint-load-metrics-bin: CQAAAAAAANA/                                    orca   base64 of its protobuf
 //! {"current_load": 3, "queue_depth": 0, "error_rate": 0.01}                  endpoint
+//! http_requests_in_flight 3                                                  scrape      Prometheus, by queries
 //!                    \__ each name is a Field __> RawReport __ Report::check __> Report
 //! ```
 //! One table of names ([`field::Field`]) serves all forms, so that a number means the same however it came.
 
 pub mod endpoint;
+pub mod exposition;
 pub mod field;
 pub mod orca;
+pub mod scrape;
 pub mod server_load;
 
 use ambidex_core::plan::Source;

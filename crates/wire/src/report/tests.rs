@@ -257,7 +257,12 @@ fn a_question_out_of_band_reads_back_and_a_bad_one_is_refused() {
     }
     assert_eq!(orca::read_question(&orca::frame(&[])), Ok(None), "how often is left to the worker");
     // Seconds under 0, a compressed message, half of one, none.
-    for bad in [&orca::frame(b"\x0a\x0b\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01")[..], b"\x01\0\0\0\0", b"\0\0\0\0\x02\x0a", b""] {
+    for bad in [
+        &orca::frame(b"\x0a\x0b\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01")[..],
+        b"\x01\0\0\0\0",
+        b"\0\0\0\0\x02\x0a",
+        b"",
+    ] {
         assert!(orca::read_question(bad).is_err(), "{bad:?}");
     }
 }
