@@ -1,6 +1,7 @@
 //! What the whole binary does when files, floods, disks and workers are against it.
 
 mod amplified;
+mod beats_alone;
 mod broken_workers;
 mod claims;
 mod crowd;
