@@ -7,7 +7,7 @@
 //! fuzz      runs the codec's fuzzers, for as many seconds each as are named, or as shortly as CI
 //! order     writes the order in which the linker lays functions out, by what a gateway runs
 //! bench     measures side by side with the balancers that people run: proxy, lab, skew, resilience, reload, pick;
-//!           scores the failure-mode detectors: modes
+//!           scores the failure-mode detectors: modes; and the judge of canaries: canary
 //! ```
 
 mod arrows;

@@ -105,6 +105,8 @@ fn pools(file: &CoordinatorFile) -> Vec<PoolConfig> {
         poll_tls: Some(poll_tls(pool.upstream.0.clone())),
         health: pool.health.clone(),
         runbooks: pool.runbooks,
+        canary: pool.canary.clone(),
+        experiment: pool.experiment.clone(),
         // Nobody here has requests under way at a worker that leaves.
         drain_grace: Span::ZERO,
         ..PoolConfig::new(name, pool.workers.clone())

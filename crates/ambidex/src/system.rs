@@ -209,6 +209,8 @@ fn pools(pools: &BTreeMap<String, Pool>, files: &[&File], followed: bool) -> Vec
         runbooks: pool.runbooks,
         zones: pool.zones,
         costs: pool.costs.is_some(),
+        canary: pool.canary.clone(),
+        experiment: pool.experiment.clone(),
         ..match &pool.workers {
             Some(workers) if !followed => PoolConfig::new(name, workers.clone()),
             Some(_) | None => PoolConfig::followed(name),

@@ -42,6 +42,7 @@ fn every_configuration_in_the_documents_is_good() {
         "README.md",
         "docs/configuration.md",
         "docs/cache.md",
+        "docs/canary.md",
         "docs/failure-modes.md",
         "docs/heartbeats.md",
         "docs/recording.md",

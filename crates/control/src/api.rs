@@ -8,9 +8,9 @@
 //! GET  / /ui/{name} /healthz /readyz /metrics
 //! GET  /api/v1/status /pools /publishers /series /decisions /decisions/stream /decisions/verify /events
 //! GET  /api/v1/explain/weight/{pool}/{worker}?at=     /config /config/history
-//! GET  /api/v1/drills /feed?pool=&after=&wait= /feed/stream /openapi
+//! GET  /api/v1/drills /trials /feed?pool=&after=&wait= /feed/stream /openapi
 //! POST /api/v1/pools/{pool}/workers/{worker}/{drain|undrain|pin|unpin|drill}   /pools/{pool}/{freeze|unfreeze|undrill}
-//! POST /api/v1/pools/{pool}/approve/{number}
+//! POST /api/v1/pools/{pool}/approve/{number}   /pools/{pool}/trial/{start|pause|resume|promote|abort}
 //! POST /api/v1/config/{reload|rollback}
 //! ```
 
@@ -27,6 +27,7 @@ mod read;
 mod refusals;
 mod serve;
 mod stream;
+mod trial;
 
 use std::sync::Arc;
 
@@ -87,11 +88,13 @@ impl Api {
             ("/api/v1/events", get(stream::events)),
             ("/api/v1/explain/weight/{pool}/{worker}", get(read::explain)),
             ("/api/v1/drills", get(drill::all)),
+            ("/api/v1/trials", get(trial::all)),
             ("/api/v1/config", get(read::config)),
             ("/api/v1/config/history", get(read::config_history)),
             ("/api/v1/pools/{pool}/workers/{worker}/{order}", post(change::worker)),
             ("/api/v1/pools/{pool}/{order}", post(change::pool)),
             ("/api/v1/pools/{pool}/approve/{number}", post(change::approve)),
+            ("/api/v1/pools/{pool}/trial/{order}", post(trial::order)),
             ("/api/v1/config/{order}", post(change::config)),
         ]);
         endpoints

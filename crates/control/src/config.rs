@@ -23,6 +23,7 @@ use ambidex_core::guard::throttle::ThrottleConfig;
 use ambidex_core::runbook::Runbooks;
 use ambidex_core::size::Size;
 use ambidex_core::time::Span;
+use ambidex_core::trial::Criteria;
 use ambidex_core::zone::ZonesConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -34,7 +35,7 @@ pub use health::{Check, GrpcCheck, HealthChecks, HealthError, HttpCheck};
 pub use heartbeats::{HeartbeatsConfig, HeartbeatsError, KeyConfig, Keys, Pattern, Patterns};
 pub(crate) use kubernetes::ACCOUNT;
 pub use kubernetes::{KubernetesAccess, KubernetesError, KubernetesService, kubernetes_name};
-pub use member::{Member, MemberError, PoolMembers, Source};
+pub use member::{Member, MemberError, PoolMembers, STABLE, Source};
 pub use poll_tls::{PollTls, Spoken};
 pub use reports::{FieldMap, OrcaStream, Poll, PollError, Reports};
 pub use tls::{CertificateAndKey, DoorTls, FollowTls};
@@ -73,6 +74,10 @@ pub struct PoolConfig {
     pub costs: bool,
     /// `zones:`; without it requests go to the whole pool, wherever they came from.
     pub zones: Option<ZonesConfig>,
+    /// `canary:`, by which switches are judged, too.
+    pub canary: Criteria,
+    /// `experiment:`
+    pub experiment: Criteria,
     /// How long a worker that left may finish what it has. Default 30 s; source: ours, nginx's and Envoy's drains are
     /// of this order.
     pub drain_grace: Span,
@@ -96,6 +101,8 @@ impl PoolConfig {
             runbooks: Runbooks::default(),
             costs: false,
             zones: None,
+            canary: Criteria::default(),
+            experiment: Criteria::default(),
             drain_grace: Span::from_secs(30),
         }
     }

@@ -76,6 +76,7 @@ fn found(member: &Member, address: Address) -> Found {
         url: Arc::clone(member.url.text()),
         address,
         zone: Arc::clone(&member.zone),
+        path: Arc::clone(&member.path),
         weight: member.weight,
         limit: member.limit,
     }

@@ -8,6 +8,7 @@ mod modes;
 mod page;
 mod publishers;
 mod subscription;
+mod trials;
 mod zones;
 
 use std::sync::atomic::Ordering::Relaxed;
@@ -27,6 +28,7 @@ use crate::coordinator::Shared;
 use crate::facts::Family;
 use crate::health::Checked;
 use crate::journal::JournalHealth;
+use crate::paths::TrialStatus;
 use crate::pool::Pool;
 use crate::publish::PublisherState;
 use crate::room::FollowStatus;
@@ -63,6 +65,7 @@ struct Snapshot {
     publishers: Vec<PublisherState>,
     following: Option<FollowStatus>,
     guests: usize,
+    trials: Vec<TrialStatus>,
     gateway: Vec<Family>,
 }
 
@@ -139,6 +142,7 @@ impl Snapshot {
             publishers: room.publishers.clone(),
             following: room.following.as_ref().map(|following| following.status(now)),
             guests: room.guests.load(Relaxed),
+            trials: room.trials(now),
             gateway,
         }
     }
@@ -238,6 +242,7 @@ impl Collector for Snapshot {
         self.encode_modes(page)?;
         self.encode_zones(page)?;
         self.encode_costs(page)?;
+        self.encode_trials(page)?;
         self.encode_publishers(page)?;
         self.encode_subscription(page)?;
         let journal = &self.journal;

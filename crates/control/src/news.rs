@@ -12,6 +12,7 @@ use ambidex_core::guard::breaker::{BreakerState, Cause};
 use ambidex_core::guard::ejection::Panic;
 use ambidex_core::plan::{Happening, PoolEvent};
 use ambidex_core::runbook::Effect;
+use ambidex_core::trial::Told;
 use ambidex_core::zone::ZoneChange;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
@@ -105,6 +106,13 @@ pub enum What {
         /// Which, and what came of it.
         drill: Box<DrillStatus>,
     },
+    /// A canary, a switch or an experiment began, moved or ended.
+    Trial {
+        /// What happened, with its figures.
+        told: Box<Told>,
+        /// Whether somebody should be told at once.
+        alert: bool,
+    },
     /// The coordinator that is followed is heard, or not any more.
     Contact {
         /// What the weights rest on now.
@@ -123,6 +131,7 @@ impl What {
             | Self::Runbook { .. }
             | Self::Order
             | Self::Drill { .. }
+            | Self::Trial { .. }
             | Self::Contact { .. } => false,
         }
     }

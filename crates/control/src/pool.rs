@@ -26,6 +26,7 @@ use crate::config::PoolConfig;
 use crate::discovery;
 use crate::drills::Drilling;
 use crate::lookout::{Shown, Watchman};
+use crate::paths::{self, Paths};
 use crate::roster::{Effect, Event, Ids, Roster, Worker};
 use crate::series::Series;
 use crate::track::Track;
@@ -39,6 +40,7 @@ pub(crate) use zones::Zones;
 pub(crate) struct Pool {
     pub(crate) id: PoolId,
     pub(crate) config: PoolConfig,
+    seats: usize,
     pub(crate) roster: Roster,
     pub(crate) planner: Planner,
     pub(crate) tracks: HashMap<WorkerId, Track>,
@@ -57,6 +59,8 @@ pub(crate) struct Pool {
     pub(crate) guards: PoolGuards,
     /// What its breakers did since the last tick.
     pub(crate) transitions: Transitions,
+    /// Which path its requests go by, and its trial.
+    pub(crate) paths: Paths,
     /// The drill of one of its workers, while there is one.
     pub(crate) drilling: Option<Drilling>,
     /// Tries that drills which ended met.
@@ -92,6 +96,7 @@ impl Pool {
         let id = ids.pool();
         Self {
             id,
+            seats,
             roster: Roster::new(seats, config.drain_grace),
             planner: Planner::new(config.weights.clone()).for_pool(id),
             lookout: Watchman::new(config.runbooks),
@@ -107,6 +112,7 @@ impl Pool {
             budget: Arc::default(),
             guards: PoolGuards::default(),
             transitions: Transitions::default(),
+            paths: Paths::default(),
             drilling: None,
             injected: 0,
             followed: None,
@@ -128,6 +134,9 @@ impl Pool {
         let fixed = discovery::fixed(sources);
         if !fixed.is_empty() {
             out.extend(self.hear_source(now, Event::Said(discovery::STATIC.into(), fixed, None), ids));
+        }
+        if config.weights != *self.planner.config() {
+            self.paths.forget_experiment();
         }
         let planned = (config.weights != *self.planner.config()).then(|| {
             self.next_tick = self.next_tick.min(now + config.weights.tick);
@@ -303,7 +312,7 @@ impl Pool {
         let Some(view) = &self.view else { return HashMap::new() };
         let of = |slot: usize| Applied {
             fixed: view.fixed.at(slot),
-            learned: view.learned.at(slot),
+            learned: view.learned.at(slot).max(view.split.as_ref().map_or(0.0, |split| split.weights.at(slot))),
             share: view.share(slot),
         };
         view.workers.iter().enumerate().map(|(slot, worker)| (worker.id, of(slot))).collect()
@@ -317,27 +326,35 @@ impl Pool {
         let workers = self.roster.workers();
         self.ever_served |= !workers.is_empty();
         let fixed = self.fixed();
-        let settings = &self.config.weights;
-        let learned_share = match (&self.followed, settings.mode) {
-            (Some(followed), Mode::Observe | Mode::Apply) => self.followed_share(followed),
-            (None, Mode::Observe) => Share::NONE,
-            (None, Mode::Apply) => settings.share,
+        let learned = self.without_held(self.learned(&fixed));
+        let fixed = self.without_held(fixed);
+        let learned_share = self.learned_share();
+        let (split, main) = match &self.followed {
+            // Without its coordinator nobody judges.
+            Some(_) if self.alone => (None, None),
+            Some(followed) => (self.paths.followed(followed.policy().split, followed.tried(workers), self.seats), None),
+            None => {
+                let weights = if learned_share > Share::NONE { &learned } else { &fixed };
+                (self.paths.split(workers, weights), self.paths.main(workers))
+            }
         };
+        let on_main = |weights: Vec<f64>| paths::only(workers, weights, main.as_deref());
         let parts = PoolParts {
             id: self.id,
             name: Arc::clone(&self.config.name),
             revision: self.view.as_ref().map_or(1, |view| view.revision + 1),
             workers: workers.iter().map(|worker| self.view_of(worker)).collect(),
             pick: self.pick(),
-            learned: self.without_held(self.learned(&fixed)),
-            fixed: self.without_held(fixed),
+            learned: on_main(learned),
+            fixed: on_main(fixed),
             learned_share,
             breaker: self.breaker(),
             budget: Arc::clone(&self.budget),
         };
         self.guards.bulkhead = self.config.bulkhead;
         self.guards.throttle = self.config.throttle;
-        let view = PoolView::new(parts, self.view.as_deref()).guarded(self.guards.clone());
+        let before = self.view.as_deref();
+        let view = PoolView::new(parts, before).guarded(self.guards.clone()).tried(split, before);
         let view = match &self.zones {
             Some(zones) => view.zoned(zones.spill.table()),
             None => view,
@@ -349,6 +366,16 @@ impl Pool {
         self.stale = false;
         self.view = Some(Arc::clone(&view));
         view
+    }
+
+    /// The share of the requests that goes by the learned weights: as an experiment says, else the configuration.
+    fn learned_share(&self) -> Share {
+        let settings = &self.config.weights;
+        match (&self.followed, settings.mode) {
+            (Some(followed), Mode::Observe | Mode::Apply) => self.followed_share(followed),
+            (None, Mode::Observe) => self.paths.learned_share().unwrap_or(Share::NONE),
+            (None, Mode::Apply) => self.paths.learned_share().unwrap_or(settings.share),
+        }
     }
 
     fn view_of(&self, worker: &Worker) -> WorkerView {

@@ -42,6 +42,7 @@ mod followed;
 mod guests;
 mod obey;
 mod record;
+mod trial;
 mod zones;
 
 pub use answered::Approved;
@@ -80,6 +81,8 @@ pub(crate) struct Room {
     pub(crate) guests: Arc<AtomicUsize>,
     /// Who wanted to subscribe and failed the handshake.
     pub(crate) refused: Arc<RefusedPeers>,
+    /// When the proof of running trials is kept next.
+    next_trials_kept: Mono,
     next_second: Mono,
     next_checkpoint: Mono,
     /// When pictures of followed pools are kept next.
@@ -118,6 +121,7 @@ impl Room {
             following: None,
             guests: Arc::default(),
             refused: Arc::default(),
+            next_trials_kept: now,
             next_second: now,
             next_checkpoint: now + CHECKPOINT,
             next_kept: now,
@@ -148,6 +152,7 @@ impl Room {
             self.pools.push(pool);
             let at = self.pools.len() - 1;
             if self.pools[at].pictured().is_none() {
+                self.remember_paths(at, now);
                 self.checkpoint(at);
             }
             let (effects, planned) = self.pools[at].configure(now, config, &mut self.ids);
@@ -239,6 +244,7 @@ impl Room {
             }
         }
         self.watch_drills(now);
+        self.watch_trials(now);
         self.watch_contact(now);
         if self.next_second <= now {
             let second = u32::try_from(now.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX);
@@ -253,8 +259,16 @@ impl Room {
         let leave = self.pools.iter().filter_map(|pool| pool.roster.deadline(now));
         let ticks = self.pools.iter().map(|pool| pool.next_tick);
         let looks = self.pools.iter().filter_map(|pool| pool.drilling.as_ref()).map(Drilling::deadline);
+        let trials = self.pools.iter().filter_map(|pool| pool.paths.deadline());
         let silence = self.following.as_ref().and_then(|following| following.contact.deadline());
-        ticks.chain(leave).chain(looks).chain(silence).chain([self.next_second]).min().unwrap_or(self.next_second)
+        ticks
+            .chain(leave)
+            .chain(looks)
+            .chain(trials)
+            .chain(silence)
+            .chain([self.next_second])
+            .min()
+            .unwrap_or(self.next_second)
     }
 
     /// Notes why a worker's endpoint gave no report.

@@ -55,6 +55,8 @@ pub struct Found {
     pub address: Address,
     /// Zone label; empty when none.
     pub zone: Arc<str>,
+    /// The path that it is on; empty: the stable one.
+    pub path: Arc<str>,
     /// Static weight.
     pub weight: f64,
     /// Requests at once that it can serve.

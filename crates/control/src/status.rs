@@ -18,6 +18,7 @@ use crate::config::Balance;
 use crate::health::Judged;
 use crate::heartbeats::HeartbeatsStatus;
 use crate::journal::JournalHealth;
+use crate::paths::TrialStatus;
 use crate::pool::{Applied, Pool};
 use crate::publish::PublisherState;
 use crate::room::{FollowStatus, Room};
@@ -104,6 +105,10 @@ pub struct PoolStatus {
     pub zones: Vec<ZoneStatus>,
     /// Classes of its requests and what each costs, where it minds that.
     pub costs: Vec<CostStatus>,
+    /// The path that requests go by which no trial takes; `stable` where no worker has another one.
+    pub path: Arc<str>,
+    /// Its newest canary, switch or experiment.
+    pub trial: Option<TrialStatus>,
     /// Its workers.
     pub workers: Vec<WorkerStatus>,
 }
@@ -179,6 +184,8 @@ pub struct WorkerStatus {
     pub address: String,
     /// Its zone.
     pub zone: Arc<str>,
+    /// The path that it is on; empty: the stable one.
+    pub path: Arc<str>,
     /// Whether it takes new requests.
     pub standing: Standing,
     /// Whether an operator took it out.
@@ -310,6 +317,8 @@ impl PoolStatus {
             failure_modes: ModesStatus::of(pool, now),
             zones: ZoneStatus::of(pool),
             costs: CostStatus::of(pool),
+            path: crate::paths::named(&pool.paths.serving()),
+            trial: pool.paths.status(&pool.config.name, now),
             sources: pool.roster.sources().iter().map(SourceStatus::of).collect(),
             workers: workers.iter().map(status).collect(),
         }
@@ -339,6 +348,7 @@ impl WorkerStatus {
                 Address::Unix(path) => format!("unix:{path}"),
             },
             zone: Arc::clone(&worker.found.zone),
+            path: Arc::clone(&worker.found.path),
             standing,
             drained: worker.drained,
             leaving: worker.is_leaving(),

@@ -54,6 +54,7 @@ use crate::guard::bulkhead::Place;
 use crate::guard::pool::Kept;
 use crate::share::Share;
 use crate::time::{Mono, Span};
+use crate::trial::{Came as Ended, Drawn, Group};
 use crate::view::Arm;
 use crate::worker::PoolId;
 use crate::zone::Home;
@@ -88,6 +89,8 @@ pub struct Attempt<'c> {
     /// How often it may be sent once all of its body is kept.
     later: Copies,
     arm: Arm,
+    /// Its group in the trial that goes on, until its first try has ended.
+    group: Option<Group>,
     until: Mono,
     state: State,
     tries: Tries,
@@ -139,6 +142,7 @@ impl<'c> Attempt<'c> {
             asked,
             later: asked.copies,
             arm: Arm::Learned,
+            group: None,
             until: now + config.deadline,
             state: State::New,
             tries: Tries::default(),
@@ -199,6 +203,13 @@ impl<'c> Attempt<'c> {
     /// Handles one event. Events of a machine that has ended, or of a try that they cannot be about, are late news and
     /// change nothing.
     pub fn on(&mut self, now: Mono, event: Event, desk: &mut Desk<'_>, out: &mut Effects) {
+        self.hear(now, event, desk, out);
+        if self.group.is_some() {
+            self.judge_first(now, event, desk, out);
+        }
+    }
+
+    fn hear(&mut self, now: Mono, event: Event, desk: &mut Desk<'_>, out: &mut Effects) {
         match (self.state, event) {
             (State::New, Event::Start) => self.start(now, desk, out),
             (State::Trying, Event::Head(id, head)) if self.tries.stands(id, Stand::Running) => {
@@ -235,7 +246,8 @@ impl<'c> Attempt<'c> {
     /// Step 1: to one worker, or to as many as a quorum asks.
     fn start(&mut self, now: Mono, desk: &mut Desk<'_>, out: &mut Effects) {
         desk.pool.budget.earn(now);
-        self.arm = desk.pool.weights(desk.seat.draw.unit()).0;
+        let Drawn { arm, group } = desk.pool.assign(&mut desk.seat.draw, self.asked.key);
+        self.arm = arm;
         let hedge = &self.config.chances.hedge;
         if hedge.mode.watches() && self.later == Copies::Any {
             desk.pool.budget.earn_hedge(hedge.extra);
@@ -245,6 +257,10 @@ impl<'c> Attempt<'c> {
         }
         if !admits(now, desk) {
             return self.refuse(now, Refusal::Throttled, desk, out);
+        }
+        if let (Some(group), Some(split)) = (group, &desk.pool.split) {
+            split.groups.begin(group, desk.seat.index);
+            self.group = Some(group);
         }
         let quorum = self.config.chances.quorum.filter(|quorum| self.reads(now, quorum, desk));
         self.send(now, Refusal::NobodyReady, desk, out);
@@ -306,7 +322,18 @@ impl<'c> Attempt<'c> {
         if self.tries.is_full() {
             return Err(Nobody::Ready);
         }
-        let pick = desk.seat.pick(now, desk.pool, self.arm, self.tries.slots(), self.asked)?;
+        let mut picked = desk.seat.pick(now, desk.pool, self.arm, self.tries.slots(), self.asked);
+        if self.arm == Arm::Path {
+            if picked.is_err() {
+                self.first_ended(Ended::Failed, desk);
+            }
+            // A path on trial gets first tries only.
+            self.arm = desk.pool.weights(desk.seat.draw.unit()).0;
+            if picked.is_err() {
+                picked = desk.seat.pick(now, desk.pool, self.arm, self.tries.slots(), self.asked);
+            }
+        }
+        let pick = picked?;
         let id = self.tries.begin(now, pick.slot);
         out.push(Effect::Send(id, pick));
         if let Some(throttle) = desk.pool.guards.throttle() {
@@ -564,6 +591,7 @@ impl<'c> Attempt<'c> {
                     desk.pool.budget.earn(now);
                 }
                 self.arm = desk.pool.weights(desk.seat.draw.unit()).0;
+                self.group = None;
                 self.reads_many = false;
                 self.tries.forget_slots();
                 self.send(now, why, desk, out);
@@ -630,6 +658,43 @@ impl<'c> Attempt<'c> {
             }
         }
         out.push(Effect::Answer(id));
+    }
+
+    /// Tells the trial that goes on how the first try ended, if it just did: what comes after it hides nothing.
+    #[cold]
+    fn judge_first(&mut self, now: Mono, event: Event, desk: &Desk<'_>, out: &Effects) {
+        const FIRST: TryId = TryId(0);
+        let given_up = out.iter().find_map(|effect| match effect {
+            Effect::Cancel(FIRST, why) => Some(*why),
+            Effect::Cancel(..)
+            | Effect::Send(..)
+            | Effect::Compare(_)
+            | Effect::Disagree { .. }
+            | Effect::Answer(_)
+            | Effect::Fall { .. }
+            | Effect::Refuse(_) => None,
+        });
+        let came = match (event, given_up) {
+            (Event::Head(FIRST, Head::Good), _) | (_, Some(GivenUp::Lost)) => {
+                Ended::Answered(self.tries.took(FIRST, now))
+            }
+            (Event::Gone | Event::Failed(FIRST, Failure { kind: FailureKind::RequestBody, .. }), _)
+            | (_, Some(GivenUp::Gone)) => Ended::Gone,
+            (Event::Head(FIRST, Head::Failing | Head::Shed { .. }) | Event::Failed(FIRST, _), _)
+            | (_, Some(GivenUp::Late)) => Ended::Failed,
+            // Nobody was there to be asked.
+            (_, None) if self.tries.sent() == 0 && matches!(self.state, State::Ended | State::Falling { .. }) => {
+                Ended::Failed
+            }
+            (_, None) => return,
+        };
+        self.first_ended(came, desk);
+    }
+
+    fn first_ended(&mut self, came: Ended, desk: &Desk<'_>) {
+        if let (Some(group), Some(split)) = (self.group.take(), &desk.pool.split) {
+            split.groups.end(group, desk.seat.index, came);
+        }
     }
 
     /// A try did not do its part: what the throttle goes by.

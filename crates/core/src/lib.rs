@@ -30,6 +30,7 @@ pub mod signal;
 pub mod size;
 pub mod stats;
 pub mod time;
+pub mod trial;
 pub mod view;
 pub mod worker;
 pub mod zone;

@@ -7,7 +7,8 @@
 //! ```text
 //! View revision 41 ── pools: api ── workers (slot 0, 1, 2 ..) ── cells (shared with revision 40 and 42)
 //!                               ├── learned weights, sampler     for `learned_share` of the requests
-//!                               └── fixed weights, sampler       for the rest: control group, and fallback
+//!                               ├── fixed weights, sampler       for the rest: control group, and fallback
+//!                               └── split                        while a trial goes on: who is in which group
 //! ```
 
 use alloc::boxed::Box;
@@ -23,6 +24,7 @@ use crate::guard::breaker::BreakerConfig;
 use crate::guard::pool::PoolGuards;
 use crate::load::{Cells, Load};
 use crate::share::Share;
+use crate::trial::{Drawn, Group, Split};
 use crate::worker::{PoolId, Standing, WorkerId};
 use crate::zone::ZoneTable;
 
@@ -88,6 +90,8 @@ pub struct PoolView {
     zones: Option<Box<ZoneTable>>,
     /// What classes of its requests cost, if it tells them apart.
     costs: Option<Arc<Costs>>,
+    /// The trial of one of its paths or of its weights, while one goes on.
+    pub split: Option<Split>,
     /// The workers' cells once more, side by side: picks of big pools run at the speed of the memory they touch.
     cells: Box<[Arc<Cells>]>,
 }
@@ -187,6 +191,7 @@ impl PoolView {
             drill,
             zones: None,
             costs: None,
+            split: None,
             cells,
         }
     }
@@ -215,6 +220,26 @@ impl PoolView {
     #[must_use]
     pub fn zones(&self) -> Option<&ZoneTable> {
         self.zones.as_deref()
+    }
+
+    /// The same while a trial goes on. `previous` is the view that this one replaces, as in [`new`](Self::new).
+    #[must_use]
+    pub fn tried(self, split: Option<Split>, previous: Option<&Self>) -> Self {
+        let split = split.map(|split| {
+            let of =
+                |(worker, weight): (&WorkerView, f64)| if worker.standing == Standing::Serving { weight } else { 0.0 };
+            let weights = split.weights.as_slice().iter().copied().chain(core::iter::repeat(0.0));
+            let weights = Weights::new(self.workers.iter().zip(weights).map(of));
+            let ring = (self.pick == PickPolicy::Ring).then(|| {
+                let members = self.workers.iter().map(|worker| &*worker.name).zip(weights.as_slice().iter().copied());
+                let known = previous.and_then(|view| view.split.as_ref()?.ring.as_ref());
+                // What is learned each second does not move keys.
+                let members = members.map(|(name, weight)| (name, if weight > 0.0 { 1.0 } else { 0.0 }));
+                RingTable::reused(known, members)
+            });
+            Split { weights, ring, ..split }
+        });
+        Self { split, ..self }
     }
 
     /// The same with these guards.
@@ -273,7 +298,32 @@ impl PoolView {
         match arm {
             Arm::Learned => &self.learned,
             Arm::Fixed => &self.fixed,
+            Arm::Path => self.split.as_ref().map_or(&self.fixed, |split| &split.weights),
         }
+    }
+
+    /// The hash ring of an arm's workers, when the pick needs one.
+    #[must_use]
+    pub fn ring_of(&self, arm: Arm) -> Option<&RingTable> {
+        match arm {
+            Arm::Learned | Arm::Fixed => self.ring.as_deref(),
+            Arm::Path => self.split.as_ref().and_then(|split| split.ring.as_deref()),
+        }
+    }
+
+    /// The weights that a request goes by, and its group in the trial that goes on, if one does.
+    #[must_use]
+    pub fn assign(&self, draw: &mut crate::draw::Draw, key: Option<u64>) -> Drawn {
+        let drawn = draw.unit();
+        let Some(split) = &self.split else { return Drawn { arm: self.weights(drawn).0, group: None } };
+        let group = split.group(drawn, key);
+        let arm = match (split.kind.is_of_path(), group) {
+            (true, Some(Group::Candidate)) => Arm::Path,
+            (true, Some(Group::Control) | None) => self.weights(draw.unit()).0,
+            (false, Some(Group::Candidate)) => Arm::Learned,
+            (false, Some(Group::Control) | None) => Arm::Fixed,
+        };
+        Drawn { arm, group }
     }
 
     /// The weights that a request draws: learned for `learned_share` of them. `drawn` is even in `[0, 1)`.
@@ -288,10 +338,17 @@ impl PoolView {
         let part = |arm: Arm| {
             let weights = self.arm(arm);
             let whole = if weights.total() > 0.0 { weights.at(slot) / weights.total() } else { 0.0 };
-            self.zones().map_or(whole, |zones| zones.share(slot, arm, whole))
+            self.zones().filter(|_| arm != Arm::Path).map_or(whole, |zones| zones.share(slot, arm, whole))
         };
         let by_loop = self.learned_share.get();
-        by_loop * part(Arm::Learned) + (1.0 - by_loop) * part(Arm::Fixed)
+        let usual = by_loop * part(Arm::Learned) + (1.0 - by_loop) * part(Arm::Fixed);
+        match &self.split {
+            Some(split) if split.kind.is_of_path() && split.weights.total() > 0.0 => {
+                let share = split.share.get();
+                share * part(Arm::Path) + (1.0 - share) * usual
+            }
+            Some(_) | None => usual,
+        }
     }
 
     /// The worker that a pick chose.
@@ -308,6 +365,8 @@ pub enum Arm {
     Learned,
     /// The configuration's.
     Fixed,
+    /// Those of a path that is on trial.
+    Path,
 }
 
 /// Weights by slot, with what is needed to sample in proportion to them in constant time (Walker's alias method).

@@ -10,6 +10,7 @@
 //! - [`scenario`]: one experiment as a file: who serves, who asks, what goes wrong, what stands between;
 //! - [`measure`]: what a run is measured by, whether it is live or simulated;
 //! - [`score`]: how well the detectors of failure modes do on labelled, simulated runs;
+//! - [`trials`]: how often the judge of canaries is wrong, in simulated trials;
 //! - [`sim`]: a scenario under a virtual clock, with the code that gateways run;
 //! - [`replay`]: recorded requests sent again at their gaps, their answers compared with those of then;
 //! - [`fit`]: a load model from a recording, as a scenario writes it;
@@ -31,6 +32,7 @@ pub mod scenario;
 pub mod score;
 mod service;
 pub mod sim;
+pub mod trials;
 pub mod worker;
 pub mod zipf;
 

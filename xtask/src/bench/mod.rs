@@ -4,6 +4,7 @@
 //! of the rounds and stands with its range. It exits 0 when it measured, whether or not goals are met; requests that fail
 //! in `bench proxy` make it fail.
 
+mod canary;
 mod coordinator;
 mod lab;
 mod modes;
@@ -68,6 +69,7 @@ pub(crate) fn bench(words: &[&str]) -> Result<()> {
         "modes" => modes::run(&extent),
         "coordinator" => coordinator::run(&extent),
         "steered" => steered::run(&extent),
+        "canary" => canary::run(&extent),
         other => bail!("there is no bench `{other}`\n{USAGE}"),
     }
 }
@@ -128,9 +130,10 @@ fn envoy(policy: &'static str) -> Result<Peer> {
 const SHIPPED: &str = "dist";
 
 const USAGE: &str =
-    "usage: cargo xtask bench proxy|lab|skew|resilience|reload|pick|modes|coordinator|steered [--repeats N] [--seconds S] [--only PART]
+    "usage: cargo xtask bench proxy|lab|skew|resilience|reload|pick|modes|canary|coordinator|steered [--repeats N] [--seconds S] [--only PART]
   --profile dist|release  how our binary is built (dist)
   modes: --repeats 1 to 5 fifths of the runs (5)
+  canary: --repeats N for 20 N runs of each (5)
   resilience: --only pauses, sinkhole, overload, quorum, priority, killed, frozen or cost
   steered: --only X2, X6 or X9
   lab:

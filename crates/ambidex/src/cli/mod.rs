@@ -19,6 +19,7 @@ mod replay;
 mod score;
 mod serve;
 mod simulate;
+mod trial;
 mod xds;
 mod zones;
 
@@ -124,6 +125,15 @@ enum Command {
     /// Put a fault on the way to one worker on purpose, and see what is done about it.
     #[command(subcommand)]
     Drill(drill::DrillCommand),
+    /// Give a path a growing share of the requests, and judge it against a control group.
+    #[command(subcommand)]
+    Canary(trial::CanaryCommand),
+    /// Send all requests of a pool to another path at once, and back.
+    #[command(subcommand)]
+    Switch(trial::SwitchCommand),
+    /// Let a growing share of the requests go by learned weights, and compare them with the configured ones.
+    #[command(subcommand)]
+    Experiment(trial::ExperimentCommand),
     /// Envoys that take their clusters and weights from a coordinator.
     #[command(subcommand)]
     Envoy(envoy::EnvoyCommand),
@@ -218,6 +228,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Freeze(arguments) => change::pool("freeze", &arguments, output),
         Command::Unfreeze(arguments) => change::pool("unfreeze", &arguments, output),
         Command::Drill(command) => drill::run(&command, output),
+        Command::Canary(command) => trial::canary(&command, output),
+        Command::Switch(command) => trial::switch(&command, output),
+        Command::Experiment(command) => trial::experiment(&command, output),
         Command::Envoy(command) => Ok(envoy::run(&command, output)),
         Command::Grpc(command) => Ok(grpc::run(&command, output)),
         Command::Gate(arguments) => gate::run(&arguments, output),

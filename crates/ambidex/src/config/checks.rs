@@ -372,13 +372,15 @@ impl Checks<'_> {
 }
 
 /// What a coordinator decides about a pool. Source: architecture.md "Who owns weights".
-const DECIDED: [&[&str]; 8] = [
+const DECIDED: [&[&str]; 10] = [
     &["workers"],
     &["weights"],
     &["balance"],
     &["breaker"],
     &["health"],
     &["runbooks"],
+    &["canary"],
+    &["experiment"],
     &["reports", "poll"],
     &["reports", "orca"],
 ];

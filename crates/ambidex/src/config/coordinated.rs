@@ -12,6 +12,7 @@ use ambidex_core::balance::Balance;
 use ambidex_core::guard::breaker::BreakerConfig;
 use ambidex_core::plan::PlanConfig;
 use ambidex_core::runbook::Runbooks;
+use ambidex_core::trial::Criteria;
 use ambidex_gateway::config::{UpstreamError, UpstreamTls, UpstreamTransport};
 use ambidex_yaml::{Node, Problem};
 use schemars::JsonSchema;
@@ -77,6 +78,12 @@ pub(crate) struct CoordinatedPool {
     /// (what only tunes runs by itself, the rest waits for approval).
     #[serde(default)]
     pub(crate) runbooks: Runbooks,
+    /// By what canaries and switches of its paths are judged, and in which steps they grow.
+    #[serde(default)]
+    pub(crate) canary: Criteria,
+    /// By what an experiment with its learned weights is judged, and in which steps it grows.
+    #[serde(default)]
+    pub(crate) experiment: Criteria,
     /// How workers with `https:` URLs are polled and checked.
     #[serde(default)]
     pub(crate) upstream: Reach,

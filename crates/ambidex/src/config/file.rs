@@ -15,6 +15,7 @@ use ambidex_core::guard::throttle::ThrottleConfig;
 use ambidex_core::plan::PlanConfig;
 use ambidex_core::runbook::Runbooks;
 use ambidex_core::time::Span;
+use ambidex_core::trial::Criteria;
 use ambidex_core::zone::ZonesConfig;
 use ambidex_gateway::config::{
     AccessLog, CacheBounds, CostClasses, Deduplication, Homes, Listener, Recording, Route, Tracing, UpstreamTransport,
@@ -188,6 +189,12 @@ pub(crate) struct Pool {
     /// the weights send them; source: R-O5.
     #[serde(default)]
     pub(crate) zones: Option<ZonesConfig>,
+    /// By what canaries and switches of its paths are judged, and in which steps they grow.
+    #[serde(default)]
+    pub(crate) canary: Criteria,
+    /// By what an experiment with its learned weights is judged, and in which steps it grows.
+    #[serde(default)]
+    pub(crate) experiment: Criteria,
     /// How connections to the workers are made and kept.
     #[serde(default)]
     pub(crate) upstream: UpstreamTransport,

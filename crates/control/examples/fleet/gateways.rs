@@ -229,7 +229,7 @@ impl Counted {
             let like = if slow.holds(worker) { &self.slow } else { &self.well };
             WorkerCounts { worker: format!("w-{worker}"), ..like.clone() }
         };
-        Counts { pool: POOL.to_owned(), workers: (0..options.hits).map(count).collect() }
+        Counts { pool: POOL.to_owned(), workers: (0..options.hits).map(count).collect(), groups: Vec::new() }
     }
 }
 

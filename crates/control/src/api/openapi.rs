@@ -60,7 +60,7 @@ const SINCE: (&str, Takes, &str) = (
     "What came after: an item's number, milliseconds since 1970, or how long ago, such as `10m`.",
 );
 
-const OPERATIONS: [Operation; 22] = [
+const OPERATIONS: [Operation; 24] = [
     Operation { answer: Answer::Text, ..read("/healthz", "The process runs.") },
     Operation { answer: Answer::Probe, ..read("/readyz", "200 once every pool had a worker, else 503.") },
     Operation { answer: Answer::Metrics, ..read("/metrics", "Metrics, as OpenMetrics text.") },
@@ -114,10 +114,15 @@ const OPERATIONS: [Operation; 22] = [
         ..read("/api/v1/explain/weight/{pool}/{worker}", "Why a weight is, or was, what it is.")
     },
     read("/api/v1/drills", "Drills that run and that ended."),
+    read("/api/v1/trials", "The newest canary, switch or experiment of each pool."),
     read("/api/v1/config", "The configuration in force."),
     read("/api/v1/config/history", "The configurations that were in force."),
     change("/api/v1/pools/{pool}/workers/{worker}/{order}", "drain, undrain, pin, unpin or drill a worker."),
     change("/api/v1/pools/{pool}/{order}", "freeze or unfreeze a pool's weights, or undrill it."),
+    change(
+        "/api/v1/pools/{pool}/trial/{order}",
+        "start, pause, resume, promote or abort a canary, switch or experiment.",
+    ),
     change("/api/v1/pools/{pool}/approve/{number}", "Lets a runbook do what it proposed."),
     change("/api/v1/config/{order}", "reload or rollback the configuration."),
     read("/api/v1/openapi", "This document."),
@@ -198,7 +203,8 @@ impl Operation {
             described["security"] = json!([{"token": []}]);
             described["requestBody"] = json!({
                 "required": false,
-                "description": "`pin` takes {\"weight\": 0.5}, in fair shares; `drill` a fault; the others nothing.",
+                "description": "`pin` takes {\"weight\": 0.5}, in fair shares; `drill` a fault; `trial` {\"kind\": \"canary\"}; the \
+                                others nothing.",
                 "content": {"application/json": {"schema": {}}},
             });
         }
@@ -211,6 +217,9 @@ impl Operation {
             ("number", _) => Takes::Count,
             ("order", "/api/v1/config/{order}") => Takes::Word(&["reload", "rollback"]),
             ("order", "/api/v1/pools/{pool}/{order}") => Takes::Word(&["freeze", "unfreeze", "undrill"]),
+            ("order", "/api/v1/pools/{pool}/trial/{order}") => {
+                Takes::Word(&["start", "pause", "resume", "promote", "abort"])
+            }
             ("order", _) => Takes::Word(&["drain", "undrain", "pin", "unpin", "drill"]),
             (_, _) => Takes::Text,
         }

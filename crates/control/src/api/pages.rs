@@ -110,6 +110,7 @@ fn panel(pool: &Pool, now: Mono) -> PoolPanel {
         chances: ChanceStatus::of(pool),
         failure_modes: ModesStatus::of(pool, now),
         zones: ZoneStatus::of(pool),
+        trial: pool.paths.status(&pool.config.name, now),
         workers: workers.iter().map(row).collect(),
         more_workers: 0,
     }
@@ -129,6 +130,7 @@ fn worker_row(pool: &Pool, worker: &Worker, applied: Applied, rates: f64, now: M
         name: worker.found.name.to_string(),
         url: worker.found.url.to_string(),
         zone: worker.found.zone.to_string(),
+        path: worker.found.path.to_string(),
         standing: worker.standing(),
         breaker: worker.cells.breaker(),
         unwell: track.and_then(|track| track.checked.as_ref()).filter(|checked| checked.is_unwell()).map(|checked| {
@@ -157,7 +159,10 @@ fn worker_row(pool: &Pool, worker: &Worker, applied: Applied, rates: f64, now: M
 fn line(item: &Arc<Item>) -> Line {
     let (alert, decision) = match &item.what {
         What::Decision { decision } => (false, Some(decision.clone())),
-        What::Pool { alert, .. } | What::Runbook { alert, .. } | What::Zone { alert, .. } => (*alert, None),
+        What::Pool { alert, .. }
+        | What::Runbook { alert, .. }
+        | What::Zone { alert, .. }
+        | What::Trial { alert, .. } => (*alert, None),
         What::Health { well } => (!well, None),
         What::Drill { drill } => (drill.ending.is_some_and(|ending| ending.is_abort()), None),
         What::Panic { panic, .. } => (panic.on, None),

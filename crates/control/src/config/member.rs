@@ -4,6 +4,7 @@
 //! workers:
 //!   - http://10.0.0.1:9000                                        # one worker
 //!   - {url: http://10.0.0.2:9000, name: b, zone: b, weight: 2, limit: 64}
+//!   - {url: http://10.0.0.9:9000, path: canary}                   # gets nothing until a trial or a switch says so
 //!   - unix:/run/worker.sock
 //!   - http://worker.local:9000                                    # one worker; its name is looked up again by TTL
 //!   - dns:http://workers.local:9000                               # one worker for each address of the name
@@ -55,6 +56,8 @@ pub struct Member {
     pub name: Option<Arc<str>>,
     /// Zone label; empty when none.
     pub zone: Arc<str>,
+    /// The path that it is on; empty: the stable one.
+    pub path: Arc<str>,
     /// Static weight in `(0, 10,000]`. Default 1; source: R-W6.
     pub weight: f64,
     /// Requests at once that it can serve, where known. Default unknown.
@@ -102,6 +105,9 @@ pub enum MemberError {
     /// Neither a URL nor a service.
     #[error("an entry needs `url`, or `kubernetes` with a service")]
     NoUrl,
+    /// A path that has the name of the one that needs none.
+    #[error("`{0}` is on the path `{STABLE}`: leave `path` out for that")]
+    Stable(String),
     /// A source without a path or name.
     #[error("`{0}` lacks what comes after the colon")]
     Empty(String),
@@ -160,7 +166,7 @@ impl Member {
     /// A worker of which only the URL is known.
     #[must_use]
     pub fn plain(url: WorkerUrl) -> Self {
-        Self { url, name: None, zone: "".into(), weight: 1.0, limit: None }
+        Self { url, name: None, zone: "".into(), path: "".into(), weight: 1.0, limit: None }
     }
 
     /// What makes it the same worker tomorrow: its name, else its URL.
@@ -186,6 +192,10 @@ struct RawMember {
     /// Zone label.
     #[serde(skip_serializing_if = "Option::is_none")]
     zone: Option<String>,
+    /// The path that it is on, for canaries and switches: it gets no requests until one of these says so. Default: the stable
+    /// path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
     /// Static weight in (0, 10000]. Default 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     weight: Option<f64>,
@@ -194,11 +204,23 @@ struct RawMember {
     limit: Option<u32>,
 }
 
+impl RawMember {
+    fn plain(url: String) -> Self {
+        Self { url: Some(url), kubernetes: None, name: None, zone: None, path: None, weight: None, limit: None }
+    }
+
+    /// Whether it says nothing but who.
+    fn is_bare(&self) -> bool {
+        let Self { url: _, kubernetes: _, name, zone, path, weight, limit } = self;
+        name.is_none() && zone.is_none() && path.is_none() && weight.is_none() && limit.is_none()
+    }
+}
+
 impl TryFrom<RawMember> for Source {
     type Error = MemberError;
 
     fn try_from(raw: RawMember) -> Result<Self, MemberError> {
-        let bare = raw.name.is_none() && raw.zone.is_none() && raw.weight.is_none() && raw.limit.is_none();
+        let bare = raw.is_bare();
         let url = match (&raw.url, raw.kubernetes) {
             (Some(url), None) => url,
             (None, Some(service)) if bare => return Ok(Self::Kubernetes(Box::new(service))),
@@ -233,8 +255,12 @@ impl TryFrom<RawMember> for Source {
             return Err(MemberError::Limit(text.into()));
         }
         let zone = label("zone", raw.zone.unwrap_or_default())?;
+        let path = label("path", raw.path.unwrap_or_default())?;
+        if *path == *STABLE {
+            return Err(MemberError::Stable(text.into()));
+        }
         let name = raw.name.map(|name| label("name", name)).transpose()?.filter(|name| !name.is_empty());
-        let member = Member { url, name, zone, weight, limit: raw.limit };
+        let member = Member { url, name, zone, path, weight, limit: raw.limit };
         Ok(if many { Self::Dns(member) } else { Self::Worker(member) })
     }
 }
@@ -247,6 +273,7 @@ impl From<&Source> for RawMember {
             kubernetes: None,
             name: member.name.as_deref().map(Into::into),
             zone: (!member.zone.is_empty()).then(|| member.zone.as_ref().into()),
+            path: (!member.path.is_empty()).then(|| member.path.as_ref().into()),
             weight: Some(member.weight).filter(|weight| (weight - 1.0).abs() > f64::EPSILON),
             limit: member.limit,
         };
@@ -262,20 +289,12 @@ impl From<&Source> for RawMember {
     }
 }
 
-impl RawMember {
-    fn plain(url: String) -> Self {
-        Self { url: Some(url), kubernetes: None, name: None, zone: None, weight: None, limit: None }
-    }
-}
-
 impl Serialize for Source {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let raw = RawMember::from(self);
-        match raw {
-            RawMember { url: Some(url), kubernetes: None, name: None, zone: None, weight: None, limit: None } => {
-                serializer.serialize_str(&url)
-            }
-            long => long.serialize(serializer),
+        match &raw.url {
+            Some(url) if raw.is_bare() => serializer.serialize_str(url),
+            Some(_) | None => raw.serialize(serializer),
         }
     }
 }
@@ -316,6 +335,9 @@ impl JsonSchema for Source {
     }
 }
 
+/// What the path of workers without a `path` is called.
+pub const STABLE: &str = "stable";
+
 type PlainSource = (&'static str, fn(&str) -> Source);
 
 /// Sources that bring all attributes themselves.
@@ -342,7 +364,7 @@ mod tests {
 
     #[test]
     fn every_form_reads_back_as_it_was_written() {
-        let json = r#"["http://10.0.0.1:9000",{"url":"http://10.0.0.2:9000","name":"b","zone":"z","weight":2.0,"limit":64},"dns:http://svc.local:9000","dns+srv:_http._tcp.svc.local","file:workers.yaml","unix:/run/w.sock",{"kubernetes":{"service":"api","port":"http"}}]"#;
+        let json = r#"["http://10.0.0.1:9000",{"url":"http://10.0.0.2:9000","name":"b","zone":"z","path":"canary","weight":2.0,"limit":64},"dns:http://svc.local:9000","dns+srv:_http._tcp.svc.local","file:workers.yaml","unix:/run/w.sock",{"kubernetes":{"service":"api","port":"http"}}]"#;
         let members = read(json).expect("all forms");
         assert_eq!(serde_json::to_string(&members).expect("plain data"), json);
     }
@@ -355,6 +377,7 @@ mod tests {
             (r#"["dns:http://a:1",{"url":"dns:http://a:1","zone":"b"}]"#, "or sources"),
             (r#"[{"url":"http://a:1","weight":0}]"#, "drain it"),
             (r#"[{"url":"http://a:1","weight":-1}]"#, "weight -1"),
+            (r#"[{"url":"http://a:1","path":"stable"}]"#, "leave `path` out"),
             (r#"[{"url":"http://a:1","limit":0}]"#, "at least one request"),
             (r#"[{"url":"http://a:1","wieght":1}]"#, "unknown field `wieght`"),
             (r#"[{"url":"dns:http://a:1","name":"x"}]"#, "drop `name`"),

@@ -237,6 +237,7 @@ impl Known<'_> {
             url: format!("{scheme}://{address}").into(),
             address: Address::Ip(address),
             zone: endpoint.zone.as_deref().unwrap_or_default().into(),
+            path: "".into(),
             weight: said.weight.unwrap_or(1.0),
             limit: said.limit,
         })

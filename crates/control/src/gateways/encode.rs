@@ -4,13 +4,20 @@ use std::sync::Arc;
 
 use ambidex_core::time::Span;
 use ambidex_core::view::{PoolView, WorkerView};
-use ambidex_wire::subscription::{Beat, Changes, Down, Guidance, Picture, Policy, Told, WorkerPicture};
+use ambidex_wire::subscription::{Beat, Changes, Down, Guidance, Picture, Policy, SplitPicture, Told, WorkerPicture};
 use bytes::Bytes;
 use prost::Message as _;
 
 /// All of a pool.
 pub(super) fn picture(view: &PoolView, tick: Span) -> Picture {
-    let policy = Policy { pick: view.pick, breaker: view.breaker, learned_share: view.learned_share, tick };
+    let split = view.split.as_ref().map(|split| SplitPicture {
+        kind: split.kind,
+        id: split.id,
+        share: split.share,
+        control: split.control,
+    });
+    let policy = Policy { pick: view.pick, breaker: view.breaker, learned_share: view.learned_share, tick, split };
+    let tried = |slot: usize| view.split.as_ref().map_or(0.0, |split| split.weights.at(slot));
     let worker = |(slot, worker): (usize, &WorkerView)| WorkerPicture {
         name: worker.name.to_string(),
         url: worker.url.to_string(),
@@ -19,6 +26,7 @@ pub(super) fn picture(view: &PoolView, tick: Span) -> Picture {
         standing: WorkerPicture::number(worker.standing),
         fixed: view.fixed.at(slot),
         learned: view.learned.at(slot),
+        tried: tried(slot),
     };
     Picture {
         pool: view.name.to_string(),

@@ -93,6 +93,7 @@ impl Journal for StoredJournal {
                     | What::Zone { .. }
                     | What::Order
                     | What::Drill { .. }
+                    | What::Trial { .. }
                     | What::Contact { .. } => None,
                 };
                 // The newest is met first.

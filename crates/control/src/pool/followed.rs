@@ -61,6 +61,13 @@ impl Followed {
         };
         workers.iter().map(of).unzip()
     }
+
+    /// The weights for the requests of a path that is on trial, by slot.
+    pub(super) fn tried(&self, workers: &[Worker]) -> Vec<f64> {
+        let of =
+            |worker: &Worker| self.places.get(&*worker.found.name).map_or(0.0, |at| self.picture.workers[*at].tried);
+        workers.iter().map(of).collect()
+    }
 }
 
 impl Pool {
@@ -140,7 +147,8 @@ impl Pool {
         let Some(followed) = &self.followed else { return Vec::new() };
         let weighed = |worker: &ambidex_wire::subscription::WorkerPicture| Weighed {
             worker: worker.name.clone(),
-            learned: worker.learned,
+            // Whoever is on a path has a weight there, or there.
+            learned: worker.learned.max(worker.tried),
         };
         followed.picture.workers.iter().map(weighed).collect()
     }
@@ -176,7 +184,8 @@ impl Pool {
             told.report_at = report.map(|held| held.at).or(told.report_at);
             (told.totals, told.in_flight) = (totals, in_flight);
         }
-        Counts { pool: self.config.name.to_string(), workers }
+        let groups = self.paths.count();
+        Counts { pool: self.config.name.to_string(), workers, groups }
     }
 
     /// Counts are for the coordinator that is heard from now on: what another one did not get is not told to this one.
@@ -185,6 +194,7 @@ impl Pool {
             let told = &mut self.tracks.entry(worker.id).or_default().told;
             (told.totals, told.in_flight) = (worker.cells.totals(), 0);
         }
+        let _ = self.paths.count();
     }
 }
 
@@ -194,6 +204,8 @@ fn found(worker: &ambidex_wire::subscription::WorkerPicture) -> Result<Found, Pi
         url: Arc::from(worker.url.as_str()),
         address: worker.address()?,
         zone: Arc::from(worker.zone.as_str()),
+        // Its coordinator knows.
+        path: "".into(),
         // A worker may have no weight for now; requests go by the picture's weights, not by this one.
         weight: if worker.fixed > 0.0 { worker.fixed } else { 1.0 },
         limit: None,

@@ -40,6 +40,7 @@ impl Room {
     /// Adds what a gateway counted, as if a thread of this process had.
     pub(crate) fn absorb(&mut self, now: Mono, counts: &Counts, guest: &mut Guest) {
         let Some(at) = self.pools.iter().position(|pool| *pool.config.name == *counts.pool) else { return };
+        self.pools[at].paths.absorb(&counts.groups);
         let mut reports = Vec::new();
         let pool = &self.pools[at];
         for count in &counts.workers {

@@ -84,7 +84,7 @@ impl Room {
     }
 
     /// A pool that is decided about here.
-    fn own_place(&self, pool: &str) -> Result<usize, OrderError> {
+    pub(super) fn own_place(&self, pool: &str) -> Result<usize, OrderError> {
         let at = self.place(pool)?;
         match self.following.as_ref().filter(|_| self.pools[at].is_followed()) {
             Some(following) => Err(OrderError::Followed(pool.into(), following.url.to_string())),

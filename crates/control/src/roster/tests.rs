@@ -39,6 +39,7 @@ fn found(name: &str) -> Found {
         url: "http://10.0.0.1:80".into(),
         address: Address::Ip(([10, 0, 0, 1], 80).into()),
         zone: "".into(),
+        path: "".into(),
         weight: 1.0,
         limit: None,
     }

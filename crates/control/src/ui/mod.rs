@@ -21,6 +21,7 @@ mod modes;
 mod publishers;
 mod serve;
 mod text;
+mod trials;
 mod view;
 mod workers;
 mod zones;
@@ -107,6 +108,7 @@ fn pool_section(pool: &PoolPanel, id: &str) -> Markup {
             (workers::chances(pool))
             (modes::section(pool))
             (zones::section(pool))
+            (trials::section(pool))
             div .charts data-pool=(pool.name) data-keep hidden {
                 div .chart-keys {}
                 figure { figcaption { "Weight, in fair shares" } div .weights {} }

@@ -113,6 +113,7 @@ fn names_from_outside_are_escaped_wherever_they_stand() {
     let odd = WorkerRow {
         url: HOSTILE.to_owned(),
         zone: HOSTILE.to_owned(),
+        path: HOSTILE.to_owned(),
         reason: Some(HOSTILE.to_owned()),
         breaker: BreakerState::Open,
         ..worker(HOSTILE, 40)

@@ -9,6 +9,7 @@ use ambidex_core::time::Span;
 use ambidex_core::worker::Standing;
 
 use super::attention::{Peers, facts};
+use crate::paths::TrialStatus;
 use crate::publish::PublisherState;
 use crate::room::FollowStatus;
 use crate::status::{ChanceStatus, ModesStatus, ZoneStatus};
@@ -51,6 +52,8 @@ pub struct PoolPanel {
     pub failure_modes: ModesStatus,
     /// Its zones, where it minds them.
     pub zones: Vec<ZoneStatus>,
+    /// Its newest trial.
+    pub trial: Option<TrialStatus>,
     /// Its workers, in their order.
     pub workers: Vec<WorkerRow>,
     /// How many more workers there are than shown.
@@ -86,6 +89,8 @@ pub struct WorkerRow {
     pub url: String,
     /// Its zone, empty when it has none.
     pub zone: String,
+    /// The path that it is on, empty on the stable one.
+    pub path: String,
     /// Whether it takes new requests.
     pub standing: Standing,
     /// Whether its breaker keeps requests from it.

@@ -104,10 +104,11 @@ fn row(pool: &PoolPanel, worker: &WorkerRow, peers: &Peers, fair: f64, widest: f
             th scope="row" {
                 span .name { (worker.name) }
                 @for fact in &facts { " " span class={ "badge " (fact.level.class()) } { (fact.word) } }
-                @if worker.url != worker.name || !worker.zone.is_empty() {
+                @if worker.url != worker.name || !worker.zone.is_empty() || !worker.path.is_empty() {
                     span .where {
                         @if worker.url != worker.name { (worker.url) }
                         @if !worker.zone.is_empty() { " zone " (worker.zone) }
+                        @if !worker.path.is_empty() { " path " (worker.path) }
                     }
                 }
             }

@@ -97,7 +97,8 @@ impl Seat {
         tried: &[usize],
         asked: Asked,
     ) -> Result<Pick, Nobody> {
-        let homed = pool.zones().zip(asked.home);
+        // A path on trial is asked as a whole, wherever its workers are.
+        let homed = pool.zones().zip(asked.home).filter(|_| arm != Arm::Path);
         let zone = homed.and_then(|(zones, home)| match tried.len() {
             // One that failed is no sign of its zone; a second one is.
             0 | 1 => zones.draw(home, &mut self.draw),

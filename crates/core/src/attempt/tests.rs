@@ -5,6 +5,7 @@ mod chances;
 mod guards;
 mod laws;
 mod reads;
+mod split;
 mod tiers;
 
 use alloc::vec::Vec;

@@ -15,6 +15,7 @@ use crate::view::Arm;
 pub(super) struct Fleet {
     learned: Option<Census>,
     fixed: Option<Census>,
+    path: Option<Census>,
     /// Where the next census begins.
     next: usize,
 }
@@ -38,6 +39,7 @@ impl Fleet {
         let kept = match ask.arm {
             Arm::Learned => &mut self.learned,
             Arm::Fixed => &mut self.fixed,
+            Arm::Path => &mut self.path,
         };
         let fresh = |census: &Census| {
             census.revision == ask.pool.revision && ask.now.since(census.at) <= CENSUS_LIFE && ask.now >= census.at

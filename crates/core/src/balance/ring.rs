@@ -121,7 +121,7 @@ pub struct Ring {
 impl Ring {
     pub(super) fn pick(&mut self, ask: &Ask<'_>, draw: &mut Draw) -> Option<Pick> {
         let key = ask.key.unwrap_or_else(|| draw.bits());
-        let Some(ring) = ask.pool.ring.as_deref().filter(|ring| !ring.is_empty()) else {
+        let Some(ring) = ask.pool.ring_of(ask.arm).filter(|ring| !ring.is_empty()) else {
             return sample::one(ask, draw).map(|slot| ask.picked(slot, PickReason::Lot));
         };
         let bound = self.bound(ask);

@@ -22,11 +22,12 @@ use crate::draw::Draw;
 use crate::view::Arm;
 use crate::worker::WorkerId;
 
-/// Turns for both arms.
+/// Turns for each arm.
 #[derive(Debug, Default)]
 pub struct WeightedRoundRobin {
     learned: Turns,
     fixed: Turns,
+    path: Turns,
 }
 
 impl WeightedRoundRobin {
@@ -34,6 +35,7 @@ impl WeightedRoundRobin {
         let turns = match ask.arm {
             Arm::Learned => &mut self.learned,
             Arm::Fixed => &mut self.fixed,
+            Arm::Path => &mut self.path,
         };
         turns.follow(ask, draw);
         let slot = turns.take(ask)?;

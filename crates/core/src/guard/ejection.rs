@@ -157,9 +157,15 @@ impl Breakers {
         if settled {
             self.list_troubled();
         }
-        let weighty = if arm == Arm::Fixed { self.configured } else { self.learned };
-        self.panic = self.config.panics(weighty - lost, self.configured) && !self.is_late_alone();
-        if self.panic != self.panicked[arm as usize] {
+        let weighty = match arm {
+            Arm::Learned => Some(self.learned),
+            Arm::Fixed => Some(self.configured),
+            // Requests of a path on trial that finds nobody go the stable way: there is nothing to ignore.
+            Arm::Path => None,
+        };
+        let panics = |weighty: usize| self.config.panics(weighty - lost, self.configured) && !self.is_late_alone();
+        self.panic = weighty.is_some_and(panics);
+        if let Some(weighty) = weighty.filter(|_| self.panic != self.panicked[arm as usize]) {
             self.panicked[arm as usize] = self.panic;
             self.tell_panic(now, self.panic, weighty - lost);
         }

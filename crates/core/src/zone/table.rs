@@ -125,7 +125,8 @@ impl ZoneTable {
     pub(crate) fn weights(&self, zone: usize, arm: Arm) -> &Weights {
         match arm {
             Arm::Learned => &self.places[zone].learned,
-            Arm::Fixed => &self.places[zone].fixed,
+            // A path on trial is asked as a whole: nobody asks for its part in a zone.
+            Arm::Fixed | Arm::Path => &self.places[zone].fixed,
         }
     }
 

@@ -5,6 +5,8 @@ use ambidex_core::stats::histogram::{Histogram, TallyState};
 use ambidex_core::time::Span;
 use prost::Message;
 
+use super::groups::GroupCounts;
+
 /// What was counted in one pool.
 #[derive(Clone, PartialEq, Message)]
 pub struct Counts {
@@ -14,6 +16,9 @@ pub struct Counts {
     /// Its workers.
     #[prost(message, repeated, tag = "2")]
     pub workers: Vec<WorkerCounts>,
+    /// The groups of the trial that goes on.
+    #[prost(message, repeated, tag = "3")]
+    pub groups: Vec<GroupCounts>,
 }
 
 /// What was counted of one worker. All but `in_flight` are differences to the beat before.
@@ -181,6 +186,6 @@ impl Reported {
 }
 
 /// More in one beat is no count. Source: ours, a hundred million requests a second for ten minutes.
-const MOST_COUNT: u64 = 60_000_000_000;
+pub(super) const MOST_COUNT: u64 = 60_000_000_000;
 /// More at once to one worker from one gateway is no count. Source: the bound of a report's in-flight count.
 const MOST_IN_FLIGHT: u32 = 1_000_000;

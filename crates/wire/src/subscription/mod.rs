@@ -23,6 +23,7 @@
 
 mod changes;
 mod counts;
+mod groups;
 mod guidance;
 mod pages;
 mod picture;
@@ -31,9 +32,10 @@ use prost::Message;
 
 pub use changes::{Changes, ChangesError};
 pub use counts::{Counts, Reported, WorkerCounts};
+pub use groups::GroupCounts;
 pub use guidance::Guidance;
 pub use pages::Pages;
-pub use picture::{Picture, PictureError, Policy, WorkerPicture};
+pub use picture::{Picture, PictureError, Policy, SplitPicture, WorkerPicture};
 
 /// Where the stream is asked for.
 pub const PATH: &str = "/ambidex.v1.Coordinator/Subscribe";

@@ -4,6 +4,7 @@ use ambidex_core::balance::PickPolicy;
 use ambidex_core::guard::breaker::BreakerConfig;
 use ambidex_core::share::Share;
 use ambidex_core::time::Span;
+use ambidex_core::trial::Kind;
 use ambidex_core::view::Address;
 use ambidex_core::worker::Standing;
 use prost::Message;
@@ -40,6 +41,22 @@ pub struct Policy {
     pub learned_share: Share,
     /// Time between two beats.
     pub tick: Span,
+    /// The trial that goes on; a coordinator that is older knows of none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<SplitPicture>,
+}
+
+/// A trial in a picture: what a gateway has to know of it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SplitPicture {
+    /// What is compared.
+    pub kind: Kind,
+    /// Which trial it is.
+    pub id: u64,
+    /// The candidate's share of the requests.
+    pub share: Share,
+    /// The control group's.
+    pub control: Share,
 }
 
 /// A worker in a picture.
@@ -66,6 +83,9 @@ pub struct WorkerPicture {
     /// The learned weight, in fair shares.
     #[prost(double, tag = "7")]
     pub learned: f64,
+    /// The weight for the requests of a path that is on trial.
+    #[prost(double, tag = "8")]
+    pub tried: f64,
 }
 
 /// Why a picture cannot be used.
@@ -102,6 +122,9 @@ impl Picture {
     pub fn policy(&self) -> Result<Policy, PictureError> {
         let policy: Policy =
             serde_json::from_str(&self.policy).map_err(|error| PictureError::Policy(error.to_string()))?;
+        if policy.split.is_some_and(|split| split.share.get() + split.control.get() > 1.0 + f64::EPSILON) {
+            return Err(PictureError::Policy("the groups of its trial are more than all requests".to_owned()));
+        }
         if policy.tick < LEAST_TICK || policy.tick > MOST_TICK {
             return Err(PictureError::Policy(format!("a tick of {} is not between 10ms and 10m", policy.tick)));
         }
@@ -123,7 +146,7 @@ impl Picture {
             }
             worker.address()?;
             worker.standing()?;
-            for weight in [worker.fixed, worker.learned] {
+            for weight in [worker.fixed, worker.learned, worker.tried] {
                 if !(0.0..=MOST_WEIGHT).contains(&weight) {
                     return Err(PictureError::Weight(worker.name.clone(), weight));
                 }

@@ -3,6 +3,7 @@
 use ambidex_core::signal::Report;
 use ambidex_core::stats::histogram::{Tally, TallyState};
 use ambidex_core::time::Span;
+use ambidex_core::trial::{Group, Sums};
 use proptest::prelude::*;
 
 use super::*;
@@ -34,11 +35,32 @@ fn what_was_counted_arrives_as_it_was() {
     tally.add_to(&mut counted);
     let report = Report { in_flight: Some(3), mean: Some(Span::from_millis(20)), ..Report::default() };
     let sent = WorkerCounts::of("a", &counted, 7, Some((&report, Span::from_millis(40))));
-    let up = Up { said: Some(Said::Counts(Counts { pool: "api".to_owned(), workers: vec![sent.clone()] })) };
+    let up = Up {
+        said: Some(Said::Counts(Counts { pool: "api".to_owned(), workers: vec![sent.clone()], groups: Vec::new() })),
+    };
     assert_eq!(Up::decode(&*up.encode_to_vec()), Ok(up));
     assert_eq!((sent.counted(), sent.in_flight), (Some(counted), 7));
     let told = sent.report.expect("sent");
     assert_eq!((told.report(), told.age()), (Ok(report), Span::from_millis(40)));
+}
+
+#[test]
+fn what_a_trial_counted_arrives_as_it_was_and_nonsense_does_not() {
+    let mut sums = Sums { begun: 5, failed: 1, gone: 1, ..Sums::default() };
+    [3, 3, 900].map(Span::from_millis).into_iter().for_each(|took| sums.latency.record(took));
+    let sent = GroupCounts::of(7, Group::Control, &sums);
+    assert_eq!(
+        GroupCounts::decode(&*sent.encode_to_vec()).map(|sent| sent.counted()),
+        Ok(Some((Group::Control, sums)))
+    );
+    for bad in [
+        GroupCounts { group: 2, ..sent.clone() },
+        GroupCounts { begun: u64::MAX, ..sent.clone() },
+        GroupCounts { buckets: vec![9_999], answers: vec![1], ..sent.clone() },
+        GroupCounts { answers: Vec::new(), ..sent },
+    ] {
+        assert_eq!(bad.counted(), None, "{bad:?}");
+    }
 }
 
 #[test]
@@ -80,6 +102,7 @@ fn a_policy_is_read_by_its_checked_types() {
         breaker: ambidex_core::guard::breaker::BreakerConfig::default(),
         learned_share: ambidex_core::share::Share::ALL,
         tick: Span::from_secs(1),
+        split: None,
     };
     let text = serde_json::to_string(&policy).expect("plain data");
     let sent = |policy: String| Picture { policy, ..picture(Vec::new()) }.policy();

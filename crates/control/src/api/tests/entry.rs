@@ -27,7 +27,7 @@ enum Needs {
 }
 
 /// The router's path, one that fits it, what it needs, what is sent, and the status when let in.
-const ENDPOINTS: [(&str, &str, Needs, &str, u16); 39] = [
+const ENDPOINTS: [(&str, &str, Needs, &str, u16); 46] = [
     ("/healthz", "/healthz", Needs::Nothing, "", 200),
     ("/readyz", "/readyz", Needs::Nothing, "", 200),
     ("/metrics", "/metrics", Needs::Nothing, "", 200),
@@ -48,6 +48,7 @@ const ENDPOINTS: [(&str, &str, Needs, &str, u16); 39] = [
     ("/api/v1/events", "/api/v1/events", Needs::Reading, "", 200),
     ("/api/v1/explain/weight/{pool}/{worker}", "/api/v1/explain/weight/api/a", Needs::Reading, "", 200),
     ("/api/v1/drills", "/api/v1/drills", Needs::Reading, "", 200),
+    ("/api/v1/trials", "/api/v1/trials", Needs::Reading, "", 200),
     ("/api/v1/config", "/api/v1/config", Needs::Reading, "", 200),
     ("/api/v1/config/history", "/api/v1/config/history", Needs::Reading, "", 200),
     (WORKER, "/api/v1/pools/api/workers/a/drain", Needs::Changing, "", 200),
@@ -64,6 +65,12 @@ const ENDPOINTS: [(&str, &str, Needs, &str, u16); 39] = [
     (POOL, "/api/v1/pools/api/unfreeze", Needs::Changing, "", 200),
     (POOL, "/api/v1/pools/api/nonsense", Needs::Changing, "", 404),
     (APPROVE, "/api/v1/pools/api/approve/1", Needs::Changing, "", 404),
+    (TRIAL, "/api/v1/pools/api/trial/start", Needs::Changing, r#"{"kind":"experiment"}"#, 200),
+    (TRIAL, "/api/v1/pools/api/trial/start", Needs::Changing, r#"{"kind":"experiment"}"#, 409),
+    (TRIAL, "/api/v1/pools/api/trial/abort", Needs::Changing, r#"{"kind":"experiment"}"#, 200),
+    (TRIAL, "/api/v1/pools/api/trial/start", Needs::Changing, r#"{"kind":"canary"}"#, 404),
+    (TRIAL, "/api/v1/pools/api/trial/pause", Needs::Changing, "", 400),
+    (TRIAL, "/api/v1/pools/api/trial/nonsense", Needs::Changing, "", 404),
     (CONFIG, "/api/v1/config/reload", Needs::Changing, "", 422),
     (CONFIG, "/api/v1/config/rollback", Needs::Changing, "", 422),
     (CONFIG, "/api/v1/config/nonsense", Needs::Changing, "", 404),
@@ -71,6 +78,7 @@ const ENDPOINTS: [(&str, &str, Needs, &str, u16); 39] = [
 const WORKER: &str = "/api/v1/pools/{pool}/workers/{worker}/{order}";
 const POOL: &str = "/api/v1/pools/{pool}/{order}";
 const APPROVE: &str = "/api/v1/pools/{pool}/approve/{number}";
+const TRIAL: &str = "/api/v1/pools/{pool}/trial/{order}";
 const CONFIG: &str = "/api/v1/config/{order}";
 
 /// A running process, where it is reached from this machine, and its token.
