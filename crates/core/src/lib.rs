@@ -21,6 +21,7 @@ pub mod curve;
 pub mod decision;
 pub mod draw;
 pub mod drill;
+pub mod election;
 pub mod guard;
 pub mod load;
 pub mod plan;
