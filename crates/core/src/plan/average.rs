@@ -77,6 +77,13 @@ impl Average {
         self.sure = (seconds * (2.0 - gain) / gain.max(1e-9)).min(self.known);
     }
 
+    /// Whether its figures are such that it can have.
+    pub(super) fn is_sound(&self) -> bool {
+        let Self { rate, utilization, known, sure, scatter, since, apart: _ } = self;
+        let all = [rate, utilization, known, sure, scatter, &since.rate, &since.utilization, &since.seconds];
+        all.into_iter().all(|value| value.is_finite() && *value >= 0.0)
+    }
+
     /// How far its quotient is off by chance: a standard deviation, as a part of it. `None` while nothing is known.
     pub(super) fn noise(&self) -> Option<f64> {
         let requests = self.rate * self.sure;

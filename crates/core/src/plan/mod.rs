@@ -14,6 +14,7 @@ mod average;
 mod config;
 mod event;
 mod guards;
+mod handover;
 mod member;
 mod observe;
 mod planner;
@@ -37,6 +38,7 @@ pub use config::{
 };
 pub use event::{Command, Happening, PlanInput, PoolEvent};
 pub(crate) use guards::oscillation::Swing as Eye;
+pub use handover::Handover;
 pub use planner::{Look, Planner};
 pub use replay::{Difference, Replayed, replay};
 pub use reporting::Reporting;

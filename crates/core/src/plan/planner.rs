@@ -263,7 +263,7 @@ impl Planner {
         }
         let running = self.members.iter().filter(|member| member.serves()).count();
         let joiners = there.iter().filter(|(id, _)| self.place(*id).is_none()).count();
-        let slow_start = if running > joiners { SlowStart::Ramping { since: now } } else { SlowStart::Whole };
+        let slow_start = if running > joiners { SlowStart::joining(now) } else { SlowStart::Whole };
         let mut known = core::mem::take(&mut self.members).into_iter().peekable();
         self.members = there
             .into_iter()

@@ -28,6 +28,12 @@ impl Rates {
         self.0.drain(..old);
     }
 
+    /// The same as one piece: its mean counts for as long as it is of.
+    pub(super) fn summed(&self) -> Self {
+        let length = self.0.iter().fold(Span::ZERO, |sum, (step, _)| sum + *step);
+        Self(self.mean().map(|mean| (length, mean)).into_iter().collect())
+    }
+
     /// The mean over the window, as far as it is known.
     pub(super) fn mean(&self) -> Option<f64> {
         let seconds: f64 = self.0.iter().map(|(step, _)| step.as_secs_f64()).sum();

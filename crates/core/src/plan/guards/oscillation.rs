@@ -203,6 +203,11 @@ impl Damping {
         })
     }
 
+    /// The same on another clock, where `then` there is `now` here.
+    pub(in crate::plan) fn moved(self, then: Mono, now: Mono) -> Self {
+        Self { since: crate::plan::handover::moved(self.since, then, now), doublings: self.doublings.min(16) }
+    }
+
     /// The factor on time constants.
     pub(in crate::plan) fn stretch(self) -> f64 {
         f64::from(1_u32 << self.doublings.min(16))

@@ -25,6 +25,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::plan::config::Silence as Settings;
+use crate::plan::handover::moved;
 use crate::plan::seen::{Seen, Source};
 use crate::time::{Mono, Span};
 
@@ -158,6 +159,19 @@ impl Silence {
             }
             State::Heard | State::Passive { .. } | State::Fading { .. } | State::Waiting { .. } => self.state,
         };
+    }
+
+    /// The same on another clock, where `then` there is `now` here.
+    pub(in crate::plan) fn moved(self, then: Mono, now: Mono) -> Self {
+        let state = match self.state {
+            State::Fading { since } => State::Fading { since: moved(since, then, now) },
+            State::Waiting { until } => State::Waiting { until: moved(until, then, now) },
+            State::Fallen { proven, answered } => {
+                State::Fallen { proven, answered: answered.map(|at| moved(at, then, now)) }
+            }
+            State::Heard | State::Passive { .. } | State::Ramping { .. } => self.state,
+        };
+        Self { state, falls: self.falls, fell: moved(self.fell, then, now) }
     }
 
     /// Begins a return for another reason than silence: a refusal that was never taken back.

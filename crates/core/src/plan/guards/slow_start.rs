@@ -2,13 +2,13 @@
 //! until its own reports mean something. A pool that starts as a whole starts at once: there is nobody to spare them.
 //!
 //! ```text
-//! Ramping { since } --`over` later--> whole
+//! Ramping { since, gone } --`over` later--> whole
 //! ```
 
 use serde::{Deserialize, Serialize};
 
 use crate::plan::config::SlowStart as Settings;
-use crate::time::Mono;
+use crate::time::{Mono, Span};
 
 /// How far a joiner is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,16 +19,32 @@ pub(in crate::plan) enum SlowStart {
     Whole,
     /// It joined a running pool.
     Ramping {
-        /// When.
+        /// When; or when this process took its ramp over.
         since: Mono,
+        /// How far it was then.
+        #[serde(default)]
+        gone: Span,
     },
 }
 
 impl SlowStart {
+    /// One that joins now.
+    pub(in crate::plan) const fn joining(now: Mono) -> Self {
+        Self::Ramping { since: now, gone: Span::ZERO }
+    }
+
+    /// The same on another clock, where `then` there is `now` here.
+    pub(in crate::plan) fn moved(self, then: Mono, now: Mono) -> Self {
+        match self {
+            Self::Whole => Self::Whole,
+            Self::Ramping { since, gone } => Self::Ramping { since: now, gone: gone + then.since(since) },
+        }
+    }
+
     /// The factor on the weight at `now`, from `from` to 1; ends the ramp when it is over.
     pub(in crate::plan) fn factor(&mut self, now: Mono, settings: &Settings) -> f64 {
-        let Self::Ramping { since } = *self else { return 1.0 };
-        let age = now.since(since);
+        let Self::Ramping { since, gone } = *self else { return 1.0 };
+        let age = gone + now.since(since);
         if age >= settings.over {
             *self = Self::Whole;
             return 1.0;
@@ -41,7 +57,7 @@ impl SlowStart {
     pub(in crate::plan) fn own_count(self, now: Mono, settings: &Settings) -> bool {
         match self {
             Self::Whole => true,
-            Self::Ramping { since } => now.since(since) >= settings.own_after.min(settings.over),
+            Self::Ramping { since, gone } => gone + now.since(since) >= settings.own_after.min(settings.over),
         }
     }
 }
@@ -49,12 +65,11 @@ impl SlowStart {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::Span;
 
     #[test]
     fn the_ramp_goes_from_a_tenth_to_the_whole_in_thirty_seconds_and_ends() {
         let settings = Settings::default();
-        let mut state = SlowStart::Ramping { since: Mono::default() };
+        let mut state = SlowStart::joining(Mono::default());
         let mut at = |secs| state.factor(Mono::default() + Span::from_secs(secs), &settings);
         for (secs, wanted) in [(0, 0.1), (15, 0.55), (30, 1.0)] {
             assert!((at(secs) - wanted).abs() < 1e-12, "{secs}");
@@ -64,7 +79,7 @@ mod tests {
 
     #[test]
     fn own_reports_count_after_ten_seconds() {
-        let (settings, state) = (Settings::default(), SlowStart::Ramping { since: Mono::default() });
+        let (settings, state) = (Settings::default(), SlowStart::joining(Mono::default()));
         let at = |secs| state.own_count(Mono::default() + Span::from_secs(secs), &settings);
         assert!(!at(9) && at(10));
     }

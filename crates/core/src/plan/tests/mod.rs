@@ -2,6 +2,7 @@
 
 mod arbitrary;
 mod closed_loop;
+mod handover;
 mod laws;
 mod pool;
 mod replayed;
