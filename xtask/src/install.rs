@@ -8,7 +8,7 @@ use crate::env;
 use crate::run::{run, run_with};
 
 /// Commands that the tests start, and the Debian package of each.
-const DEBIAN: [(&str, &str); 13] = [
+const DEBIAN: [(&str, &str); 14] = [
     ("haproxy", "haproxy"),
     ("nginx", "nginx"),
     ("caddy", "caddy"),
@@ -17,6 +17,7 @@ const DEBIAN: [(&str, &str); 13] = [
     ("h2load", "nghttp2-client"),
     ("curl", "curl"),
     ("redis-server", "redis-server"),
+    ("etcd", "etcd-server"),
     ("npm", "npm"),
     ("valgrind", "valgrind"),
     ("python3", "python3"),

@@ -1,5 +1,6 @@
 //! What must outlive the process, on this machine: the journal of decisions, and a little state. And what several
-//! gateways share: a Redis or Valkey server ([`remote`]).
+//! processes share: a Redis or Valkey server ([`remote`]), an etcd ([`etcd`]), and in either of them the [`ballot`] by which
+//! coordinators agree who leads.
 //!
 //! For: the coordinator. Nothing that calls in here ever waits for the disk: what is to be kept is queued (bounded, in
 //! records and bytes) and written by one thread of its own. When the disk is full or fails, the [`Status`] says so,
@@ -13,8 +14,10 @@
 //!                          dropped           group commit, prune by size and age, reopen after a failure
 //! ```
 
+pub mod ballot;
 mod disk;
 mod env;
+pub mod etcd;
 mod journal;
 mod kept;
 mod queue;
