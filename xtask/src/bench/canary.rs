@@ -1,4 +1,4 @@
-//! `cargo xtask bench canary`: how often a canary's judge is wrong, in simulated trials [X17].
+//! `cargo xtask bench canary`: how often a canary's judge is wrong, in simulated trials (X17).
 //!
 //! 100 runs of each candidate at each rate by default; `--repeats N` makes it 20 N. Fails when a verdict is wrong.
 

@@ -39,6 +39,7 @@ use tokio::sync::watch;
 
 use self::picture::Drawer;
 use super::{Ports, Publisher};
+use crate::clock::duration;
 use crate::config::DoorTls;
 use crate::tls::RefusedPeers;
 use crate::tls::door::Door;
@@ -159,6 +160,8 @@ async fn carry(
             // Many Envoys take one picture within moments: that is told once.
             () = async { board.changed().await; tokio::time::sleep(GATHERS_FOR).await } => {}
             () = outside.refused.changed() => {}
+            // What came back is counted, whether or not anything else changes.
+            () = tokio::time::sleep(duration(outside.every)) => {}
         }
     }
 }

@@ -184,10 +184,10 @@ mod tests {
     /// How many looks, and what a look finds.
     type Run = (usize, Box<dyn FnMut(Part, Part) -> f64>);
 
-    /// Of 100 trials of some looks each: how many gained a hundredfold at any look.
+    /// Of 1,000 trials of some looks each: how many gained a hundredfold at any look.
     fn found(rate: f64, rate_there: f64, begin: impl Fn() -> Run) -> usize {
         let mut found = 0;
-        for seed in 0..100 {
+        for seed in 0..1_000 {
             let (looks, mut evidence) = begin();
             let mut draw = Draw::seeded(seed);
             let mut count = |rate: f64| {
@@ -231,16 +231,17 @@ mod tests {
 
     #[test]
     fn a_true_claim_is_refuted_in_less_than_one_of_a_hundred_trials_though_each_look_counts() {
-        assert!(found(0.02, 0.02, || rates(Rates::against_not_more)) <= 1);
-        assert!(found(0.5, 0.5, || rates(Rates::against_not_rarer)) <= 1);
-        assert!(found(0.02, 0.01, margin) <= 1);
+        assert!(found(0.02, 0.02, || rates(Rates::against_not_more)) <= 10);
+        assert!(found(0.5, 0.5, || rates(Rates::against_not_rarer)) <= 10);
+        assert!(found(0.02, 0.01, margin) <= 10);
     }
 
     #[test]
-    fn a_false_claim_is_refuted() {
-        assert!(found(0.03, 0.01, || rates(Rates::against_not_more)) == 100);
-        assert!(found(0.40, 0.5, || rates(Rates::against_not_rarer)) == 100);
-        assert!(found(0.001, 0.001, margin) == 100);
+    fn a_false_claim_is_mostly_refuted_within_two_thousand_requests() {
+        assert!(found(0.03, 0.01, || rates(Rates::against_not_more)) > 850);
+        assert!(found(0.04, 0.01, || rates(Rates::against_not_more)) > 990);
+        assert!(found(0.40, 0.5, || rates(Rates::against_not_rarer)) > 900);
+        assert!(found(0.001, 0.001, margin) > 900);
     }
 
     #[test]
