@@ -141,9 +141,12 @@ fn measure(ours: &Path, fleet: &Path, per_second: f64, seconds: u64) -> Result<S
     command.arg("--subscribers").arg(GATEWAYS.to_string()).arg("--per-second").arg(per_second.to_string());
     command.arg("--seconds").arg(seconds.to_string()).arg("--warm").arg(WARM.to_string());
     let mut load = Process::start("fleet", command, TempDir::new()?)?;
-    if !ambidex_lab::poll(Span::from_secs(2 * WARM + 30), || load.stdout().contains("measuring")) {
+    if !ambidex_lab::poll(Span::from_secs(2 * WARM + 30), || load.stdout().ends_with('\n')) {
         bail!("the fleet does not begin: {}{}", load.stdout(), load.stderr());
     }
+    let before = load.stdout();
+    let before = before.split_whitespace().last().and_then(|word| word.parse::<f64>().ok());
+    let (before, heard_before) = (before.context("the fleet does not say what it sent")?, heard(admin)?);
     let clock = Clock::starting_now();
     let (cpu, began) = (coordinator.cpu(), clock.now());
     rest(Span::from_secs(seconds));
@@ -159,7 +162,8 @@ fn measure(ours: &Path, fleet: &Path, per_second: f64, seconds: u64) -> Result<S
     }
     Ok(Seen {
         core,
-        lost: 1.0 - heard(admin)? / number("/heartbeats/sent")?,
+        // Until all have sessions, heartbeats are asked to come again.
+        lost: 1.0 - (heard(admin)? - heard_before) / (number("/heartbeats/sent")? - before),
         peak_mib,
         p50_ms: number("/gateways/from_tick_ms/p50")?,
         p99_ms: number("/gateways/from_tick_ms/p99")?,

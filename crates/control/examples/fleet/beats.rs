@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, UdpSocket};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use ambidex_core::signal::Report;
@@ -34,8 +34,13 @@ const SOURCES: u8 = 50;
 /// Which key signs: the id in the coordinator's file.
 const KEY: u32 = 1;
 
-/// Sends until it is over.
-pub(crate) fn send(options: &Options, slow: &Slow, over: &AtomicBool) -> Result<Sent, Box<dyn std::error::Error>> {
+/// Sends until it is over; `so_far`: how many were sent.
+pub(crate) fn send(
+    options: &Options,
+    slow: &Slow,
+    over: &AtomicBool,
+    so_far: &AtomicU64,
+) -> Result<Sent, Box<dyn std::error::Error>> {
     let key = Key::read(&options.key)?;
     let sockets = (1..=SOURCES)
         .map(|host| {
@@ -67,6 +72,7 @@ pub(crate) fn send(options: &Options, slow: &Slow, over: &AtomicBool) -> Result<
             }
             Ok(_) | Err(_) => sent.heartbeats += 1,
         }
+        so_far.store(sent.heartbeats, Relaxed);
     }
     Ok(sent)
 }

@@ -7,7 +7,8 @@
 //! ```
 //! Workers are called w-0, w-1, .., the pool `api`, its tick is a second. In each tick `--moved` percent of the workers
 //! become three times as slow, and those of the tick before are well again. Each gateway counts requests to `--hits`
-//! workers in each tick. Prints one line of JSON.
+//! workers in each tick. Prints `measuring` and the heartbeats sent
+//! before, then one line of JSON.
 #![allow(
     clippy::disallowed_methods,
     clippy::cast_possible_truncation,
@@ -46,9 +47,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let each = options.workers * options.moved / 100;
     let slow = Arc::new(Slow { turn: AtomicU64::new(0), workers: options.workers, each });
     let over = Arc::new(AtomicBool::new(false));
+    let so_far = Arc::new(AtomicU64::new(0));
     let sender = {
-        let (options, slow, over) = (options.clone(), Arc::clone(&slow), Arc::clone(&over));
-        std::thread::spawn(move || beats::send(&options, &slow, &over).map_err(|error| error.to_string()))
+        let (options, slow, over, so_far) =
+            (options.clone(), Arc::clone(&slow), Arc::clone(&over), Arc::clone(&so_far));
+        std::thread::spawn(move || beats::send(&options, &slow, &over, &so_far).map_err(|error| error.to_string()))
     };
     let gateways = gateways::Fleet::start(&options, Arc::clone(&slow))?;
     let began = Instant::now();
@@ -56,7 +59,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         std::thread::sleep(Duration::from_millis(100));
     }
     gateways.begin_measuring();
-    println!("measuring");
+    println!("measuring {}", so_far.load(Relaxed));
     let measured = Instant::now();
     while measured.elapsed() < options.measured && !sender.is_finished() {
         slow.turn.fetch_add(1, Relaxed);
