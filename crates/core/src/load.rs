@@ -14,6 +14,7 @@
 //! ```
 
 mod cells;
+pub mod room;
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 

@@ -141,10 +141,11 @@ impl Steward {
         let steering = steer(name, pool, backend, &slots, kept);
         look.changes.extend(steering.changes);
         look.remarks.extend(steering.remarks);
-        if looked.presumed > 0 {
-            let of = looked.presumed;
+        if looked.unnamed > 0 {
+            let of = looked.unnamed;
             look.remarks.push(format!(
-                "{of} servers of {name} have no `maxconn`: how full they are is presumed, unless the pool says `limit`"
+                "{of} servers of {name} have no `maxconn`: how many requests at once they have room for is learned from how long answers \
+                 take, unless the pool says `limit`"
             ));
         }
     }

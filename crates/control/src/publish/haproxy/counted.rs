@@ -4,17 +4,19 @@
 //! answers, failures   differences of HAProxy's counters        -> the tallies of the worker
 //! time to an answer   HAProxy tells a mean that fades over its last 512 answers, in whole milliseconds; of the answers of
 //!                     these seconds it is  (mean - old mean x q) / (1 - q),  q = e^(-answers between / 512)
-//! requests at once    `maxconn`, else as presumed               -> the worker's room: rate x time / room is its utilization
+//! requests at once    `maxconn`, else as learned            -> the worker's room: rate x time / room is its utilization
 //! ```
-//! **Room that nobody names** is presumed: workers can have requests at once in proportion to their configured weights, and the
-//! pool is half full. Then a worker that answers ten times slower gets a tenth of the requests (as many in flight as the others
-//! have). How full a pool is cannot be known that way; `maxconn` in HAProxy or `limit` in the pool says it.
+//! **Room that nobody names** is [learned](ambidex_core::load::room) of a worker that has much to do, from how much longer its requests
+//! take then. Of one at ease it is presumed: workers can have requests at once in proportion to their configured weights, and the pool
+//! is half full. Then a worker that answers ten times slower gets a tenth of the requests (as many in flight as the others have).
+//! `maxconn` in HAProxy or `limit` in the pool says it at once, and exactly.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use ambidex_core::load::Cells;
+use ambidex_core::load::room::Room;
 use ambidex_core::time::{Mono, Span};
 use ambidex_core::view::PoolView;
 use ambidex_core::worker::WorkerId;
@@ -35,8 +37,8 @@ pub(super) struct Counts {
 pub(super) struct Looked {
     /// Workers that were counted.
     pub(super) workers: u64,
-    /// Workers whose room is presumed.
-    pub(super) presumed: usize,
+    /// Workers whose room nobody names.
+    pub(super) unnamed: usize,
 }
 
 impl Counts {
@@ -57,11 +59,11 @@ impl Counts {
             }
         }
         let counted: Vec<(&Server, usize)> = ours().collect();
-        let presumed = self.make_room(pool, &counted, elapsed);
-        Looked { workers: counted.len() as u64, presumed }
+        let unnamed = self.make_room(pool, &counted, elapsed);
+        Looked { workers: counted.len() as u64, unnamed }
     }
 
-    /// Tells each worker's cells how many requests at once it has room for; says for how many that is presumed.
+    /// Tells each worker's cells how many requests at once it has room for; says for how many nobody names it.
     fn make_room(&mut self, pool: &PoolView, counted: &[(&Server, usize)], elapsed: Span) -> usize {
         let weights: Vec<f64> = counted.iter().map(|(_, slot)| pool.fixed.at(*slot)).collect();
         let weigh = weights.iter().filter(|weight| **weight > 0.0).count();
@@ -80,9 +82,10 @@ impl Counts {
             self.presumed = (busy / all.max(1.0) / PRESUMED_FULL).max(faded).max(LEAST_ROOM);
         }
         for (server, slot) in counted {
-            let presumed = (self.presumed * units(*slot)).round().clamp(1.0, MOST_ROOM);
+            let learned = self.servers.get(&server.name).and_then(|count| count.room.get());
+            let room = learned.unwrap_or(self.presumed * units(*slot)).round().clamp(1.0, MOST_ROOM);
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
-            let room = server.counters.limit.unwrap_or(presumed as u32);
+            let room = server.counters.limit.unwrap_or(room as u32);
             pool.workers[*slot].cells.room.store(room, Relaxed);
         }
         counted.iter().filter(|(server, _)| server.counters.limit.is_none()).count()
@@ -104,6 +107,7 @@ struct Count {
     busy: f64,
     /// Answers a second, averaged alike.
     rate: f64,
+    room: Room,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -114,7 +118,17 @@ struct Told {
 
 impl Count {
     fn new(worker: WorkerId, cells: Arc<Cells>) -> Self {
-        Self { worker, cells, last: None, means: VecDeque::new(), shown: 0, seen: 0.0, busy: 0.0, rate: 0.0 }
+        Self {
+            worker,
+            cells,
+            last: None,
+            means: VecDeque::new(),
+            shown: 0,
+            seen: 0.0,
+            busy: 0.0,
+            rate: 0.0,
+            room: Room::default(),
+        }
     }
 
     fn take(&mut self, now: &Counters, elapsed: Span) {
@@ -141,6 +155,7 @@ impl Count {
             let gain = 1.0 - (-seconds / AVERAGED.as_secs_f64()).exp();
             self.busy += (answered as f64 / seconds * mean.as_secs_f64() - self.busy) * gain;
         }
+        self.room.take(elapsed, answered, mean);
         let tally = self.cells.tally(SEAT);
         (0..answered + failed).for_each(|_| tally.start());
         (0..answered).for_each(|_| tally.answer(mean));

@@ -1,7 +1,8 @@
-//! What HAProxy's counters become: means over its window, requests at once, presumed room.
+//! What HAProxy's counters become: means over its window, requests at once, learned room.
 
 use super::super::super::sample::pool;
 use super::super::steer::tests::{backend, server};
+use super::super::told::Server;
 use super::*;
 
 fn at(millis: u64) -> Mono {
@@ -129,7 +130,7 @@ fn maxconn_is_the_room_of_a_worker() {
     scene.counters[0].limit = Some(8);
     let looked = scene.second(&[(50, 20.0), (50, 20.0)]);
     assert_eq!((scene.room(0), scene.room(1)), (8, 8), "who names none has as much as the others");
-    assert_eq!(looked.presumed, 1);
+    assert_eq!(looked.unnamed, 1);
 }
 
 #[test]
@@ -143,6 +144,20 @@ fn room_that_nobody_names_is_twice_what_is_used_and_shrinks_slowly() {
         scene.second(&[(5, 40.0), (5, 40.0)]);
     });
     assert!((18..=24).contains(&scene.room(0)), "half after a minute: {}", scene.room(0));
+}
+
+#[test]
+fn room_of_a_crowded_worker_is_learned() {
+    let mut scene = Scene::of(2);
+    (0..20).for_each(|_| {
+        scene.second(&[(200, 10.0), (200, 10.0)]);
+    });
+    assert_eq!((scene.room(0), scene.room(1)), (4, 4), "presumed");
+    (0..20).for_each(|_| {
+        scene.second(&[(380, 100.0), (380, 10.0)]);
+    });
+    assert!((4..=5).contains(&scene.room(0)), "crowded at four: {}", scene.room(0));
+    assert!(scene.room(1) > 20, "as much as the pool has on average: {}", scene.room(1));
 }
 
 #[test]
