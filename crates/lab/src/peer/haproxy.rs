@@ -7,8 +7,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::process::folder_with;
-use super::steered::Way;
-use super::{Doors, Failing, PeerError, Retries, Setup, Upstream};
+use super::{Coordinator, Doors, Failing, PeerError, Retries, Setup, Upstream};
 
 pub(super) fn command(
     address: SocketAddr,
@@ -16,9 +15,9 @@ pub(super) fn command(
     upstreams: &[Upstream],
     setup: &Setup,
     doors: Option<&Doors>,
-    steered: Option<&Way>,
+    steered: Option<&Coordinator>,
 ) -> Result<(Command, TempDir), PeerError> {
-    let socket = steered.map_or_else(String::new, Way::socket_line);
+    let socket = steered.map_or_else(String::new, Coordinator::socket_line);
     let threads = setup.threads;
     let more = doors.map_or_else(String::new, |Doors { http2, tls, certificate }| {
         let pem = certificate.display();

@@ -24,7 +24,7 @@ pub use self::doors::{Doors, Retries, Setup};
 pub use self::hands::WorkerProcess;
 pub use self::nginx::{Origin, OriginOptions};
 pub use self::process::{Process, exchange, free_port, free_udp_port, get, post};
-pub use self::steered::Steered;
+pub use self::steered::{Coordinator, Steered};
 use crate::clock::poll;
 
 /// A worker as a balancer's configuration names it.
@@ -97,7 +97,7 @@ pub struct Balancer {
     /// The process.
     pub process: Process,
     /// The coordinator that steers it, if one does.
-    pub beside: Option<Process>,
+    pub beside: Option<Coordinator>,
 }
 
 /// Why a process is not of use.
@@ -190,17 +190,16 @@ impl Peer {
             None => None,
         };
         let (mut admin, more) = (None, doors.as_ref());
-        let way = if setup.steered.is_some() { steered::Way::of(self)? } else { None };
-        let beside = match (&way, &setup.steered) {
-            (Some(way), Some(by)) => Some(way.start(by, upstreams)?),
-            _ => None,
+        let beside = match &setup.steered {
+            Some(by) => steered::Way::of(self)?.map(|way| way.start(by, upstreams)).transpose()?,
+            None => None,
         };
         let (command, dir) = match self {
             Self::Ambidex { balance, threads, binary } => {
                 let configuration = ambidex::with(address, more, *admin.insert(free()?), balance, upstreams, setup);
                 ambidex::command(binary, *threads, &configuration)?
             }
-            Self::Haproxy { balance } => haproxy::command(address, balance, upstreams, setup, more, way.as_ref())?,
+            Self::Haproxy { balance } => haproxy::command(address, balance, upstreams, setup, more, beside.as_ref())?,
             Self::Nginx { balance } => nginx::balancer(address, balance, upstreams, setup, more)?,
             Self::Envoy { policy, binary } => match (&beside, &setup.steered) {
                 (Some(coordinator), Some(by)) => {
@@ -220,6 +219,6 @@ impl Peer {
             coordinator.wait_until_it_steers()?;
             admin = Some(coordinator.admin);
         }
-        Ok(Balancer { address, admin, doors, process, beside: beside.map(|coordinator| coordinator.process) })
+        Ok(Balancer { address, admin, doors, process, beside })
     }
 }

@@ -44,7 +44,7 @@ impl Way {
     }
 
     /// The line of HAProxy's `global` section.
-    pub(super) fn socket_line(&self) -> String {
+    fn socket_line(&self) -> String {
         match self {
             Self::Haproxy(folder) => format!("    stats socket {}/admin.sock level admin\n", folder.path().display()),
             Self::Envoy(_) => String::new(),
@@ -73,7 +73,7 @@ impl Way {
     }
 
     /// Starts the coordinator.
-    pub(super) fn start(&self, by: &Steered, upstreams: &[Upstream]) -> Result<Coordinator, PeerError> {
+    pub(super) fn start(self, by: &Steered, upstreams: &[Upstream]) -> Result<Coordinator, PeerError> {
         let failed = |source| PeerError::Start { name: NAME.to_owned(), source };
         let admin = free_port().map_err(failed)?;
         let (dir, file) = folder_with("coordinator.yaml", &self.file(admin, upstreams, &by.slots))?;
@@ -81,18 +81,25 @@ impl Way {
         command.arg("coordinator").arg(&file).env("AMBIDEX_DATA", dir.path().join("data"));
         let mut process = Process::start(NAME, command, dir)?;
         process.wait_until_it_answers(admin, "/healthz")?;
-        Ok(Coordinator { process, admin })
+        Ok(Coordinator { process, admin, way: self })
     }
 }
 
 /// A coordinator that runs.
 #[derive(Debug)]
-pub(super) struct Coordinator {
+pub struct Coordinator {
     pub(super) process: Process,
     pub(super) admin: SocketAddr,
+    /// HAProxy's socket is in its folder for as long as it steers.
+    way: Way,
 }
 
 impl Coordinator {
+    /// The line of HAProxy's `global` section.
+    pub(super) fn socket_line(&self) -> String {
+        self.way.socket_line()
+    }
+
     /// What an Envoy starts with that asks this coordinator and listens at `address`.
     pub(super) fn bootstrap(&self, ours: &Path, address: SocketAddr) -> Result<String, PeerError> {
         let failed = |source| PeerError::Start { name: NAME.to_owned(), source };
