@@ -72,7 +72,7 @@ async fn check(Target { place, checks }: &Target) -> Result<(), String> {
     match &checks.check {
         Check::Tcp => place.connect(false).await.map(drop),
         Check::Http(http) => ask(place, http).await,
-        Check::Grpc(grpc) => grpc::ask(place, &grpc.service).await,
+        Check::Grpc(grpc) => grpc::ask(place, &grpc.service, duration(checks.timeout)).await,
     }
 }
 

@@ -11,8 +11,6 @@
 //! more than twice a minute unless told otherwise), so silence is counted in the longer of what was asked for and the last
 //! gap.
 
-use std::future::{Future as _, poll_fn};
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,13 +19,13 @@ use ambidex_core::time::{Mono, Span};
 use ambidex_core::worker::WorkerId;
 use ambidex_wire::report::{Arrived, orca};
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use crate::clock::{Clock, duration};
 use crate::poller::{Heard, Tell};
 use crate::reach::Place;
+use crate::reach::grpc::Call;
 use crate::rounds::{Rounds, Turns};
 
 /// One worker whose reports are streamed.
@@ -114,35 +112,9 @@ impl<'a> Hearing<'a> {
 
 /// One stream, until it ends.
 async fn hold(target: &Target, heard: &mut Hearing<'_>) -> Result<(), String> {
-    let late = |_| "no answer within 5s".to_owned();
-    let stream = tokio::time::timeout(PATIENCE, target.place.connect(true)).await.map_err(late)??;
-    let no_answer = |error: hyper::Error| format!("no HTTP/2 answer: {error}");
-    let handshake = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
-        .max_header_list_size(MOST_HEAD_BYTES)
-        .handshake::<_, Full<Bytes>>(TokioIo::new(stream));
-    let (mut sender, connection) = tokio::time::timeout(PATIENCE, handshake).await.map_err(late)?.map_err(no_answer)?;
-    let place = &target.place;
-    let scheme = if place.url.starts_with("https:") && place.port.is_none() { "https" } else { "http" };
-    let request = http::Request::post(format!("{scheme}://{}{}", place.authority(), orca::METHOD))
-        .header(http::header::CONTENT_TYPE, "application/grpc")
-        .header(http::header::TE, "trailers")
-        .header(http::header::USER_AGENT, concat!("ambidex/", env!("CARGO_PKG_VERSION")))
-        .body(Full::new(Bytes::from(orca::write_question(target.interval))))
-        .map_err(|error| format!("no request: {error}"))?;
-    let mut answer = pin!(async move {
-        let response = tokio::time::timeout(PATIENCE, sender.send_request(request)).await.map_err(late)?;
-        read(response.map_err(no_answer)?, target.interval, heard).await
-    });
-    // Driven here, so that it ends with this future.
-    let mut connection = pin!(connection);
-    let mut over = false;
-    poll_fn(|cx| {
-        if !over {
-            over = connection.as_mut().poll(cx).is_ready();
-        }
-        answer.as_mut().poll(cx)
-    })
-    .await
+    let message = Bytes::from(orca::write_question(target.interval));
+    let call = Call { method: orca::METHOD, message, patience: PATIENCE };
+    target.place.call(call, async |response| read(response, target.interval, heard).await).await
 }
 
 async fn read(response: http::Response<Incoming>, interval: Span, heard: &mut Hearing<'_>) -> Result<(), String> {
@@ -197,8 +169,6 @@ fn next_message(came: &mut BytesMut) -> Result<Option<Bytes>, String> {
 const MOST_AT_ONCE: u32 = 20;
 /// Source: ours; a report has some twenty numbers.
 const MOST_MESSAGE_BYTES: usize = 64 << 10;
-/// Source: as of polls.
-const MOST_HEAD_BYTES: u32 = 16 << 10;
 /// How long a connection and the head of an answer may take. Source: ours.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a stream may say nothing. Source: ours; gRPC's own servers send every 30 s unless told otherwise.

@@ -1,5 +1,7 @@
 //! A connection of the coordinator's own to a worker: for polls and health checks, never shared with requests.
 
+pub(crate) mod grpc;
+
 use ambidex_core::view::Address;
 use rustls::pki_types::ServerName;
 use std::sync::Arc;

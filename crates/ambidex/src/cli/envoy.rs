@@ -8,9 +8,9 @@ use ambidex_xds::bootstrap::Bootstrap;
 use ambidex_xds::stream::Dialect;
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::xds::{TrustArguments, publisher};
-use super::{End, Output, answer, answer_json, colored, complain};
-use crate::config::{self, CoordinatorFile};
+use super::xds::{TrustArguments, made_of, publisher};
+use super::{End, Output, answer, answer_json};
+use crate::config::CoordinatorFile;
 
 /// What is done for Envoys.
 #[derive(Debug, Subcommand)]
@@ -60,26 +60,14 @@ enum Protocol {
 
 pub(super) fn run(command: &EnvoyCommand, output: Output) -> End {
     let EnvoyCommand::Bootstrap(arguments) = command;
-    let file = match config::load::<CoordinatorFile>(&arguments.file) {
-        Ok(config) => config.file,
-        Err(findings) => {
-            complain(&findings.render(colored()));
-            return End::Wrong;
-        }
-    };
-    match bootstrap(&file, arguments) {
-        Ok(bootstrap) => {
-            match output {
-                Output::Text => answer(&bootstrap.yaml()),
-                Output::Json => answer_json(&serde_json::json!({"schema_version": 1, "yaml": bootstrap.yaml()})),
-            }
-            End::Worked
-        }
-        Err(why) => {
-            complain(&format!("{why}\n"));
-            End::Wrong
-        }
-    }
+    made_of(
+        &arguments.file,
+        |file| bootstrap(file, arguments),
+        |bootstrap| match output {
+            Output::Text => answer(&bootstrap.yaml()),
+            Output::Json => answer_json(&serde_json::json!({"schema_version": 1, "yaml": bootstrap.yaml()})),
+        },
+    )
 }
 
 fn bootstrap(file: &CoordinatorFile, arguments: &BootstrapArguments) -> Result<Bootstrap, String> {

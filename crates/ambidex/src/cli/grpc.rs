@@ -7,9 +7,9 @@ use ambidex_xds::bootstrap::Trust;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::xds::{TrustArguments, publisher};
-use super::{End, Output, answer, answer_json, colored, complain};
-use crate::config::{self, CoordinatorFile};
+use super::xds::{TrustArguments, made_of, publisher};
+use super::{End, Output, answer, answer_json};
+use crate::config::CoordinatorFile;
 
 /// What is done for gRPC clients.
 #[derive(Debug, Subcommand)]
@@ -39,26 +39,14 @@ pub(super) struct BootstrapArguments {
 
 pub(super) fn run(command: &GrpcCommand, output: Output) -> End {
     let GrpcCommand::Bootstrap(arguments) = command;
-    let file = match config::load::<CoordinatorFile>(&arguments.file) {
-        Ok(config) => config.file,
-        Err(findings) => {
-            complain(&findings.render(colored()));
-            return End::Wrong;
-        }
-    };
-    match bootstrap(&file, arguments) {
-        Ok(bootstrap) => {
-            match output {
-                Output::Text => answer(&format!("{bootstrap:#}\n")),
-                Output::Json => answer_json(&json!({"schema_version": 1, "bootstrap": bootstrap})),
-            }
-            End::Worked
-        }
-        Err(why) => {
-            complain(&format!("{why}\n"));
-            End::Wrong
-        }
-    }
+    made_of(
+        &arguments.file,
+        |file| bootstrap(file, arguments),
+        |bootstrap| match output {
+            Output::Text => answer(&format!("{bootstrap:#}\n")),
+            Output::Json => answer_json(&json!({"schema_version": 1, "bootstrap": bootstrap})),
+        },
+    )
 }
 
 fn bootstrap(file: &CoordinatorFile, arguments: &BootstrapArguments) -> Result<Value, String> {

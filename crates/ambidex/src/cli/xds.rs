@@ -1,11 +1,15 @@
-//! What the bootstraps of Envoys and gRPC clients share: which publisher they are for, and how both sides know each other.
+//! What the bootstraps of Envoys and gRPC clients share: the file they are made of, which publisher they are for, and how both
+//! sides know each other.
+
+use std::path::Path;
 
 use ambidex_control::config::DoorTls;
 use ambidex_control::publish::PublishConfig;
 use ambidex_xds::bootstrap::Trust;
 use clap::Args;
 
-use crate::config::CoordinatorFile;
+use super::{End, colored, complain};
+use crate::config::{self, CoordinatorFile};
 
 /// Files at the client.
 #[derive(Debug, Args)]
@@ -43,6 +47,31 @@ impl TrustArguments {
                     .into())
             }
             Some(ca) => Ok(Some(Trust { ca: ca.clone(), own })),
+        }
+    }
+}
+
+/// Makes something of a coordinator's file and tells it; or says why it cannot.
+pub(super) fn made_of<T>(
+    path: &Path,
+    make: impl FnOnce(&CoordinatorFile) -> Result<T, String>,
+    tell: impl FnOnce(&T),
+) -> End {
+    let file = match config::load::<CoordinatorFile>(path) {
+        Ok(config) => config.file,
+        Err(findings) => {
+            complain(&findings.render(colored()));
+            return End::Wrong;
+        }
+    };
+    match make(&file) {
+        Ok(made) => {
+            tell(&made);
+            End::Worked
+        }
+        Err(why) => {
+            complain(&format!("{why}\n"));
+            End::Wrong
         }
     }
 }

@@ -7,46 +7,18 @@
 //!                                                   answer:   08, status              (field 1; 1 is SERVING)
 //! ```
 
-use std::future::{Future as _, poll_fn};
-use std::pin::pin;
+use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use crate::reach::Place;
+use crate::reach::grpc::Call;
 
 /// Asks for the health of a service; empty: of the whole server.
-pub(super) async fn ask(place: &Place, service: &str) -> Result<(), String> {
-    let stream = place.connect(true).await?;
-    let no_answer = |error: hyper::Error| format!("no HTTP/2 answer: {error}");
-    let (mut sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
-        .max_header_list_size(MOST_HEAD_BYTES)
-        .handshake::<_, Full<Bytes>>(TokioIo::new(stream))
-        .await
-        .map_err(no_answer)?;
-    let scheme = if place.url.starts_with("https:") && place.port.is_none() { "https" } else { "http" };
-    let request = http::Request::post(format!("{scheme}://{}/grpc.health.v1.Health/Check", place.authority()))
-        .header(http::header::CONTENT_TYPE, "application/grpc")
-        .header(http::header::TE, "trailers")
-        .header(http::header::USER_AGENT, concat!("ambidex/", env!("CARGO_PKG_VERSION")))
-        .body(Full::new(question(service)))
-        .map_err(|error| format!("no request: {error}"))?;
-    let mut answer = pin!(async move {
-        let response = sender.send_request(request).await.map_err(no_answer)?;
-        judged(response).await
-    });
-    // Driven here, so that it ends with this future.
-    let mut connection = pin!(connection);
-    let mut over = false;
-    poll_fn(|cx| {
-        if !over {
-            over = connection.as_mut().poll(cx).is_ready();
-        }
-        answer.as_mut().poll(cx)
-    })
-    .await
+pub(super) async fn ask(place: &Place, service: &str, patience: Duration) -> Result<(), String> {
+    place.call(Call { method: METHOD, message: question(service), patience }, judged).await
 }
 
 /// What an answer says.
@@ -134,8 +106,8 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// Most bytes of an answer's head. Source: as for polls.
-const MOST_HEAD_BYTES: u32 = 16 << 10;
+/// Source: `grpc/health/v1/health.proto`.
+const METHOD: &str = "/grpc.health.v1.Health/Check";
 /// Most bytes of an answer: it has one field. Source: ours.
 const MOST_BODY_BYTES: usize = 1_024;
 

@@ -7,6 +7,7 @@ use ambidex_core::signal::Report;
 use ambidex_core::view::Address;
 use http_body::Frame;
 use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 

@@ -1,3 +1,5 @@
+//! What classes of requests cost, learned from answers and used in the pick.
+
 use alloc::string::ToString;
 use alloc::vec::Vec;
 

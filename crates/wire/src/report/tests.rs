@@ -1,3 +1,5 @@
+//! Reports in headers and pages: the forms that are read, and what is refused of each.
+
 use ambidex_core::share::Share;
 use ambidex_core::time::Span;
 use http::HeaderValue;
