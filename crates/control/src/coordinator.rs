@@ -5,7 +5,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 
 use ambidex_core::guard::ejection::Told;
@@ -113,6 +113,15 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn room(&self) -> MutexGuard<'_, Room> {
         self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The room, if nobody is in it.
+    pub(crate) fn room_if_free(&self) -> Option<MutexGuard<'_, Room>> {
+        match self.room.try_lock() {
+            Ok(room) => Some(room),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 }
 
@@ -287,6 +296,7 @@ async fn run(
     let mut checker =
         Checker::new(shared.clock, Arc::new(move |worker, at, ended| ours.room().checked(at, worker, ended)));
     let mut publishers = Publishers::new(Arc::clone(shared));
+    let waiting = Arc::clone(&shared.room().waiting);
     shared.changed.notify_one();
     let mut batch = Vec::with_capacity(BATCH);
     let mut due = shared.clock.now();
@@ -313,6 +323,7 @@ async fn run(
                 batch.drain(..).for_each(|arrived| room.hear(arrived, None));
             }
             () = tokio::time::sleep_until(shared.clock.instant(due).into()) => {
+                waiting.catch_up(shared.clock, due).await;
                 let now = shared.clock.now();
                 let looks = {
                     let mut room = shared.room();

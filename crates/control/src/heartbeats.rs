@@ -3,12 +3,13 @@
 //! ```text
 //! datagram -> piled up, and its source sends what nobody signed? dropped
 //!          -> mark, length, signature (before anything is copied) -> does the key speak for this worker, is there one?
-//!          -> session, replay window -> report checked -> Room, as of when it came here
+//!          -> session, replay window -> report checked -> waits -> Room, as of when it came here
 //!          \__ signed, without our session: a welcome with one
 //! ```
-//! A thread, because a flood must not delay a tick; one lock of the room for each batch. What is kept does not grow with
-//! what strangers send: sessions are for workers that are there, sources lie in a table of fixed size. Each refusal is
-//! counted by its kind, and told in one line a minute.
+//! A thread, because a flood must not delay a tick; and it never waits for the room, because a tick of thousands of workers
+//! holds that for longer than the system keeps datagrams: who is there is read from a snapshot, and what is believed
+//! [waits](waiting) until the room is free. What is kept does not grow with what strangers send: sessions are for workers
+//! that are there, sources lie in a table of fixed size. Each refusal is counted by its kind, and told in one line a minute.
 //!
 //! Keys are read before they are used, so that a reload with a bad one changes nothing; workers keep their sessions
 //! through it.
@@ -17,28 +18,35 @@ mod allowance;
 mod counts;
 mod ear;
 mod keyring;
+mod socket;
 #[cfg(test)]
 pub(crate) mod tests;
+mod waiting;
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use ambidex_core::signal::Report;
-use ambidex_core::time::Mono;
 use ambidex_wire::heartbeat::MOST_BYTES;
 use ambidex_wire::heartbeat::key::KeyFault;
 use arc_swap::ArcSwap;
 use tokio::net::UdpSocket;
 use tokio::sync::Notify;
 
+use crate::clock::Clock;
 use crate::config::HeartbeatsConfig;
 use crate::coordinator::Shared;
 pub(crate) use counts::Counts;
 pub use counts::{HeartbeatsStatus, Listening, Totals};
 use ear::{Ear, Took};
 use keyring::Keyring;
+use socket::{Door, Entry};
+pub(crate) use waiting::{Beat, Waiting};
+
+/// The names of all workers that are there.
+pub(crate) type Names = HashSet<Arc<str>>;
 
 /// Why heartbeats cannot be heard.
 #[derive(Debug, thiserror::Error)]
@@ -81,19 +89,12 @@ struct Ready {
     door: Option<Door>,
 }
 
-/// A socket that listens.
-#[derive(Debug)]
-struct Door {
-    socket: std::net::UdpSocket,
-    address: SocketAddr,
-}
-
 /// Has keys and socket ready for `config`; `current` is what runs.
 pub(crate) fn open(config: Option<&HeartbeatsConfig>, current: Option<&Hearing>) -> Result<Opened, HearError> {
     let Some(config) = config else { return Ok(Opened(None)) };
     let keyring = Keyring::read(config)?;
     let stays = current.is_some_and(|hearing| hearing.config.listen == config.listen);
-    let door = if stays { None } else { Some(Door::open(config.listen)?) };
+    let door = if stays { None } else { Some(Door::open(config.listen).map_err(|error| HearError::Listen(config.listen, error))?) };
     Ok(Opened(Some(Ready { config: config.clone(), keyring, door })))
 }
 
@@ -157,71 +158,71 @@ impl Drop for Hearing {
     }
 }
 
-impl Door {
-    fn open(listen: SocketAddr) -> Result<Self, HearError> {
-        let failed = |error| HearError::Listen(listen, error);
-        let socket = std::net::UdpSocket::bind(listen).map_err(failed)?;
-        socket.set_nonblocking(true).map_err(failed)?;
-        let address = socket.local_addr().map_err(failed)?;
-        Ok(Self { socket, address })
-    }
-}
-
-/// A heartbeat that is believed.
-#[derive(Debug)]
-pub(crate) struct Beat {
-    pub(crate) worker: String,
-    pub(crate) at: Mono,
-    /// `None`: it could not be used.
-    pub(crate) report: Option<Report>,
-}
-
 /// Hears until it is told to stop.
 async fn hear(socket: std::net::UdpSocket, keyring: &ArcSwap<Keyring>, stop: &Notify, shared: &Shared) {
+    let entry = Entry::of(&socket);
     let socket = match UdpSocket::from_std(socket) {
         Ok(socket) => socket,
         Err(error) => {
             return tracing::error!(%error, "heartbeats are not heard: the runtime does not take their socket");
         }
     };
-    let mut ear = Ear::new(Arc::clone(&shared.room().heartbeats));
-    let mut beats = Vec::with_capacity(BATCH);
-    let mut sweeps = tokio::time::interval(SWEEP);
+    let (counts, waiting, names) = {
+        let room = shared.room();
+        (Arc::clone(&room.heartbeats), Arc::clone(&room.waiting), Arc::clone(&room.names))
+    };
+    let mut ear = Ear::new(Arc::clone(&counts), Arc::clone(&waiting));
+    let _deaf = Deaf(&waiting);
+    let (mut sweeps, mut looks) = (tokio::time::interval(SWEEP), tokio::time::interval(LOOK));
+    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             biased;
             () = stop.notified() => return,
             _ = sweeps.tick() => {
-                let room = shared.room();
-                ear.forget(|worker| room.knows(worker));
+                let names = names.load();
+                ear.forget(|worker| names.contains(worker));
             }
+            _ = looks.tick() => counts.drop_to(entry.and_then(Entry::dropped).unwrap_or(0)),
+            () = tokio::time::sleep(TRY_AGAIN), if waiting.any() => {}
             ready = socket.readable() => {
                 if let Err(error) = ready {
                     tracing::warn!(%error, "heartbeats: the socket cannot be waited for");
                     tokio::time::sleep(PAUSE).await;
                     continue;
                 }
-                drain(&socket, &mut ear, keyring, &mut beats, shared);
+                if drain(&socket, &mut ear, keyring, &names, shared.clock) {
+                    waiting.read_all(shared.clock.now());
+                }
             }
+        }
+        if waiting.any()
+            && let Some(mut room) = shared.room_if_free()
+        {
+            waiting.hand_over(&mut room);
         }
         // A flood must not keep the runtime from its other wake-ups.
         tokio::task::yield_now().await;
     }
 }
 
-/// Takes what has come, at most a batch.
-fn drain(socket: &UdpSocket, ear: &mut Ear, keyring: &ArcSwap<Keyring>, beats: &mut Vec<Beat>, shared: &Shared) {
+/// Takes what has come, at most a batch; whether that was all.
+fn drain(
+    socket: &UdpSocket,
+    ear: &mut Ear,
+    keyring: &ArcSwap<Keyring>,
+    names: &ArcSwap<Names>,
+    clock: Clock,
+) -> bool {
     let mut datagram = [0; MOST_BYTES + 1];
     let mut came = 0;
     while came < BATCH {
         // What is longer than any is cut, and refused by its length.
         let Ok((length, from)) = socket.try_recv_from(&mut datagram) else { break };
         came += 1;
-        let at = shared.clock.now();
-        let knows = |worker: &str| shared.room().knows(worker);
-        match ear.take(at, &datagram[..length], from.ip(), &keyring.load(), knows) {
+        let knows = |worker: &str| names.load().contains(worker);
+        match ear.take(clock.now(), &datagram[..length], from.ip(), &keyring.load(), knows) {
             Took::Nothing => {}
-            Took::Beat(worker, report) => beats.push(Beat { worker, at, report }),
             Took::Welcome(welcome) => {
                 // One that is lost here is as one that is lost on its way: the next heartbeat asks again.
                 let _ = socket.try_send_to(&welcome, from);
@@ -229,16 +230,25 @@ fn drain(socket: &UdpSocket, ear: &mut Ear, keyring: &ArcSwap<Keyring>, beats: &
         }
     }
     ear.pressed(came == BATCH);
-    if !beats.is_empty() {
-        let mut room = shared.room();
-        let every = keyring.load().every();
-        beats.drain(..).for_each(|beat| room.hear_beat(&beat, every));
+    came < BATCH
+}
+
+/// Says at its end that nobody listens any more.
+struct Deaf<'a>(&'a Waiting);
+
+impl Drop for Deaf<'_> {
+    fn drop(&mut self) {
+        self.0.deaf();
     }
 }
 
 /// Datagrams that are read until what they said is handed on. Source: ours; a fortieth of a second of 10,000 workers.
 const BATCH: usize = 512;
+/// How soon the room is tried again that was not free. Source: ours; a fiftieth of a tick of 10,000 workers.
+const TRY_AGAIN: Duration = Duration::from_millis(2);
 /// How often sessions of workers that are gone are forgotten. Source: ours.
 const SWEEP: Duration = Duration::from_secs(10);
+/// How often the system is asked what it dropped. Source: ours.
+const LOOK: Duration = Duration::from_secs(1);
 /// Source: ours; what the system is short of comes back by itself.
 const PAUSE: Duration = Duration::from_millis(100);

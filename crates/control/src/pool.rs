@@ -46,6 +46,8 @@ pub(crate) struct Pool {
     pub(crate) tracks: HashMap<WorkerId, Track>,
     /// Its workers by their names.
     names: HashMap<Arc<str>, WorkerId>,
+    /// Whether somebody came or went since this was asked.
+    renamed: bool,
     pub(crate) next_tick: Mono,
     /// Whether it ever had a worker to serve: until then the process is not ready.
     pub(crate) ever_served: bool,
@@ -105,6 +107,7 @@ impl Pool {
             config,
             tracks: HashMap::new(),
             names: HashMap::new(),
+            renamed: false,
             next_tick: now,
             ever_served: false,
             checks_doubted: false,
@@ -165,6 +168,7 @@ impl Pool {
             match effect {
                 Effect::Joined(id) => {
                     self.stale = true;
+                    self.renamed = true;
                     if let Some(worker) = self.roster.worker(*id) {
                         self.names.insert(Arc::clone(&worker.found.name), *id);
                     }
@@ -179,6 +183,7 @@ impl Pool {
             }
         }
         if gone {
+            self.renamed = true;
             self.names.retain(|_, id| self.roster.worker(*id).is_some());
         }
         out
@@ -300,6 +305,16 @@ impl Pool {
     /// The worker of this name.
     pub(crate) fn named(&self, name: &str) -> Option<&Worker> {
         self.roster.worker(*self.names.get(name)?)
+    }
+
+    /// The names of its workers.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.names.keys()
+    }
+
+    /// Whether somebody came or went since this was last asked.
+    pub(crate) fn take_renamed(&mut self) -> bool {
+        std::mem::take(&mut self.renamed)
     }
 
     /// The newest picture that was made.

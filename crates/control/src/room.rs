@@ -22,7 +22,7 @@ use crate::config::{PoolConfig, Source};
 use crate::discovery;
 use crate::drills::{DrillStatus, Drilling};
 use crate::health;
-use crate::heartbeats::{Beat, Counts};
+use crate::heartbeats::{Beat, Counts, Names, Waiting};
 use crate::journal::Journal;
 use crate::news::News;
 use crate::orca;
@@ -70,6 +70,12 @@ pub(crate) struct Room {
     pub(crate) news: News,
     /// What came of datagrams at the heartbeats' port.
     pub(crate) heartbeats: Arc<Counts>,
+    /// Heartbeats that came while somebody was here.
+    pub(crate) waiting: Arc<Waiting>,
+    /// Who is there, for those who do not come in to ask.
+    pub(crate) names: Arc<ArcSwap<Names>>,
+    /// Whether pools are others than those whose workers are in it.
+    pools_differ: bool,
     orders: Orders,
     /// How many drills were begun.
     drills: u64,
@@ -115,6 +121,9 @@ impl Room {
             journal,
             news: News::default(),
             heartbeats: Arc::default(),
+            waiting: Arc::default(),
+            names: Arc::default(),
+            pools_differ: false,
             orders: kept.unwrap_or_default(),
             drills: 0,
             drilled: VecDeque::new(),
@@ -172,6 +181,7 @@ impl Room {
             diff.removed.push(name);
         }
         diff.removed.sort();
+        self.pools_differ = true;
         self.publish();
         diff
     }
@@ -200,13 +210,8 @@ impl Room {
         }
     }
 
-    /// Whether a pool has a worker of this name.
-    pub(crate) fn knows(&self, name: &str) -> bool {
-        self.pools.iter().any(|pool| pool.named(name).is_some())
-    }
-
-    /// Takes a worker's heartbeat in, in each pool that it is in; `every`: how often one is to come.
-    pub(crate) fn hear_beat(&mut self, beat: &Beat, every: Span) {
+    /// Takes a worker's heartbeat in, in each pool that it is in.
+    pub(crate) fn hear_beat(&mut self, beat: &Beat) {
         for pool in &mut self.pools {
             let Some(worker) = pool.named(&beat.worker) else { continue };
             let (id, cells) = (worker.id, Arc::clone(&worker.cells));
@@ -217,12 +222,14 @@ impl Room {
             if let Some(queue) = report.queue {
                 cells.load.hear_queue(beat.at, queue);
             }
-            pool.hear(id, Held { report, at: beat.at, period: every, source: ambidex_core::plan::Source::Heartbeat });
+            pool.hear(id, Held { report, at: beat.at, period: beat.every, source: ambidex_core::plan::Source::Heartbeat });
         }
     }
 
     /// Does what is due, and says when to come again.
     pub(crate) fn due(&mut self, now: Mono) -> Mono {
+        // What came before a tick counts in it.
+        Arc::clone(&self.waiting).hand_over(self);
         let drawn = self.pools.iter().flat_map(|pool| pool.tracks.values()).filter(|t| t.series.is_some()).count();
         let mut left = MOST_SERIES.saturating_sub(drawn);
         for at in 0..self.pools.len() {
@@ -378,6 +385,10 @@ impl Room {
 
     /// Hands the request path a new view, if any pool changed.
     pub(crate) fn publish(&mut self) {
+        let differ = self.pools.iter_mut().fold(self.pools_differ, |differ, pool| differ | pool.take_renamed());
+        if std::mem::take(&mut self.pools_differ) || differ {
+            self.names.store(Arc::new(self.pools.iter().flat_map(Pool::names).cloned().collect()));
+        }
         let pools: Vec<_> = self.pools.iter_mut().map(Pool::view).collect();
         let current = self.published.load();
         let mut sorted: Vec<_> = pools.iter().collect();

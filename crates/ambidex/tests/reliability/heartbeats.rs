@@ -194,6 +194,28 @@ fn an_agent_streams_its_reports_to_a_coordinator_that_asks_by_orca_and_is_missed
     until(|| (heard.weight("c") > 0.0).then_some(()));
 }
 
+#[test]
+fn a_coordinator_that_stood_still_takes_nobody_for_silent_whose_heartbeats_came_meanwhile() {
+    let heard = Heard::by_a_gateway();
+    let _workers = beating(&["a", "b", "c", "d"], &heard);
+    heard.has(
+        "      - {url: \"http://127.0.0.1:1\", name: a}\n      - {url: \"http://127.0.0.1:2\", name: b}\n      \
+               - {url: \"http://127.0.0.1:3\", name: c}\n      - {url: \"http://127.0.0.1:4\", name: d}\n",
+    );
+    heard.hears_all();
+    let came = || metric(&heard.running, "ambidex_heartbeats_total{came=\"heard\"}");
+    let before = came();
+    heard.running.signal("STOP");
+    // Somebody who hears nothing but time: five periods, in which each sends ten heartbeats.
+    let clock = ambidex_lab::Clock::starting_now();
+    let stopped = clock.now();
+    until(|| (clock.now().since(stopped) >= Span::from_secs(5)).then_some(()));
+    heard.running.signal("CONT");
+    until(|| (came() >= before + 40).then_some(()));
+    let decided = heard.running.ask_json(&["decisions", "--limit", "1000"]).to_string();
+    assert!(!decided.contains("silence") && !decided.contains("stand still"), "{decided}");
+}
+
 /// A Prometheus page that says `busy` until it is changed; empty, it is no page.
 fn page_of(busy: &'static str) -> (String, Arc<Mutex<&'static str>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -38,11 +38,13 @@ pub(crate) enum Refused {
     Flooded,
     /// Its source asks for sessions too often.
     Asked,
+    /// It is believed, and too many wait for the room already.
+    Overflow,
 }
 
 impl Refused {
     /// All, with their words in metrics and status.
-    const ALL: [(Self, &str); 12] = [
+    const ALL: [(Self, &str); 13] = [
         (Self::Length, "length"),
         (Self::Foreign, "foreign"),
         (Self::Unsigned, "unsigned"),
@@ -55,6 +57,7 @@ impl Refused {
         (Self::Report, "report"),
         (Self::Flooded, "flooded"),
         (Self::Asked, "asked_too_often"),
+        (Self::Overflow, "overflow"),
     ];
 
     /// The kind of a fault.
@@ -85,6 +88,9 @@ pub(crate) struct Counts {
     pub(super) late: AtomicU64,
     pub(super) greeted: AtomicU64,
     sessions: AtomicU64,
+    /// What the system dropped before it was read, and what it had dropped of that when we looked last.
+    dropped: AtomicU64,
+    seen_dropped: AtomicU64,
     refused: [AtomicU64; Refused::ALL.len()],
     listening: Mutex<Option<Listening>>,
 }
@@ -108,7 +114,9 @@ pub struct HeartbeatsStatus {
     pub listening: Listening,
     /// Workers with a session.
     pub sessions: u64,
-    /// What came of all datagrams since the start.
+    /// Datagrams that the system dropped before they were read: its buffer was full.
+    pub dropped: u64,
+    /// What came of all others since the start.
     #[serde(flatten)]
     pub totals: Totals,
 }
@@ -135,11 +143,25 @@ impl Counts {
     /// How it stands; `None` while none are heard.
     pub(crate) fn status(&self) -> Option<HeartbeatsStatus> {
         let listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
-        Some(HeartbeatsStatus { listening, sessions: self.sessions(), totals: self.totals() })
+        let (sessions, dropped) = (self.sessions(), self.dropped.load(Relaxed));
+        Some(HeartbeatsStatus { listening, sessions, dropped, totals: self.totals() })
     }
 
     pub(super) fn keep(&self, sessions: usize) {
         self.sessions.store(sessions as u64, Relaxed);
+    }
+
+    /// Takes how many datagrams the system has dropped at this socket; another socket begins anew.
+    pub(super) fn drop_to(&self, dropped: u64) {
+        let before = self.seen_dropped.swap(dropped, Relaxed);
+        let more = dropped.checked_sub(before).unwrap_or(dropped);
+        if more > 0 && self.dropped.fetch_add(more, Relaxed) == 0 {
+            tracing::warn!(
+                more,
+                "the system drops heartbeats before they are read: give it a larger `net.core.rmem_max`, or this process \
+                 more of a core"
+            );
+        }
     }
 
     pub(super) fn sessions(&self) -> u64 {
@@ -175,6 +197,12 @@ impl Counts {
                 "Datagrams at the heartbeats' port that were not used, by why",
                 Kind::Counter,
                 Refused::ALL.iter().map(refused).collect(),
+            ),
+            family(
+                "heartbeats_dropped",
+                "Datagrams at the heartbeats' port that the system dropped before they were read",
+                Kind::Counter,
+                vec![(Vec::new(), self.dropped.load(Relaxed) as f64)],
             ),
             family(
                 "heartbeat_sessions",

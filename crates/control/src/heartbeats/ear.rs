@@ -4,13 +4,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use ambidex_core::signal::Report;
 use ambidex_core::time::{Mono, Span};
 use ambidex_wire::heartbeat::{HeartbeatFault, Receiver, Session, Verdict};
 
 use super::allowance::{Allowances, Rate};
 use super::counts::{Counts, Refused, Told};
 use super::keyring::Keyring;
+use super::waiting::{Beat, Waiting};
 
 /// Takes datagrams.
 #[derive(Debug)]
@@ -23,21 +23,20 @@ pub(super) struct Ear {
     pressed: bool,
     counts: Arc<Counts>,
     told: Told,
+    waiting: Arc<Waiting>,
 }
 
-/// What one datagram gave.
+/// What is to be done about one datagram.
 #[derive(Debug, PartialEq)]
 pub(super) enum Took {
-    /// Nothing to do.
+    /// Nothing: what it said waits for the room, if it is believed.
     Nothing,
-    /// A worker's heartbeat, and its report if that can be used.
-    Beat(String, Option<Report>),
     /// Something to be sent back to where it came from.
     Welcome(Vec<u8>),
 }
 
 impl Ear {
-    pub(super) fn new(counts: Arc<Counts>) -> Self {
+    pub(super) fn new(counts: Arc<Counts>, waiting: Arc<Waiting>) -> Self {
         Self {
             receiver: Receiver::new(MOST_SESSIONS),
             sources: Allowances::new(),
@@ -45,6 +44,7 @@ impl Ear {
             pressed: false,
             counts,
             told: Told::default(),
+            waiting,
         }
     }
 
@@ -82,8 +82,13 @@ impl Ear {
                 Took::Nothing
             }
             Ok(Verdict::Heard { heartbeat, late: false }) => {
-                self.counts.heard.fetch_add(1, Relaxed);
-                Took::Beat(heartbeat.worker, Some(heartbeat.report))
+                let (worker, every) = (heartbeat.worker, keyring.every());
+                if self.waiting.keep(Beat { worker, at: now, every, report: Some(heartbeat.report) }) {
+                    self.counts.heard.fetch_add(1, Relaxed);
+                } else {
+                    self.told.refuse(&self.counts, now, Refused::Overflow, from, || "ticks take too long".to_owned());
+                }
+                Took::Nothing
             }
             Ok(Verdict::Greet(welcome)) => {
                 self.counts.keep(self.receiver.sessions());
@@ -98,18 +103,11 @@ impl Ear {
             }
             Err(fault) => {
                 self.told.refuse(&self.counts, now, Refused::of(&fault), from, || fault.to_string());
-                match fault {
-                    HeartbeatFault::Report { worker, .. } => Took::Beat(worker, None),
-                    HeartbeatFault::Length(_)
-                    | HeartbeatFault::Foreign
-                    | HeartbeatFault::Signature(_)
-                    | HeartbeatFault::Impostor { .. }
-                    | HeartbeatFault::Name
-                    | HeartbeatFault::Replayed { .. }
-                    | HeartbeatFault::Unknown(_)
-                    | HeartbeatFault::Full(_)
-                    | HeartbeatFault::NoSession => Took::Nothing,
+                if let HeartbeatFault::Report { worker, .. } = fault {
+                    // One more or less of a worker's absurd reports is all one.
+                    let _ = self.waiting.keep(Beat { worker, at: now, every: keyring.every(), report: None });
                 }
+                Took::Nothing
             }
         }
     }

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use ambidex_core::plan::{Held, Source};
 use ambidex_core::signal::Report;
-use ambidex_core::time::Span;
+use ambidex_core::time::{Mono, Span};
 use ambidex_wire::heartbeat::key::Key;
 use ambidex_wire::heartbeat::{Heartbeat, Sender, Welcome};
 use tempfile::TempDir;
 
 use super::*;
-use crate::coordinator::tests::{Process, pool, process};
+use crate::coordinator::tests::{Process, at_rest, pool, process};
 use crate::journal::NoJournal;
 
 const FOUR: &str = r#"[{"url":"http://10.0.0.1:1","name":"a","limit":10},{"url":"http://10.0.0.2:1","name":"b","limit":10},
@@ -152,6 +152,75 @@ fn a_worker_that_was_greeted_is_heard_as_of_when_its_heartbeat_came() {
     assert_eq!((held.report, held.source, held.period), (busy(), Source::Heartbeat, Span::from_millis(250)));
     assert!(held.at >= before, "it is as old as its way was long, whatever clock its sender has");
     assert_eq!((post.status().totals.heard, post.status().sessions), (1, 1));
+}
+
+#[test]
+fn while_somebody_is_in_the_room_heartbeats_are_read_and_come_in_afterwards() {
+    let post = Post::hears("*");
+    let mut voices = ["a", "b", "c", "d"].map(|name| post.met(name));
+    let counts = Arc::clone(&post.process.room().heartbeats);
+    let clock = post.process.clock;
+    let room = post.process.room();
+    for sent in 1..=500 {
+        voices.iter_mut().for_each(Voice::beat);
+        let deadline = clock.now() + Span::from_secs(20);
+        while counts.totals().heard < 4 * sent {
+            assert!(clock.now() < deadline, "{sent}: {:?}", counts.totals());
+            std::thread::yield_now();
+        }
+    }
+    assert!(room.pools[0].tracks.values().all(|track| track.watch.report().is_none()), "nobody came in");
+    let left = clock.now();
+    drop(room);
+    post.until("all are heard", || ["a", "b", "c", "d"].iter().all(|name| post.held(name).is_some()));
+    assert!(post.held("a").expect("heard").at <= left, "as of when it came, not of when the room was free");
+    assert_eq!(post.status().totals.refused.len(), 0, "{:?}", post.status());
+}
+
+#[test]
+fn what_came_before_a_tick_counts_in_it() {
+    let shared = at_rest(vec![pool("api", FOUR)]);
+    let mut room = shared.room();
+    let at = shared.clock.now();
+    let beat = Beat { worker: "b".into(), at, every: Span::from_millis(250), report: Some(busy()) };
+    assert!(room.waiting.keep(beat));
+    room.due(at + Span::from_secs(60));
+    let b = room.pools[0].named("b").expect("there").id;
+    assert_eq!(room.pools[0].tracks[&b].watch.report().map(|held| held.at), Some(at));
+}
+
+#[test]
+fn who_came_with_a_reload_is_known_without_asking_the_room() {
+    let shared = at_rest(vec![pool("api", FOUR)]);
+    let names = Arc::clone(&shared.room().names);
+    assert!(names.load().contains("d") && !names.load().contains("e"));
+    let five = FOUR.replace(r#""name":"d""#, r#""name":"e""#);
+    shared.room().apply(shared.clock.now(), vec![pool("api", &five), pool("more", r#"["http://10.0.0.9:1"]"#)]);
+    assert!(names.load().contains("e") && names.load().contains("http://10.0.0.9:1"));
+    shared.room().apply(shared.clock.now(), vec![pool("api", &five)]);
+    assert!(!names.load().contains("http://10.0.0.9:1"), "its pool is gone");
+}
+
+#[test]
+fn a_heartbeat_too_many_is_counted_by_its_name_and_not_as_heard() {
+    let (counts, waiting) = (Arc::<Counts>::default(), Arc::<Waiting>::default());
+    let mut ear = Ear::new(Arc::clone(&counts), Arc::clone(&waiting));
+    let keyring = Keyring::of(&[(1, OURS, r#"["*"]"#)]);
+    let key = Key::of(OURS.as_bytes()).expect("long enough");
+    let mut sender = Sender::default();
+    let mut say = |welcome: Option<&[u8]>| {
+        if let Some(welcome) = welcome {
+            let welcome = Welcome::decode(welcome, |_, bytes, tag| key.signs(bytes, tag)).expect("signed");
+            assert!(sender.welcomed(&welcome));
+        }
+        let beat = sender.next(1, "a", busy()).encode(|_, bytes| key.sign(bytes)).expect("fits");
+        ear.take(Mono::default(), &beat, [127, 0, 0, 1].into(), &keyring, |_| true)
+    };
+    let Took::Welcome(welcome) = say(None) else { panic!("greeted") };
+    assert_eq!(say(Some(&welcome)), Took::Nothing);
+    while waiting.keep(Beat { worker: "b".into(), at: Mono::default(), every: Span::from_secs(1), report: None }) {}
+    assert_eq!(say(None), Took::Nothing);
+    assert_eq!((counts.totals().heard, counts.totals().refused["overflow"]), (1, 1));
 }
 
 #[test]
@@ -333,7 +402,7 @@ fn most_of_a_pool_silent_at_once_is_taken_for_a_fault_between_us() {
 
 #[test]
 fn sessions_of_workers_that_are_gone_are_forgotten() {
-    let mut ear = Ear::new(Arc::default());
+    let mut ear = Ear::new(Arc::default(), Arc::default());
     let keyring = Keyring::of(&[(1, OURS, r#"["*"]"#)]);
     let beat = |name| {
         let beat: Heartbeat = Sender::default().next(1, name, busy());
@@ -350,7 +419,7 @@ fn sessions_of_workers_that_are_gone_are_forgotten() {
 #[test]
 fn while_datagrams_pile_up_what_nobody_signed_waits_for_what_is_signed() {
     let counts = Arc::<Counts>::default();
-    let mut ear = Ear::new(Arc::clone(&counts));
+    let mut ear = Ear::new(Arc::clone(&counts), Arc::default());
     let keyring = Keyring::of(&[(1, OURS, r#"["*"]"#)]);
     let (stranger, worker) = ([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
     let key = Key::of(OURS.as_bytes()).expect("long enough");
