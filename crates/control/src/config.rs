@@ -32,7 +32,7 @@ pub use ambidex_core::balance::Balance;
 pub use ambidex_core::plan::PlanConfig;
 pub use follow::{FollowConfig, FollowError, GatewaysConfig};
 pub use health::{Check, GrpcCheck, HealthChecks, HealthError, HttpCheck};
-pub use heartbeats::{HeartbeatsConfig, HeartbeatsError, KeyConfig, Keys, Pattern, Patterns};
+pub use heartbeats::{HeartbeatsConfig, HeartbeatsError, KeyConfig, Keys, Pattern, Patterns, StreamsConfig};
 pub(crate) use kubernetes::ACCOUNT;
 pub use kubernetes::{KubernetesAccess, KubernetesError, KubernetesService, kubernetes_name};
 pub use member::{Member, MemberError, PoolMembers, STABLE, Source};

@@ -32,6 +32,7 @@ use crate::report::server_load;
 
 #[cfg(feature = "hmac")]
 pub mod key;
+pub mod stream;
 
 /// The most bytes of a heartbeat. Source: what passes every common path unfragmented, with room for tunnels.
 pub const MOST_BYTES: usize = 1_200;

@@ -1,7 +1,7 @@
 //! Sends heartbeats: the worker's report, signed, to each coordinator every half second [R-S3].
 //!
 //! ```text
-//! each coordinator has a task, a socket, a session and a name lookup of its own: none waits for another
+//! each coordinator has a task, a socket (or a [stream]), a session and a name lookup of its own: none waits for another
 //!   moment due -> report, signed, sent          (a name is looked up beside it; until it is known nothing is sent)
 //!   welcome    -> its session, and a heartbeat soon
 //! every half minute: the name looked up again, and a new socket, whatever became of the old one
@@ -11,6 +11,7 @@
 //! up to a tenth early or late, or a fleet that was started at once would knock at once.
 
 mod config;
+mod stream;
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
@@ -70,7 +71,12 @@ impl Beats {
         let beats = Arc::new(self);
         let mut tasks = JoinSet::new();
         for target in &beats.config.to {
-            tasks.spawn(Line::new(Arc::clone(&beats), target.clone()).hold());
+            let (beats, target) = (Arc::clone(&beats), target.clone());
+            if target.is_streamed() {
+                tasks.spawn(stream::Line::new(beats, target).hold());
+            } else {
+                tasks.spawn(Line::new(beats, target).hold());
+            }
         }
         while tasks.join_next().await.is_some() {}
     }

@@ -32,7 +32,7 @@ pub(super) struct AgentArguments {
     /// The headers in which load is reported: `server_load`, `orca`, `both` or `none`. Default: `server_load`.
     #[arg(long, value_name = "FORM")]
     reports: Option<String>,
-    /// A coordinator that heartbeats are sent to. May be given several times.
+    /// A coordinator that heartbeats are sent to: HOST:PORT, or grpc://HOST:PORT for a stream. May be given several times.
     #[arg(long, value_name = "HOST:PORT", requires_all = ["heartbeat_key_file", "heartbeat_name"])]
     heartbeat_to: Vec<String>,
     /// What the coordinators call this worker: its `name` in their pool, else its URL there.

@@ -162,6 +162,32 @@ fn an_agent_tells_its_coordinator_of_its_worker_and_is_missed_when_it_stands_sti
 }
 
 #[test]
+fn an_agent_sends_its_heartbeats_by_grpc_where_no_datagrams_go_and_is_told_why_it_is_not_heard() {
+    let folder = folder();
+    let path = folder.path().join("coordinator.yaml");
+    let key = folder.path().join("beats.key");
+    let text = |names: &[&str]| {
+        let member = |(at, name)| format!("      - {{url: \"http://127.0.0.1:{}\", name: {name}}}\n", at + 1);
+        file(&folder, "", &names.iter().enumerate().map(member).collect::<String>())
+            .replace("  every: 1s\n", "  every: 1s\n  grpc: {address: \"127.0.0.1:0\"}\n")
+    };
+    fs::write(&path, text(&["b"])).expect("written");
+    let running = Running::start(TempDir::new().expect("a folder"), &["coordinator", path.to_str().expect("UTF-8")]);
+    let to = format!("grpc://{}", status(&running)["heartbeats"]["grpc"].as_str().expect("it hears streams"));
+    let back = crate::scene::workers(&["1"]);
+    let url = format!("http://{}", back[0].address);
+    let mut arguments = vec!["agent", "--for", &url, "--listen", "127.0.0.1:0", "--endpoint", "off"];
+    arguments.extend(["--admin", "127.0.0.1:0", "--heartbeat-to", &to, "--heartbeat-name", "a"]);
+    arguments.extend(["--heartbeat-key-file", key.to_str().expect("UTF-8"), "--reports", "none"]);
+    let agent = Running::start(TempDir::new().expect("a folder"), &arguments);
+    until(|| agent.log().contains("it refused: there is no worker a").then_some(()));
+    fs::write(&path, text(&["a", "b"])).expect("written");
+    let came = |what: &str| metric(&running, &format!("ambidex_heartbeats_total{{came=\"{what}\"}}"));
+    until(|| (came("heard") > 2).then_some(()));
+    until(|| (metric(&agent, "ambidex_worker_heartbeats_total{came=\"welcomed\"}") > 0).then_some(()));
+}
+
+#[test]
 fn an_agent_streams_its_reports_to_a_coordinator_that_asks_by_orca_and_is_missed_when_it_stands_still() {
     let backs = crate::scene::workers(&["1", "2", "3"]);
     let agent = |back: &Worker| {

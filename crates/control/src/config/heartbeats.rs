@@ -14,6 +14,8 @@ use ambidex_core::time::Span;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::DoorTls;
+
 /// Where heartbeats are heard, and by which keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -23,11 +25,26 @@ pub struct HeartbeatsConfig {
     #[serde(default = "loopback")]
     #[schemars(with = "String")]
     pub listen: SocketAddr,
+    /// Where they come by gRPC as well. Default: nowhere; source: R-S3, datagrams do for most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grpc: Option<StreamsConfig>,
     /// How often a worker sends one, 100ms to 10s: silence is counted in these. Default 500ms; source: R-S3.
     #[serde(default = "half_a_second", deserialize_with = "period")]
     pub every: Span,
     /// The keys, at least one: what none of them signs is not read. Several at once let keys be changed without a gap.
     pub keys: Keys,
+}
+
+/// Where heartbeats come by gRPC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StreamsConfig {
+    /// Address and TCP port.
+    #[schemars(with = "String")]
+    pub address: SocketAddr,
+    /// Speak TLS. Default: off; source: heartbeats are signed, and say nothing that is secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<DoorTls>,
 }
 
 /// The keys, at least one, each with an id of its own.
@@ -82,8 +99,11 @@ pub enum HeartbeatsError {
 }
 
 impl HeartbeatsConfig {
-    /// Takes relative paths of key files as beside `folder`.
+    /// Takes relative paths of files as beside `folder`.
     pub fn beside(&mut self, folder: &Path) {
+        if let Some(tls) = self.grpc.as_mut().and_then(|grpc| grpc.tls.as_mut()) {
+            tls.beside(folder);
+        }
         for key in &mut self.keys.0 {
             key.file = folder.join(&key.file);
         }

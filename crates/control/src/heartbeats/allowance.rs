@@ -11,18 +11,18 @@ use ambidex_core::time::{Mono, Span};
 
 /// Allowances of source addresses.
 #[derive(Debug)]
-pub(super) struct Allowances {
+pub(crate) struct Allowances {
     slots: Box<[Slot]>,
     hasher: RandomState,
 }
 
 /// How often, and how many at once.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rate {
+pub(crate) struct Rate {
     /// From one to the next.
-    pub(super) each: Span,
+    pub(crate) each: Span,
     /// At once.
-    pub(super) burst: u64,
+    pub(crate) burst: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,12 +38,12 @@ struct Slot {
 
 impl Allowances {
     /// Of nobody yet.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { slots: vec![Slot::default(); SETS * WAYS].into(), hasher: RandomState::new() }
     }
 
     /// Takes one from a source's allowance; whether there was one.
-    pub(super) fn take(&mut self, now: Mono, source: IpAddr, rate: Rate) -> bool {
+    pub(crate) fn take(&mut self, now: Mono, source: IpAddr, rate: Rate) -> bool {
         let slot = self.slot(now, source);
         let whole = slot.whole.max(now);
         let next = whole + rate.each;
@@ -55,12 +55,12 @@ impl Allowances {
     }
 
     /// Notes that a source sent something signed.
-    pub(super) fn sign(&mut self, now: Mono, source: IpAddr) {
+    pub(crate) fn sign(&mut self, now: Mono, source: IpAddr) {
         self.slot(now, source).signed = Some(now);
     }
 
     /// Whether a source sent something signed not long ago.
-    pub(super) fn has_signed(&mut self, now: Mono, source: IpAddr, within: Span) -> bool {
+    pub(crate) fn has_signed(&mut self, now: Mono, source: IpAddr, within: Span) -> bool {
         self.slot(now, source).signed.is_some_and(|at| now.since(at) <= within)
     }
 

@@ -100,6 +100,8 @@ pub(crate) struct Counts {
 pub struct Listening {
     /// Address and port, with the one that the system chose.
     pub listen: SocketAddr,
+    /// The same for streams, where they are heard.
+    pub grpc: Option<SocketAddr>,
     /// How often each worker is to send one, in milliseconds.
     pub every_ms: u64,
     /// Ids of the keys.

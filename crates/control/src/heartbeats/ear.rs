@@ -26,13 +26,17 @@ pub(super) struct Ear {
     waiting: Arc<Waiting>,
 }
 
-/// What is to be done about one datagram.
+/// What came of one heartbeat.
 #[derive(Debug, PartialEq)]
 pub(super) enum Took {
-    /// Nothing: what it said waits for the room, if it is believed.
-    Nothing,
-    /// Something to be sent back to where it came from.
+    /// Its worker's key signs it: what it said waits for the room, as far as it can be used.
+    Taken,
+    /// Something is to be sent back to where it came from.
     Welcome(Vec<u8>),
+    /// It is not used.
+    Refused(HeartbeatFault),
+    /// Its source sends, or asks for sessions, too often.
+    TooMuch,
 }
 
 impl Ear {
@@ -54,7 +58,34 @@ impl Ear {
         self.pressed = pressed;
     }
 
-    /// Takes a datagram; `knows` says whether there is a worker of a name.
+    /// Whether a datagram is one too many of its source, while datagrams pile up.
+    pub(super) fn is_too_much(&mut self, now: Mono, from: IpAddr) -> bool {
+        if !self.pressed {
+            return false;
+        }
+        let signs = self.sources.has_signed(now, from, SIGNED_WITHIN);
+        let fits = self.sources.take(now, from, if signs { SIGNED } else { UNSIGNED });
+        if !fits {
+            self.flooded(now, from);
+        }
+        !fits
+    }
+
+    /// Whether a stream of somebody who has signed nothing is one too many of its source.
+    pub(super) fn knocks_too_often(&mut self, now: Mono, from: IpAddr) -> bool {
+        let fits = self.sources.take(now, from, UNSIGNED);
+        if !fits {
+            self.flooded(now, from);
+        }
+        !fits
+    }
+
+    /// Counts what was not looked at.
+    pub(super) fn flooded(&mut self, now: Mono, from: IpAddr) {
+        self.told.refuse(&self.counts, now, Refused::Flooded, from, || "too many come from there".to_owned());
+    }
+
+    /// Takes a heartbeat; `knows` says whether there is a worker of a name.
     pub(super) fn take(
         &mut self,
         now: Mono,
@@ -63,13 +94,6 @@ impl Ear {
         keyring: &Keyring,
         knows: impl FnOnce(&str) -> bool,
     ) -> Took {
-        if self.pressed {
-            let signs = self.sources.has_signed(now, from, SIGNED_WITHIN);
-            if !self.sources.take(now, from, if signs { SIGNED } else { UNSIGNED }) {
-                self.told.refuse(&self.counts, now, Refused::Flooded, from, || "too many come from there".to_owned());
-                return Took::Nothing;
-            }
-        }
         let is_signed = |id: u32, bytes: &[u8], tag: &[u8]| keyring.signs(id, bytes, tag);
         let claims = |id: u32, worker: &str| keyring.claims(id, worker, knows);
         let verdict = self.receiver.on(datagram, is_signed, claims, drawn);
@@ -79,7 +103,7 @@ impl Ear {
         match verdict {
             Ok(Verdict::Heard { late: true, .. }) => {
                 self.counts.late.fetch_add(1, Relaxed);
-                Took::Nothing
+                Took::Taken
             }
             Ok(Verdict::Heard { heartbeat, late: false }) => {
                 let (worker, every) = (heartbeat.worker, keyring.every());
@@ -88,26 +112,25 @@ impl Ear {
                 } else {
                     self.told.refuse(&self.counts, now, Refused::Overflow, from, || "ticks take too long".to_owned());
                 }
-                Took::Nothing
+                Took::Taken
             }
             Ok(Verdict::Greet(welcome)) => {
                 self.counts.keep(self.receiver.sessions());
                 // An old heartbeat can be sent again in another's name: welcomes must not become that one's flood.
                 if !self.greets.take(now, from, WELCOMES) {
                     self.told.refuse(&self.counts, now, Refused::Asked, from, || "it asks for sessions".to_owned());
-                    return Took::Nothing;
+                    return Took::TooMuch;
                 }
                 self.counts.greeted.fetch_add(1, Relaxed);
                 let sign = |id: u32, bytes: &[u8]| keyring.sign(id, bytes);
-                welcome.encode(sign).map_or(Took::Nothing, Took::Welcome)
+                welcome.encode(sign).map_or_else(Took::Refused, Took::Welcome)
             }
             Err(fault) => {
                 self.told.refuse(&self.counts, now, Refused::of(&fault), from, || fault.to_string());
-                if let HeartbeatFault::Report { worker, .. } = fault {
-                    // One more or less of a worker's absurd reports is all one.
-                    let _ = self.waiting.keep(Beat { worker, at: now, every: keyring.every(), report: None });
-                }
-                Took::Nothing
+                let HeartbeatFault::Report { worker, .. } = fault else { return Took::Refused(fault) };
+                // One more or less of a worker's absurd reports is all one.
+                let _ = self.waiting.keep(Beat { worker, at: now, every: keyring.every(), report: None });
+                Took::Taken
             }
         }
     }

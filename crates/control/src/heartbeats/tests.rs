@@ -217,9 +217,9 @@ fn a_heartbeat_too_many_is_counted_by_its_name_and_not_as_heard() {
         ear.take(Mono::default(), &beat, [127, 0, 0, 1].into(), &keyring, |_| true)
     };
     let Took::Welcome(welcome) = say(None) else { panic!("greeted") };
-    assert_eq!(say(Some(&welcome)), Took::Nothing);
+    assert_eq!(say(Some(&welcome)), Took::Taken);
     while waiting.keep(Beat { worker: "b".into(), at: Mono::default(), every: Span::from_secs(1), report: None }) {}
-    assert_eq!(say(None), Took::Nothing);
+    assert_eq!(say(None), Took::Taken);
     assert_eq!((counts.totals().heard, counts.totals().refused["overflow"]), (1, 1));
 }
 
@@ -428,12 +428,29 @@ fn while_datagrams_pile_up_what_nobody_signed_waits_for_what_is_signed() {
     assert!(matches!(ear.take(Mono::default(), &beat(), worker, &keyring, |_| true), Took::Welcome(_)));
     ear.pressed(true);
     for _ in 0..500 {
-        ear.take(Mono::default(), &[7; 100], stranger, &keyring, |_| true);
+        if !ear.is_too_much(Mono::default(), stranger) {
+            ear.take(Mono::default(), &[7; 100], stranger, &keyring, |_| true);
+        }
+        assert!(!ear.is_too_much(Mono::default(), worker), "it signs");
         assert!(matches!(ear.take(Mono::default(), &beat(), worker, &keyring, |_| true), Took::Welcome(_)));
     }
     let refused = counts.totals().refused;
     assert_eq!((refused["foreign"], refused["flooded"]), (100, 400), "{refused:?}");
     ear.pressed(false);
+    assert!(!ear.is_too_much(Mono::default(), stranger));
     ear.take(Mono::default(), &[7; 100], stranger, &keyring, |_| true);
     assert_eq!(counts.totals().refused["foreign"], 101, "with time for all, all are looked at");
+}
+
+#[test]
+fn streams_of_strangers_begin_a_hundred_at_once_from_one_address_and_then_a_hundred_a_second() {
+    let counts = Arc::<Counts>::default();
+    let mut ear = Ear::new(Arc::clone(&counts), Arc::default());
+    let (here, there) = ([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
+    let mut begun = |millis: u64, from| {
+        let now = Mono::default() + Span::from_millis(millis);
+        (0..300).filter(|_| !ear.knocks_too_often(now, from)).count()
+    };
+    assert_eq!((begun(0, here), begun(500, here), begun(500, there)), (100, 50, 100));
+    assert_eq!(counts.totals().refused["flooded"], 200 + 250 + 200);
 }

@@ -64,11 +64,19 @@ impl Door {
         Ok(Self { listener, secured, refused, handshakes: JoinSet::new(), pause: None })
     }
 
+    /// Whether these files can be used.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn check(tls: &DoorTls) -> Result<(), TlsError> {
+        acceptor(tls).map(drop)
+    }
+
     /// Somebody is there: through at once without TLS, else after a handshake.
     fn admit(&mut self, stream: TcpStream, peer: SocketAddr) -> Option<Arrival> {
         // A connection that is gone already is noticed by who reads it.
         let _ = stream.set_nodelay(true);
-        let Some(secured) = &self.secured else { return Some(Arrival(Box::new(stream))) };
+        let Some(secured) = &self.secured else { return Some(Arrival(Box::new(stream), Peer(peer.ip()))) };
         if self.handshakes.len() >= MOST_HANDSHAKES {
             self.refused.note(peer.ip(), format!("{MOST_HANDSHAKES} handshakes are under way already"));
             return None;
@@ -78,7 +86,7 @@ impl Door {
             let why = match tokio::time::timeout(HANDSHAKE_WITHIN, spoken.accept(stream)).await {
                 Ok(Ok(stream)) => {
                     refused.forgive(peer.ip());
-                    return Some(Arrival(Box::new(stream)));
+                    return Some(Arrival(Box::new(stream), Peer(peer.ip())));
                 }
                 Ok(Err(error)) => words::at_the_door(&words::cause(&error)),
                 Err(_) => format!("no handshake within {} s", HANDSHAKE_WITHIN.as_secs()),
@@ -249,12 +257,18 @@ impl RefusedPeers {
 }
 
 /// A connection that may speak gRPC.
-pub(crate) struct Arrival(Box<dyn reach::Stream>);
+pub(crate) struct Arrival(Box<dyn reach::Stream>, Peer);
+
+/// Where a connection comes from; requests have it among their extensions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) IpAddr);
 
 impl Connected for Arrival {
-    type ConnectInfo = ();
+    type ConnectInfo = Peer;
 
-    fn connect_info(&self) {}
+    fn connect_info(&self) -> Peer {
+        self.1
+    }
 }
 
 impl AsyncRead for Arrival {

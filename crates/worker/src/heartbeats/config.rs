@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct SendHeartbeats {
     /// The coordinators, each `HOST:PORT`, 1 to 16 of them: each is sent every heartbeat. A name is looked up again every
-    /// half minute.
+    /// half minute. `grpc://HOST:PORT` is where a coordinator hears streams (`heartbeats.grpc`), for networks without UDP.
     #[serde(deserialize_with = "some")]
     pub to: Vec<Target>,
     /// What the coordinators call this worker: its `name` in the pool, else its URL there.
@@ -45,7 +45,7 @@ pub struct SigningKey {
     pub file: PathBuf,
 }
 
-/// A coordinator's host and UDP port.
+/// A coordinator's host and port, and what carries heartbeats there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(with = "String"))]
@@ -53,13 +53,17 @@ pub struct SigningKey {
 pub struct Target {
     host: String,
     port: u16,
+    streamed: bool,
 }
 
 /// Why heartbeats cannot be sent so.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendingError {
     /// No address.
-    #[error("`{0}` is not HOST:PORT: write `coordinator:9903`, `10.0.0.1:9903` or `[::1]:9903`")]
+    #[error(
+        "`{0}` is not HOST:PORT: write `coordinator:9903`, `10.0.0.1:9903` or `[::1]:9903`, or `grpc://coordinator:9905` \
+         for a stream"
+    )]
     Target(String),
 }
 
@@ -82,13 +86,20 @@ impl Target {
     pub fn port(&self) -> u16 {
         self.port
     }
+
+    /// Whether heartbeats go there in one gRPC stream, and not each in a datagram.
+    #[must_use]
+    pub fn is_streamed(&self) -> bool {
+        self.streamed
+    }
 }
 
 impl TryFrom<String> for Target {
     type Error = SendingError;
 
     fn try_from(text: String) -> Result<Self, SendingError> {
-        let parsed = text.rsplit_once(':').and_then(|(host, port)| {
+        let (streamed, place) = text.strip_prefix(STREAMED).map_or((false, text.as_str()), |place| (true, place));
+        let parsed = place.rsplit_once(':').and_then(|(host, port)| {
             let port = port.parse().ok().filter(|port| *port > 0)?;
             let host = match host.strip_prefix('[') {
                 Some(inner) => inner.strip_suffix(']').filter(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok())?,
@@ -96,7 +107,8 @@ impl TryFrom<String> for Target {
             };
             let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
             let is_name = (1..=253).contains(&host.len()) && host.chars().all(plain);
-            (is_name || host.contains(':') && text.starts_with('[')).then(|| Self { host: host.to_owned(), port })
+            let fits = is_name || host.contains(':') && place.starts_with('[');
+            fits.then(|| Self { host: host.to_owned(), port, streamed })
         });
         parsed.ok_or(SendingError::Target(text))
     }
@@ -110,7 +122,8 @@ impl From<Target> for String {
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, port } = self;
+        let Self { host, port, streamed } = self;
+        f.write_str(if *streamed { STREAMED } else { "" })?;
         if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
     }
 }
@@ -148,6 +161,8 @@ const fn half_a_second() -> Span {
     Span::from_millis(500)
 }
 
+/// What a place of streams begins with.
+const STREAMED: &str = "grpc://";
 /// Source: ours; each has a socket and gets every heartbeat.
 const MOST_TARGETS: usize = 16;
 
@@ -157,16 +172,27 @@ mod tests {
 
     #[test]
     fn an_address_reads_back_as_it_was_written() {
-        for text in ["coordinator:9903", "10.0.0.1:1", "[::1]:65535", "a.b-c_d.local:9"] {
+        for text in ["coordinator:9903", "10.0.0.1:1", "[::1]:65535", "a.b-c_d.local:9", "grpc://a:1", "grpc://[::1]:2"]
+        {
             assert_eq!(Target::try_from(text.to_owned()).expect(text).to_string(), text);
         }
     }
 
     #[test]
     fn what_is_no_address_is_refused_by_what_it_says() {
-        for text in
-            ["", "coordinator", ":9903", "a:0", "a:70000", "::1:9903", "[::1:9903", "[a]:1", "a b:1", "http://a:1"]
-        {
+        for text in [
+            "",
+            "coordinator",
+            ":9903",
+            "a:0",
+            "a:70000",
+            "::1:9903",
+            "[::1:9903",
+            "[a]:1",
+            "a b:1",
+            "http://a:1",
+            "grpc://a",
+        ] {
             let error = Target::try_from(text.to_owned()).expect_err(text).to_string();
             assert!(error.contains(&format!("`{text}` is not HOST:PORT")), "{error}");
         }
