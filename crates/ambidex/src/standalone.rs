@@ -44,6 +44,7 @@ impl Runs for Standalone {
                 publish: publishers(file),
                 gateways: file.gateways.clone(),
                 follow: None,
+                gossip: None,
             },
             Links {
                 view: Arc::default(),

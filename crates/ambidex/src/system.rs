@@ -107,6 +107,7 @@ impl Runs for System {
                 publish: Vec::new(),
                 gateways: None,
                 follow: file.coordinator.clone(),
+                gossip: file.gossip.clone(),
             },
             Links {
                 view: Arc::clone(&view),

@@ -183,7 +183,7 @@ const WHOLE_FILES: &[Case] = &[
             "gw.yaml:1:1: error: unknown key `a` (a)",
             " 1 | a: &a [b, b]",
             "   | ^",
-            "   = known: listeners, pools, routes, coordinator, zones, admin, heartbeats, cache, log, access_log, record, tracing, agent, redis, deduplication, journal, drain, threads",
+            "   = known: listeners, pools, routes, coordinator, zones, admin, heartbeats, gossip, cache, log, access_log, record, tracing, agent, redis, deduplication, journal, drain, threads",
         ],
     ),
     case(
@@ -683,6 +683,24 @@ const AFTER_A_GOOD_START: &[Case] = &[
         ],
     ),
     case(
+        "gossip: {key_file: k}\n",
+        &[
+            "gw.yaml:6:9: error: `peers` is missing (gossip)",
+            " 6 | gossip: {key_file: k}",
+            "   |         ^",
+            "   = add `peers:` here",
+        ],
+    ),
+    case(
+        "gossip: {peers: [\"10.0.0.2\"], key_file: k}\n",
+        &[
+            "gw.yaml:6:18: error: `10.0.0.2` is no gateway (gossip.peers[0])",
+            " 6 | gossip: {peers: [\"10.0.0.2\"], key_file: k}",
+            "   |                  ^^^^^^^^^^",
+            "   = write HOST:PORT, what `gossip.listen` is there, such as `10.0.0.2:9906`",
+        ],
+    ),
+    case(
         "heartbeats: {}\n",
         &[
             "gw.yaml:6:13: error: `keys` is missing (heartbeats)",
@@ -767,7 +785,7 @@ const AFTER_A_GOOD_START: &[Case] = &[
             "gw.yaml:6:27: error: `coordinator` is not HOST:PORT (agent.heartbeats.to[0])",
             " 6 | agent: {heartbeats: {to: [coordinator], name: w, key: {file: k}}}",
             "   |                           ^^^^^^^^^^^",
-            "   = write `coordinator:9903`, `10.0.0.1:9903` or `[::1]:9903`",
+            "   = write `coordinator:9903`, `10.0.0.1:9903` or `[::1]:9903`, or `grpc://coordinator:9905` for a stream",
         ],
     ),
     case(
@@ -1370,7 +1388,7 @@ const AFTER_A_GOOD_START: &[Case] = &[
             "gw.yaml:6:1: error: unknown key `quorum` (quorum)",
             " 6 | quorum: {ask: 2}",
             "   | ^^^^^^",
-            "   = known: listeners, pools, routes, coordinator, zones, admin, heartbeats, cache, log, access_log, record, tracing, agent, redis, deduplication, journal, drain, threads",
+            "   = known: listeners, pools, routes, coordinator, zones, admin, heartbeats, gossip, cache, log, access_log, record, tracing, agent, redis, deduplication, journal, drain, threads",
         ],
     ),
 ];

@@ -44,6 +44,7 @@ fn every_configuration_in_the_documents_is_good() {
         "docs/cache.md",
         "docs/canary.md",
         "docs/failure-modes.md",
+        "docs/gossip.md",
         "docs/heartbeats.md",
         "docs/recording.md",
         "docs/worker.md",

@@ -4,6 +4,7 @@
 //! form is the only way in), so that an invalid one cannot exist.
 
 mod follow;
+mod gossip;
 mod health;
 mod heartbeats;
 mod kubernetes;
@@ -31,6 +32,8 @@ use serde::{Deserialize, Serialize};
 pub use ambidex_core::balance::Balance;
 pub use ambidex_core::plan::PlanConfig;
 pub use follow::{FollowConfig, FollowError, GatewaysConfig};
+pub(crate) use gossip::MOST_PEERS;
+pub use gossip::{GossipConfig, GossipConfigError, PeerAddress};
 pub use health::{Check, GrpcCheck, HealthChecks, HealthError, HttpCheck};
 pub use heartbeats::{HeartbeatsConfig, HeartbeatsError, KeyConfig, Keys, Pattern, Patterns, StreamsConfig};
 pub(crate) use kubernetes::ACCOUNT;

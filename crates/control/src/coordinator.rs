@@ -16,10 +16,11 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::api;
 use crate::clock::Clock;
-use crate::config::{AdminConfig, FollowConfig, GatewaysConfig, HeartbeatsConfig, PoolConfig};
+use crate::config::{AdminConfig, FollowConfig, GatewaysConfig, GossipConfig, HeartbeatsConfig, PoolConfig};
 use crate::discovery::{Discovery, Names};
 use crate::facts::{ConfigHost, GatewayFacts};
 use crate::gateways::{self, Gateways};
+use crate::gossip::{Gossip, GossipError};
 use crate::health::Checker;
 use crate::heartbeats::{self, HearError, Hearing, Opened};
 use crate::journal::Journal;
@@ -71,6 +72,8 @@ pub struct CoordinatorConfig {
     pub gateways: Option<GatewaysConfig>,
     /// The coordinator that decides about pools without workers of their own.
     pub follow: Option<FollowConfig>,
+    /// The gateways that decide as well, by the same counts.
+    pub gossip: Option<GossipConfig>,
 }
 
 /// Why the coordinator could not start.
@@ -85,6 +88,9 @@ pub enum StartError {
     /// Heartbeats cannot be heard.
     #[error(transparent)]
     Heartbeats(#[from] HearError),
+    /// The other gateways cannot be talked with.
+    #[error(transparent)]
+    Gossip(#[from] GossipError),
     /// The address for gateways cannot be listened at.
     #[error("gateways.address {0} cannot be listened at: {1}; another process may use it, then give another port")]
     Gateways(SocketAddr, #[source] std::io::Error),
@@ -131,6 +137,7 @@ pub struct Coordinator {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
     hearing: Mutex<Option<Hearing>>,
+    gossip: Option<Gossip>,
     admin: Option<SocketAddr>,
     gateways: Option<SocketAddr>,
     token_path: Option<PathBuf>,
@@ -143,7 +150,8 @@ impl Coordinator {
     /// # Errors
     /// What could not be had, and why.
     pub fn start(config: CoordinatorConfig, links: Links) -> Result<Self, StartError> {
-        let CoordinatorConfig { pools, admin, data, heartbeats, name_servers, publish, gateways, follow } = config;
+        let CoordinatorConfig { pools, admin, data, heartbeats, name_servers, publish, gateways, follow, gossip } =
+            config;
         let Links { view, reports, transitions, clock, seats, journal, gateway, config } = links;
         let mut room = Room::new(seats, view, journal, clock.now());
         if let Some(follow) = &follow {
@@ -194,7 +202,10 @@ impl Coordinator {
                 runtime.shutdown_background();
             })
             .map_err(StartError::Thread)?;
-        let coordinator = Self { shared, thread: Some(thread), hearing: Mutex::new(None), admin, gateways, token_path };
+        let (thread, hearing) = (Some(thread), Mutex::new(None));
+        let mut coordinator = Self { shared, thread, hearing, gossip: None, admin, gateways, token_path };
+        coordinator.gossip =
+            gossip.map(|config| Gossip::start(&config, Arc::clone(&coordinator.shared))).transpose()?;
         coordinator.hear(coordinator.open_heartbeats(heartbeats.as_ref())?)?;
         Ok(coordinator)
     }
@@ -257,6 +268,7 @@ impl Coordinator {
 impl Drop for Coordinator {
     fn drop(&mut self) {
         drop(self.hearing().take());
+        drop(self.gossip.take());
         self.shared.stop.notify_one();
         if let Some(thread) = self.thread.take() {
             // A panic over there was told when it happened.

@@ -14,7 +14,7 @@
 //! Keys are read before they are used, so that a reload with a bad one changes nothing; workers keep their sessions
 //! through it.
 
-mod allowance;
+pub(crate) mod allowance;
 mod counts;
 mod ear;
 mod keyring;
@@ -62,7 +62,9 @@ pub enum HearError {
         source: KeyFault,
     },
     /// The address for streams cannot be had.
-    #[error("heartbeats.grpc.address {0} cannot be listened at: {1}; another process may use it, then give another port")]
+    #[error(
+        "heartbeats.grpc.address {0} cannot be listened at: {1}; another process may use it, then give another port"
+    )]
     Streams(SocketAddr, #[source] std::io::Error),
     /// TLS of streams cannot be spoken.
     #[error("heartbeats.grpc.{0}")]

@@ -125,6 +125,7 @@ impl Snapshot {
         let mut gateway = shared.gateway.families();
         let room = shared.room();
         gateway.extend(room.heartbeats.families());
+        gateway.extend(room.gossip.iter().flat_map(|standing| standing.families()));
         let now = shared.clock.now();
         let mut left = MOST_LABELLED;
         let mut workers = Vec::new();

@@ -21,6 +21,7 @@ use crate::clock::wall_millis;
 use crate::config::{PoolConfig, Source};
 use crate::discovery;
 use crate::drills::{DrillStatus, Drilling};
+use crate::gossip::Standing;
 use crate::health;
 use crate::heartbeats::{Beat, Counts, Names, Waiting};
 use crate::journal::Journal;
@@ -39,6 +40,7 @@ mod answered;
 mod breakers;
 mod drill;
 mod followed;
+mod gossip;
 mod guests;
 mod obey;
 mod record;
@@ -85,6 +87,8 @@ pub(crate) struct Room {
     pub(crate) following: Option<Following>,
     /// How many gateways follow this process.
     pub(crate) guests: Arc<AtomicUsize>,
+    /// How it stands with the gateways that decide as well; `None`: it decides alone.
+    pub(crate) gossip: Option<Arc<Standing>>,
     /// Who wanted to subscribe and failed the handshake.
     pub(crate) refused: Arc<RefusedPeers>,
     /// When the proof of running trials is kept next.
@@ -129,6 +133,7 @@ impl Room {
             drilled: VecDeque::new(),
             following: None,
             guests: Arc::default(),
+            gossip: None,
             refused: Arc::default(),
             next_trials_kept: now,
             next_second: now,
@@ -222,7 +227,10 @@ impl Room {
             if let Some(queue) = report.queue {
                 cells.load.hear_queue(beat.at, queue);
             }
-            pool.hear(id, Held { report, at: beat.at, period: beat.every, source: ambidex_core::plan::Source::Heartbeat });
+            pool.hear(
+                id,
+                Held { report, at: beat.at, period: beat.every, source: ambidex_core::plan::Source::Heartbeat },
+            );
         }
     }
 

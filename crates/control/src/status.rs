@@ -15,6 +15,7 @@ use ambidex_core::worker::Standing;
 use serde::Serialize;
 
 use crate::config::Balance;
+use crate::gossip::GossipStatus;
 use crate::health::Judged;
 use crate::heartbeats::HeartbeatsStatus;
 use crate::journal::JournalHealth;
@@ -61,6 +62,8 @@ pub struct Status {
     pub newest: u64,
     /// What came of heartbeats; `null` while none are heard.
     pub heartbeats: Option<HeartbeatsStatus>,
+    /// How it stands with the gateways that decide as well; `null`: it decides alone.
+    pub gossip: Option<GossipStatus>,
 }
 
 /// Whether every pool had a worker at least once since the start.
@@ -275,6 +278,7 @@ impl Room {
             gateway_refused: self.refused.last(),
             newest: self.news.newest(),
             heartbeats: self.heartbeats.status(),
+            gossip: self.gossip.as_ref().map(|standing| standing.status()),
         }
     }
 

@@ -9,6 +9,7 @@ use ambidex_core::stats::histogram::TallyState;
 use ambidex_core::time::{Mono, Span};
 use serde::Serialize;
 
+use crate::gossip::Elsewhere;
 use crate::health::Checked;
 use crate::news::Item;
 use crate::roster::Worker;
@@ -41,6 +42,8 @@ pub(crate) struct Track {
     pub(crate) poll_fault: Option<String>,
     /// What the coordinator that is followed was told last.
     pub(crate) told: Told,
+    /// What gateways that decide as well say of it.
+    pub(crate) elsewhere: Elsewhere,
     /// What its health checks said.
     pub(crate) checked: Option<Checked>,
     /// The newest decision about its weight.
@@ -64,7 +67,7 @@ impl Track {
         let room = Some(worker.cells.room.load(Relaxed)).filter(|room| *room > 0);
         let limit = worker.found.limit.or(room);
         let configured = Configured { limit, weight: worker.found.weight, standing: worker.standing() };
-        let seen = self.watch.see(now, &worker.cells, &configured);
+        let seen = self.watch.see(now, &worker.cells, &configured, self.elsewhere.now(now));
         if let Some(passive) = &seen.passive {
             self.measured = Measured::of(passive);
         }

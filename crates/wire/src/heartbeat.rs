@@ -24,18 +24,22 @@
 //!
 //! No sockets and no cryptography here: the caller signs, checks, and draws. [`key`] has what signs, for those who want it.
 
-use std::collections::HashMap;
-
 use ambidex_core::signal::{Report, ReportFault};
 
+use self::envelope::{Opened, Torn, head, open, seal};
+use self::sessions::{Admitted, Sessions};
 use crate::report::server_load;
 
+pub(crate) mod envelope;
 #[cfg(feature = "hmac")]
 pub mod key;
+pub(crate) mod sessions;
 pub mod stream;
 
 /// The most bytes of a heartbeat. Source: what passes every common path unfragmented, with room for tunnels.
 pub const MOST_BYTES: usize = 1_200;
+/// A head, a name of one byte and a signature.
+const LEAST_BYTES: usize = envelope::LEAST_BYTES;
 
 /// Bytes of a signature: HMAC-SHA256 (RFC 2104, FIPS 180-4).
 pub const TAG_BYTES: usize = 32;
@@ -95,7 +99,7 @@ pub enum HeartbeatFault {
     #[error("a worker's name must have 1 to 255 bytes of UTF-8")]
     Name,
     /// It came before.
-    #[error("heartbeat {sequence} of {worker} was replayed, or is older than the last {WINDOW}")]
+    #[error("heartbeat {sequence} of {worker} was replayed, or is older than the last 64")]
     Replayed {
         /// Whose it says it is.
         worker: String,
@@ -140,7 +144,7 @@ impl Heartbeat {
     pub fn encode(&self, sign: impl FnOnce(u32, &[u8]) -> [u8; TAG_BYTES]) -> Result<Vec<u8>, HeartbeatFault> {
         let mut bytes = head(HEARTBEAT, self.key, &self.session, self.sequence, &self.worker)?;
         bytes.extend_from_slice(server_load::write(&self.report).as_bytes());
-        seal(bytes, self.key, sign)
+        Ok(seal(bytes, self.key, MOST_BYTES, sign)?)
     }
 }
 
@@ -150,7 +154,16 @@ impl Welcome {
     /// # Errors
     /// A name that none can have.
     pub fn encode(&self, sign: impl FnOnce(u32, &[u8]) -> [u8; TAG_BYTES]) -> Result<Vec<u8>, HeartbeatFault> {
-        seal(head(WELCOME, self.key, &self.session, self.sequence, &self.worker)?, self.key, sign)
+        self.encode_as(WELCOME, sign).map_err(Into::into)
+    }
+
+    /// The same under another mark.
+    pub(crate) fn encode_as(
+        &self,
+        mark: [u8; 4],
+        sign: impl FnOnce(u32, &[u8]) -> [u8; TAG_BYTES],
+    ) -> Result<Vec<u8>, Torn> {
+        seal(head(mark, self.key, &self.session, self.sequence, &self.worker)?, self.key, MOST_BYTES, sign)
     }
 
     /// The welcome in a datagram, if it is one and `is_signed` says so of its key, its bytes and its signature.
@@ -158,9 +171,17 @@ impl Welcome {
     /// # Errors
     /// What is no welcome, or not signed.
     pub fn decode(bytes: &[u8], is_signed: impl FnOnce(u32, &[u8], &[u8]) -> bool) -> Result<Self, HeartbeatFault> {
-        let Opened { key, session, sequence, worker, rest } = open(WELCOME, bytes, is_signed)?;
-        let worker = worker.to_owned();
-        if rest.is_empty() { Ok(Self { key, session, sequence, worker }) } else { Err(HeartbeatFault::Foreign) }
+        Self::decode_as(WELCOME, bytes, is_signed).map_err(Into::into)
+    }
+
+    /// The same under another mark.
+    pub(crate) fn decode_as(
+        mark: [u8; 4],
+        bytes: &[u8],
+        is_signed: impl FnOnce(u32, &[u8], &[u8]) -> bool,
+    ) -> Result<Self, Torn> {
+        let opened = open(mark, bytes, MOST_BYTES, is_signed)?;
+        if opened.rest.is_empty() { Ok(opened.welcome(opened.session)) } else { Err(Torn::Foreign) }
     }
 }
 
@@ -174,14 +195,30 @@ pub struct Sender {
 impl Sender {
     /// The next heartbeat.
     pub fn next(&mut self, key: u32, worker: &str, report: Report) -> Heartbeat {
+        let (session, sequence) = self.stamp();
+        Heartbeat { key, session, sequence, worker: worker.to_owned(), report }
+    }
+
+    /// Session and sequence of the next datagram.
+    pub(crate) fn stamp(&mut self) -> (Session, u64) {
         self.sequence += 1;
-        Heartbeat { key, session: self.session, sequence: self.sequence, worker: worker.to_owned(), report }
+        (self.session, self.sequence)
+    }
+
+    /// The session, if there is one yet.
+    pub(crate) fn session(&self) -> Option<Session> {
+        (self.session != Session::default()).then_some(self.session)
     }
 
     /// Takes over the session of a welcome; says whether to send again at once. An answer to anything but the latest
     /// heartbeats is an old one and changes nothing.
     pub fn welcomed(&mut self, welcome: &Welcome) -> bool {
-        let is_recent = self.sequence.checked_sub(welcome.sequence).is_some_and(|behind| behind < LATEST);
+        self.welcomed_within(welcome, LATEST)
+    }
+
+    /// The same for one that answers one of the last `latest`.
+    pub(crate) fn welcomed_within(&mut self, welcome: &Welcome, latest: u64) -> bool {
+        let is_recent = self.sequence.checked_sub(welcome.sequence).is_some_and(|behind| behind < latest);
         let is_news = is_recent && welcome.session != self.session;
         if is_news {
             self.session = welcome.session;
@@ -206,23 +243,13 @@ pub enum Verdict {
 
 /// The coordinator's side: the sessions of all workers that send.
 #[derive(Clone, Debug)]
-pub struct Receiver {
-    most: usize,
-    workers: HashMap<String, Sessions>,
-}
-
-/// A worker's session that is believed, and the one that was offered last.
-#[derive(Clone, Debug)]
-struct Sessions {
-    current: Option<(Session, Window)>,
-    offered: Session,
-}
+pub struct Receiver(Sessions<1>);
 
 impl Receiver {
     /// A receiver that keeps the sessions of at most so many workers.
     #[must_use]
     pub fn new(most: usize) -> Self {
-        Self { most, workers: HashMap::new() }
+        Self(Sessions::new(most))
     }
 
     /// Takes a datagram. `is_signed` says whether a key signs these bytes with this signature, in constant time; `claims`
@@ -238,166 +265,60 @@ impl Receiver {
         claims: impl FnOnce(u32, &str) -> Claim,
         fresh: impl FnOnce() -> Option<Session>,
     ) -> Result<Verdict, HeartbeatFault> {
-        let opened = open(HEARTBEAT, datagram, is_signed)?;
-        match claims(opened.key, opened.worker) {
+        let opened = open(HEARTBEAT, datagram, MOST_BYTES, is_signed)?;
+        match claims(opened.key, opened.name) {
             Claim::Granted => {}
             Claim::Denied => {
-                return Err(HeartbeatFault::Impostor { key: opened.key, worker: opened.worker.to_owned() });
+                return Err(HeartbeatFault::Impostor { key: opened.key, worker: opened.name.to_owned() });
             }
-            Claim::Unknown => return Err(HeartbeatFault::Unknown(opened.worker.to_owned())),
+            Claim::Unknown => return Err(HeartbeatFault::Unknown(opened.name.to_owned())),
         }
-        let Some(sessions) = self.workers.get_mut(opened.worker) else {
-            if self.workers.len() >= self.most {
-                return Err(HeartbeatFault::Full(self.most));
-            }
-            let offered = fresh().ok_or(HeartbeatFault::NoSession)?;
-            self.workers.insert(opened.worker.to_owned(), Sessions { current: None, offered });
-            return Ok(Verdict::Greet(opened.welcome(offered)));
-        };
-        let late = match &mut sessions.current {
-            Some((session, window)) if *session == opened.session => {
-                let (worker, sequence) = (opened.worker, opened.sequence);
-                window
-                    .admit(sequence)
-                    .ok_or_else(|| HeartbeatFault::Replayed { worker: worker.to_owned(), sequence })?
-            }
-            _ if sessions.offered == opened.session => {
-                let next = fresh().ok_or(HeartbeatFault::NoSession)?;
-                sessions.current = Some((sessions.offered, Window::beginning(opened.sequence)));
-                sessions.offered = next;
-                false
-            }
-            // The session in force stays: an old datagram sent again must not end it. The same offer is made until it
-            // is taken, so that an answer on its way is never out of date.
-            _ => return Ok(Verdict::Greet(opened.welcome(sessions.offered))),
-        };
-        Ok(Verdict::Heard { heartbeat: opened.heartbeat()?, late })
+        let Opened { session, sequence, name: worker, .. } = opened;
+        match self.0.admit(worker, &session, sequence, fresh) {
+            Admitted::Heard { late, .. } => Ok(Verdict::Heard { heartbeat: opened.heartbeat()?, late }),
+            Admitted::Greet(session) => Ok(Verdict::Greet(opened.welcome(session))),
+            Admitted::Replayed => Err(HeartbeatFault::Replayed { worker: worker.to_owned(), sequence }),
+            Admitted::NoSession => Err(HeartbeatFault::NoSession),
+            Admitted::Full(most) => Err(HeartbeatFault::Full(most)),
+        }
     }
 
     /// Forgets the workers of whom `keeps` says no.
-    pub fn retain(&mut self, mut keeps: impl FnMut(&str) -> bool) {
-        self.workers.retain(|worker, _| keeps(worker));
+    pub fn retain(&mut self, keeps: impl FnMut(&str) -> bool) {
+        self.0.retain(keeps);
     }
 
     /// Of how many workers sessions are kept.
     #[must_use]
     pub fn sessions(&self) -> usize {
-        self.workers.len()
+        self.0.len()
     }
-}
-
-/// The last sequences of a session, of which each is admitted once (after RFC 4303, 3.4.3).
-#[derive(Clone, Copy, Debug)]
-struct Window {
-    newest: u64,
-    /// Bit n: `newest - n` came.
-    came: u64,
-}
-
-impl Window {
-    const fn beginning(sequence: u64) -> Self {
-        Self { newest: sequence, came: 1 }
-    }
-
-    /// Admits a sequence once and says whether a later one came before it; `None` when it came, or may have.
-    fn admit(&mut self, sequence: u64) -> Option<bool> {
-        if sequence > self.newest {
-            let ahead = sequence - self.newest;
-            self.came = u32::try_from(ahead).ok().and_then(|ahead| self.came.checked_shl(ahead)).unwrap_or(0) | 1;
-            self.newest = sequence;
-            return Some(false);
-        }
-        let behind = self.newest - sequence;
-        let bit = u32::try_from(behind).ok().and_then(|behind| 1_u64.checked_shl(behind))?;
-        if self.came & bit != 0 {
-            return None;
-        }
-        self.came |= bit;
-        Some(true)
-    }
-}
-
-/// A datagram whose signature is good, not copied yet.
-struct Opened<'a> {
-    key: u32,
-    session: Session,
-    sequence: u64,
-    worker: &'a str,
-    rest: &'a [u8],
 }
 
 impl Opened<'_> {
     fn heartbeat(&self) -> Result<Heartbeat, HeartbeatFault> {
-        let Self { key, session, sequence, worker, rest } = *self;
+        let Self { key, session, sequence, name, rest } = *self;
         let report =
-            server_load::parse(rest).map_err(|fault| HeartbeatFault::Report { worker: worker.to_owned(), fault })?;
-        Ok(Heartbeat { key, session, sequence, worker: worker.to_owned(), report })
-    }
-
-    fn welcome(&self, session: Session) -> Welcome {
-        Welcome { key: self.key, session, sequence: self.sequence, worker: self.worker.to_owned() }
+            server_load::parse(rest).map_err(|fault| HeartbeatFault::Report { worker: name.to_owned(), fault })?;
+        Ok(Heartbeat { key, session, sequence, worker: name.to_owned(), report })
     }
 }
 
-fn head(mark: [u8; 4], key: u32, session: &Session, sequence: u64, worker: &str) -> Result<Vec<u8>, HeartbeatFault> {
-    let length = u8::try_from(worker.len()).ok().filter(|length| *length > 0).ok_or(HeartbeatFault::Name)?;
-    let mut bytes = Vec::with_capacity(512);
-    bytes.extend_from_slice(&mark);
-    bytes.extend_from_slice(&key.to_be_bytes());
-    bytes.extend_from_slice(session);
-    bytes.extend_from_slice(&sequence.to_be_bytes());
-    bytes.push(length);
-    bytes.extend_from_slice(worker.as_bytes());
-    Ok(bytes)
-}
-
-fn seal(
-    mut bytes: Vec<u8>,
-    key: u32,
-    sign: impl FnOnce(u32, &[u8]) -> [u8; TAG_BYTES],
-) -> Result<Vec<u8>, HeartbeatFault> {
-    let tag = sign(key, &bytes);
-    bytes.extend_from_slice(&tag);
-    if bytes.len() > MOST_BYTES { Err(HeartbeatFault::Length(bytes.len())) } else { Ok(bytes) }
-}
-
-/// Checks the signature before anything else is read of what a stranger sent.
-fn open(
-    mark: [u8; 4],
-    datagram: &[u8],
-    is_signed: impl FnOnce(u32, &[u8], &[u8]) -> bool,
-) -> Result<Opened<'_>, HeartbeatFault> {
-    let length = datagram.len();
-    if !(LEAST_BYTES..=MOST_BYTES).contains(&length) {
-        return Err(HeartbeatFault::Length(length));
+impl From<Torn> for HeartbeatFault {
+    fn from(torn: Torn) -> Self {
+        match torn {
+            Torn::Length(length) => Self::Length(length),
+            Torn::Foreign => Self::Foreign,
+            Torn::Signature(key) => Self::Signature(key),
+            Torn::Name => Self::Name,
+        }
     }
-    let (signed, tag) = datagram.split_at(length - TAG_BYTES);
-    let too_short = || HeartbeatFault::Length(length);
-    let (its_mark, rest) = signed.split_first_chunk::<4>().ok_or_else(too_short)?;
-    if *its_mark != mark {
-        return Err(HeartbeatFault::Foreign);
-    }
-    let (key, rest) = rest.split_first_chunk::<4>().ok_or_else(too_short)?;
-    let key = u32::from_be_bytes(*key);
-    if !is_signed(key, signed, tag) {
-        return Err(HeartbeatFault::Signature(key));
-    }
-    let (session, rest) = rest.split_first_chunk::<16>().ok_or_else(too_short)?;
-    let (sequence, rest) = rest.split_first_chunk::<8>().ok_or_else(too_short)?;
-    let (name_length, rest) = rest.split_first().ok_or_else(too_short)?;
-    let (name, rest) = rest.split_at_checked(usize::from(*name_length)).ok_or(HeartbeatFault::Name)?;
-    let worker = std::str::from_utf8(name).ok().filter(|name| !name.is_empty()).ok_or(HeartbeatFault::Name)?;
-    Ok(Opened { key, session: *session, sequence: u64::from_be_bytes(*sequence), worker, rest })
 }
 
 const HEARTBEAT: [u8; 4] = *b"AHB\x01";
 const WELCOME: [u8; 4] = *b"AHW\x01";
 /// Heartbeats whose answers may still be on their way. Source: ours; four seconds at one every 500 ms, more than any path.
 const LATEST: u64 = 8;
-/// A head, a name of one byte and a signature.
-const LEAST_BYTES: usize = 34 + TAG_BYTES;
-/// How many sequences back a late heartbeat is told from a replayed one.
-const WINDOW: u32 = u64::BITS;
 
 #[cfg(test)]
 mod tests;

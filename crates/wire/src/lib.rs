@@ -5,6 +5,7 @@
 //! Everything that arrives is bounded before it is parsed and checked before it is believed.
 
 pub mod deadline;
+pub mod gossip;
 pub mod heartbeat;
 pub mod journal;
 pub mod recording;

@@ -187,6 +187,13 @@ impl Checks<'_> {
             let help = "write it in the coordinator's file, and leave it out here";
             self.error("heartbeats", message, Some(help.to_owned()));
         }
+        if self.file.gossip.is_some() {
+            let message = format!(
+                "gateways that talk with each other decide themselves, and here the coordinator at {} does",
+                coordinator.url()
+            );
+            self.error("gossip", message, Some("leave out either `gossip` or `coordinator`".to_owned()));
+        }
         for name in self.file.pools.keys() {
             for keys in DECIDED {
                 let path = keys.iter().fold(under("pools", name), |path, key| under(&path, key));

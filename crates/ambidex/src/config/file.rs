@@ -6,7 +6,8 @@ use std::num::NonZeroU16;
 use std::path::Path;
 
 use ambidex_control::config::{
-    AdminConfig, FollowConfig, HealthChecks, HeartbeatsConfig, JournalConfig, PoolMembers, Reports, Source,
+    AdminConfig, FollowConfig, GossipConfig, HealthChecks, HeartbeatsConfig, JournalConfig, PoolMembers, Reports,
+    Source,
 };
 use ambidex_core::balance::Balance;
 use ambidex_core::guard::breaker::BreakerConfig;
@@ -56,6 +57,10 @@ pub(crate) struct File {
     /// Heartbeats of workers, signed, over UDP. Default: none are heard; source: R-S3, whose keys nobody but the user has.
     #[serde(default)]
     pub(crate) heartbeats: Option<HeartbeatsConfig>,
+    /// Gateways that decide with this one, without a coordinator: each tells the others what it counts. Default: none, it decides
+    /// alone; source: R-C4.
+    #[serde(default)]
+    pub(crate) gossip: Option<GossipConfig>,
     /// The response cache that routes use which have `cache`.
     #[serde(default)]
     pub(crate) cache: CacheBounds,
@@ -111,6 +116,9 @@ impl Form for File {
         }
         if let Some(heartbeats) = &mut self.heartbeats {
             heartbeats.beside(folder);
+        }
+        if let Some(gossip) = &mut self.gossip {
+            gossip.beside(folder);
         }
         if let Some(coordinator) = &mut self.coordinator {
             coordinator.beside(folder);

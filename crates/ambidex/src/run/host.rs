@@ -203,5 +203,14 @@ impl Seen {
 }
 
 /// Sections that are read once, at the start.
-const NEEDS_RESTART: [&str; 7] =
-    ["admin", "agent", "coordinator", "deduplication.persist", "gateways", "journal", "log.format"];
+const NEEDS_RESTART: [&str; 9] = [
+    "admin",
+    "agent",
+    "coordinator",
+    "deduplication.persist",
+    "gateways",
+    "gossip",
+    "heartbeats.grpc",
+    "journal",
+    "log.format",
+];

@@ -10,6 +10,7 @@ mod early_answers;
 mod endings;
 mod files;
 mod filled;
+mod gossip;
 mod heartbeats;
 mod hostile_clients;
 mod labels;

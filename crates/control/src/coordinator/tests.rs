@@ -52,6 +52,7 @@ pub(crate) fn process_at(address: [u8; 4], pools: Vec<PoolConfig>, journal: Arc<
         publish: Vec::new(),
         gateways: None,
         follow: None,
+        gossip: None,
     };
     let coordinator = Coordinator::start(config, links).expect("starts");
     Process { coordinator, view, reports, teller, clock, _data: data }

@@ -57,6 +57,7 @@ impl Running {
             publish: Vec::new(),
             gateways: None,
             follow: None,
+            gossip: None,
         };
         let coordinator = Coordinator::start(config, links).expect("starts");
         let address = coordinator.admin_address().expect("listens");

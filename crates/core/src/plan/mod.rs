@@ -44,7 +44,7 @@ pub use replay::{Difference, Replayed, replay};
 pub use reporting::Reporting;
 pub use seen::{Heard, Passive, Seen, Source};
 pub use terms::{Gauge, Terms};
-pub use watch::{Configured, Held, Watch, between};
+pub use watch::{Configured, Held, Others, Watch, between};
 
 /// The rule that gives raw weights. Named in the configuration as `weights:`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

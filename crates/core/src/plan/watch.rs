@@ -1,7 +1,7 @@
 //! What the slow loop remembers of one worker between two ticks: what was counted, and what was heard.
 //!
 //! ```text
-//! tallies of all seats ──(difference since the last tick)──> Passive ─┐
+//! tallies of all seats ──(difference since the last tick)──> Passive ─┐   (and of other gateways, where they tell theirs)
 //! newest report ────────────────(with its age)──────────────> Heard ──┼─> Seen, for the planner
 //! newest good answer ───────────────────────────────────────> age ────┘
 //! ```
@@ -40,10 +40,21 @@ pub struct Configured {
     pub standing: Standing,
 }
 
+/// What other gateways that decide as well count of the same worker.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Others {
+    /// All that they ever said.
+    pub totals: TallyState,
+    /// Tries that they have in flight.
+    pub in_flight: u32,
+}
+
 /// One worker's memory.
 #[derive(Debug, Default)]
 pub struct Watch {
     tally: TallyState,
+    /// Tries of our own among them that ended.
+    own: u64,
     tally_at: Option<Mono>,
     report: Option<Held>,
     /// When an answer last carried a report.
@@ -85,6 +96,20 @@ impl Watch {
         }
     }
 
+    /// Takes a report that another gateway had with an answer of its own; whether it is the newest now. Of a worker that sends
+    /// us heartbeats it is as good as one.
+    pub fn hear_told(&mut self, held: Held) -> bool {
+        let held = match self.beat {
+            Some((_, period)) => Held { source: Source::Heartbeat, period, ..held },
+            None => held,
+        };
+        let newer = self.report.is_none_or(|known| held.at > known.at);
+        if newer {
+            self.report = Some(held);
+        }
+        newer
+    }
+
     /// The newest report.
     #[must_use]
     pub fn report(&self) -> Option<&Held> {
@@ -102,11 +127,21 @@ impl Watch {
         self.counted
     }
 
-    /// What the planner is to see, over the time since this was last asked.
-    pub fn see(&mut self, now: Mono, cells: &Cells, configured: &Configured) -> Seen {
-        let totals = cells.totals();
+    /// What the planner is to see, over the time since this was last asked; `others`: what is told from elsewhere.
+    ///
+    /// Rates, latencies and failures are summed, so that all who hear the same decide alike. Whether answers carry reports is
+    /// judged by our own alone: it is for our own picks.
+    pub fn see(&mut self, now: Mono, cells: &Cells, configured: &Configured, others: Option<&Others>) -> Seen {
+        let mut totals = cells.totals();
+        let ended = totals.latency.count() + totals.failed;
+        let own = ended.saturating_sub(core::mem::replace(&mut self.own, ended));
+        others.into_iter().for_each(|others| totals.add(&others.totals));
         let step = self.tally_at.map(|then| now.since(then));
-        let passive = step.filter(|step| *step > Span::ZERO).map(|step| between(&self.tally, &totals, step, cells));
+        let passive = step.filter(|step| *step > Span::ZERO).map(|step| {
+            let own = between(&self.tally, &totals, step, cells);
+            let elsewhere = others.map_or(0, |others| others.in_flight);
+            Passive { in_flight: own.in_flight.saturating_add(elsewhere), ..own }
+        });
         self.counted = passive.as_ref().map(|own| Counted::between(&self.tally, &totals, own)).unwrap_or_default();
         self.tally = totals;
         self.tally_at = Some(now);
@@ -115,8 +150,10 @@ impl Watch {
                 // Some try of the tick was answered well.
                 self.success_at = Some(now);
             }
-            let since = step.unwrap_or_default();
-            self.reporting = Some(self.carried_at.is_some_and(|at| now.since(at) <= since));
+            if own > 0 {
+                let since = step.unwrap_or_default();
+                self.reporting = Some(self.carried_at.is_some_and(|at| now.since(at) <= since));
+            }
         }
         let Configured { limit, weight, standing } = *configured;
         Seen {
@@ -252,5 +289,21 @@ mod tests {
         let passive = between(&first, &cells.totals(), Span::from_millis(500), &cells);
         assert_eq!((passive.samples, passive.errors), (3, Share::of(1, 3)));
         assert!((passive.rate - 4.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_others_count_is_added_and_does_not_say_whether_our_answers_carry_reports() {
+        let (cells, configured) = (Cells::new(1), Configured { limit: None, weight: 1.0, standing: Standing::Serving });
+        let (mut watch, mut others) = (Watch::default(), Others::default());
+        watch.see(at(0), &cells, &configured, Some(&others));
+        others.totals.latency.record(Span::from_millis(20));
+        others.in_flight = 3;
+        cells.load.begin();
+        let passive = watch.see(at(500), &cells, &configured, Some(&others)).passive.expect("a step");
+        assert_eq!((passive.samples, passive.in_flight, watch.take_reporting()), (1, 4, None));
+        assert!((passive.rate - 2.0).abs() < 1e-9);
+        cells.tally(0).answer(Span::from_millis(20));
+        let passive = watch.see(at(1_000), &cells, &configured, Some(&others)).passive.expect("a step");
+        assert_eq!((passive.samples, watch.take_reporting()), (1, Some(false)));
     }
 }

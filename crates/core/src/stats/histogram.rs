@@ -187,6 +187,18 @@ impl TallyState {
     }
 }
 
+impl TallyState {
+    /// Adds what was counted elsewhere.
+    pub fn add(&mut self, more: &Self) {
+        self.latency.merge(&more.latency);
+        self.failed += more.failed;
+        self.broken += more.broken;
+        self.unreached += more.unreached;
+        self.late += more.late;
+        self.started += more.started;
+    }
+}
+
 impl Tally {
     /// Takes in what another process counted. For a tally that no thread of this one writes.
     pub fn absorb(&self, more: &TallyState) {

@@ -165,7 +165,7 @@ impl Gateway {
         for (at, watch) in self.watches.iter_mut().enumerate() {
             let worker = &self.view.workers[at];
             let configured = Configured { limit: None, weight: self.fixed[at], standing: worker.standing };
-            workers.push((worker.id, watch.see(now, &worker.cells, &configured)));
+            workers.push((worker.id, watch.see(now, &worker.cells, &configured, None)));
         }
         let turned = self.reporting.judge(self.watches.iter_mut().filter_map(Watch::take_reporting));
         let input = PlanInput::Tick { at: now, workers };

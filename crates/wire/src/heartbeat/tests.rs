@@ -195,7 +195,7 @@ fn an_absurd_report_is_refused_with_its_worker_and_cannot_be_sent_again() {
         let Heartbeat { key, session, sequence, worker, .. } = pair.sender.next(7, "w-1", report(0));
         let mut bytes = head(HEARTBEAT, key, &session, sequence, &worker).expect("a name");
         bytes.extend_from_slice(said.as_bytes());
-        let bytes = seal(bytes, key, sign).expect("fits");
+        let bytes = seal(bytes, key, MOST_BYTES, sign).expect("fits");
         let heard = pair.hear(&bytes);
         assert!(matches!(&heard, Err(HeartbeatFault::Report { worker, .. }) if worker == "w-1"), "{said}: {heard:?}");
         assert_eq!(pair.word(&bytes), "replayed", "{said}");
@@ -263,7 +263,7 @@ proptest! {
     ) {
         let heartbeat = Heartbeat { key, session, sequence, worker, report: report(in_flight) };
         let bytes = heartbeat.encode(sign).expect("fits");
-        let opened = open(HEARTBEAT, &bytes, |_, _, _| true).expect("ours");
+        let opened = open(HEARTBEAT, &bytes, MOST_BYTES, |_, _, _| true).expect("ours");
         prop_assert_eq!(opened.heartbeat(), Ok(heartbeat));
     }
 }
