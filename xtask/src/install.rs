@@ -8,7 +8,7 @@ use crate::env;
 use crate::run::{run, run_with};
 
 /// Commands that the tests start, and the Debian package of each.
-const DEBIAN: [(&str, &str); 14] = [
+const DEBIAN: [(&str, &str); 15] = [
     ("haproxy", "haproxy"),
     ("nginx", "nginx"),
     ("caddy", "caddy"),
@@ -23,6 +23,7 @@ const DEBIAN: [(&str, &str); 14] = [
     ("python3", "python3"),
     ("pip3", "python3-pip"),
     ("node", "nodejs"),
+    ("faketime", "faketime"),
 ];
 
 /// Programs that no Debian release packages and that come as Python wheels: the file, and the package that holds it.

@@ -4,6 +4,7 @@ mod amplified;
 mod beats_alone;
 mod broken_workers;
 mod claims;
+mod clocks;
 mod crowd;
 mod disk;
 mod early_answers;
