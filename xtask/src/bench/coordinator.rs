@@ -16,8 +16,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::rows::{Row, Samples, publish};
-use super::{Extent, binary};
-use crate::env;
+use super::{Extent, binary, built};
 use crate::run;
 
 const WORKERS: u32 = 10_000;
@@ -41,7 +40,7 @@ pub(super) fn run(extent: &Extent) -> Result<()> {
         "--example",
         "fleet",
     ])?;
-    let fleet = env::workspace().join("target").join(profile).join("examples/fleet");
+    let fleet = built(profile).join("examples/fleet");
     let mut rows: Vec<Row> = Vec::new();
     let mut knee = None;
     for doubled in 0..4 {
@@ -77,8 +76,16 @@ pub(super) fn run(extent: &Extent) -> Result<()> {
 struct Seen {
     /// Of one core.
     core: f64,
+    /// Heartbeats that the fleet sent, and that came to be heard.
+    sent: f64,
+    heard: f64,
     /// The share of heartbeats that was sent and not heard.
     lost: f64,
+    /// Those of them that the system dropped before they were read, and those that were given up while ticks took too long.
+    dropped: f64,
+    overflow: f64,
+    /// How far the fleet was behind its own plan at most: then it is the fleet that cannot.
+    behind_ms: f64,
     peak_mib: f64,
     /// From the tick to a gateway that has it.
     p50_ms: f64,
@@ -103,7 +110,12 @@ fn rows_of(seen: &[Seen]) -> Vec<Row> {
     };
     vec![
         row("share of one core", "", Some(FULL), |seen| seen.core),
+        row("heartbeats sent", "", None, |seen| seen.sent),
+        row("heartbeats heard", "", None, |seen| seen.heard),
         row("heartbeats lost", "share", Some(0.001), |seen| seen.lost),
+        row("heartbeats that the system dropped", "", Some(0.0), |seen| seen.dropped),
+        row("heartbeats given up while a tick took too long", "", Some(0.0), |seen| seen.overflow),
+        row("the fleet behind its own plan at most", "ms", None, |seen| seen.behind_ms),
         row("memory at most", "MiB", Some(500.0), |seen| seen.peak_mib),
         row("from the tick to the first gateway", "ms", Some(1_000.0), |seen| seen.decide_ms),
         row("from the tick to a gateway, p50", "ms", None, |seen| seen.p50_ms),
@@ -146,7 +158,8 @@ fn measure(ours: &Path, fleet: &Path, per_second: f64, seconds: u64) -> Result<S
     }
     let before = load.stdout();
     let before = before.split_whitespace().last().and_then(|word| word.parse::<f64>().ok());
-    let (before, heard_before) = (before.context("the fleet does not say what it sent")?, heard(admin)?);
+    let before = before.context("the fleet does not say what it sent")?;
+    let came_before = Came::at(admin)?;
     let clock = Clock::starting_now();
     let (cpu, began) = (coordinator.cpu(), clock.now());
     rest(Span::from_secs(seconds));
@@ -160,10 +173,17 @@ fn measure(ours: &Path, fleet: &Path, per_second: f64, seconds: u64) -> Result<S
     if number("/gateways/ended")? > 0.0 || number("/gateways/subscribed")? < f64::from(GATEWAYS) {
         bail!("not all gateways followed to the end: {said}\n{}", load.stderr());
     }
+    let came = Came::at(admin)?;
+    let (sent, heard) = (number("/heartbeats/sent")? - before, came.heard - came_before.heard);
     Ok(Seen {
         core,
+        sent,
+        heard,
         // Until all have sessions, heartbeats are asked to come again.
-        lost: 1.0 - (heard(admin)? - heard_before) / (number("/heartbeats/sent")? - before),
+        lost: 1.0 - heard / sent,
+        dropped: came.dropped - came_before.dropped,
+        overflow: came.overflow - came_before.overflow,
+        behind_ms: number("/heartbeats/behind_ms")?,
         peak_mib,
         p50_ms: number("/gateways/from_tick_ms/p50")?,
         p99_ms: number("/gateways/from_tick_ms/p99")?,
@@ -181,12 +201,31 @@ fn pinned(core: u32, program: &Path) -> Command {
     command
 }
 
-/// Heartbeats that came to the coordinator so far, those among them that it answered with a session.
-fn heard(admin: SocketAddr) -> Result<f64> {
-    let (_, answer) = get(admin, "/metrics")?;
-    let text = String::from_utf8_lossy(&answer).into_owned();
-    let counts = text.lines().filter(|line| line.contains("heartbeats_total{"));
-    let numbers = counts.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
-    let (count, sum) = numbers.fold((0, 0.0), |(count, sum), one| (count + 1, sum + one));
-    if count == 0 { bail!("the coordinator counts no heartbeats:\n{text}") } else { Ok(sum) }
+/// What came of heartbeats so far.
+struct Came {
+    /// Those that are believed, and those that were answered with a session.
+    heard: f64,
+    dropped: f64,
+    overflow: f64,
+}
+
+impl Came {
+    fn at(admin: SocketAddr) -> Result<Self> {
+        let (_, answer) = get(admin, "/metrics")?;
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        let sum = |series: &str| -> Result<f64> {
+            let counts = text.lines().filter(|line| line.starts_with(series));
+            let numbers: Vec<f64> = counts.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
+            if numbers.is_empty() {
+                bail!("the coordinator has no {series}:\n{text}")
+            } else {
+                Ok(numbers.iter().sum())
+            }
+        };
+        Ok(Self {
+            heard: sum("ambidex_heartbeats_total{")?,
+            dropped: sum("ambidex_heartbeats_dropped_total ")?,
+            overflow: sum("ambidex_heartbeats_refused_total{why=\"overflow\"}")?,
+        })
+    }
 }

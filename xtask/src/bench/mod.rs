@@ -119,7 +119,12 @@ impl Extent {
 /// Builds our binary with this profile.
 fn binary(profile: &str) -> Result<PathBuf> {
     run(&["cargo", "build", "--quiet", "--profile", profile, "--package", "ambidex"])?;
-    Ok(env::workspace().join("target").join(profile).join("ambidex"))
+    Ok(built(profile).join("ambidex"))
+}
+
+/// Where a profile's programs lie.
+fn built(profile: &str) -> PathBuf {
+    env::workspace().join("target").join(if profile == "dev" { "debug" } else { profile })
 }
 
 fn envoy(policy: &'static str) -> Result<Peer> {
