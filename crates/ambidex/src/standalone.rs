@@ -5,11 +5,11 @@
 //! publishers, bring the weights to where requests are.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ambidex_control::config::PoolConfig;
 use ambidex_control::publish::Publish;
-use ambidex_control::{Coordinator, CoordinatorConfig, Links};
+use ambidex_control::{Configured, Coordinator, CoordinatorConfig, Links};
 use ambidex_core::time::Span;
 use tokio::sync::mpsc;
 
@@ -61,18 +61,23 @@ impl Runs for Standalone {
             Some(gateways) if gateways.tls.is_some() => "https",
             Some(_) | None => "http",
         };
+        coordinator.configured(Configured::Put, file.probation);
         let admin = coordinator.admin_address();
         let gateways = coordinator.gateways_address().map(|address| format!("{scheme}://{address}"));
         Ok(Self { coordinator: Mutex::new(Some(coordinator)), admin, gateways })
     }
 
     fn apply(&self, _old: &CoordinatorFile, new: &CoordinatorFile) -> Result<(), ApplyError> {
-        let coordinator = self.coordinator.lock().unwrap_or_else(PoisonError::into_inner);
+        let coordinator = self.coordinator();
         let coordinator = coordinator.as_ref().ok_or(ApplyError::Ending)?;
         let heartbeats = coordinator.open_heartbeats(new.heartbeats.as_ref())?;
         coordinator.apply(pools(new));
         coordinator.publish(publishers(new));
         Ok(coordinator.hear(heartbeats)?)
+    }
+
+    fn coordinator(&self) -> MutexGuard<'_, Option<Coordinator>> {
+        self.coordinator.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn summary(file: &CoordinatorFile) -> String {
@@ -88,7 +93,7 @@ impl Runs for Standalone {
     }
 
     fn end(&self) {
-        drop(self.coordinator.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.coordinator().take());
     }
 }
 

@@ -12,13 +12,13 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 
 use ambidex_control::config::{PollTls, PoolConfig, Spoken};
 use ambidex_control::facts::{ConfigHost, Family, GatewayFacts};
 use ambidex_control::journal::Journal;
-use ambidex_control::{Coordinator, CoordinatorConfig, HearError, Links, StartError};
+use ambidex_control::{Configured, Coordinator, CoordinatorConfig, HearError, Links, StartError};
 use ambidex_core::attempt::AttemptConfig;
 use ambidex_core::time::Span;
 use ambidex_core::view::View;
@@ -125,12 +125,13 @@ impl Runs for System {
         let admission = agent.as_ref().map(Agent::admission);
         let shared = Shared { view: Arc::clone(&view), reports: sender, transitions: teller, clock, admission, stores };
         let gateway = Gateway::start(gateway_config(file, &view.load()), shared)?;
+        coordinator.configured(Configured::Put, file.probation);
         let admin = coordinator.admin_address();
         Ok(Self { gateway, coordinator: Mutex::new(Some(coordinator)), view, admin, agent })
     }
 
     fn apply(&self, old: &File, new: &File) -> Result<(), ApplyError> {
-        let coordinator = self.coordinator.lock().unwrap_or_else(PoisonError::into_inner);
+        let coordinator = self.coordinator();
         let coordinator = coordinator.as_ref().ok_or(ApplyError::Ending)?;
         let follows = old.coordinator.is_some();
         if new.coordinator.is_some() != follows {
@@ -145,6 +146,10 @@ impl Runs for System {
         coordinator.apply(pools(&now.pools, &[now], follows));
         taken?;
         Ok(coordinator.hear(heartbeats)?)
+    }
+
+    fn coordinator(&self) -> MutexGuard<'_, Option<Coordinator>> {
+        self.coordinator.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn summary(file: &File) -> String {
@@ -182,7 +187,7 @@ impl Runs for System {
     }
 
     fn end(&self) {
-        drop(self.coordinator.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.coordinator().take());
     }
 }
 

@@ -183,7 +183,7 @@ const WHOLE_FILES: &[Case] = &[
             "gw.yaml:1:1: error: unknown key `a` (a)",
             " 1 | a: &a [b, b]",
             "   | ^",
-            "   = known: listeners, pools, routes, coordinator, zones, admin, heartbeats, gossip, cache, log, access_log, record, tracing, agent, redis, deduplication, journal, drain, threads",
+            "   = known: listeners, pools, routes, coordinator, zones, admin, heartbeats, gossip, cache, log, access_log, record, tracing, agent, redis, deduplication, journal, probation, drain, threads",
         ],
     ),
     case(
@@ -1388,7 +1388,7 @@ const AFTER_A_GOOD_START: &[Case] = &[
             "gw.yaml:6:1: error: unknown key `quorum` (quorum)",
             " 6 | quorum: {ask: 2}",
             "   | ^^^^^^",
-            "   = known: listeners, pools, routes, coordinator, zones, admin, heartbeats, gossip, cache, log, access_log, record, tracing, agent, redis, deduplication, journal, drain, threads",
+            "   = known: listeners, pools, routes, coordinator, zones, admin, heartbeats, gossip, cache, log, access_log, record, tracing, agent, redis, deduplication, journal, probation, drain, threads",
         ],
     ),
 ];

@@ -46,6 +46,7 @@ fn every_configuration_in_the_documents_is_good() {
         "docs/failure-modes.md",
         "docs/gossip.md",
         "docs/heartbeats.md",
+        "docs/probation.md",
         "docs/recording.md",
         "docs/worker.md",
     ];

@@ -11,7 +11,7 @@
 //! GET  /api/v1/drills /trials /feed?pool=&after=&wait= /feed/stream /openapi
 //! POST /api/v1/pools/{pool}/workers/{worker}/{drain|undrain|pin|unpin|drill}   /pools/{pool}/{freeze|unfreeze|undrill}
 //! POST /api/v1/pools/{pool}/approve/{number}   /pools/{pool}/trial/{start|pause|resume|promote|abort}
-//! POST /api/v1/config/{reload|rollback}
+//! POST /api/v1/config/{reload|rollback|accept}
 //! ```
 
 mod answer;

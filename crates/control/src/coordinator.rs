@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 
 use ambidex_core::guard::ejection::Told;
+use ambidex_core::probation::ProbationConfig;
 use ambidex_core::view::View;
 use ambidex_wire::report::Arrived;
 use arc_swap::ArcSwap;
@@ -27,7 +28,7 @@ use crate::journal::Journal;
 use crate::orca::Streams;
 use crate::poller::{Heard, Poller, Tell};
 use crate::publish::{Publish, Publishers};
-use crate::room::{Diff, Room};
+use crate::room::{Configured, Diff, Room};
 use crate::tls::TlsError;
 use crate::tls::door::Door;
 use crate::token::{Token, TokenError};
@@ -220,6 +221,24 @@ impl Coordinator {
         diff
     }
 
+    /// Another configuration is in force, with these settings of its probation; which one it is, for
+    /// [`give_back`](ConfigHost::give_back).
+    pub fn configured(&self, how: Configured, config: ProbationConfig) -> u64 {
+        let serial = self.shared.room().configured(self.shared.clock.now(), how, config);
+        self.shared.changed.notify_one();
+        serial
+    }
+
+    /// Takes the configuration on probation as it is; whether there was one.
+    pub fn accept(&self) -> bool {
+        self.shared.room().accept(self.shared.clock.now())
+    }
+
+    /// Whether the configuration in force is on probation.
+    pub fn is_on_probation(&self) -> bool {
+        self.shared.room().is_on_probation()
+    }
+
     /// Takes other publishers over; those whose settings are the same go on.
     pub fn publish(&self, publishers: Vec<Publish>) {
         self.shared.room().publish = publishers;
@@ -337,7 +356,7 @@ async fn run(
             () = tokio::time::sleep_until(shared.clock.instant(due).into()) => {
                 waiting.catch_up(shared.clock, due).await;
                 let now = shared.clock.now();
-                let looks = {
+                let (looks, order) = {
                     let mut room = shared.room();
                     // What came before the tick counts in it: after a stall both are due, and a worker whose answers are
                     // counted and whose reports still wait would look silent.
@@ -349,12 +368,25 @@ async fn run(
                         room.hear_transition(told);
                     }
                     due = room.due(now);
-                    room.looks_again(now)
+                    (room.looks_again(now), room.take_return())
                 };
                 discovery.again(&looks);
+                if let Some((serial, why)) = order {
+                    give_back(shared, serial, why);
+                }
             }
         }
     }
+}
+
+/// Has the binary go back from a configuration: that reads, and waits for the gateway, so it is done off the loop.
+fn give_back(shared: &Arc<Shared>, serial: u64, why: String) {
+    let shared = Arc::clone(shared);
+    tokio::task::spawn_blocking(move || {
+        let came = shared.config.give_back(serial, &why);
+        shared.room().gave_back(shared.clock.now(), serial, came);
+        shared.changed.notify_one();
+    });
 }
 
 const BATCH: usize = 256;

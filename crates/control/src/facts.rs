@@ -46,6 +46,19 @@ pub trait ConfigHost: Send + Sync + Debug {
     /// Why not, with line and column where there is one; the configuration in force stays.
     fn reload(&self) -> Result<Value, String>;
 
+    /// Puts the last good configuration back in force, because the one of this number is worse, for this reason: what the
+    /// file says is not taken over again until it says something else.
+    ///
+    /// # Errors
+    /// Why not; the configuration in force stays.
+    fn give_back(&self, serial: u64, why: &str) -> Result<(), String>;
+
+    /// Takes the configuration on probation as it is; or what the file says, though it was gone back from.
+    ///
+    /// # Errors
+    /// That there is neither, or why it cannot be in force.
+    fn accept(&self) -> Result<Value, String>;
+
     /// Puts the configuration before the one in force back; what changed.
     ///
     /// # Errors
@@ -73,6 +86,14 @@ impl ConfigHost for Nothing {
     }
 
     fn reload(&self) -> Result<Value, String> {
+        Err("this process was started without a configuration file".into())
+    }
+
+    fn give_back(&self, _serial: u64, _why: &str) -> Result<(), String> {
+        Err("this process was started without a configuration file".into())
+    }
+
+    fn accept(&self) -> Result<Value, String> {
         Err("this process was started without a configuration file".into())
     }
 

@@ -54,7 +54,7 @@ pub use health::Judged;
 pub use heartbeats::{HearError, HeartbeatsStatus, Listening, Opened, Totals};
 pub use orders::Order;
 pub use paths::{TrialOrder, TrialStatus};
-pub use room::{Approved, Diff, FollowStatus, Obeyed, OrderError};
+pub use room::{Approved, Configured, Diff, FollowStatus, Obeyed, OrderError, ProbationStatus};
 pub use token::TokenError;
 pub use track::Measured;
 pub use transitions::Extent;

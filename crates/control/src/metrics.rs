@@ -66,6 +66,8 @@ struct Snapshot {
     following: Option<FollowStatus>,
     guests: usize,
     trials: Vec<TrialStatus>,
+    /// Configurations that were gone back from, and whether one is on probation.
+    probation: (u64, bool),
     gateway: Vec<Family>,
 }
 
@@ -144,6 +146,7 @@ impl Snapshot {
             following: room.following.as_ref().map(|following| following.status(now)),
             guests: room.guests.load(Relaxed),
             trials: room.trials(now),
+            probation: room.probing.figures(),
             gateway,
         }
     }
@@ -246,6 +249,11 @@ impl Collector for Snapshot {
         self.encode_trials(page)?;
         self.encode_publishers(page)?;
         self.encode_subscription(page)?;
+        let (returns, on) = self.probation;
+        let help = "Configurations that were gone back from because clients got less by them";
+        page.counters("ambidex_config_returns", help, [(Vec::new(), returns)])?;
+        let on = f64::from(u8::from(on));
+        page.gauges("ambidex_config_on_probation", "1 while the configuration in force is on probation", [plain(on)])?;
         let journal = &self.journal;
         let degraded = f64::from(u8::from(journal.degraded.is_some()));
         page.gauges("ambidex_journal_degraded", "1 while the journal is not written", [plain(degraded)])?;

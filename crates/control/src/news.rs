@@ -11,6 +11,7 @@ use ambidex_core::decision::Decision;
 use ambidex_core::guard::breaker::{BreakerState, Cause};
 use ambidex_core::guard::ejection::Panic;
 use ambidex_core::plan::{Happening, PoolEvent};
+use ambidex_core::probation;
 use ambidex_core::runbook::Effect;
 use ambidex_core::trial::Told;
 use ambidex_core::zone::ZoneChange;
@@ -113,6 +114,13 @@ pub enum What {
         /// Whether somebody should be told at once.
         alert: bool,
     },
+    /// A configuration was taken over, passed its probation or was gone back from.
+    Configuration {
+        /// What happened, with its evidence.
+        told: Box<probation::Told>,
+        /// Whether somebody should be told at once.
+        alert: bool,
+    },
     /// The coordinator that is followed is heard, or not any more.
     Contact {
         /// What the weights rest on now.
@@ -132,6 +140,7 @@ impl What {
             | Self::Order
             | Self::Drill { .. }
             | Self::Trial { .. }
+            | Self::Configuration { .. }
             | Self::Contact { .. } => false,
         }
     }

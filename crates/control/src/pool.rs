@@ -15,6 +15,7 @@ use ambidex_core::decision::Decision;
 use ambidex_core::drill::Fault;
 use ambidex_core::guard::breaker::BreakerConfig;
 use ambidex_core::guard::pool::PoolGuards;
+use ambidex_core::load::Fates;
 use ambidex_core::plan::{Held, Mode, PlanInput, Planner, PoolEvent, Reporting, Source};
 use ambidex_core::share::Share;
 use ambidex_core::time::Mono;
@@ -58,6 +59,8 @@ pub(crate) struct Pool {
     pub(crate) costs: Option<CostModel>,
     reporting: Reporting,
     budget: Arc<Budget>,
+    /// What its clients got, as this process counts.
+    pub(crate) fates: Arc<Fates>,
     pub(crate) guards: PoolGuards,
     /// What its breakers did since the last tick.
     pub(crate) transitions: Transitions,
@@ -113,6 +116,7 @@ impl Pool {
             checks_doubted: false,
             reporting: Reporting::default(),
             budget: Arc::default(),
+            fates: Arc::new(Fates::new(seats)),
             guards: PoolGuards::default(),
             transitions: Transitions::default(),
             paths: Paths::default(),
@@ -369,7 +373,7 @@ impl Pool {
         self.guards.bulkhead = self.config.bulkhead;
         self.guards.throttle = self.config.throttle;
         let before = self.view.as_deref();
-        let view = PoolView::new(parts, before).guarded(self.guards.clone()).tried(split, before);
+        let view = PoolView::new(parts, before).guarded(self.guards.clone()).tried(split, before).counting(Arc::clone(&self.fates));
         let view = match &self.zones {
             Some(zones) => view.zoned(zones.spill.table()),
             None => view,

@@ -43,6 +43,7 @@ mod followed;
 mod gossip;
 mod guests;
 mod obey;
+mod probation;
 mod record;
 mod trial;
 mod zones;
@@ -52,6 +53,8 @@ pub use followed::FollowStatus;
 pub(crate) use followed::Following;
 pub(crate) use guests::Guest;
 pub use obey::{Obeyed, OrderError};
+pub(crate) use probation::Probing;
+pub use probation::{Configured, ProbationStatus};
 
 /// The coordinator's state.
 #[derive(Debug)]
@@ -91,6 +94,8 @@ pub(crate) struct Room {
     pub(crate) gossip: Option<Arc<Standing>>,
     /// Who wanted to subscribe and failed the handshake.
     pub(crate) refused: Arc<RefusedPeers>,
+    /// The configuration in force, and what came of it.
+    pub(crate) probing: Probing,
     /// When the proof of running trials is kept next.
     next_trials_kept: Mono,
     next_second: Mono,
@@ -135,6 +140,7 @@ impl Room {
             guests: Arc::default(),
             gossip: None,
             refused: Arc::default(),
+            probing: Probing::new(now),
             next_trials_kept: now,
             next_second: now,
             next_checkpoint: now + CHECKPOINT,
@@ -260,6 +266,7 @@ impl Room {
         }
         self.watch_drills(now);
         self.watch_trials(now);
+        self.watch_probation(now);
         self.watch_contact(now);
         if self.next_second <= now {
             let second = u32::try_from(now.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX);
@@ -281,6 +288,7 @@ impl Room {
             .chain(looks)
             .chain(trials)
             .chain(silence)
+            .chain(self.probing.deadline())
             .chain([self.next_second])
             .min()
             .unwrap_or(self.next_second)

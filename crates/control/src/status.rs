@@ -22,7 +22,7 @@ use crate::journal::JournalHealth;
 use crate::paths::TrialStatus;
 use crate::pool::{Applied, Pool};
 use crate::publish::PublisherState;
-use crate::room::{FollowStatus, Room};
+use crate::room::{FollowStatus, ProbationStatus, Room};
 use crate::roster::{SourceState, Worker};
 use crate::tls::RefusedPeer;
 use crate::track::{Measured, millis};
@@ -54,6 +54,8 @@ pub struct Status {
     pub publishers: Vec<PublisherState>,
     /// The coordinator that is followed, where one is.
     pub following: Option<FollowStatus>,
+    /// Whether the configuration in force is as good as the one before it.
+    pub probation: ProbationStatus,
     /// Gateways that follow this process.
     pub gateways: usize,
     /// The last gateway that failed its TLS handshake, and how many did; `null` while none has.
@@ -274,6 +276,7 @@ impl Room {
             workers: self.pools.iter().map(|pool| pool.roster.workers().len()).sum(),
             publishers: self.publishers.clone(),
             following: self.following.as_ref().map(|following| following.status(now)),
+            probation: self.probing.status(now),
             gateways: self.guests.load(std::sync::atomic::Ordering::Relaxed),
             gateway_refused: self.refused.last(),
             newest: self.news.newest(),

@@ -464,6 +464,7 @@ impl<'c> Attempt<'c> {
             Head::Good => {
                 self.learn(now, id, desk);
                 if !self.reads_many {
+                    self.count_good(now, desk);
                     return self.answer(now, id, desk, out);
                 }
                 if chances.quorum.is_some_and(|quorum| quorum.compares()) {
@@ -482,6 +483,7 @@ impl<'c> Attempt<'c> {
             if chances.answers.watches() {
                 let _ = self.grant(now, now, lost, desk);
             }
+            count_failed(desk);
             return self.answer(now, id, desk, out);
         }
         self.spoiled |= !lost.may;
@@ -550,6 +552,10 @@ impl<'c> Attempt<'c> {
     fn refuse(&mut self, now: Mono, why: Refusal, desk: &Desk<'_>, out: &mut Effects) {
         let mode = self.config.chances.fallback.mode;
         self.place = None;
+        if !matches!(self.state, State::Falling { .. }) {
+            // A chain whose tiers are all missed is one failure.
+            count_failed(desk);
+        }
         if mode.watches()
             && let Some((place, tier)) = self.next_tier(now, self.spoiled)
         {
@@ -631,6 +637,7 @@ impl<'c> Attempt<'c> {
             out.push(Effect::Disagree { winner, agreeing: verdict.agreeing as u8, of: marks.len() as u8 });
             desk.pool.budget.counts().add(Chance::Quorum, Came::Mattered);
         }
+        self.count_good(now, desk);
         self.answer(now, winner, desk, out);
     }
 
@@ -658,6 +665,14 @@ impl<'c> Attempt<'c> {
             }
         }
         out.push(Effect::Answer(id));
+    }
+
+    /// Its client has a good answer.
+    #[inline]
+    fn count_good(&self, now: Mono, desk: &Desk<'_>) {
+        if let Some(fates) = desk.pool.fates() {
+            fates.answered(desk.seat.index, now.since(self.until - self.config.deadline));
+        }
     }
 
     /// Tells the trial that goes on how the first try ended, if it just did: what comes after it hides nothing.
@@ -749,6 +764,13 @@ fn admits(now: Mono, desk: &mut Desk<'_>) -> bool {
     }
     guards.counts.add(if throttle.mode.acts() { Kept::Throttled } else { Kept::ThrottleWatched });
     !throttle.mode.acts()
+}
+
+/// A client of the pool has no good answer of it.
+fn count_failed(desk: &Desk<'_>) {
+    if let Some(fates) = desk.pool.fates() {
+        fates.failed(desk.seat.index);
+    }
 }
 
 const fn came(mode: Mode) -> Came {

@@ -25,6 +25,7 @@ pub mod election;
 pub mod guard;
 pub mod load;
 pub mod plan;
+pub mod probation;
 pub mod runbook;
 pub mod share;
 pub mod signal;

@@ -14,11 +14,13 @@
 //! ```
 
 mod cells;
+mod fates;
 pub mod room;
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 pub use cells::{BreakerSeats, Cells};
+pub use fates::Fates;
 
 use crate::cost::Costing;
 use crate::signal::Report;

@@ -22,7 +22,7 @@ use crate::cost::Costs;
 use crate::drill::Drill;
 use crate::guard::breaker::BreakerConfig;
 use crate::guard::pool::PoolGuards;
-use crate::load::{Cells, Load};
+use crate::load::{Cells, Fates, Load};
 use crate::share::Share;
 use crate::trial::{Drawn, Group, Split};
 use crate::worker::{PoolId, Standing, WorkerId};
@@ -90,6 +90,8 @@ pub struct PoolView {
     zones: Option<Box<ZoneTable>>,
     /// What classes of its requests cost, if it tells them apart.
     costs: Option<Arc<Costs>>,
+    /// What its clients got, if that is counted.
+    fates: Option<Arc<Fates>>,
     /// The trial of one of its paths or of its weights, while one goes on.
     pub split: Option<Split>,
     /// The workers' cells once more, side by side: picks of big pools run at the speed of the memory they touch.
@@ -191,6 +193,7 @@ impl PoolView {
             drill,
             zones: None,
             costs: None,
+            fates: None,
             split: None,
             cells,
         }
@@ -213,6 +216,19 @@ impl PoolView {
     #[must_use]
     pub fn costs(&self) -> Option<&Arc<Costs>> {
         self.costs.as_ref()
+    }
+
+    /// The same with its clients' fates counted here.
+    #[must_use]
+    pub fn counting(self, fates: Arc<Fates>) -> Self {
+        Self { fates: Some(fates), ..self }
+    }
+
+    /// What its clients got, if that is counted.
+    #[inline]
+    #[must_use]
+    pub fn fates(&self) -> Option<&Fates> {
+        self.fates.as_deref()
     }
 
     /// Where requests of each zone go.

@@ -207,9 +207,9 @@ pub fn talks(round: u64, name: &str, counts: Vec<Counts>) -> Vec<Talk> {
     let around = LEAST_BYTES + name.len() + 3 * 4 + 10;
     let room = MOST_BYTES - around;
     let mut talks = Vec::new();
-    for Counts { pool, workers, groups: _ } in counts {
+    for Counts { pool, workers, groups: _, flows: _ } in counts {
         let room = room.saturating_sub(pool.len());
-        let talk = |workers| Talk { round, counts: Some(Counts { pool: pool.clone(), workers, groups: Vec::new() }) };
+        let talk = |workers| Talk { round, counts: Some(Counts { pool: pool.clone(), workers, ..Counts::default() }) };
         let (mut page, mut filled) = (Vec::new(), 0);
         for part in workers.into_iter().flat_map(|worker| parts(worker, room)) {
             let bytes = part.encoded_len() + AROUND_A_WORKER;

@@ -1,5 +1,7 @@
 //! `ambidex config ..`: what can be configured, what is, and how two configurations differ.
 
+mod probation;
+
 use std::path::{Path, PathBuf};
 
 use ambidex_control::clock::wall_millis;
@@ -60,6 +62,18 @@ pub(super) enum ConfigCommand {
         #[command(flatten)]
         admin: AdminArguments,
     },
+    /// Whether the configuration in force is on probation, and what clients get by it and got before it.
+    Probation {
+        #[command(flatten)]
+        admin: AdminArguments,
+    },
+    /// Take the configuration on probation as it is; or the file's, though it was gone back from.
+    Accept {
+        #[command(flatten)]
+        consent: Consent,
+        #[command(flatten)]
+        admin: AdminArguments,
+    },
     /// The table of all defaults, generated from the code.
     #[command(hide = true)]
     Defaults {
@@ -93,6 +107,12 @@ pub(super) fn run(command: &ConfigCommand, output: Output) -> Result<End, ApiErr
             let api = admin.api()?;
             let what = "go back to the configuration before the current one";
             return perform(&api, what, "/api/v1/config/rollback", &json!({}), consent, output);
+        }
+        ConfigCommand::Probation { admin } => return probation::show(&admin.api()?, output),
+        ConfigCommand::Accept { consent, admin } => {
+            let api = admin.api()?;
+            let what = "take the configuration on probation as it is, or the file's that was gone back from";
+            return perform(&api, what, "/api/v1/config/accept", &json!({}), consent, output);
         }
     }
     Ok(End::Worked)
@@ -150,6 +170,9 @@ fn history(admin: &AdminArguments, output: Output) -> Result<End, ApiError> {
                 let in_force = entry.get("in_force").and_then(Value::as_bool).unwrap_or_default();
                 let mark = if in_force { "*" } else { " " };
                 answer(&format!("{mark} {:>4}  {}  {ago} ago  {}\n", number("number"), text("hash"), text("from")));
+                if let Some(why) = entry.get("gone_back_from").and_then(Value::as_str) {
+                    answer(&format!("        gone back from, because {why}\n"));
+                }
             }
         }
     }

@@ -11,6 +11,7 @@ use ambidex_control::publish::PublishConfig;
 use ambidex_core::balance::Balance;
 use ambidex_core::guard::breaker::BreakerConfig;
 use ambidex_core::plan::PlanConfig;
+use ambidex_core::probation::ProbationConfig;
 use ambidex_core::runbook::Runbooks;
 use ambidex_core::trial::Criteria;
 use ambidex_gateway::config::{UpstreamError, UpstreamTls, UpstreamTransport};
@@ -49,6 +50,9 @@ pub(crate) struct CoordinatorFile {
     /// How long decisions are kept.
     #[serde(default)]
     pub(crate) journal: JournalConfig,
+    /// Whether a configuration that makes things worse for clients is gone back from: `off`, `observe`, `on`, or a mapping.
+    #[serde(default)]
+    pub(crate) probation: ProbationConfig,
 }
 
 /// Workers that can serve the same requests, and how they are weighed.
@@ -137,6 +141,10 @@ impl Form for CoordinatorFile {
 
     fn journal(&self) -> &JournalConfig {
         &self.journal
+    }
+
+    fn probation(&self) -> ProbationConfig {
+        self.probation
     }
 }
 

@@ -14,6 +14,7 @@ use ambidex_core::guard::breaker::BreakerConfig;
 use ambidex_core::guard::bulkhead::BulkheadConfig;
 use ambidex_core::guard::throttle::ThrottleConfig;
 use ambidex_core::plan::PlanConfig;
+use ambidex_core::probation::ProbationConfig;
 use ambidex_core::runbook::Runbooks;
 use ambidex_core::time::Span;
 use ambidex_core::trial::Criteria;
@@ -89,6 +90,9 @@ pub(crate) struct File {
     /// How long decisions are kept.
     #[serde(default)]
     pub(crate) journal: JournalConfig,
+    /// Whether a configuration that makes things worse for clients is gone back from: `off`, `observe`, `on`, or a mapping.
+    #[serde(default)]
+    pub(crate) probation: ProbationConfig,
     /// How the process ends.
     #[serde(default)]
     pub(crate) drain: Drain,
@@ -143,6 +147,10 @@ impl Form for File {
 
     fn journal(&self) -> &JournalConfig {
         &self.journal
+    }
+
+    fn probation(&self) -> ProbationConfig {
+        self.probation
     }
 
     fn summary(&self) -> String {

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::path::Path;
 
 use ambidex_control::config::JournalConfig;
+use ambidex_core::probation::ProbationConfig;
 use ambidex_yaml::{Findings, Node, Problem, Value, text_of};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -31,6 +32,9 @@ pub(crate) trait Form: Clone + Debug + Serialize + DeserializeOwned + JsonSchema
 
     /// Where decisions are kept, and how long.
     fn journal(&self) -> &JournalConfig;
+
+    /// Whether a configuration that makes things worse is gone back from.
+    fn probation(&self) -> ProbationConfig;
 }
 
 /// A file of either kind.

@@ -38,6 +38,9 @@ pub(super) struct Entry {
     pub(super) hash: String,
     /// Where it came from: a file's name.
     pub(super) from: String,
+    /// Why it was gone back from, unless it was not, or was accepted since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) gone_back_from: Option<String>,
 }
 
 /// One of them, as the API shows it.
@@ -74,7 +77,7 @@ impl History {
             return;
         }
         let number = self.index.entries.last().map_or(1, |entry| entry.number + 1);
-        let entry = Entry { number, wall_ms: wall_millis(), hash, from: from.to_owned() };
+        let entry = Entry { number, wall_ms: wall_millis(), hash, from: from.to_owned(), gone_back_from: None };
         self.index.entries.push(entry);
         self.index.in_force = number;
         self.texts.insert(number, text.to_owned());
@@ -91,6 +94,40 @@ impl History {
     pub(super) fn before(&self) -> Option<(u64, String)> {
         let older = self.index.entries.iter().rev().find(|entry| entry.number < self.index.in_force)?;
         Some((older.number, self.texts.get(&older.number)?.clone()))
+    }
+
+    /// The number of the one in force.
+    pub(super) fn in_force(&self) -> u64 {
+        self.index.in_force
+    }
+
+    /// The text of this number, if it is still kept.
+    pub(super) fn text(&self, number: u64) -> Option<String> {
+        self.texts.get(&number).cloned()
+    }
+
+    /// The one in force is gone back from, to the one of this number.
+    pub(super) fn give_back(&mut self, number: u64, why: &str) {
+        let in_force = self.index.in_force;
+        if let Some(entry) = self.index.entries.iter_mut().find(|entry| entry.number == in_force) {
+            entry.gone_back_from = Some(why.to_owned());
+        }
+        self.back_to(number);
+    }
+
+    /// Why this text was gone back from, if it was.
+    pub(super) fn gone_back_from(&self, text: &str) -> Option<&str> {
+        let hash = fingerprint(text);
+        let entry = self.index.entries.iter().rev().find(|entry| entry.hash == hash)?;
+        entry.gone_back_from.as_deref()
+    }
+
+    /// This text may be taken over again.
+    pub(super) fn forgive(&mut self, text: &str) {
+        let hash = fingerprint(text);
+        let known = self.index.entries.iter_mut().filter(|entry| entry.hash == hash);
+        known.for_each(|entry| entry.gone_back_from = None);
+        self.keep_index();
     }
 
     /// A former one was put in force again.
@@ -156,6 +193,17 @@ mod tests {
         assert_eq!(text, "y");
         history.back_to(number);
         assert_eq!(history.before().expect("one is older").1, "x");
+    }
+
+    #[test]
+    fn what_was_gone_back_from_is_known_by_its_text_until_it_is_forgiven() {
+        let mut history = history();
+        ["x", "y"].into_iter().for_each(|text| history.push("a", text));
+        history.give_back(1, "worse");
+        assert_eq!((history.in_force(), history.gone_back_from("y")), (1, Some("worse")));
+        assert_eq!((history.gone_back_from("x"), history.gone_back_from("z")), (None, None));
+        history.forgive("y");
+        assert_eq!(history.gone_back_from("y"), None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use ambidex_control::facts::ConfigHost;
 use ambidex_control::journal::Journal;
+use ambidex_control::{Configured, Coordinator};
 use ambidex_core::time::Span;
 use serde_json::{Value, json};
 
@@ -39,18 +40,32 @@ pub(super) struct Host<S: Runs> {
 struct State<F> {
     config: Config<F>,
     history: History,
+    watched: Watched,
+}
+
+/// The configuration in force, as far as it may be gone back from.
+#[derive(Clone, Copy, Debug, Default)]
+struct Watched {
+    /// Which it is to the coordinator.
+    serial: u64,
+    /// The number in the history of the last one that was not doubted.
+    good: u64,
 }
 
 impl<S: Runs> Host<S> {
     pub(super) fn new(config: Config<S::File>, file: Option<PathBuf>, journal: Arc<dyn Journal>) -> Self {
         let mut history = History::open(journal);
+        if let Some(why) = history.gone_back_from(&config.findings.text) {
+            tracing::warn!("an earlier process went back from this configuration, because {why}; it is in force again");
+        }
         history.remember(&config);
+        let watched = Watched { serial: 0, good: history.in_force() };
         let seen = Mutex::new(Seen::bytes(config.findings.text.as_bytes()));
         Self {
             file,
             seen,
             refused: AtomicBool::new(false),
-            state: Mutex::new(State { config, history }),
+            state: Mutex::new(State { config, history, watched }),
             system: OnceLock::new(),
         }
     }
@@ -82,16 +97,26 @@ impl<S: Runs> Host<S> {
         S::grace(&self.state().config.file)
     }
 
-    /// Puts a configuration in force.
+    /// Puts a configuration in force. `how` is what the coordinator is told of it, which watches what becomes of clients.
     ///
     /// # Errors
     /// Why not; the one in force stays.
     pub(super) fn take(
         &self,
         new: Config<S::File>,
+        how: Option<Configured>,
         remember: impl FnOnce(&mut History, &Config<S::File>),
     ) -> Result<Vec<Change>, String> {
-        let mut state = self.state();
+        self.take_into(&mut self.state(), new, how, remember)
+    }
+
+    fn take_into(
+        &self,
+        state: &mut State<S::File>,
+        new: Config<S::File>,
+        how: Option<Configured>,
+        remember: impl FnOnce(&mut History, &Config<S::File>),
+    ) -> Result<Vec<Change>, String> {
         let changes = diff::between(&Effective::of(&state.config).value, &Effective::of(&new).value);
         for change in &changes {
             let later = NEEDS_RESTART.iter().any(|section| change.path.starts_with(section));
@@ -101,7 +126,14 @@ impl<S: Runs> Host<S> {
         let system = self.system().ok_or("the process is still starting")?;
         system.apply(&state.config.file, &new.file).map_err(|error| error.to_string())?;
         logging::set(new.file.log().level);
+        let doubted = how == Some(Configured::Taken) && !changes.is_empty();
+        if doubted && !system.coordinator().as_ref().is_some_and(Coordinator::is_on_probation) {
+            state.watched.good = state.history.in_force();
+        }
         remember(&mut state.history, &new);
+        if let Some(how) = how.filter(|how| doubted || *how == Configured::Put) {
+            state.watched.serial = system.configured(how, new.file.probation());
+        }
         state.config = new;
         Ok(changes)
     }
@@ -144,7 +176,15 @@ impl<S: Runs> ConfigHost for Host<S> {
                 if !warnings.is_empty() {
                     tracing::warn!("{}", warnings.trim_end());
                 }
-                self.take(new, History::remember)
+                let known = self.state().history.gone_back_from(&new.findings.text).map(str::to_owned);
+                match known {
+                    Some(why) => Err(format!(
+                        "{}: this configuration was gone back from, because {why}; change it, or take it as it is with \
+                         `ambidex config accept`",
+                        file.display()
+                    )),
+                    None => self.take(new, Some(Configured::Taken), History::remember),
+                }
             }
             Err(findings) => Err(findings.render(false).trim_end().to_owned()),
         };
@@ -161,6 +201,43 @@ impl<S: Runs> ConfigHost for Host<S> {
         }
     }
 
+    fn give_back(&self, serial: u64, why: &str) -> Result<(), String> {
+        let mut state = self.state();
+        if state.watched.serial != serial {
+            return Err("another configuration was put in force meanwhile".to_owned());
+        }
+        let (number, name) = (state.watched.good, state.config.findings.file.clone());
+        let text = state.history.text(number).ok_or("its text is not kept any more")?;
+        let good = config::check(&name, text).map_err(|findings| findings.render(false).trim_end().to_owned())?;
+        self.take_into(&mut state, good, None, |history, _| history.give_back(number, why))?;
+        // What the coordinator counts from here is that of the good one.
+        state.watched.serial = serial + 1;
+        self.refused.store(true, Relaxed);
+        Ok(())
+    }
+
+    fn accept(&self) -> Result<Value, String> {
+        let system = self.system().ok_or("the process is still starting")?;
+        if system.coordinator().as_ref().is_some_and(Coordinator::accept) {
+            return Ok(json!([]));
+        }
+        let Some(file) = &self.file else {
+            return Err("there is no file to accept: the configuration came from the command line".to_owned());
+        };
+        let new = config::load(file).map_err(|findings| findings.render(false).trim_end().to_owned())?;
+        let text = new.findings.text.clone();
+        if self.state().history.gone_back_from(&text).is_none() {
+            return Err("no configuration is on probation, and what the file says was not gone back from".to_owned());
+        }
+        let changes = self.take(new, Some(Configured::Put), |history, new| {
+            history.forgive(&text);
+            history.remember(new);
+        })?;
+        *self.seen() = Seen::bytes(text.as_bytes());
+        self.refused.store(false, Relaxed);
+        Ok(json!(changes))
+    }
+
     fn rollback(&self) -> Result<Value, String> {
         let before = self.state().history.before();
         let Some((number, text)) = before else {
@@ -168,7 +245,7 @@ impl<S: Runs> ConfigHost for Host<S> {
         };
         let name = self.state().config.findings.file.clone();
         let old = config::check(&name, text).map_err(|findings| findings.render(false))?;
-        let changes = self.take(old, |history, _| history.back_to(number))?;
+        let changes = self.take(old, Some(Configured::Put), |history, _| history.back_to(number))?;
         tracing::warn!(number, "went back to an earlier configuration; the file still says another one");
         Ok(json!(changes))
     }

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ambidex_control::Configured;
 use ambidex_control::facts::ConfigHost as _;
 use ambidex_control::journal::{Journal, NoJournal, StoredJournal};
 use ambidex_core::time::Span;
@@ -97,7 +98,7 @@ impl<S: Runs> Process<S> {
     /// # Errors
     /// Why not; the one in force stays.
     pub(crate) fn apply(&self, config: Config<S::File>) -> Result<(), String> {
-        self.host.take(config, History::remember).map(drop)
+        self.host.take(config, Some(Configured::Put), History::remember).map(drop)
     }
 
     /// Where clients connect, with the ports that the system chose.

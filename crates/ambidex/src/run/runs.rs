@@ -2,8 +2,11 @@
 
 use std::fmt::Debug;
 use std::net::SocketAddr;
+use std::sync::MutexGuard;
 
 use ambidex_control::facts::Family;
+use ambidex_control::{Configured, Coordinator};
+use ambidex_core::probation::ProbationConfig;
 use ambidex_core::time::Span;
 use ambidex_gateway::config::ListenAddress;
 
@@ -26,6 +29,14 @@ pub(crate) trait Runs: Debug + Send + Sync + Sized + 'static {
     /// # Errors
     /// What could not be taken; then the old configuration goes on.
     fn apply(&self, old: &Self::File, new: &Self::File) -> Result<(), ApplyError>;
+
+    /// What carries the weights, which watches configurations as well; not any more at the end.
+    fn coordinator(&self) -> MutexGuard<'_, Option<Coordinator>>;
+
+    /// Another configuration is in force; which one that is. 0 at the end.
+    fn configured(&self, how: Configured, probation: ProbationConfig) -> u64 {
+        self.coordinator().as_ref().map_or(0, |coordinator| coordinator.configured(how, probation))
+    }
 
     /// What it is, in a few words.
     fn summary(file: &Self::File) -> String;

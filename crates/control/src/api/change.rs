@@ -81,7 +81,8 @@ pub(crate) async fn config(State(api): State<Api>, Named(order): Named<String>) 
     let changed = match order.as_str() {
         "reload" => off_loop(move || host.reload()).await?,
         "rollback" => off_loop(move || host.rollback()).await?,
-        other => return Err(Refused::missing(format!("there is no order `{other}`: use reload or rollback"))),
+        "accept" => off_loop(move || host.accept()).await?,
+        other => return Err(Refused::missing(format!("there is no order `{other}`: use reload, rollback or accept"))),
     };
     let refused = |why| Refused::new(StatusCode::UNPROCESSABLE_ENTITY, "configuration", why);
     Ok(json(Changed { changed: changed.map_err(refused)? }))

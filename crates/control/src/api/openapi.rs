@@ -124,7 +124,7 @@ const OPERATIONS: [Operation; 24] = [
         "start, pause, resume, promote or abort a canary, switch or experiment.",
     ),
     change("/api/v1/pools/{pool}/approve/{number}", "Lets a runbook do what it proposed."),
-    change("/api/v1/config/{order}", "reload or rollback the configuration."),
+    change("/api/v1/config/{order}", "reload, rollback or accept the configuration."),
     read("/api/v1/openapi", "This document."),
 ];
 

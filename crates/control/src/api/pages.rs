@@ -39,6 +39,7 @@ fn page(shared: &Shared) -> Page {
         pools: room.pools.iter().map(|pool| panel(pool, now)).collect(),
         publishers: room.publishers.clone(),
         following: room.following.as_ref().map(|following| following.status(now)),
+        probation: Some(room.probing.status(now)),
         lines: room
             .news
             .since(0)
@@ -162,7 +163,8 @@ fn line(item: &Arc<Item>) -> Line {
         What::Pool { alert, .. }
         | What::Runbook { alert, .. }
         | What::Zone { alert, .. }
-        | What::Trial { alert, .. } => (*alert, None),
+        | What::Trial { alert, .. }
+        | What::Configuration { alert, .. } => (*alert, None),
         What::Health { well } => (!well, None),
         What::Drill { drill } => (drill.ending.is_some_and(|ending| ending.is_abort()), None),
         What::Panic { panic, .. } => (panic.on, None),

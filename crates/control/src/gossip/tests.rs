@@ -141,7 +141,7 @@ fn an_old_round_that_somebody_sends_again_counts_nothing() {
             answers: vec![1],
             ..Default::default()
         };
-        ambidex_wire::subscription::Counts { pool: "api".to_owned(), workers: vec![worker], groups: Vec::new() }
+        ambidex_wire::subscription::Counts { pool: "api".to_owned(), workers: vec![worker], ..Default::default() }
     };
     let sign = |_, bytes: &[u8]| key.sign(bytes);
     let say = |mouth: &mut Mouth| {

@@ -94,6 +94,7 @@ impl Journal for StoredJournal {
                     | What::Order
                     | What::Drill { .. }
                     | What::Trial { .. }
+                    | What::Configuration { .. }
                     | What::Contact { .. } => None,
                 };
                 // The newest is met first.

@@ -86,7 +86,7 @@ fn talk(pool: &mut Pool, now: Mono, round: u64, most: usize) -> Counts {
         told.report_at = report.map(|held| held.at).or(told.report_at);
         (told.totals, told.in_flight) = (totals, in_flight);
     }
-    Counts { pool: pool.config.name.to_string(), workers: told_of, groups: Vec::new() }
+    Counts { pool: pool.config.name.to_string(), workers: told_of, ..Counts::default() }
 }
 
 #[cfg(test)]
@@ -147,7 +147,7 @@ mod tests {
             |worker: &str, started| WorkerCounts { worker: worker.to_owned(), started, ..WorkerCounts::default() };
         let talk = |pool: &str, workers| Talk {
             round: 1,
-            counts: Some(Counts { pool: pool.to_owned(), workers, groups: Vec::new() }),
+            counts: Some(Counts { pool: pool.to_owned(), workers, ..Counts::default() }),
         };
         let mut hear = |talk| room.hear_talk(now, speaking(1, 1, now), &talk);
         assert_eq!(hear(talk("other", vec![count("a", 1)])), Unused { pools: 1, ..Unused::default() });

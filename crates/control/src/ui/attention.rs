@@ -4,6 +4,7 @@
 //! Judged from what the page shows, by rules a reader can check against the row; nothing here changes a weight.
 
 use ambidex_core::contact::Stage;
+use ambidex_core::probation::Told;
 use ambidex_core::share::Share;
 use ambidex_core::time::Span;
 use ambidex_core::worker::Standing;
@@ -13,7 +14,7 @@ use maud::{Markup, html};
 use super::text;
 use super::view::{BreakerState, Page, PoolPanel, WorkerRow};
 use crate::publish::PublisherState;
-use crate::room::FollowStatus;
+use crate::room::{FollowStatus, ProbationStatus};
 use crate::status::ZoneStatus;
 
 /// How bad it is.
@@ -75,7 +76,8 @@ pub(super) fn worries(page: &Page) -> usize {
     };
     let failing = page.publishers.iter().filter(|state| state.carried.fault.is_some()).count();
     let unled = page.following.as_ref().filter(|following| following.stage != Stage::Heard).iter().count();
-    page.pools.iter().map(worried).sum::<usize>() + failing + unled
+    let doubted = page.probation.as_ref().and_then(probation_item).filter(|(level, _)| *level > Level::Note);
+    page.pools.iter().map(worried).sum::<usize>() + failing + unled + doubted.iter().count()
 }
 
 /// The section on top of the page.
@@ -86,6 +88,7 @@ pub(super) fn section(page: &Page) -> Markup {
     }
     items.extend(page.publishers.iter().filter_map(publisher_item));
     items.extend(page.following.as_ref().map(following_item));
+    items.extend(page.probation.as_ref().and_then(probation_item));
     items.sort_by_key(|(level, _)| std::cmp::Reverse(*level));
     let calm = items.iter().all(|(level, _)| *level == Level::Note);
     let workers: usize = page.pools.iter().map(|pool| pool.workers.len() + pool.more_workers).sum();
@@ -166,6 +169,21 @@ fn following_item(following: &FollowStatus) -> (Level, Markup) {
             },
         ),
     }
+}
+
+/// Whether the configuration in force is watched, or another one than the file says.
+fn probation_item(probation: &ProbationStatus) -> Option<(Level, Markup)> {
+    let why = probation.why.as_ref()?;
+    let level = match probation.told.as_ref()? {
+        Told::Returned | Told::NotReturned { .. } | Told::Worse { .. } => Level::Warning,
+        Told::Began { .. } => Level::Note,
+        Told::Passed | Told::Unclear { .. } | Told::Accepted => return None,
+    };
+    let because = probation
+        .because
+        .as_ref()
+        .map_or_else(String::new, |because| format!(" It was gone back from, because {because}."));
+    Some((level, html! { "Configuration: " (why) "." (because) }))
 }
 
 fn publisher_item(state: &PublisherState) -> Option<(Level, Markup)> {

@@ -11,7 +11,7 @@ use ambidex_core::worker::Standing;
 use super::attention::{Peers, facts};
 use crate::paths::TrialStatus;
 use crate::publish::PublisherState;
-use crate::room::FollowStatus;
+use crate::room::{FollowStatus, ProbationStatus};
 use crate::status::{ChanceStatus, ModesStatus, ZoneStatus};
 
 /// Everything on the page.
@@ -27,6 +27,8 @@ pub struct Page {
     pub publishers: Vec<PublisherState>,
     /// The coordinator that is followed, where one is.
     pub following: Option<FollowStatus>,
+    /// How the configuration in force stands.
+    pub probation: Option<ProbationStatus>,
     /// What was decided and what happened, newest first.
     pub lines: Vec<Line>,
     /// Why nothing is written to the journal, when that is so.

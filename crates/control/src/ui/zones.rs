@@ -40,8 +40,13 @@ fn row(zone: &ZoneStatus) -> Markup {
     };
     html! {
         tr class=(class) {
-            td { (named(&zone.name)) } td .number { (format!("{:.1}", zone.demand)) } td .number { (format!("{:.1}", zone.served)) }
-            td .number { (full) } td .number { (latency) } td { (to.join(", ")) } td { (zone.why.as_deref().unwrap_or_default()) }
+            td data-label="Zone" { (named(&zone.name)) }
+            td .number data-label="Requests/s from it" { (format!("{:.1}", zone.demand)) }
+            td .number data-label="Served/s" { (format!("{:.1}", zone.served)) }
+            td .number data-label="Full" { (full) }
+            td .number data-label="Latency" { (latency) }
+            td data-label="Its requests go to" { (to.join(", ")) }
+            td .reason { (zone.why.as_deref().unwrap_or_default()) }
         }
     }
 }

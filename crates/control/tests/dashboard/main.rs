@@ -53,7 +53,7 @@ fn the_page_is_drawn_live_and_within_its_policy() {
         );
         assert!(tab.number(&pixels) > 2_000.0, "{chart} is blank");
     }
-    tab.is("document.title === '(3) Ambidex'");
+    tab.is("document.title === '(4) Ambidex'");
 
     // A name from outside is text.
     tab.is("document.images.length === 0");
@@ -97,7 +97,10 @@ fn without_javascript_the_tables_are_there_and_the_page_asks_to_be_fetched_again
     tab.without_scripts();
     tab.go(&format!("http://{address}/"));
     tab.wait_for("document.querySelectorAll('.workers tbody tr[id]').length === 6");
-    tab.is("document.querySelectorAll('#attention li').length === 4");
+    tab.is("document.querySelectorAll('#attention li').length === 6");
+    for shown in ["Its requests go to", "What requests cost", "canary of green", "is not there: connection refused"] {
+        tab.is(&format!("document.body.textContent.includes('{shown}')"));
+    }
     tab.is("document.querySelector('.charts').offsetHeight === 0");
     tab.is("document.querySelectorAll('.decisions li').length === 4");
     let rendered = sample.rendered();

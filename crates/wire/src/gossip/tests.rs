@@ -149,7 +149,7 @@ proptest! {
     ) {
         let all: Vec<TallyState> = workers.iter().map(|samples| counted(samples)).collect();
         let of = |(at, tally): (usize, &TallyState)| WorkerCounts::of(&format!("w-{at}"), tally, 3, None);
-        let counts = Counts { pool, workers: all.iter().enumerate().map(of).collect(), groups: Vec::new() };
+        let counts = Counts { pool, workers: all.iter().enumerate().map(of).collect(), ..Counts::default() };
         let mut sums = vec![TallyState::default(); all.len()];
         for talk in talks(u64::MAX, &name, vec![counts]) {
             let datagram = Mouth::default().say(1, &name, &talk, sign);
