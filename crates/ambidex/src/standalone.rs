@@ -111,6 +111,7 @@ fn pools(file: &CoordinatorFile) -> Vec<PoolConfig> {
         poll_tls: Some(poll_tls(pool.upstream.0.clone())),
         health: pool.health.clone(),
         runbooks: pool.runbooks,
+        zones: pool.zones,
         canary: pool.canary.clone(),
         experiment: pool.experiment.clone(),
         // Nobody here has requests under way at a worker that leaves.

@@ -116,7 +116,7 @@ fn check_knows_a_coordinator_s_file_and_refuses_what_a_gateway_does() {
         ("breaker: {consecutive: 3}", "only gateways obey `breaker`"),
         ("bulkhead: {most: 3}", "each gateway bounds its own requests"),
         ("throttle: {}", "each gateway bounds its own requests"),
-        ("zones: {}", "where requests come from is known where they arrive"),
+        ("zones: {}", "nobody says where requests come from"),
         ("upstream: {max_age: 1h}", "unknown key `max_age`"),
     ];
     for (key, why) in refused {
@@ -124,7 +124,7 @@ fn check_knows_a_coordinator_s_file_and_refuses_what_a_gateway_does() {
         let (good, said) = checked(&file);
         assert!(!good && said.starts_with("c.yaml:4:") && said.contains(why), "{key}: {said}");
         let (good, said) = checked(&format!("{file}gateways: {{address: \"127.0.0.1:0\"}}\n"));
-        assert_eq!(good, why.starts_with("only gateways"), "{key}: {said}");
+        assert_eq!(good, why.starts_with("only gateways") || why.starts_with("nobody says"), "{key}: {said}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! One pool, as the coordinator keeps it: roster, planner, memory of each worker, and the picture of it that the request
 //! path reads.
 
+mod flows;
 mod followed;
 mod zones;
 
@@ -33,6 +34,7 @@ use crate::series::Series;
 use crate::track::Track;
 use crate::transitions::Transitions;
 
+pub(crate) use flows::HomeFlows;
 pub(crate) use followed::{COORDINATOR, Followed, TakeError};
 pub(crate) use zones::Zones;
 
@@ -56,6 +58,8 @@ pub(crate) struct Pool {
     pub(crate) checks_doubted: bool,
     pub(crate) lookout: Watchman,
     pub(crate) zones: Option<Zones>,
+    /// Its zones as the coordinator that is followed says, and who went where.
+    pub(crate) homes: HomeFlows,
     pub(crate) costs: Option<CostModel>,
     reporting: Reporting,
     budget: Arc<Budget>,
@@ -106,6 +110,7 @@ impl Pool {
             planner: Planner::new(config.weights.clone()).for_pool(id),
             lookout: Watchman::new(config.runbooks),
             zones: config.zones.map(Zones::new),
+            homes: HomeFlows::default(),
             costs: config.costs.then(CostModel::default),
             config,
             tracks: HashMap::new(),
@@ -373,9 +378,14 @@ impl Pool {
         self.guards.bulkhead = self.config.bulkhead;
         self.guards.throttle = self.config.throttle;
         let before = self.view.as_deref();
-        let view = PoolView::new(parts, before).guarded(self.guards.clone()).tried(split, before).counting(Arc::clone(&self.fates));
-        let view = match &self.zones {
-            Some(zones) => view.zoned(zones.spill.table()),
+        let view = PoolView::new(parts, before)
+            .guarded(self.guards.clone())
+            .tried(split, before)
+            .counting(Arc::clone(&self.fates));
+        let told = self.followed.as_ref().and_then(|followed| followed.policy().zones.as_ref());
+        let table = told.map(|told| self.homes.table(told));
+        let view = match table.or_else(|| self.zones.as_ref().map(|zones| zones.spill.table())) {
+            Some(table) => view.zoned(table),
             None => view,
         };
         let view = Arc::new(match &self.costs {

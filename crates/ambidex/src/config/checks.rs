@@ -44,6 +44,7 @@ pub(crate) fn of_coordinator(file: &CoordinatorFile, tree: &Node) -> Vec<Problem
     checks.keys_speak_for_somebody(file.heartbeats.as_ref(), file.pools.values().map(|pool| &pool.workers));
     checks.gateways_stay_inside();
     checks.publishers_name_pools();
+    zones::of_coordinator(&mut checks);
     checks.sorted()
 }
 
@@ -379,13 +380,14 @@ impl Checks<'_> {
 }
 
 /// What a coordinator decides about a pool. Source: architecture.md "Who owns weights".
-const DECIDED: [&[&str]; 10] = [
+const DECIDED: [&[&str]; 11] = [
     &["workers"],
     &["weights"],
     &["balance"],
     &["breaker"],
     &["health"],
     &["runbooks"],
+    &["zones"],
     &["canary"],
     &["experiment"],
     &["reports", "poll"],

@@ -14,6 +14,7 @@ use ambidex_core::plan::PlanConfig;
 use ambidex_core::probation::ProbationConfig;
 use ambidex_core::runbook::Runbooks;
 use ambidex_core::trial::Criteria;
+use ambidex_core::zone::ZonesConfig;
 use ambidex_gateway::config::{UpstreamError, UpstreamTls, UpstreamTransport};
 use ambidex_yaml::{Node, Problem};
 use schemars::JsonSchema;
@@ -82,6 +83,10 @@ pub(crate) struct CoordinatedPool {
     /// (what only tunes runs by itself, the rest waits for approval).
     #[serde(default)]
     pub(crate) runbooks: Runbooks,
+    /// When requests are served outside of the zone that they came from, which each gateway's own `zones` says. Default:
+    /// wherever the weights send them; source: R-O5.
+    #[serde(default)]
+    pub(crate) zones: Option<ZonesConfig>,
     /// By what canaries and switches of its paths are judged, and in which steps they grow.
     #[serde(default)]
     pub(crate) canary: Criteria,
@@ -100,9 +105,6 @@ pub(crate) struct CoordinatedPool {
     #[serde(default, rename = "costs", skip_serializing)]
     #[schemars(skip)]
     _costs: OfGateways,
-    #[serde(default, rename = "zones", skip_serializing)]
-    #[schemars(skip)]
-    _zones: OfOneProcess,
 }
 
 impl Form for CoordinatorFile {
@@ -184,19 +186,6 @@ impl JsonSchema for Reach {
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         RawReach::json_schema(generator)
-    }
-}
-
-/// The place of a key that needs requests and weights in one process: whatever is written there is refused.
-#[derive(Clone, Copy, Debug, Default)]
-struct OfOneProcess;
-
-impl<'de> Deserialize<'de> for OfOneProcess {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        IgnoredAny::deserialize(deserializer)?;
-        let why = "where requests come from is known where they arrive: a gateway minds zones that decides about its pools itself; \
-                   Envoy and HAProxy are told weights, and not from where they are meant";
-        Err(de::Error::custom(why))
     }
 }
 

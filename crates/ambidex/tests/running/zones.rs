@@ -1,7 +1,10 @@
 //! Zones of a running gateway: who is asked, and what is said of it.
 
+use std::fs;
+
 use ambidex_lab::worker::{self, WorkerOptions};
 use serde_json::Value;
+use tempfile::TempDir;
 
 use super::process::{Running, get, until};
 
@@ -44,4 +47,61 @@ threads: 1
     let admin = running.admin.trim_start_matches("http://").trim_end_matches('/');
     let metrics = get(admin, "/metrics");
     assert!(metrics.contains("ambidex_zone_requests_total{pool=\"api\",zone=\"a\",to=\"a\"} 20"), "{metrics}");
+}
+
+/// Two gateways at two places follow one coordinator, which knows who can carry what, and not where requests come from.
+#[test]
+fn gateways_that_follow_serve_requests_where_they_came_from_and_tell_their_coordinator() {
+    let start = |name: &str| worker::start(WorkerOptions { name: name.into(), ..WorkerOptions::default() });
+    let (east, west) = (start("east").expect("it listens"), start("west").expect("it listens"));
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("coordinator.yaml");
+    let config = format!(
+        "pools:
+  api:
+    workers:
+      - {{url: \"http://{}\", name: east, zone: e}}
+      - {{url: \"http://{}\", name: west, zone: w}}
+    zones: {{probes: 0%}}
+    weights: {{tick: 200ms}}
+gateways: {{address: \"127.0.0.1:0\"}}
+admin: {{address: \"127.0.0.1:0\"}}
+",
+        east.address, west.address
+    );
+    fs::write(&file, config).expect("written");
+    let coordinator = Running::start(folder, &["coordinator", file.to_str().expect("UTF-8")]);
+    let gateway = |own: &str| {
+        Running::run(&format!(
+            "listeners: [{{address: \"127.0.0.1:0\"}}]
+pools: {{api: {{}}}}
+zones: {{own: {own}}}
+coordinator: {{url: \"{}\", token_file: {}}}
+admin: {{address: \"127.0.0.1:0\"}}
+threads: 1
+",
+            coordinator.gateways,
+            coordinator.folder.path().join("data/gateways-token").display()
+        ))
+    };
+    let gateways = [(gateway("e"), "east", "west"), (gateway("w"), "west", "east")];
+    for (running, near, far) in &gateways {
+        until(|| zone(&running.ask_json(&["zones"]), "w").is_some().then_some(()));
+        for _ in 0..20 {
+            let answer = get(&running.listener, "/");
+            assert!(answer.contains(&format!("x-worker: {near}")) && !answer.contains(far), "{answer}");
+        }
+    }
+    let counted = |home: &str| {
+        let zones = coordinator.ask_json(&["zones"]);
+        zone(&zones, home)?["to"].as_array()?.iter().map(|flow| flow["requests"].as_u64()).sum::<Option<u64>>()
+    };
+    for home in ["e", "w"] {
+        until(|| counted(home).filter(|counted| *counted == 20));
+    }
+    coordinator.ask(&["drain", "east", "--yes"]);
+    let (running, ..) = &gateways[0];
+    until(|| get(&running.listener, "/").contains("x-worker: west").then_some(()));
+    until(|| zone(&coordinator.ask_json(&["zones"]), "e").filter(|zone| zone["stage"] == "out").map(drop));
+    assert!(running.ask(&["zones"]).contains("w 100 %") || running.ask(&["zones"]).contains("spilling"));
 }

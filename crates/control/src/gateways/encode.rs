@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use ambidex_core::time::Span;
 use ambidex_core::view::{PoolView, WorkerView};
-use ambidex_wire::subscription::{Beat, Changes, Down, Guidance, Picture, Policy, SplitPicture, Told, WorkerPicture};
+use ambidex_wire::subscription::{
+    Beat, Changes, Down, Guidance, Picture, Policy, SplitPicture, Told, WorkerPicture, ZonesPicture,
+};
 use bytes::Bytes;
 use prost::Message as _;
 
@@ -16,7 +18,9 @@ pub(super) fn picture(view: &PoolView, tick: Span) -> Picture {
         share: split.share,
         control: split.control,
     });
-    let policy = Policy { pick: view.pick, breaker: view.breaker, learned_share: view.learned_share, tick, split };
+    let zones = view.zones().map(ZonesPicture::of);
+    let policy =
+        Policy { pick: view.pick, breaker: view.breaker, learned_share: view.learned_share, tick, split, zones };
     let tried = |slot: usize| view.split.as_ref().map_or(0.0, |split| split.weights.at(slot));
     let worker = |(slot, worker): (usize, &WorkerView)| WorkerPicture {
         name: worker.name.to_string(),

@@ -185,7 +185,7 @@ impl Pool {
             (told.totals, told.in_flight) = (totals, in_flight);
         }
         let groups = self.paths.count();
-        Counts { pool: self.config.name.to_string(), workers, groups }
+        Counts { pool: self.config.name.to_string(), workers, groups, flows: self.homes.count() }
     }
 
     /// Counts are for the coordinator that is heard from now on: what another one did not get is not told to this one.
@@ -194,7 +194,7 @@ impl Pool {
             let told = &mut self.tracks.entry(worker.id).or_default().told;
             (told.totals, told.in_flight) = (worker.cells.totals(), 0);
         }
-        let _ = self.paths.count();
+        let _ = (self.paths.count(), self.homes.count());
     }
 }
 

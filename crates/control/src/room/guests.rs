@@ -5,10 +5,14 @@ use std::collections::HashMap;
 use ambidex_core::plan::{PlanInput, Source};
 use ambidex_core::time::Mono;
 use ambidex_core::worker::{PoolId, WorkerId};
+use ambidex_core::zone::MOST_ZONES;
 use ambidex_wire::report::Arrived;
 use ambidex_wire::subscription::{Counts, Wanted, Weighed};
 
 use super::Room;
+
+/// From each zone to each. Source: the zones of a pool that are told apart.
+const MOST_FLOWS: usize = MOST_ZONES * MOST_ZONES;
 
 /// What one gateway said last, to be taken back when it leaves.
 #[derive(Debug, Default)]
@@ -41,6 +45,14 @@ impl Room {
     pub(crate) fn absorb(&mut self, now: Mono, counts: &Counts, guest: &mut Guest) {
         let Some(at) = self.pools.iter().position(|pool| *pool.config.name == *counts.pool) else { return };
         self.pools[at].paths.absorb(&counts.groups);
+        if let Some(zones) = &self.pools[at].zones {
+            for flow in counts.flows.iter().take(MOST_FLOWS) {
+                match flow.counted() {
+                    Some(count) => zones.spill.hear(&flow.home, &flow.zone, count),
+                    None => guest.refused += 1,
+                }
+            }
+        }
         let mut reports = Vec::new();
         let pool = &self.pools[at];
         for count in &counts.workers {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ambidex_core::again::Mode;
 use ambidex_core::share::Share;
 use ambidex_core::zone::{Stage, ZoneLook};
+use ambidex_wire::subscription::{ZonePicture, ZonesPicture};
 use serde::Serialize;
 
 use crate::pool::Pool;
@@ -50,6 +51,9 @@ pub struct ZoneFlow {
 
 impl ZoneStatus {
     pub(crate) fn of(pool: &Pool) -> Vec<Self> {
+        if let Some(told) = pool.followed.as_ref().and_then(|followed| followed.policy().zones.as_ref()) {
+            return Self::followed(pool, told);
+        }
         let Some(zones) = &pool.zones else { return Vec::new() };
         let looks: Vec<ZoneLook> = zones.spill.looks().collect();
         let status = |(home, look): (usize, &ZoneLook)| {
@@ -80,4 +84,33 @@ impl ZoneStatus {
         };
         looks.iter().enumerate().map(status).collect()
     }
+
+    /// As a gateway that follows knows them: where requests go, and went. What zones carry its coordinator knows.
+    fn followed(pool: &Pool, told: &ZonesPicture) -> Vec<Self> {
+        let status = |(home, zone): (usize, &ZonePicture)| {
+            let flow = |(at, (other, share)): (usize, (&ZonePicture, &Share))| {
+                let (share, requests) = (*share, pool.homes.of(home, at));
+                let zone = other.name.as_str().into();
+                (share > Share::NONE || requests > 0).then_some(ZoneFlow { zone, share, requests })
+            };
+            let stays = zone.shares.get(home).is_some_and(|share| share.get() >= ALMOST_ALL);
+            Self {
+                name: zone.name.as_str().into(),
+                mode: if told.acts { Mode::On } else { Mode::Observe },
+                stage: if stays { Stage::Home } else { Stage::Spilling },
+                demand: 0.0,
+                served: 0.0,
+                capacity: None,
+                utilization: None,
+                latency_ms: None,
+                to: told.zones.iter().zip(&zone.shares).enumerate().filter_map(flow).collect(),
+                why: None,
+                decision: None,
+            }
+        };
+        told.zones.iter().enumerate().map(status).collect()
+    }
 }
+
+/// What stays at home but for the probes. Source: the most that probes may be.
+const ALMOST_ALL: f64 = 0.9;

@@ -17,6 +17,13 @@ impl Flows {
         }
     }
 
+    /// So many requests of `home` went to `zone`, as another process counted.
+    pub fn add(&self, home: usize, zone: usize, count: u64) {
+        if let Some(cell) = self.0.get(home).and_then(|row| row.get(zone)) {
+            cell.fetch_add(count, Relaxed);
+        }
+    }
+
     /// Requests of `home` that went to `zone`, since the start.
     #[must_use]
     pub fn of(&self, home: usize, zone: usize) -> u64 {

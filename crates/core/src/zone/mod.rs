@@ -21,7 +21,7 @@ mod told;
 pub use config::{ZonesConfig, ZonesError};
 pub use flows::Flows;
 pub use spill::{Sight, Spill, Stage, ZoneLook};
-pub use table::{Home, ZoneTable};
+pub use table::{Home, Plan, ZoneTable};
 pub use told::{Change, ZoneChange};
 
 /// Zones of a pool that are told apart; workers of further ones are asked by requests of no zone, and when a zone is out.

@@ -115,6 +115,14 @@ impl Spill {
         &self.flows
     }
 
+    /// Requests that another process counted; those of zones that no worker is in are left out.
+    pub fn hear(&self, home: &str, zone: &str, count: u64) {
+        let number = |name: &str| self.zones.iter().position(|memory| *memory.name == *name);
+        if let (Some(home), Some(zone)) = (number(home), number(zone)) {
+            self.flows.add(home, zone, count);
+        }
+    }
+
     /// One tick, with what is seen of each worker of the pool. Says whether requests must read another table, and adds what
     /// changed to `out`.
     pub fn tick<'a>(&mut self, now: Mono, sights: impl Iterator<Item = Sight<'a>>, out: &mut Vec<ZoneChange>) -> bool {

@@ -49,14 +49,19 @@ struct Place {
 
 /// What requests of a zone are to do.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Plan {
-    pub(crate) name: Arc<str>,
-    pub(crate) shares: Vec<f64>,
-    pub(crate) part: f64,
+pub struct Plan {
+    /// The zone's name.
+    pub name: Arc<str>,
+    /// Where the requests that came from it go, by the number of the zone.
+    pub shares: Vec<f64>,
+    /// Of the pool's requests, what comes from it.
+    pub part: f64,
 }
 
 impl ZoneTable {
-    pub(super) fn new(acts: bool, plans: Vec<Plan>, flows: Arc<Flows>) -> Self {
+    /// A table of these plans, the first [`MOST_ZONES`] of them; what requests do is counted in `flows`.
+    #[must_use]
+    pub fn new(acts: bool, plans: Vec<Plan>, flows: Arc<Flows>) -> Self {
         let place = |plan: Plan| Place {
             home: Home::of(&plan.name),
             name: plan.name,
@@ -84,6 +89,21 @@ impl ZoneTable {
             (place.learned, place.fixed) = (here(learned), here(fixed));
         }
         Some(self)
+    }
+
+    /// Whether requests go by it; else they only would.
+    #[must_use]
+    pub const fn acts(&self) -> bool {
+        self.acts
+    }
+
+    /// What it was made of, for whoever is told of it.
+    pub fn plans(&self) -> impl Iterator<Item = Plan> + '_ {
+        self.places.iter().map(|place| Plan {
+            name: Arc::clone(&place.name),
+            shares: place.shares.as_slice().to_vec(),
+            part: place.part,
+        })
     }
 
     /// How many zones there are.

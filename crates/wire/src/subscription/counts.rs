@@ -6,6 +6,7 @@ use ambidex_core::time::Span;
 use prost::Message;
 
 use super::groups::GroupCounts;
+use super::zones::FlowCounts;
 
 /// What was counted in one pool.
 #[derive(Clone, PartialEq, Message)]
@@ -19,6 +20,9 @@ pub struct Counts {
     /// The groups of the trial that goes on.
     #[prost(message, repeated, tag = "3")]
     pub groups: Vec<GroupCounts>,
+    /// Where requests came from, and went.
+    #[prost(message, repeated, tag = "4")]
+    pub flows: Vec<FlowCounts>,
 }
 
 /// What was counted of one worker. All but `in_flight` are differences to the beat before.

@@ -27,6 +27,7 @@ mod groups;
 mod guidance;
 mod pages;
 mod picture;
+mod zones;
 
 use prost::Message;
 
@@ -36,6 +37,7 @@ pub use groups::GroupCounts;
 pub use guidance::Guidance;
 pub use pages::Pages;
 pub use picture::{Picture, PictureError, Policy, SplitPicture, WorkerPicture};
+pub use zones::{FlowCounts, ZonePicture, ZonesPicture};
 
 /// Where the stream is asked for.
 pub const PATH: &str = "/ambidex.v1.Coordinator/Subscribe";

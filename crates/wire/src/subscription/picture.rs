@@ -10,6 +10,8 @@ use ambidex_core::worker::Standing;
 use prost::Message;
 use serde::{Deserialize, Serialize};
 
+use super::zones::ZonesPicture;
+
 /// A pool, whole.
 #[derive(Clone, PartialEq, Message)]
 pub struct Picture {
@@ -44,6 +46,9 @@ pub struct Policy {
     /// The trial that goes on; a coordinator that is older knows of none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<SplitPicture>,
+    /// Where requests of each zone go; a coordinator that is older knows of none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zones: Option<ZonesPicture>,
 }
 
 /// A trial in a picture: what a gateway has to know of it.
@@ -124,6 +129,9 @@ impl Picture {
             serde_json::from_str(&self.policy).map_err(|error| PictureError::Policy(error.to_string()))?;
         if policy.split.is_some_and(|split| split.share.get() + split.control.get() > 1.0 + f64::EPSILON) {
             return Err(PictureError::Policy("the groups of its trial are more than all requests".to_owned()));
+        }
+        if let Some(wrong) = policy.zones.as_ref().and_then(ZonesPicture::wrong) {
+            return Err(PictureError::Policy(wrong));
         }
         if policy.tick < LEAST_TICK || policy.tick > MOST_TICK {
             return Err(PictureError::Policy(format!("a tick of {} is not between 10ms and 10m", policy.tick)));
@@ -210,7 +218,7 @@ impl WorkerPicture {
 }
 
 /// Source: RFC 1035's longest name, with room for a scheme and a port.
-const MOST_LABEL: usize = 512;
+pub(super) const MOST_LABEL: usize = 512;
 /// Source: the bound of configured weights.
 pub(super) const MOST_WEIGHT: f64 = 10_000.0;
 const LEAST_TICK: Span = Span::from_millis(10);

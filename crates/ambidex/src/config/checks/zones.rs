@@ -6,6 +6,7 @@ use ambidex_control::config::Source;
 use ambidex_core::balance::{Balance, PickPolicy};
 use ambidex_yaml::under;
 
+use super::super::coordinated::CoordinatorFile;
 use super::super::file::Pool;
 use super::Checks;
 
@@ -14,15 +15,7 @@ pub(super) fn check(checks: &mut Checks<'_>) {
     let file = checks.file;
     for (name, pool) in file.pools.iter().filter(|(_, pool)| pool.zones.is_some()) {
         let path = under(&under("pools", name), "zones");
-        if let Some(coordinator) = &file.coordinator {
-            let message =
-                format!("the coordinator at {} decides weights, and knows no homes of requests", coordinator.url());
-            checks.error(
-                &path,
-                message,
-                Some("leave `zones` out, or let this gateway decide about its pools".to_owned()),
-            );
-        } else if file.zones.is_none() {
+        if file.zones.is_none() {
             let message = "no request comes from any zone".to_owned();
             let help = "add `zones: {own: NAME}` at the top, or `zones: {networks: {10.1.0.0/16: NAME}}`";
             checks.error(&path, message, Some(help.to_owned()));
@@ -35,10 +28,39 @@ pub(super) fn check(checks: &mut Checks<'_>) {
     homes(checks);
 }
 
+/// A coordinator's pools that mind zones have to hear from somebody where requests come from.
+pub(super) fn of_coordinator(checks: &mut Checks<'_, CoordinatorFile>) {
+    let file = checks.file;
+    for (name, pool) in file.pools.iter().filter(|(_, pool)| pool.zones.is_some()) {
+        let path = under(&under("pools", name), "zones");
+        if file.gateways.is_none() {
+            let message = "nobody says where requests come from".to_owned();
+            let help = "add `gateways: {}`, so that gateways follow which have `zones` of their own: Envoy and HAProxy are told \
+                        weights, and not from where they are meant";
+            checks.error(&path, message, Some(help.to_owned()));
+        }
+        if pool.balance == Balance::Fixed(PickPolicy::Ring) {
+            let message = "`ring` places requests by their keys, wherever they come from".to_owned();
+            checks.error(&path, message, Some("pick another way in this pool, or leave `zones` out".to_owned()));
+        }
+        for (publisher, how) in &file.publish {
+            if how.pools().iter().any(|(_, pool)| **pool == **name) {
+                let message = format!("what `publish.{publisher}` carries weights to knows no zones of clients");
+                let help = "there requests of this pool go by its weights, wherever they come from";
+                checks.warning(&path, message, Some(help.to_owned()));
+            }
+        }
+    }
+}
+
 /// A zone that nobody is in is misspelt, where all workers stand in the file.
 fn homes(checks: &mut Checks<'_>) {
     let file = checks.file;
     let Some(homes) = &file.zones else { return };
+    if file.coordinator.is_some() {
+        // It says which pools mind them, and who is where.
+        return;
+    }
     let minding: Vec<&Pool> = file.pools.values().filter(|pool| pool.zones.is_some()).collect();
     if minding.is_empty() {
         let message = "no pool minds zones".to_owned();
