@@ -45,7 +45,7 @@ mod judge;
 mod split;
 mod told;
 
-pub use config::{Criteria, CriteriaError};
+pub use config::{AbortWhen, Criteria, CriteriaError};
 pub use course::{Course, Effect, Event, Look, Memory, Order, Stage};
 pub use figures::{Figures, Progress, Side, What};
 pub use groups::{Came, Group, Groups, Latencies, Sums};

@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::config::Criteria;
+use super::config::{AbortWhen, Criteria};
 use super::evidence::{Margin, Part, Rates};
 use super::figures::{Figures, Progress, Side, What};
 use super::groups::{Sums, maybe_over, surely_over};
@@ -34,6 +34,12 @@ pub enum Worse {
         failed: u64,
         /// Of how many, the newest ones.
         of: u64,
+        /// The bound; 0 of what was told before bounds were.
+        #[serde(default)]
+        over: Share,
+        /// By which rule.
+        #[serde(default)]
+        when: AbortWhen,
     },
     /// Shown by a test.
     Than {
@@ -251,14 +257,21 @@ impl Judge {
         self.all_fail = false;
         let mut found = None;
         for (ours, theirs) in windows.into_iter().flatten().map(since) {
-            let least = interval::least(ours.with, ours.of, SURELY);
-            if least <= criteria.abort_over {
+            let (over, when) = (criteria.abort_over, criteria.abort_when);
+            let least = match when {
+                AbortWhen::Surely => interval::least(ours.with, ours.of, SURELY),
+                AbortWhen::Plainly => Share::of(ours.with, ours.of),
+            };
+            if least <= over {
                 continue;
             }
-            if theirs.of > 0 && least.get() <= EXCUSED * theirs.with as f64 / theirs.of as f64 {
+            if when == AbortWhen::Surely
+                && theirs.of > 0
+                && least.get() <= EXCUSED * theirs.with as f64 / theirs.of as f64
+            {
                 self.all_fail = true;
             } else {
-                found = found.or(Some(Worse::TooManyErrors { failed: ours.with, of: ours.of }));
+                found = found.or(Some(Worse::TooManyErrors { failed: ours.with, of: ours.of, over, when }));
             }
         }
         if self.recent.back().is_none_or(|last| last.candidate.of < newest.candidate.of) {

@@ -115,8 +115,36 @@ fn what_fails_outright_is_aborted_within_a_second_of_its_twentieth_request() {
     let dead = Second { requests: 10, failing: 1.0, ..WELL };
     assert_eq!(scene.until_moved(dead, WELL, 10), 2);
     assert_eq!((scene.stage(), scene.share()), (Stage::Aborted, Share::NONE));
-    assert_eq!(scene.why(), Why::Worse(Worse::TooManyErrors { failed: 20, of: 20 }));
+    assert_eq!(
+        scene.why(),
+        Why::Worse(Worse::TooManyErrors { failed: 20, of: 20, over: Share::percent(5), when: AbortWhen::Surely })
+    );
     assert!(scene.out.iter().any(|effect| matches!(effect, Effect::Tell(told) if told.alerts())));
+}
+
+/// balancing.md's rule as it is written, looked at each second: what it costs is why it is not the default.
+#[test]
+fn by_the_plain_rule_two_of_twenty_abort_and_so_does_chance() {
+    let mut scene = Scene::with(Kind::Canary, r#"{"abort_when":"plainly"}"#);
+    scene.candidate.failed += 1;
+    scene.second(Second { requests: 19, failing: 0.0, ..WELL }, WELL);
+    assert_eq!(scene.stage(), Stage::Running, "5 % is not over 5 %");
+    scene.candidate.failed += 1;
+    scene.second(Second { requests: 0, ..WELL }, WELL);
+    assert_eq!(scene.stage(), Stage::Aborted);
+    assert!(matches!(scene.why(), Why::Worse(Worse::TooManyErrors { failed: 2, of: 21, .. })), "{:?}", scene.why());
+    let aborted = |when: &str| {
+        let ends = |seed: &u64| {
+            let mut scene = Scene::with(Kind::Canary, &alloc::format!(r#"{{"abort_when":"{when}"}}"#));
+            scene.draw = Draw::seeded(*seed);
+            let slow = Second { requests: 10, failing: 0.01, ..WELL };
+            scene.until_moved(slow, slow, 300);
+            scene.stage() == Stage::Aborted
+        };
+        (0..50).filter(ends).count()
+    };
+    let (plainly, surely) = (aborted("plainly"), aborted("surely"));
+    assert!(plainly > 40 && surely == 0, "of 50 good canaries {plainly} ended plainly, {surely} surely");
 }
 
 #[test]

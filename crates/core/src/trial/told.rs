@@ -8,6 +8,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
+use super::config::AbortWhen;
 use super::figures::{Figures, Side, What};
 use super::judge::{Lack, Worse};
 use crate::share::Share;
@@ -98,8 +99,13 @@ impl Why {
     fn words(&self) -> String {
         match self {
             Self::AsGood => "it was shown to be as good as the control group".into(),
-            Self::Worse(Worse::TooManyErrors { failed, of }) => {
-                format!("{failed} of its newest {of} requests failed")
+            Self::Worse(Worse::TooManyErrors { failed, of, over, when }) => {
+                let plain = 100.0 * *failed as f64 / (*of).max(1) as f64;
+                let how = match when {
+                    AbortWhen::Surely => "surely",
+                    AbortWhen::Plainly => "plainly",
+                };
+                format!("{failed} of its newest {of} requests failed, which is {plain:.1}% and {how} over {over}")
             }
             Self::Worse(Worse::Than { what }) => format!("it was shown to be worse than the control group in {what}"),
             Self::Ordered => "an operator ordered it".into(),
