@@ -139,7 +139,7 @@ impl Snapshot {
         }
         Self {
             workers,
-            pools: room.pools.iter().map(PoolRow::of).collect(),
+            pools: room.pools.iter().map(|pool| PoolRow::of(pool, now)).collect(),
             journal: room.journal.health(),
             revision: room.revision(),
             publishers: room.publishers.clone(),
@@ -205,7 +205,7 @@ impl Row {
 }
 
 impl PoolRow {
-    fn of(pool: &Pool) -> Self {
+    fn of(pool: &Pool, now: ambidex_core::time::Mono) -> Self {
         let workers = pool.roster.workers();
         let count = |standing| workers.iter().filter(|worker| worker.standing() == standing).count();
         Self {
@@ -229,7 +229,7 @@ impl PoolRow {
             revision: pool.pictured().map_or(0, |view| view.revision),
             untold: pool.transitions.untold_ever,
             zones: ZoneStatus::of(pool),
-            costs: CostStatus::of(pool),
+            costs: CostStatus::of(pool, now),
             chances: Chance::ALL.map(|chance| Came::ALL.map(|came| pool.chances().get(chance, came))),
         }
     }

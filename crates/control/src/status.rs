@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ambidex_core::again::counts::{Came, Chance};
 use ambidex_core::balance::PickPolicy;
-use ambidex_core::cost::ClassLook;
+use ambidex_core::cost::{ClassLook, CostModel};
 use ambidex_core::load::BreakerSeats;
 use ambidex_core::plan::{Mode, Rule};
 use ambidex_core::share::Share;
@@ -155,13 +155,21 @@ pub struct CostStatus {
     pub cost: f64,
     /// Answers since the start.
     pub answers: u64,
+    /// How long ago its cost was measured; `null` while too few answers came, and it counts as the mean.
+    pub age_ms: Option<f64>,
 }
 
 impl CostStatus {
     /// Those of a pool.
-    pub(crate) fn of(pool: &Pool) -> Vec<Self> {
-        let looks = pool.costs.iter().flat_map(|model| model.costs().looks());
-        looks.map(|ClassLook { name, cost, answers }| Self { class: name, cost, answers }).collect()
+    pub(crate) fn of(pool: &Pool, now: Mono) -> Vec<Self> {
+        let of = |model: &CostModel| {
+            let status = |(at, ClassLook { name, cost, answers }): (usize, ClassLook)| {
+                let age_ms = model.measured(at).map(|measured| millis(now.since(measured)));
+                Self { class: name, cost, answers, age_ms }
+            };
+            model.costs().looks().into_iter().enumerate().map(status).collect::<Vec<_>>()
+        };
+        pool.costs.as_ref().map(of).unwrap_or_default()
     }
 }
 
@@ -323,7 +331,7 @@ impl PoolStatus {
             second_chances: ChanceStatus::of(pool),
             failure_modes: ModesStatus::of(pool, now),
             zones: ZoneStatus::of(pool),
-            costs: CostStatus::of(pool),
+            costs: CostStatus::of(pool, now),
             path: crate::paths::named(&pool.paths.serving()),
             trial: pool.paths.status(&pool.config.name, now),
             sources: pool.roster.sources().iter().map(SourceStatus::of).collect(),

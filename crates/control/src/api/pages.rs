@@ -12,7 +12,7 @@ use crate::news::{Item, What};
 use crate::pool::{Applied, Pool};
 use crate::room::Room;
 use crate::roster::Worker;
-use crate::status::{ChanceStatus, ModesStatus, ZoneStatus};
+use crate::status::{ChanceStatus, CostStatus, ModesStatus, ZoneStatus};
 use crate::ui::{ChartPool, Charts, Line, Page, PageSource, PoolPanel, SignalAge, WorkerRow};
 
 /// Fills the dashboard's page.
@@ -111,6 +111,7 @@ fn panel(pool: &Pool, now: Mono) -> PoolPanel {
         chances: ChanceStatus::of(pool),
         failure_modes: ModesStatus::of(pool, now),
         zones: ZoneStatus::of(pool),
+        costs: CostStatus::of(pool, now),
         trial: pool.paths.status(&pool.config.name, now),
         workers: workers.iter().map(row).collect(),
         more_workers: 0,

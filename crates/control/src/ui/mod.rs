@@ -16,6 +16,7 @@
 mod assets;
 mod attention;
 mod charts;
+mod costs;
 mod decisions;
 mod modes;
 mod publishers;
@@ -108,6 +109,7 @@ fn pool_section(pool: &PoolPanel, id: &str) -> Markup {
             (workers::chances(pool))
             (modes::section(pool))
             (zones::section(pool))
+            (costs::section(pool))
             (trials::section(pool))
             div .charts data-pool=(pool.name) data-keep hidden {
                 div .chart-keys {}

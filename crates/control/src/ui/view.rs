@@ -12,7 +12,7 @@ use super::attention::{Peers, facts};
 use crate::paths::TrialStatus;
 use crate::publish::PublisherState;
 use crate::room::{FollowStatus, ProbationStatus};
-use crate::status::{ChanceStatus, ModesStatus, ZoneStatus};
+use crate::status::{ChanceStatus, CostStatus, ModesStatus, ZoneStatus};
 
 /// Everything on the page.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +54,8 @@ pub struct PoolPanel {
     pub failure_modes: ModesStatus,
     /// Its zones, where it minds them.
     pub zones: Vec<ZoneStatus>,
+    /// What classes of its requests cost, where it minds that.
+    pub costs: Vec<CostStatus>,
     /// Its newest trial.
     pub trial: Option<TrialStatus>,
     /// Its workers, in their order.

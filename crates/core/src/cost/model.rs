@@ -13,6 +13,8 @@ pub struct CostModel {
     counted: [(u64, u64); MOST_CLASSES],
     /// Answers and seconds, fading.
     recent: [(f64, f64); MOST_CLASSES],
+    /// When the cost of each was measured last.
+    measured: [Option<Mono>; MOST_CLASSES],
 }
 
 impl CostModel {
@@ -20,6 +22,12 @@ impl CostModel {
     #[must_use]
     pub fn costs(&self) -> &Arc<Costs> {
         &self.costs
+    }
+
+    /// When the cost of a class was measured last, by its place in [`Costs::looks`]; `None` while it is taken to be the mean.
+    #[must_use]
+    pub fn measured(&self, class: usize) -> Option<Mono> {
+        self.measured.get(class).copied().flatten()
     }
 
     /// One tick: what was answered since the last one counts, what is older fades.
@@ -40,6 +48,7 @@ impl CostModel {
         let mean = seconds / answers;
         for (at, (answers, seconds)) in self.recent.iter().enumerate().filter(|(_, class)| class.0 >= ENOUGH) {
             self.costs.set(at, (seconds / answers / mean).clamp(1.0 / DEAREST, DEAREST));
+            self.measured[at] = Some(now);
         }
     }
 }
