@@ -56,5 +56,5 @@ pub use orders::Order;
 pub use paths::{TrialOrder, TrialStatus};
 pub use room::{Approved, Configured, Diff, FollowStatus, Obeyed, OrderError, ProbationStatus};
 pub use token::TokenError;
-pub use track::Measured;
+pub use track::{KeptOut, Measured};
 pub use transitions::Extent;

@@ -83,6 +83,8 @@ struct Row {
     /// How many workers have their breaker in each of [`BREAKER_STATES`].
     breakers: [u64; BREAKER_STATES.len()],
     opened: u64,
+    /// Gateways that follow and keep all requests from it.
+    shut: u64,
     /// Workers whose health is checked.
     checked: u64,
     /// Those of them that are unwell.
@@ -167,6 +169,7 @@ fn rows(pool: &Pool, now: ambidex_core::time::Mono, labelled: usize) -> Vec<(Lab
             report_faults: worker.cells.report_faults.load(Relaxed),
             breakers: BREAKER_STATES.map(|(state, _)| u64::from(state == breakers.state)),
             opened: breakers.opened,
+            shut: pool.tracks.get(&worker.id).map_or(0, |track| u64::from(track.kept_out.open)),
             checked: u64::from(checked.is_some()),
             unwell: u64::from(checked.is_some_and(Checked::is_unwell)),
             checks: checked.map_or(0, |checked| checked.checks),
@@ -194,6 +197,7 @@ impl Row {
         self.report_age = self.report_age.max(other.report_age);
         self.report_faults += other.report_faults;
         self.opened += other.opened;
+        self.shut += other.shut;
         self.checked += other.checked;
         self.unwell += other.unwell;
         self.checks += other.checks;
@@ -304,6 +308,14 @@ impl Snapshot {
         ];
         for (name, help, value) in gauges {
             page.gauges(name, help, rows().filter_map(|(labels, row)| Some((labels.clone(), value(row)?))))?;
+        }
+        if self.guests > 0 {
+            let shut = rows().map(|(labels, row)| (labels.clone(), row.shut as f64));
+            page.gauges(
+                "ambidex_worker_breakers_elsewhere",
+                "Gateways that follow and keep all requests from it",
+                shut,
+            )?;
         }
         let states = rows().flat_map(|(labels, row)| {
             BREAKER_STATES.iter().zip(row.breakers).map(move |((_, name), count)| {

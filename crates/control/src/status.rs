@@ -25,7 +25,7 @@ use crate::publish::PublisherState;
 use crate::room::{FollowStatus, ProbationStatus, Room};
 use crate::roster::{SourceState, Worker};
 use crate::tls::RefusedPeer;
-use crate::track::{Measured, millis};
+use crate::track::{KeptOut, Measured, millis};
 
 mod modes;
 mod zones;
@@ -244,6 +244,8 @@ pub struct WorkerStatus {
     pub health: Option<Judged>,
     /// Its breakers.
     pub breakers: BreakerSeats,
+    /// What the breakers of gateways do that follow this process.
+    pub kept_out: KeptOut,
     /// What was decided last about its breaker, and why.
     pub breaker_why: Option<String>,
     /// The number of that decision.
@@ -386,6 +388,7 @@ impl WorkerStatus {
             poll_fault: track.and_then(|track| track.poll_fault.clone()),
             health: track.and_then(|track| track.checked.as_ref()).map(|checked| checked.judged(now)),
             breakers: worker.cells.breakers(),
+            kept_out: track.map(|track| track.kept_out.clone()).unwrap_or_default(),
             breaker_why: breaker.map(|item| item.sentence.clone()),
             breaker_decision: breaker.map(|item| item.seq),
             why: decided.map(|item| item.sentence.clone()),

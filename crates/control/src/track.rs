@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use ambidex_core::guard::breaker::BreakerState;
 use ambidex_core::load::Cells;
 use ambidex_core::plan::{Configured, Passive, Seen, Watch, between};
 use ambidex_core::stats::histogram::TallyState;
@@ -44,6 +45,8 @@ pub(crate) struct Track {
     pub(crate) told: Told,
     /// What gateways that decide as well say of it.
     pub(crate) elsewhere: Elsewhere,
+    /// What the breakers of the gateways do that follow.
+    pub(crate) kept_out: KeptOut,
     /// What its health checks said.
     pub(crate) checked: Option<Checked>,
     /// The newest decision about its weight.
@@ -59,7 +62,56 @@ pub(crate) struct Told {
     pub(crate) in_flight: u32,
     /// When the newest report came that it was told of.
     pub(crate) report_at: Option<Mono>,
+    /// What its breaker does.
+    pub(crate) breaker: BreakerState,
 }
+
+/// How many gateways that follow keep requests from a worker by their own breakers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct KeptOut {
+    /// Gateways that send it nothing.
+    pub open: u32,
+    /// Gateways that send it one request at a time.
+    pub probing: u32,
+    /// Gateways that send it a growing share.
+    pub ramping: u32,
+    /// Some of them, by name.
+    pub gateways: Vec<Arc<str>>,
+}
+
+impl KeptOut {
+    /// Whether any gateway does.
+    #[must_use]
+    pub const fn is_quiet(&self) -> bool {
+        self.open == 0 && self.probing == 0 && self.ramping == 0
+    }
+
+    /// A gateway's breaker does something else.
+    pub(crate) fn hear(&mut self, gateway: &Arc<str>, from: BreakerState, to: BreakerState) {
+        for (state, grows) in [(from, false), (to, true)] {
+            let cell = match state {
+                BreakerState::Closed => continue,
+                BreakerState::Ramping => &mut self.ramping,
+                BreakerState::Probing => &mut self.probing,
+                BreakerState::Open => &mut self.open,
+            };
+            *cell = if grows { cell.saturating_add(1) } else { cell.saturating_sub(1) };
+        }
+        let known = self.gateways.iter().position(|known| known == gateway);
+        match (to, known) {
+            (BreakerState::Closed, Some(at)) => drop(self.gateways.remove(at)),
+            (BreakerState::Ramping | BreakerState::Probing | BreakerState::Open, None)
+                if self.gateways.len() < MOST_NAMED =>
+            {
+                self.gateways.push(Arc::clone(gateway));
+            }
+            (BreakerState::Closed, None) | (BreakerState::Ramping | BreakerState::Probing | BreakerState::Open, _) => {}
+        }
+    }
+}
+
+/// Gateways of one worker that are named. Source: ours; who wants all asks them.
+const MOST_NAMED: usize = 8;
 
 impl Track {
     /// What the planner is to see, over the time since this was last asked.

@@ -146,7 +146,7 @@ async fn follow(gateway: usize, options: &Options, slow: &Slow, heard: &Heard, b
     let channel = endpoint.tcp_nodelay(true).connect().await.map_err(|error| said(&error))?;
     let (up, words) = mpsc::channel(4);
     let wanted = Wanted { pool: POOL.to_owned(), weights: Vec::new() };
-    let hello = Hello { version: "fleet".to_owned(), pools: vec![wanted] };
+    let hello = Hello { version: "fleet".to_owned(), pools: vec![wanted], ..Hello::default() };
     up.send(Up { said: Some(Said::Hello(hello)) }).await.map_err(|error| said(&error))?;
     let mut request = Request::new(Words(words));
     request.metadata_mut().insert("authorization", bearer.parse().map_err(|_| "the token is no header")?);
@@ -229,7 +229,7 @@ impl Counted {
             let like = if slow.holds(worker) { &self.slow } else { &self.well };
             WorkerCounts { worker: format!("w-{worker}"), ..like.clone() }
         };
-        Counts { pool: POOL.to_owned(), workers: (0..options.hits).map(count).collect(), groups: Vec::new() }
+        Counts { pool: POOL.to_owned(), workers: (0..options.hits).map(count).collect(), ..Counts::default() }
     }
 }
 

@@ -135,6 +135,7 @@ fn worker_row(pool: &Pool, worker: &Worker, applied: Applied, rates: f64, now: M
         path: worker.found.path.to_string(),
         standing: worker.standing(),
         breaker: worker.cells.breaker(),
+        kept_out: track.map(|track| track.kept_out.clone()).unwrap_or_default(),
         unwell: track.and_then(|track| track.checked.as_ref()).filter(|checked| checked.is_unwell()).map(|checked| {
             let fault = checked.judged(now).fault;
             fault.unwrap_or_else(|| "they succeed again, not yet often enough".into())

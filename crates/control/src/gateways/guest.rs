@@ -52,7 +52,7 @@ async fn converse(gateways: Arc<Gateways>, mut up: Streaming<Up>, down: Down, _p
     };
     gateways.here.fetch_add(1, Relaxed);
     tracing::info!(pools = hello.pools.len(), version = ?hello.version, "a gateway subscribes");
-    let mut seat = Seated { gateways: Arc::clone(&gateways), guest: Guest::default() };
+    let mut seat = Seated { gateways: Arc::clone(&gateways), guest: Guest::named(&hello.name) };
     let _: Option<Infallible> = seat.serve(&hello, &mut up, &down).await;
     tracing::info!("a gateway has left");
 }

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use ambidex_core::guard::breaker::BreakerState;
 use ambidex_core::plan::Source;
 use ambidex_core::runbook::Tuning;
 use ambidex_core::share::Share;
@@ -175,12 +176,16 @@ impl Pool {
             let in_flight = worker.cells.load.in_flight();
             let report = track.watch.report().filter(|held| held.source == Source::Piggyback);
             let report = report.filter(|held| told.report_at.is_none_or(|before| held.at > before)).copied();
-            if totals == told.totals && in_flight == told.in_flight && report.is_none() {
+            let breaker = worker.cells.breaker();
+            let same = breaker == told.breaker;
+            if totals == told.totals && in_flight == told.in_flight && report.is_none() && same {
                 continue;
             }
             let counted = totals.since(&told.totals);
             let told_of = report.as_ref().map(|held| (&held.report, now.since(held.at)));
-            workers.push(WorkerCounts::of(&worker.found.name, &counted, in_flight, told_of));
+            let count = WorkerCounts::of(&worker.found.name, &counted, in_flight, told_of);
+            workers.push(if same { count } else { count.kept_out(breaker) });
+            told.breaker = breaker;
             told.report_at = report.map(|held| held.at).or(told.report_at);
             (told.totals, told.in_flight) = (totals, in_flight);
         }
@@ -193,6 +198,8 @@ impl Pool {
         for worker in self.roster.workers() {
             let told = &mut self.tracks.entry(worker.id).or_default().told;
             (told.totals, told.in_flight) = (worker.cells.totals(), 0);
+            // Whoever hears of nothing takes it for closed.
+            told.breaker = BreakerState::Closed;
         }
         let _ = (self.paths.count(), self.homes.count());
     }

@@ -52,7 +52,7 @@ impl Room {
             Wanted { pool: pool.config.name.to_string(), weights: pool.weights_in_force() }
         };
         let pools = self.pools.iter_mut().filter(|pool| pool.is_followed()).map(wanted).collect();
-        Hello { version: env!("CARGO_PKG_VERSION").to_owned(), pools }
+        Hello { version: env!("CARGO_PKG_VERSION").to_owned(), pools, name: name() }
     }
 
     /// Anything came from the coordinator.
@@ -207,6 +207,13 @@ impl Following {
             fault: self.fault.clone(),
         }
     }
+}
+
+/// What this gateway is called where it follows.
+fn name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = if host.trim().is_empty() { "gateway" } else { host.trim() };
+    format!("{host}:{}", std::process::id())
 }
 
 /// Where a pool's picture stands in the store.

@@ -1,7 +1,9 @@
 //! The room of a coordinator that gateways subscribe to: what they found in force, and what they count.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use ambidex_core::guard::breaker::BreakerState;
 use ambidex_core::plan::{PlanInput, Source};
 use ambidex_core::time::Mono;
 use ambidex_core::worker::{PoolId, WorkerId};
@@ -14,12 +16,27 @@ use super::Room;
 /// From each zone to each. Source: the zones of a pool that are told apart.
 const MOST_FLOWS: usize = MOST_ZONES * MOST_ZONES;
 
+/// Bytes of a gateway's name. Source: ours, the longest host with a number.
+const MOST_NAME: usize = 80;
+
 /// What one gateway said last, to be taken back when it leaves.
 #[derive(Debug, Default)]
 pub(crate) struct Guest {
+    /// What people call it.
+    name: Arc<str>,
     in_flight: HashMap<(PoolId, WorkerId), u32>,
+    /// What its breakers do that do anything.
+    breakers: HashMap<(PoolId, WorkerId), BreakerState>,
     /// Counts of it that could not be used.
     pub(crate) refused: u64,
+}
+
+impl Guest {
+    /// A gateway of this name; a nameless one is an older one.
+    pub(crate) fn named(name: &str) -> Self {
+        let fits = !name.is_empty() && name.len() <= MOST_NAME && !name.contains(char::is_control);
+        Self { name: if fits { name.into() } else { "a gateway".into() }, ..Self::default() }
+    }
 }
 
 impl Room {
@@ -53,15 +70,18 @@ impl Room {
                 }
             }
         }
-        let mut reports = Vec::new();
+        let (mut reports, mut kept_out) = (Vec::new(), Vec::new());
         let pool = &self.pools[at];
         for count in &counts.workers {
             // Who left in the meantime counts no more.
             let Some(worker) = pool.named(&count.worker) else { continue };
-            let Some(counted) = count.counted() else {
+            let (Some(counted), Ok(breaker)) = (count.counted(), count.breaker_state()) else {
                 guest.refused += 1;
                 continue;
             };
+            if let Some(breaker) = breaker {
+                kept_out.push((worker.id, breaker));
+            }
             worker.cells.tally(0).absorb(&counted);
             let before = guest.in_flight.insert((pool.id, worker.id), count.in_flight).unwrap_or(0);
             worker.cells.load.adopt(before, count.in_flight);
@@ -76,11 +96,25 @@ impl Room {
                 }
             }
         }
+        let pool = &mut self.pools[at];
+        for (worker, state) in kept_out {
+            let before = guest.breakers.remove(&(pool.id, worker)).unwrap_or_default();
+            pool.tracks.entry(worker).or_default().kept_out.hear(&guest.name, before, state);
+            if state != BreakerState::Closed {
+                guest.breakers.insert((pool.id, worker), state);
+            }
+        }
         reports.into_iter().for_each(|arrived| self.hear(arrived, None));
     }
 
     /// A gateway has left: its requests are none of ours any more.
     pub(crate) fn part(&mut self, guest: &mut Guest) {
+        for ((pool, worker), state) in guest.breakers.drain() {
+            let known = self.pools.iter_mut().find(|known| known.id == pool);
+            if let Some(track) = known.and_then(|pool| pool.tracks.get_mut(&worker)) {
+                track.kept_out.hear(&guest.name, state, BreakerState::Closed);
+            }
+        }
         for ((pool, worker), in_flight) in guest.in_flight.drain() {
             let known = self.pools.iter().find(|known| known.id == pool).and_then(|pool| pool.roster.worker(worker));
             if let Some(worker) = known {

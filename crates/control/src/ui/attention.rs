@@ -210,11 +210,18 @@ fn answer(pool: &PoolPanel, worker: &WorkerRow) -> String {
 
 /// What is to be said of a worker, worst first.
 pub(super) fn facts(peers: &Peers, worker: &WorkerRow) -> Vec<Fact> {
-    let mut facts: Vec<Fact> =
-        [breaker(worker), health(worker), silence(worker), failures(worker), fullness(worker), slowness(peers, worker)]
-            .into_iter()
-            .flatten()
-            .collect();
+    let mut facts: Vec<Fact> = [
+        breaker(worker),
+        kept_out(worker),
+        health(worker),
+        silence(worker),
+        failures(worker),
+        fullness(worker),
+        slowness(peers, worker),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     facts.extend(orders(worker));
     facts.sort_by_key(|fact| std::cmp::Reverse(fact.level));
     facts
@@ -233,6 +240,26 @@ fn breaker(worker: &WorkerRow) -> Option<Fact> {
             Some(Fact { level: Level::Note, word: "ramping", clause: "gets its share back after its breaker".into() })
         }
     }
+}
+
+/// What gateways that follow do about it by themselves.
+fn kept_out(worker: &WorkerRow) -> Option<Fact> {
+    let known = &worker.kept_out;
+    if known.is_quiet() {
+        return None;
+    }
+    let (level, count, does) = match (known.open, known.probing, known.ramping) {
+        (open @ 1.., ..) => (Level::Bad, open, "keep all requests from it"),
+        (0, probing @ 1.., _) => (Level::Warning, probing, "probe it"),
+        (0, 0, ramping) => (Level::Note, ramping, "give it its share back"),
+    };
+    let some = known.gateways.join(", ");
+    let noun = if count == 1 { "gateway" } else { "gateways" };
+    Some(Fact {
+        level,
+        word: "breaker elsewhere",
+        clause: format!("has breakers of {count} {noun} that {does} ({some})"),
+    })
 }
 
 fn health(worker: &WorkerRow) -> Option<Fact> {

@@ -13,6 +13,7 @@ use crate::paths::TrialStatus;
 use crate::publish::PublisherState;
 use crate::room::{FollowStatus, ProbationStatus};
 use crate::status::{ChanceStatus, CostStatus, ModesStatus, ZoneStatus};
+use crate::track::KeptOut;
 
 /// Everything on the page.
 #[derive(Clone, Debug, Default)]
@@ -99,6 +100,8 @@ pub struct WorkerRow {
     pub standing: Standing,
     /// Whether its breaker keeps requests from it.
     pub breaker: BreakerState,
+    /// What the breakers of gateways do that follow.
+    pub kept_out: KeptOut,
     /// Why its health checks fail, while they do.
     pub unwell: Option<String>,
     /// Whether it asks for nothing new itself.

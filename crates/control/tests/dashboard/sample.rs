@@ -2,12 +2,18 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
+use ambidex_control::TrialStatus;
+use ambidex_control::publish::{Carried, PublisherState};
+use ambidex_control::status::{CostStatus, ZoneFlow, ZoneStatus};
 use ambidex_control::ui::{BreakerState, ChartPool, Charts, Line, Page, PageSource, PoolPanel, SignalAge, WorkerRow};
+use ambidex_core::again::Mode;
 use ambidex_core::decision::Decision;
-use ambidex_core::plan::{Passive, PlanConfig, PlanInput, Planner, Seen, Source};
+use ambidex_core::plan::{Mode as PlanMode, Passive, PlanConfig, PlanInput, Planner, Seen, Source};
 use ambidex_core::share::Share;
 use ambidex_core::time::{Mono, Span};
+use ambidex_core::trial::{Figures, Kind, Side, Stage as TrialStage};
 use ambidex_core::worker::{PoolId, WorkerId};
+use ambidex_core::zone::Stage;
 
 const NAMES: [&str; 6] = ["fast", "middling-1", "middling-2", "slow", "pausing", "<img src=x onerror=alert(1)>"];
 const START: u64 = 1_795_240_000;
@@ -39,14 +45,18 @@ impl PageSource for Sample {
             rule: "capacity".to_owned(),
             learned_share: Share::ALL,
             workers,
+            zones: zones(),
+            costs: costs(),
+            trial: Some(trial()),
             ..PoolPanel::default()
         };
         Page {
             wall_millis: self.second() * 1_000,
             version: "0.1.0".to_owned(),
             pools: vec![pool],
-            publishers: Vec::new(),
+            publishers: vec![publisher()],
             following: None,
+            probation: None,
             lines: lines(self.second()),
             journal_fault: Some("No space left on device".to_owned()),
         }
@@ -70,6 +80,72 @@ impl PageSource for Sample {
             seconds,
         };
         Charts { pools: vec![pool] }
+    }
+}
+
+/// One zone that has no room for what comes from it.
+fn zones() -> Vec<ZoneStatus> {
+    let flow = |zone: &str, percent| ZoneFlow { zone: zone.into(), share: Share::percent(percent), requests: 900 };
+    let zone = |name: &str, stage, demand, utilization, to: Vec<ZoneFlow>| ZoneStatus {
+        name: name.into(),
+        mode: Mode::On,
+        stage,
+        demand,
+        served: 400.0,
+        capacity: Some(500.0),
+        utilization: Some(utilization),
+        latency_ms: Some(18.2),
+        to,
+        why: Some("requests of zone b would fill it to 100 % of what it can carry, more than 80 %".to_owned()),
+        decision: Some(7),
+    };
+    vec![
+        zone("b", Stage::Spilling, 500.0, 0.8, vec![flow("b", 80), flow("c-with-a-long-name", 20)]),
+        zone("c-with-a-long-name", Stage::Home, 0.0, 0.2, vec![flow("c-with-a-long-name", 99)]),
+    ]
+}
+
+/// Another proxy that cannot be told.
+fn publisher() -> PublisherState {
+    PublisherState {
+        name: "edge".into(),
+        kind: "haproxy",
+        target: "/run/haproxy/with/a/long/path/admin.sock".to_owned(),
+        mode: PlanMode::Apply,
+        carried: Carried {
+            changes: vec!["backend api: server a: weight 100 -> 84".to_owned()],
+            fault: Some("HAProxy's socket is not there: connection refused".to_owned()),
+            ..Carried::default()
+        },
+    }
+}
+
+fn costs() -> Vec<CostStatus> {
+    let class = |class: &str, cost, age_ms| CostStatus { class: class.to_owned(), cost, answers: 1_200, age_ms };
+    vec![class("GET /search/with/a/very/long/path/in/it", 6.5, Some(800.0)), class("POST /", 0.2, None)]
+}
+
+fn trial() -> TrialStatus {
+    let side = |requests, failed| Side {
+        requests,
+        failed,
+        p50: Some(Span::from_millis(18)),
+        p99: Some(Span::from_millis(72)),
+    };
+    TrialStatus {
+        id: 1,
+        pool: "api".into(),
+        kind: Kind::Canary,
+        candidate: "green".into(),
+        stage: TrialStage::Running,
+        step: 2,
+        steps: [1, 5, 25, 50, 100].map(Share::percent).to_vec(),
+        share: Share::percent(5),
+        control: Share::percent(5),
+        lasted_ms: 40_000.0,
+        figures: Figures { candidate: side(900, 3), control: side(910, 2), progress: Vec::new(), exposed: 1_100 },
+        lacks: Vec::new(),
+        why: "the step has lasted 40 s of 1m".to_owned(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a gateway counted between two beats, of each worker to which anything happened.
 
+use ambidex_core::guard::breaker::BreakerState;
 use ambidex_core::signal::{RawReport, Report, ReportFault};
 use ambidex_core::stats::histogram::{Histogram, TallyState};
 use ambidex_core::time::Span;
@@ -61,6 +62,9 @@ pub struct WorkerCounts {
     /// The newest report that came with an answer since the beat before.
     #[prost(message, optional, tag = "11")]
     pub report: Option<Reported>,
+    /// What its breaker does, when that is another thing than before: 0 nothing, 1 ramps, 2 probes, 3 keeps all out.
+    #[prost(uint32, optional, tag = "12")]
+    pub breaker: Option<u32>,
 }
 
 /// A worker's report on its way to the coordinator: the fields of [`RawReport`].
@@ -117,7 +121,24 @@ impl WorkerCounts {
             latency_nanos: counted.latency.sum().as_nanos(),
             in_flight,
             report: report.map(|(report, age)| Reported::of(report, age)),
+            breaker: None,
         }
+    }
+
+    /// The same, with what the worker's breaker does now.
+    #[must_use]
+    pub fn kept_out(self, state: BreakerState) -> Self {
+        Self { breaker: Some(state as u32), ..self }
+    }
+
+    /// What its breaker does, where that is said.
+    ///
+    /// # Errors
+    /// A number that is no state.
+    pub fn breaker_state(&self) -> Result<Option<BreakerState>, u32> {
+        let states = [BreakerState::Closed, BreakerState::Ramping, BreakerState::Probing, BreakerState::Open];
+        let state = |number: u32| states.into_iter().find(|state| *state as u32 == number).ok_or(number);
+        self.breaker.map(state).transpose()
     }
 
     /// The difference that it was made of; `None` when there are no such buckets, or more was counted than a gateway can.

@@ -73,6 +73,9 @@ pub struct Hello {
     /// The pools whose pictures it wants.
     #[prost(message, repeated, tag = "2")]
     pub pools: Vec<Wanted>,
+    /// What people call it: its host, and the number of its process there.
+    #[prost(string, tag = "15")]
+    pub name: String,
 }
 
 /// A pool that a gateway wants to follow.

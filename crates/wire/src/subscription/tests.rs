@@ -1,5 +1,6 @@
 //! What a subscription carries: there and back, and what is refused on the way.
 
+use ambidex_core::share::Share;
 use ambidex_core::signal::Report;
 use ambidex_core::stats::histogram::{Tally, TallyState};
 use ambidex_core::time::Span;
@@ -36,7 +37,7 @@ fn what_was_counted_arrives_as_it_was() {
     let report = Report { in_flight: Some(3), mean: Some(Span::from_millis(20)), ..Report::default() };
     let sent = WorkerCounts::of("a", &counted, 7, Some((&report, Span::from_millis(40))));
     let up = Up {
-        said: Some(Said::Counts(Counts { pool: "api".to_owned(), workers: vec![sent.clone()], groups: Vec::new() })),
+        said: Some(Said::Counts(Counts { pool: "api".to_owned(), workers: vec![sent.clone()], ..Counts::default() })),
     };
     assert_eq!(Up::decode(&*up.encode_to_vec()), Ok(up));
     assert_eq!((sent.counted(), sent.in_flight), (Some(counted), 7));
@@ -103,12 +104,23 @@ fn a_policy_is_read_by_its_checked_types() {
         learned_share: ambidex_core::share::Share::ALL,
         tick: Span::from_secs(1),
         split: None,
+        zones: Some(ZonesPicture {
+            acts: true,
+            zones: vec![ZonePicture { name: "a".into(), shares: vec![Share::ALL], part: Share::percent(40) }],
+        }),
     };
     let text = serde_json::to_string(&policy).expect("plain data");
     let sent = |policy: String| Picture { policy, ..picture(Vec::new()) }.policy();
     assert_eq!(sent(text.clone()), Ok(policy));
     assert!(matches!(sent(text.replace("peak-ewma", "guess")), Err(PictureError::Policy(_))));
     assert!(matches!(sent(text.replace("\"1s\"", "\"1ms\"")), Err(PictureError::Policy(_))));
+    for wrong in [text.replace("\"a\"", "\"a\\n\""), text.replace("[1.0]", "[1.0,1.0]"), text.replace("[1.0]", "[2.0]")]
+    {
+        assert!(matches!(sent(wrong.clone()), Err(PictureError::Policy(_))), "{wrong}");
+    }
+    let older =
+        serde_json::to_string(&Policy { zones: None, ..sent(text.clone()).expect("good") }).expect("plain data");
+    assert!(!older.contains("zones"), "who is older is told of none");
 }
 
 fn weighed(names: &[(u8, u32, u8)]) -> Vec<WorkerPicture> {
