@@ -1,6 +1,10 @@
 //! A running gateway through its command line: orders, reloads, going back, and its end.
 
+#[path = "running/followed.rs"]
+mod followed;
 mod process;
+#[path = "running/silences.rs"]
+mod silences;
 #[path = "running/zones.rs"]
 mod zones;
 
