@@ -16,30 +16,31 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::rows::{Row, Samples, publish};
-use super::{Extent, binary, built};
+use super::{Extent, built};
 use crate::run;
 
-const WORKERS: u32 = 10_000;
-const GATEWAYS: u32 = 1_000;
+/// How many there are.
+#[derive(Clone, Copy, Debug)]
+struct Size {
+    workers: u32,
+    gateways: u32,
+}
+
+/// Source: R-C6.
+const WHOLE: Size = Size { workers: 10_000, gateways: 1_000 };
+/// `--only small`: whether the bench itself works, with programs that are not optimized; nothing is written down of it.
+const SMALL: Size = Size { workers: 500, gateways: 20 };
 /// Before anything is measured: sessions, first pictures, weights that settle.
 const WARM: u64 = 15;
 /// More than this of a core, and the next tick waits for this one. Source: ours.
 const FULL: f64 = 0.95;
 
 pub(super) fn run(extent: &Extent) -> Result<()> {
-    let ours = binary(&extent.profile)?;
-    let profile = extent.profile.as_str();
-    run::run(&[
-        "cargo",
-        "build",
-        "--quiet",
-        "--profile",
-        profile,
-        "--package",
-        "ambidex-control",
-        "--example",
-        "fleet",
-    ])?;
+    let is_small = extent.only.as_deref() == Some("small");
+    let (size, profile) = if is_small { (SMALL, "dev") } else { (WHOLE, extent.profile.as_str()) };
+    let packages = ["--package", "ambidex", "--bin", "ambidex", "--package", "ambidex-control", "--example", "fleet"];
+    run::run(&[&["cargo", "build", "--quiet", "--profile", profile], &packages[..]].concat())?;
+    let ours = built(profile).join("ambidex");
     let fleet = built(profile).join("examples/fleet");
     let mut rows: Vec<Row> = Vec::new();
     let mut knee = None;
@@ -48,19 +49,19 @@ pub(super) fn run(extent: &Extent) -> Result<()> {
         let repeats = if doubled == 0 { extent.repeats } else { 1 };
         let mut seen = Vec::new();
         for _ in 0..repeats {
-            seen.push(measure(&ours, &fleet, per_second, extent.seconds)?);
+            seen.push(measure(&ours, &fleet, size, per_second, extent.seconds)?);
         }
         let is_full = seen.iter().any(|seen| seen.core > FULL || seen.lost > 0.001);
         if doubled == 0 {
-            rows = rows_of(&seen);
+            rows = rows_of(&seen, size);
         }
         for seen in &seen {
-            println!("{:>6.0} heartbeats/s: {seen:?}", per_second * f64::from(WORKERS));
+            println!("{:>6.0} heartbeats/s: {seen:?}", per_second * f64::from(size.workers));
         }
         if is_full {
             break;
         }
-        knee = Some(per_second * f64::from(WORKERS));
+        knee = Some(per_second * f64::from(size.workers));
     }
     rows.push(Row {
         metric: "heartbeats a second that one core still takes (doubled until full or lost)".to_owned(),
@@ -68,6 +69,10 @@ pub(super) fn run(extent: &Extent) -> Result<()> {
         ours: Samples(vec![knee.unwrap_or(0.0)]),
         ..Row::default()
     });
+    if is_small {
+        rows.iter().for_each(Row::print);
+        return Ok(());
+    }
     publish("coordinator", &rows)
 }
 
@@ -79,9 +84,10 @@ struct Seen {
     /// Heartbeats that the fleet sent, and that came to be heard.
     sent: f64,
     heard: f64,
-    /// The share of heartbeats that was sent and not heard.
+    /// The share of heartbeats that was sent and lost. By what was dropped and given up, not by the difference of the two
+    /// above: they are read one after the other, and between them some more are sent.
     lost: f64,
-    /// Those of them that the system dropped before they were read, and those that were given up while ticks took too long.
+    /// Those that the system dropped before they were read, and those that were given up while ticks took too long.
     dropped: f64,
     overflow: f64,
     /// How far the fleet was behind its own plan at most: then it is the fleet that cannot.
@@ -100,7 +106,7 @@ struct Seen {
     pictures: f64,
 }
 
-fn rows_of(seen: &[Seen]) -> Vec<Row> {
+fn rows_of(seen: &[Seen], size: Size) -> Vec<Row> {
     let row = |metric: &str, unit, goal, of: fn(&Seen) -> f64| Row {
         metric: metric.to_owned(),
         unit,
@@ -122,11 +128,15 @@ fn rows_of(seen: &[Seen]) -> Vec<Row> {
         row("from the tick to a gateway, p99", "ms", None, |seen| seen.p99_ms),
         row("from the first gateway to each, p99", "ms", Some(50.0), |seen| seen.spread_ms),
         row("weights that moved in a tick", "workers", None, |seen| seen.moved),
-        row("whole pictures for each gateway", "", None, |seen| seen.pictures / f64::from(GATEWAYS)),
+        Row {
+            metric: "whole pictures for each gateway".to_owned(),
+            ours: Samples(seen.iter().map(|seen| seen.pictures / f64::from(size.gateways)).collect()),
+            ..Row::default()
+        },
     ]
 }
 
-fn measure(ours: &Path, fleet: &Path, per_second: f64, seconds: u64) -> Result<Seen> {
+fn measure(ours: &Path, fleet: &Path, size: Size, per_second: f64, seconds: u64) -> Result<Seen> {
     let dir = TempDir::new()?;
     let (admin, gateways, beats) = (free_port()?, free_port()?, free_udp_port()?);
     let (file, key) = (dir.path().join("coordinator.yaml"), dir.path().join("beats.key"));
@@ -135,7 +145,7 @@ fn measure(ours: &Path, fleet: &Path, per_second: f64, seconds: u64) -> Result<S
         let [_, _, high, low] = at.to_be_bytes();
         format!("{{url: \"http://127.1.{high}.{low}:9000\", name: w-{at}}}")
     };
-    let members: Vec<String> = (0..WORKERS).map(member).collect();
+    let members: Vec<String> = (0..size.workers).map(member).collect();
     let text = format!(
         "pools:\n  api:\n    workers: [{}]\nadmin: {{address: \"{admin}\"}}\ngateways: {{address: \"{gateways}\"}}\n\
          heartbeats: {{listen: \"{beats}\", keys: [{{id: 1, file: beats.key, workers: [\"w-*\"]}}]}}\n",
@@ -144,13 +154,13 @@ fn measure(ours: &Path, fleet: &Path, per_second: f64, seconds: u64) -> Result<S
     std::fs::write(&file, text)?;
     let token = dir.path().join("data/gateways-token");
     let mut command = pinned(0, ours);
-    command.arg("coordinator").arg(&file).arg("--data").arg(dir.path().join("data"));
+    command.arg("coordinator").arg(&file).env("AMBIDEX_DATA", dir.path().join("data"));
     let mut coordinator = Process::start("coordinator", command, dir)?;
     coordinator.wait_until_it_answers(admin, "/healthz")?;
     let mut command = pinned(1, fleet);
     command.arg("--beats-to").arg(beats.to_string()).arg("--key").arg(&key).arg("--token").arg(&token);
-    command.arg("--gateways").arg(format!("http://{gateways}")).arg("--workers").arg(WORKERS.to_string());
-    command.arg("--subscribers").arg(GATEWAYS.to_string()).arg("--per-second").arg(per_second.to_string());
+    command.arg("--gateways").arg(format!("http://{gateways}")).arg("--workers").arg(size.workers.to_string());
+    command.arg("--subscribers").arg(size.gateways.to_string()).arg("--per-second").arg(per_second.to_string());
     command.arg("--seconds").arg(seconds.to_string()).arg("--warm").arg(WARM.to_string());
     let mut load = Process::start("fleet", command, TempDir::new()?)?;
     if !ambidex_lab::poll(Span::from_secs(2 * WARM + 30), || load.stdout().ends_with('\n')) {
@@ -170,19 +180,21 @@ fn measure(ours: &Path, fleet: &Path, per_second: f64, seconds: u64) -> Result<S
     let last = out.lines().last().context("the fleet said nothing")?;
     let said: Value = serde_json::from_str(last).with_context(|| format!("{out}{}", load.stderr()))?;
     let number = |at: &str| said.pointer(at).and_then(Value::as_f64).with_context(|| format!("no {at} in {said}"));
-    if number("/gateways/ended")? > 0.0 || number("/gateways/subscribed")? < f64::from(GATEWAYS) {
+    if number("/gateways/ended")? > 0.0 || number("/gateways/subscribed")? < f64::from(size.gateways) {
         bail!("not all gateways followed to the end: {said}\n{}", load.stderr());
     }
+    // What the system dropped is looked at once a second.
+    rest(Span::from_millis(1_500));
     let came = Came::at(admin)?;
+    let (dropped, overflow) = (came.dropped - came_before.dropped, came.overflow - came_before.overflow);
     let (sent, heard) = (number("/heartbeats/sent")? - before, came.heard - came_before.heard);
     Ok(Seen {
         core,
         sent,
         heard,
-        // Until all have sessions, heartbeats are asked to come again.
-        lost: 1.0 - heard / sent,
-        dropped: came.dropped - came_before.dropped,
-        overflow: came.overflow - came_before.overflow,
+        lost: (dropped + overflow) / sent,
+        dropped,
+        overflow,
         behind_ms: number("/heartbeats/behind_ms")?,
         peak_mib,
         p50_ms: number("/gateways/from_tick_ms/p50")?,

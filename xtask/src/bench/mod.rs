@@ -53,7 +53,7 @@ pub(crate) struct Extent {
 pub(crate) fn bench(words: &[&str]) -> Result<()> {
     let [name, options @ ..] = words else { bail!("{USAGE}") };
     let extent = extent(options)?;
-    if cfg!(debug_assertions) {
+    if cfg!(debug_assertions) && extent.only.as_deref() != Some("small") {
         // The generator and the workers share the machine with what is measured: they must be optimized, too.
         let mut again = vec!["cargo", "run", "--quiet", "--release", "--package", "xtask", "--", "bench"];
         again.extend(words);
@@ -141,6 +141,7 @@ const USAGE: &str =
   canary: --repeats N for 20 N runs of each (5)
   resilience: --only pauses, sinkhole, overload, quorum, priority, killed, frozen or cost
   steered: --only X2, X6 or X9
+  coordinator: --only small for whether the bench itself works, with programs that are not optimized; nothing is written
   lab:
     --only X2,X6            scenarios by their names; `X8*` is all that begin so
     --peers PEER,PEER       all, none, or some of haproxy, nginx, envoy, traefik, rules, steered; rules are simulated otherwise

@@ -126,7 +126,7 @@ impl Row {
         format!("{text}, goal <= {:.2}: {met}{stretch}", bound.most)
     }
 
-    fn print(&self) {
+    pub(super) fn print(&self) {
         let verdict = match (self.goal, self.met()) {
             (Some(goal), Some(met)) => format!("goal <= {goal:.3}: {}", if met { "met" } else { "MISSED" }),
             _ => String::new(),
