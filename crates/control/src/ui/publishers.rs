@@ -35,8 +35,8 @@ fn row(state: &PublisherState) -> Markup {
         tr .bad[carried.fault.is_some()] {
             td { b { (state.name) } }
             td { (state.kind) }
-            td { (state.target) }
-            td {
+            td data-label="Where" { (state.target) }
+            td data-label="State" {
                 (does)
                 @for remark in &carried.remarks { br; span .unit { (remark) } }
             }
