@@ -30,6 +30,8 @@ pub(crate) struct Standalone {
 impl Runs for Standalone {
     type File = CoordinatorFile;
 
+    const CARRIES_REQUESTS: bool = false;
+
     fn start(file: &CoordinatorFile, joints: Joints) -> Result<Self, SystemError> {
         let Joints { data, journal, gateway, config } = joints;
         // Nobody in this process picks workers, so nothing comes by these ways.
@@ -45,6 +47,8 @@ impl Runs for Standalone {
                 gateways: file.gateways.clone(),
                 follow: None,
                 gossip: None,
+                election: file.election.clone(),
+                carries_requests: false,
             },
             Links {
                 view: Arc::default(),

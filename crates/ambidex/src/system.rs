@@ -108,6 +108,8 @@ impl Runs for System {
                 gateways: None,
                 follow: file.coordinator.clone(),
                 gossip: file.gossip.clone(),
+                election: None,
+                carries_requests: true,
             },
             Links {
                 view: Arc::clone(&view),

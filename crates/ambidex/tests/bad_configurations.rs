@@ -109,6 +109,87 @@ fn a_mistake_is_the_same_for_programs() {
 
 const WHOLE_FILES: &[Case] = &[
     case(
+        "pools: {api: {workers: [http://127.0.0.1:9000]}}\nelection: {name: a}\n",
+        &[
+            "gw.yaml:2:11: error: an election wants one place to agree in: `etcd: {endpoints: [http://127.0.0.1:2379]}` or `redis: {url: ..}` (election)",
+            " 2 | election: {name: a}",
+            "   |           ^",
+        ],
+    ),
+    case(
+        "pools: {api: {workers: [http://127.0.0.1:9000]}}\nelection: {name: a, etcd: {endpoints: [http://10.0.0.1:2379]}}\n",
+        &[
+            "gw.yaml:2:39: error: endpoints: an etcd on another machine is spoken to over TLS (election.etcd.endpoints)",
+            " 2 | election: {name: a, etcd: {endpoints: [http://10.0.0.1:2379]}}",
+            "   |                                       ^",
+            "   = write https://, or say `insecure: true`",
+        ],
+    ),
+    case(
+        "pools: {api: {workers: [http://127.0.0.1:9000]}}\nelection: {name: a, lease: 1s, redis: {url: \"redis://127.0.0.1\"}}\n",
+        &[
+            "gw.yaml:2:28: error: lease: 1s is outside 2s to 60s: etcd gives no shorter ones, and longer ones leave pools without a leader (election.lease)",
+            " 2 | election: {name: a, lease: 1s, redis: {url: \"redis://127.0.0.1\"}}",
+            "   |                            ^^",
+        ],
+    ),
+    case(
+        "pools: {api: {workers: [http://127.0.0.1:9000]}}\ngateways: {address: \"0.0.0.0:9904\"}\nelection: {name: a, redis: {url: \"redis://127.0.0.1\"}}\n",
+        &[
+            "gw.yaml:2:21: warning: gateways at 0.0.0.0:9904 can be reached from other machines, without TLS (gateways.address)",
+            " 2 | gateways: {address: \"0.0.0.0:9904\"}",
+            "   |                     ^^^^^^^^^^^^^^",
+            "   = add `tls: {certificates: [{cert: coordinator.pem, key: coordinator.key}]}`, and write https:// in the gateways' files",
+            "gw.yaml:3:11: error: gateways cannot be told to come to 0.0.0.0:9904, which is every address (election)",
+            " 3 | election: {name: a, redis: {url: \"redis://127.0.0.1\"}}",
+            "   |           ^",
+            "   = add the address by which they reach this coordinator, such as `gateways: http://10.0.0.1:9904`",
+        ],
+    ),
+    case(
+        "pools: {api: {workers: [http://127.0.0.1:9000]}}\nelection: {name: a, gateways: http://a:1, redis: {url: \"redis://127.0.0.1\"}}\n",
+        &[
+            "gw.yaml:2:31: error: gateways cannot subscribe: there is no section `gateways` (election.gateways)",
+            " 2 | election: {name: a, gateways: http://a:1, redis: {url: \"redis://127.0.0.1\"}}",
+            "   |                               ^^^^^^^^^^",
+            "   = add `gateways: {address: 127.0.0.1:9904}`, or leave this out",
+        ],
+    ),
+    case(
+        "listeners: [{address: 127.0.0.1:8080}]\npools: {api: {}}\ncoordinator: {urls: [http://a:1, http://a:1/], token_file: t}\n",
+        &[
+            "gw.yaml:3:22: error: `http://a:1` stands twice in `urls` (coordinator.urls[0])",
+            " 3 | coordinator: {urls: [http://a:1, http://a:1/], token_file: t}",
+            "   |                      ^^^^^^^^^^",
+        ],
+    ),
+    case(
+        "listeners: [{address: 127.0.0.1:8080}]\npools: {api: {}}\ncoordinator: {urls: [http://a:1, https://b:1], token_file: t}\n",
+        &[
+            "gw.yaml:3:21: error: `urls` has both http:// and https://: all coordinators are spoken to alike (coordinator.urls)",
+            " 3 | coordinator: {urls: [http://a:1, https://b:1], token_file: t}",
+            "   |                     ^",
+        ],
+    ),
+    case(
+        "listeners: [{address: 127.0.0.1:8080}]\npools: {api: {}}\ncoordinator: {url: http://b:1, urls: [http://a:1], token_file: t}\n",
+        &[
+            "gw.yaml:3:20: error: `url` and `urls` exclude each other (coordinator.url)",
+            " 3 | coordinator: {url: http://b:1, urls: [http://a:1], token_file: t}",
+            "   |                    ^^^^^^^^^^",
+            "   = write all coordinators into `urls`",
+        ],
+    ),
+    case(
+        "listeners: [{address: 127.0.0.1:8080}]\npools: {api: {}}\ncoordinator: {token_file: t}\n",
+        &[
+            "gw.yaml:3:14: error: `url` is missing (coordinator)",
+            " 3 | coordinator: {token_file: t}",
+            "   |              ^",
+            "   = write http://HOST:PORT, the address of `gateways` in the coordinator's file",
+        ],
+    ),
+    case(
         "",
         &[
             "gw.yaml:1:1: error: the file is empty",

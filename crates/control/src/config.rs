@@ -3,6 +3,7 @@
 //! For: the binary, which reads them from the one YAML file. Each type is checked while it is read (`TryFrom` of a raw
 //! form is the only way in), so that an invalid one cannot exist.
 
+mod election;
 mod follow;
 mod gossip;
 mod health;
@@ -31,6 +32,7 @@ use serde::{Deserialize, Serialize};
 
 pub use ambidex_core::balance::Balance;
 pub use ambidex_core::plan::PlanConfig;
+pub use election::{ElectionConfig, ElectionError, ElectionPlace};
 pub use follow::{FollowConfig, FollowError, GatewaysConfig};
 pub(crate) use gossip::MOST_PEERS;
 pub use gossip::{GossipConfig, GossipConfigError, PeerAddress};

@@ -5,6 +5,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 
@@ -17,20 +18,24 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::api;
 use crate::clock::Clock;
-use crate::config::{AdminConfig, FollowConfig, GatewaysConfig, GossipConfig, HeartbeatsConfig, PoolConfig};
+use crate::config::{
+    AdminConfig, ElectionConfig, FollowConfig, GatewaysConfig, GossipConfig, HeartbeatsConfig, PoolConfig,
+};
 use crate::discovery::{Discovery, Names};
+use crate::election;
 use crate::facts::{ConfigHost, GatewayFacts};
 use crate::gateways::{self, Gateways};
 use crate::gossip::{Gossip, GossipError};
 use crate::health::Checker;
 use crate::heartbeats::{self, HearError, Hearing, Opened};
 use crate::journal::Journal;
+use crate::leadership::Leadership;
 use crate::orca::Streams;
 use crate::poller::{Heard, Poller, Tell};
 use crate::publish::{Publish, Publishers};
 use crate::room::{Configured, Diff, Room};
-use crate::tls::TlsError;
 use crate::tls::door::Door;
+use crate::tls::{RefusedPeers, TlsError};
 use crate::token::{Token, TokenError};
 
 /// What the coordinator is joined to within the process.
@@ -75,6 +80,10 @@ pub struct CoordinatorConfig {
     pub follow: Option<FollowConfig>,
     /// The gateways that decide as well, by the same counts.
     pub gossip: Option<GossipConfig>,
+    /// How it is decided whether it leads; `None`: there are no others.
+    pub election: Option<ElectionConfig>,
+    /// Whether requests go through this process: only then can a worker be drilled in it.
+    pub carries_requests: bool,
 }
 
 /// Why the coordinator could not start.
@@ -113,6 +122,8 @@ pub(crate) struct Shared {
     pub(crate) changed: Notify,
     /// Other pools may be followed than before.
     pub(crate) pools_changed: Notify,
+    /// Whether what is decided here holds.
+    pub(crate) leadership: Leadership,
     stop: Notify,
     room: Mutex<Room>,
 }
@@ -151,10 +162,14 @@ impl Coordinator {
     /// # Errors
     /// What could not be had, and why.
     pub fn start(config: CoordinatorConfig, links: Links) -> Result<Self, StartError> {
-        let CoordinatorConfig { pools, admin, data, heartbeats, name_servers, publish, gateways, follow, gossip } =
-            config;
+        let (carries_requests, election) = (config.carries_requests, config.election);
+        let CoordinatorConfig {
+            pools, admin, data, heartbeats, name_servers, publish, gateways, follow, gossip, ..
+        } = config;
         let Links { view, reports, transitions, clock, seats, journal, gateway, config } = links;
         let mut room = Room::new(seats, view, journal, clock.now());
+        room.carries_requests = carries_requests;
+        let (leadership, chair) = election::chair(&mut room, clock, election);
         if let Some(follow) = &follow {
             room.follow(clock.now(), follow);
         }
@@ -162,7 +177,7 @@ impl Coordinator {
         room.publish = publish;
         let (here, refused) = (Arc::clone(&room.guests), Arc::clone(&room.refused));
         let (stop, changed, pools_changed, room) = (Notify::new(), Notify::new(), Notify::new(), Mutex::new(room));
-        let shared = Arc::new(Shared { clock, gateway, config, changed, pools_changed, stop, room });
+        let shared = Arc::new(Shared { clock, gateway, config, changed, pools_changed, leadership, stop, room });
         let mut bound = None;
         if let Some(admin) = admin {
             let token = Token::open(&data)?;
@@ -170,19 +185,13 @@ impl Coordinator {
             bound = Some((listener, admin, address, token));
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
-        let mut subscribed = None;
-        if let Some(GatewaysConfig { address, token_file, tls }) = gateways {
-            let token = Token::of_gateways(&data, token_file)?;
-            let wrong = |error| StartError::Gateways(address, error);
-            let (listener, address) = listen(address).map_err(wrong)?;
-            let _within = runtime.enter();
-            let listener = tokio::net::TcpListener::from_std(listener).map_err(wrong)?;
-            let door = Door::open(listener, tls.as_ref(), refused)?;
-            subscribed = Some((door, address, Gateways::new(Arc::clone(&shared), token, here)));
-        }
+        let scheme = if gateways.as_ref().is_some_and(|gateways| gateways.tls.is_some()) { "https" } else { "http" };
+        let open = |gateways| open_to_gateways(gateways, &runtime, &data, &shared, here, refused);
+        let subscribed = gateways.map(open).transpose()?;
         let gateways = subscribed.as_ref().map(|bound| bound.1);
         let admin = bound.as_ref().map(|bound| bound.2);
         let token_path = bound.as_ref().map(|bound| bound.3.path().to_path_buf());
+        let chair = chair.map(|chair| chair.found_at(url(scheme, gateways), url("http", admin)));
         let ours = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("coordinator".into())
@@ -197,7 +206,11 @@ impl Coordinator {
                     if let Some(config) = follow {
                         tokio::spawn(crate::follow::follow(Arc::clone(&ours), config));
                     }
+                    let standing = chair.map(|chair| chair.take(&ours));
                     run(&ours, reports, transitions, &name_servers).await;
+                    if let Some(standing) = standing {
+                        standing.resign().await;
+                    }
                 });
                 // Tasks that still look something up must not hold the end.
                 runtime.shutdown_background();
@@ -296,6 +309,29 @@ impl Drop for Coordinator {
     }
 }
 
+/// Where gateways subscribe from now on, once it is served.
+fn open_to_gateways(
+    gateways: GatewaysConfig,
+    runtime: &tokio::runtime::Runtime,
+    data: &std::path::Path,
+    shared: &Arc<Shared>,
+    here: Arc<AtomicUsize>,
+    refused: Arc<RefusedPeers>,
+) -> Result<(Door, SocketAddr, Gateways), StartError> {
+    let GatewaysConfig { address, token_file, tls } = gateways;
+    let token = Token::of_gateways(data, token_file)?;
+    let wrong = |error| StartError::Gateways(address, error);
+    let (listener, address) = listen(address).map_err(wrong)?;
+    let _within = runtime.enter();
+    let listener = tokio::net::TcpListener::from_std(listener).map_err(wrong)?;
+    let door = Door::open(listener, tls.as_ref(), refused)?;
+    Ok((door, address, Gateways::new(Arc::clone(shared), token, here)))
+}
+
+fn url(scheme: &str, address: Option<SocketAddr>) -> Option<String> {
+    Some(format!("{scheme}://{}", address?))
+}
+
 /// A listener that tasks can use, and where it is.
 fn listen(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind(address)?;
@@ -367,6 +403,7 @@ async fn run(
                     while let Ok(told) = transitions.try_recv() {
                         room.hear_transition(told);
                     }
+                    room.lease_over = shared.leadership.may_publish().is_none();
                     due = room.due(now);
                     (room.looks_again(now), room.take_return())
                 };

@@ -21,6 +21,11 @@ pub(crate) enum DrillError {
     /// An unknown name.
     #[error(transparent)]
     Name(#[from] OrderError),
+    /// Nobody would meet the fault.
+    #[error(
+        "no request goes through a coordinator by itself, so that nobody would meet a fault here: order the drill at a gateway          that decides about its pools itself"
+    )]
+    NoRequests,
     /// One at a time.
     #[error("pool `{0}` is drilled already: worker `{1}`; stop that first, or wait for its end")]
     Running(Arc<str>, Arc<str>),

@@ -8,6 +8,11 @@
 //! ```
 //! What requests go by meanwhile is the room's business ([`ambidex_core::contact`]). The wait has a lot in it, so that all
 //! gateways of a coordinator that comes back do not ask in the same moment.
+//!
+//! Of several coordinators one leads. They are asked in turn; one that stands by says who leads, and that one is asked next, if
+//! the configuration names it, too: a token is shown to nobody else. After a whole turn in vain there is a wait, of a second at
+//! most. A leader that is silent for as long as makes it lost is left for the others. Whoever says what an earlier leader says
+//! is told so, and left.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,8 +20,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use ambidex_core::draw::Draw;
-use ambidex_core::time::Span;
-use ambidex_wire::subscription::{Down, MOST_BYTES, PATH, Pages, Said, Told, Up};
+use ambidex_core::time::{Mono, Span};
+use ambidex_wire::subscription::{Down, MOST_BYTES, MOST_TERM, NotLeading, PATH, Pages, Said, Told, Up};
 use futures_core::Stream;
 use http::uri::PathAndQuery;
 use hyper_util::rt::TokioIo;
@@ -34,66 +39,157 @@ use crate::coordinator::Shared;
 pub(crate) async fn follow(shared: Arc<Shared>, config: FollowConfig) {
     let mut draw = Draw::seeded(wall_millis());
     let mut wait = FIRST_WAIT;
+    let (mut at, mut asked) = (0, 0);
     loop {
-        let mut heard = false;
+        let url = &config.urls()[at];
+        shared.room().turn_to(url);
         let ended = tokio::select! {
-            ended = converse(&shared, &config, &mut heard) => ended,
+            ended = converse(&shared, &config, url) => ended,
             // Other pools are wanted: asked for at once.
             () = shared.pools_changed.notified() => continue,
         };
-        shared.room().unheard(ended);
-        if heard {
-            wait = FIRST_WAIT;
+        asked += 1;
+        let leads = match ended {
+            Ended::NotLeading(told) => {
+                let known = config.urls().iter().position(|known| *known == told.url.trim_end_matches('/'));
+                shared.room().unheard(stands_by(&told, known.is_some()));
+                known.filter(|known| *known != at)
+            }
+            Ended::Because { why, heard } => {
+                shared.room().unheard(why);
+                if heard {
+                    (wait, asked) = (FIRST_WAIT, 0);
+                }
+                None
+            }
+        };
+        at = leads.unwrap_or((at + 1) % config.urls().len());
+        // One of several that ended is no reason to wait for the next.
+        if asked > 0 && asked < config.urls().len() + usize::from(leads.is_some()) {
+            continue;
         }
+        asked = 0;
         let by_lot = duration(wait).mul_f64(0.5 + 0.5 * draw.unit());
         tokio::time::sleep(by_lot).await;
-        wait = wait.times(2).min(LONGEST_WAIT);
+        let longest = if config.urls().len() > 1 { LONGEST_WAIT_OF_SEVERAL } else { LONGEST_WAIT };
+        wait = wait.times(2).min(longest);
     }
 }
 
-/// One connection; why it ended.
-async fn converse(shared: &Shared, config: &FollowConfig, heard: &mut bool) -> String {
-    let mut stream = match subscribe(shared, config).await {
-        Ok(stream) => stream,
-        Err(why) => return why,
-    };
-    let mut pages = Pages::default();
-    loop {
-        let told = match stream.down.message().await {
-            Ok(Some(Down { told: Some(told) })) => told,
-            // A word that a newer coordinator says.
-            Ok(Some(Down { told: None })) => continue,
-            Ok(None) => return "it ended the stream".to_owned(),
-            Err(status) => return in_words(&status),
-        };
-        *heard = true;
-        let now = shared.clock.now();
-        let mut room = shared.room();
-        room.heard(now);
-        let taken = match told {
-            Told::Picture(page) => match pages.take(page) {
-                Ok(Some(picture)) => room.take_picture(now, picture),
-                Ok(None) => Ok(()),
-                Err(why) => return why.to_string(),
-            },
-            Told::Changes(changes) => room.take_changes(now, &changes),
-            Told::NoPool(pool) => {
-                room.no_pool(now, &pool);
-                Ok(())
-            }
-            Told::Beat(beat) => {
-                beat.guidance.iter().for_each(|guidance| room.heed(now, guidance));
-                for counts in beat.pools.iter().filter_map(|pool| room.count(now, pool)) {
-                    // A coordinator that takes nothing any more is noticed by its silence.
-                    let _ = stream.up.try_send(Up { said: Some(Said::Counts(counts)) });
-                }
-                Ok(())
-            }
-        };
-        if let Err(why) = taken {
-            return why.to_string();
+fn stands_by(told: &NotLeading, known: bool) -> String {
+    match (told.leader.as_str(), told.url.as_str()) {
+        ("", _) => "it stands by, and knows nobody who leads".to_owned(),
+        (leader, "") => format!("it stands by, and {leader:?} leads"),
+        (leader, url) if known => format!("it stands by, and {leader:?} at {url} leads"),
+        (leader, url) => {
+            format!(
+                "it stands by, and {leader:?} at {url:?} leads, which `coordinator.urls` does not name: add it there"
+            )
         }
     }
+}
+
+/// How a connection ended.
+enum Ended {
+    /// It does not lead.
+    NotLeading(NotLeading),
+    /// For another reason.
+    Because {
+        why: String,
+        /// Whether anything came.
+        heard: bool,
+    },
+}
+
+/// One connection.
+async fn converse(shared: &Shared, config: &FollowConfig, url: &str) -> Ended {
+    let mut heard = false;
+    match listen(shared, config, url, &mut heard).await {
+        Ok(told) => Ended::NotLeading(told),
+        Err(why) => Ended::Because { why, heard },
+    }
+}
+
+/// Takes what comes until it ends; why it did, or who leads instead.
+async fn listen(shared: &Shared, config: &FollowConfig, url: &str, heard: &mut bool) -> Result<NotLeading, String> {
+    let mut stream = subscribe(shared, config, url).await?;
+    let mut pages = Pages::default();
+    loop {
+        let message = stream.down.message();
+        let message = if config.urls().len() > 1 {
+            let patience = shared.room().patience().max(LEAST_PATIENCE);
+            let late = || format!("it has said nothing for {patience}");
+            tokio::time::timeout(duration(patience), message).await.map_err(|_| late())?
+        } else {
+            message.await
+        };
+        let (told, term) = match message {
+            Ok(Some(Down { told: Some(told), term })) => (told, term),
+            // A word that a newer coordinator says.
+            Ok(Some(Down { told: None, .. })) => continue,
+            Ok(None) => return Err("it ended the stream".to_owned()),
+            Err(status) => return Err(in_words(&status)),
+        };
+        if let Told::NotLeading(told) = told {
+            let latest = if term <= MOST_TERM { term } else { 0 };
+            let _ = shared.room().hear_term(latest);
+            return Ok(told);
+        }
+        if let Err(why) = in_term(shared, term) {
+            // So that it knows. It is left once it has had the time to hear that.
+            let _ = stream.up.try_send(Up { said: Some(Said::HeardOf(shared.room().heard_term())) });
+            drop(stream.up);
+            drop(tokio::time::timeout(SAYS_WITHIN, stream.down.message()).await);
+            return Err(why);
+        }
+        *heard = true;
+        take(shared, shared.clock.now(), told, &mut pages, &stream.up)?;
+    }
+}
+
+/// Whether what is said under this term is to be heeded.
+fn in_term(shared: &Shared, term: u64) -> Result<(), String> {
+    if term > MOST_TERM {
+        return Err(format!("it speaks as term {term}, which is none"));
+    }
+    match (shared.room().hear_term(term), term) {
+        (Ok(()), _) => Ok(()),
+        (Err(later), 0) => Err(format!(
+            "nobody elected it, and others are elected (term {later}): write the same `election` into the files of all \
+             coordinators"
+        )),
+        (Err(later), _) => {
+            Err(format!("it speaks as term {term}, and term {later} was heard of: what it says is over"))
+        }
+    }
+}
+
+/// Takes one message over.
+fn take(shared: &Shared, now: Mono, told: Told, pages: &mut Pages, up: &mpsc::Sender<Up>) -> Result<(), String> {
+    let mut room = shared.room();
+    room.heard(now);
+    let taken = match told {
+        Told::Picture(page) => match pages.take(page) {
+            Ok(Some(picture)) => room.take_picture(now, picture),
+            Ok(None) => Ok(()),
+            Err(why) => return Err(why.to_string()),
+        },
+        Told::Changes(changes) => room.take_changes(now, &changes),
+        Told::NoPool(pool) => {
+            room.no_pool(now, &pool);
+            Ok(())
+        }
+        Told::Beat(beat) => {
+            beat.guidance.iter().for_each(|guidance| room.heed(now, guidance));
+            for counts in beat.pools.iter().filter_map(|pool| room.count(now, pool)) {
+                // A coordinator that takes nothing any more is noticed by its silence.
+                let _ = up.try_send(Up { said: Some(Said::Counts(counts)) });
+            }
+            Ok(())
+        }
+        Told::NotLeading(_) => Ok(()),
+    };
+    taken.map_err(|why| why.to_string())
 }
 
 /// An open subscription.
@@ -102,16 +198,17 @@ struct Subscribed {
     down: tonic::Streaming<Down>,
 }
 
-async fn subscribe(shared: &Shared, config: &FollowConfig) -> Result<Subscribed, String> {
+async fn subscribe(shared: &Shared, config: &FollowConfig, url: &str) -> Result<Subscribed, String> {
     let token = token(config)?;
-    let visit = config.visit();
+    let visit = config.visit(url);
+    let within = if config.urls().len() > 1 { CONNECT_WITHIN_OF_SEVERAL } else { CONNECT_WITHIN };
     // Of the URL only the authority is said; how the connection is made is ours.
     let endpoint = Endpoint::from_shared(format!("http://{}", visit.authority)).map_err(|error| error.to_string())?;
     let connector = tower::service_fn(move |_: http::Uri| {
         let visit = visit.clone();
         async move {
-            let connected = tokio::time::timeout(CONNECT_WITHIN, visit.connect()).await;
-            let late = || format!("no connection within {} s", CONNECT_WITHIN.as_secs());
+            let connected = tokio::time::timeout(within, visit.connect()).await;
+            let late = || format!("no connection within {} s", within.as_secs());
             connected.unwrap_or_else(|_| Err(late())).map(TokioIo::new).map_err(std::io::Error::other)
         }
     });
@@ -132,7 +229,7 @@ async fn subscribe(shared: &Shared, config: &FollowConfig) -> Result<Subscribed,
     client.ready().await.map_err(|error| format!("no connection: {}", root(&error)))?;
     let codec = ProstCodec::<Up, Down>::default();
     let asked = client.streaming(request, PathAndQuery::from_static(PATH), codec);
-    let answer = tokio::time::timeout(CONNECT_WITHIN, asked).await;
+    let answer = tokio::time::timeout(within, asked).await;
     let answer = answer.map_err(|_| "it does not answer".to_owned())?;
     Ok(Subscribed { up, down: answer.map_err(|status| in_words(&status))?.into_inner() })
 }
@@ -177,8 +274,18 @@ impl Stream for Words {
 /// Source: ours; a coordinator is back within a second or within minutes.
 const FIRST_WAIT: Span = Span::from_millis(200);
 const LONGEST_WAIT: Span = Span::from_secs(5);
+/// Where several could lead, one does: it is soon asked again, and one that does not answer is soon left.
+const LONGEST_WAIT_OF_SEVERAL: Span = Span::from_secs(1);
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+const CONNECT_WITHIN_OF_SEVERAL: Duration = Duration::from_secs(1);
+/// The least silence for which a leader is left. Source: ours; one that is busy is not lost.
+const LEAST_PATIENCE: Span = Span::from_secs(1);
+/// How long it may take to tell a leader that it leads no more.
+const SAYS_WITHIN: Duration = Duration::from_secs(1);
 const ASKS_WHETHER_ALIVE: Duration = Duration::from_secs(5);
 const ALIVE_WITHIN: Duration = Duration::from_secs(5);
 /// Counts that wait to be sent. Source: ours; more than one of each pool is news of yesterday.
 const WORDS: usize = 64;
+
+#[cfg(test)]
+mod tests;

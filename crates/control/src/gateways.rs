@@ -22,6 +22,7 @@ use tonic::Status;
 use tonic::body::Body;
 
 use crate::coordinator::Shared;
+use crate::leadership::Office;
 use crate::tls::door::Door;
 use crate::token::{Shown, Token};
 
@@ -49,6 +50,15 @@ impl Gateways {
             news: std::sync::Mutex::default(),
             places: Arc::new(Semaphore::new(MOST_GATEWAYS)),
             here,
+        }
+    }
+
+    /// What whoever asks is told while this process does not lead.
+    fn not_leading(&self) -> bytes::Bytes {
+        match self.shared.leadership.office() {
+            Office::StandsBy { latest, leader } => encode::not_leading(leader, latest),
+            // Its lease is over, and it is about to notice.
+            Office::Alone | Office::Leads { .. } => encode::not_leading(None, 0),
         }
     }
 

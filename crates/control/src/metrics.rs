@@ -31,7 +31,7 @@ use crate::journal::JournalHealth;
 use crate::paths::TrialStatus;
 use crate::pool::Pool;
 use crate::publish::PublisherState;
-use crate::room::FollowStatus;
+use crate::room::{ElectionStatus, FollowStatus};
 use crate::status::{CostStatus, ZoneStatus};
 use page::{Labels, Page, plain};
 
@@ -64,6 +64,7 @@ struct Snapshot {
     revision: u64,
     publishers: Vec<PublisherState>,
     following: Option<FollowStatus>,
+    election: Option<ElectionStatus>,
     guests: usize,
     trials: Vec<TrialStatus>,
     /// Configurations that were gone back from, and whether one is on probation.
@@ -146,6 +147,7 @@ impl Snapshot {
             revision: room.revision(),
             publishers: room.publishers.clone(),
             following: room.following.as_ref().map(|following| following.status(now)),
+            election: room.election(now),
             guests: room.guests.load(Relaxed),
             trials: room.trials(now),
             probation: room.probing.figures(),

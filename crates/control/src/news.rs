@@ -121,6 +121,13 @@ pub enum What {
         /// Whether somebody should be told at once.
         alert: bool,
     },
+    /// This coordinator leads, or does no more.
+    Leadership {
+        /// Whether it does.
+        leads: bool,
+        /// Under which term.
+        term: u64,
+    },
     /// The coordinator that is followed is heard, or not any more.
     Contact {
         /// What the weights rest on now.
@@ -141,6 +148,7 @@ impl What {
             | Self::Drill { .. }
             | Self::Trial { .. }
             | Self::Configuration { .. }
+            | Self::Leadership { .. }
             | Self::Contact { .. } => false,
         }
     }

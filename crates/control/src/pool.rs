@@ -211,9 +211,9 @@ impl Pool {
         ours
     }
 
-    /// One tick of the slow loop; nothing is planned for a pool that is followed. `drawn`: how many more series may be
-    /// kept.
-    pub(crate) fn tick(&mut self, now: Mono, drawn: &mut usize) -> Option<Planned> {
+    /// One tick of the slow loop; nothing is planned for a pool that is followed, and none where another coordinator leads
+    /// (`plans`). `drawn`: how many more series may be kept.
+    pub(crate) fn tick(&mut self, now: Mono, plans: bool, drawn: &mut usize) -> Option<Planned> {
         let mut workers = Vec::with_capacity(self.roster.workers().len());
         for worker in self.roster.workers() {
             // A report may have come before the worker's first tick, so the track may be there without a series.
@@ -228,7 +228,7 @@ impl Pool {
         // From where it was due, not from now, so that ticks keep their pace; unless whole ticks were lost.
         self.next_tick = if now.since(self.next_tick) > tick { now + tick } else { self.next_tick + tick };
         self.costs.iter_mut().for_each(|model| model.tick(now));
-        if self.is_followed() {
+        if self.is_followed() || !plans {
             return None;
         }
         let judged = self.tracks.values_mut().filter_map(|track| track.watch.take_reporting());

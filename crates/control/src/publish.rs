@@ -15,6 +15,7 @@ use std::fmt;
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ambidex_core::plan::Mode;
 use ambidex_core::time::Span;
@@ -27,6 +28,7 @@ use tokio::sync::watch;
 use crate::clock::{Clock, wall_millis};
 use crate::coordinator::Shared;
 use crate::journal::Journal;
+use crate::leadership::Office;
 use crate::rounds::Rounds;
 
 pub use self::caddy::{CaddyConfig, CaddyError};
@@ -234,9 +236,46 @@ impl Ports {
         &self.name
     }
 
+    /// What is to be done now: what the configuration says while this process leads, else nothing is changed.
+    #[must_use]
+    pub fn mode(&self, configured: Mode) -> Mode {
+        if self.may_change() { configured } else { Mode::Observe }
+    }
+
+    /// Whether anything may be changed now: where several coordinators could, only the one that leads does.
+    #[must_use]
+    pub fn may_change(&self) -> bool {
+        self.shared.leadership.may_publish().is_some()
+    }
+
+    /// Waits until anything may be changed.
+    pub(crate) async fn until_may_change(&self) {
+        while !self.may_change() {
+            // Its end is the end of the process.
+            let _ = self.offices().wait_for(Office::decides).await;
+            if !self.may_change() {
+                // Its lease is over, and nobody has had the time to say so.
+                tokio::time::sleep(OVER).await;
+            }
+        }
+    }
+
+    /// Waits until another coordinator leads, or nobody does.
+    pub(crate) async fn until_stands_by(&self) {
+        let _ = self.offices().wait_for(|office| !office.decides()).await;
+    }
+
+    /// What this process is among the coordinators.
+    pub(crate) fn offices(&self) -> watch::Receiver<Office> {
+        self.shared.leadership.offices()
+    }
+
     /// Says what has become of the pictures so far: to be called whenever that changes. A fault that is new is logged.
     pub fn tell(&self, mut carried: Carried) {
         carried.changes.truncate(MOST_CHANGES);
+        if !self.may_change() {
+            carried.remarks.insert(0, "another coordinator leads: nothing is changed from here".to_owned());
+        }
         carried.remarks.truncate(MOST_CHANGES);
         let mut room = self.shared.room();
         // One that was ended and has not noticed yet has nothing to say.
@@ -276,7 +315,7 @@ impl Ports {
 }
 
 /// Where a publisher's memory stands in the store.
-fn key(name: &str) -> String {
+pub(crate) fn key(name: &str) -> String {
     format!("publish/{name}")
 }
 
@@ -385,6 +424,8 @@ fn state<P: Publisher>(name: &Arc<str>, how: &P, before: &[PublisherState]) -> P
     before.iter().find(same).cloned().unwrap_or(fresh)
 }
 
+/// Between two looks whether a lease that is over is known to be. Source: ours.
+const OVER: Duration = Duration::from_millis(20);
 /// Changes, and remarks, that are kept for pages. Source: ours; who wants all of them looks at the other proxy.
 const MOST_CHANGES: usize = 100;
 

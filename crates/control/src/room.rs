@@ -42,6 +42,7 @@ mod drill;
 mod followed;
 mod gossip;
 mod guests;
+mod leading;
 mod obey;
 mod probation;
 mod record;
@@ -52,6 +53,8 @@ pub use answered::Approved;
 pub use followed::FollowStatus;
 pub(crate) use followed::Following;
 pub(crate) use guests::Guest;
+pub(crate) use leading::Elected;
+pub use leading::ElectionStatus;
 pub use obey::{Obeyed, OrderError};
 pub(crate) use probation::Probing;
 pub use probation::{Configured, ProbationStatus};
@@ -82,12 +85,20 @@ pub(crate) struct Room {
     /// Whether pools are others than those whose workers are in it.
     pools_differ: bool,
     orders: Orders,
+    /// Whether requests go through this process.
+    pub(crate) carries_requests: bool,
     /// How many drills were begun.
     drills: u64,
     /// Drills that ended, the newest first.
     drilled: VecDeque<DrillStatus>,
     /// The coordinator that pools without workers of their own follow.
     pub(crate) following: Option<Following>,
+    /// What this process is among several coordinators, where there are.
+    pub(crate) elected: Option<Elected>,
+    /// Whether its lease is over by the clock, though it leads as far as it knows.
+    pub(crate) lease_over: bool,
+    /// How often standing orders were changed.
+    ordered: u64,
     /// How many gateways follow this process.
     pub(crate) guests: Arc<AtomicUsize>,
     /// How it stands with the gateways that decide as well; `None`: it decides alone.
@@ -134,9 +145,13 @@ impl Room {
             names: Arc::default(),
             pools_differ: false,
             orders: kept.unwrap_or_default(),
+            carries_requests: true,
             drills: 0,
             drilled: VecDeque::new(),
             following: None,
+            elected: None,
+            lease_over: false,
+            ordered: 0,
             guests: Arc::default(),
             gossip: None,
             refused: Arc::default(),
@@ -181,8 +196,10 @@ impl Room {
                 self.remembered(at, now);
             }
             self.judge_health(at, now);
-            if let Some(planned) = planned {
-                self.record(at, planned);
+            match planned {
+                Some(planned) if self.leads() => self.record(at, planned),
+                // What it brought is that of planners which are another one's.
+                Some(_) | None => {}
             }
         }
         for (name, mut gone) in known {
@@ -246,6 +263,7 @@ impl Room {
         Arc::clone(&self.waiting).hand_over(self);
         let drawn = self.pools.iter().flat_map(|pool| pool.tracks.values()).filter(|t| t.series.is_some()).count();
         let mut left = MOST_SERIES.saturating_sub(drawn);
+        let plans = self.plans(now);
         for at in 0..self.pools.len() {
             if self.pools[at].roster.deadline(now).is_some() {
                 let effects = self.pools[at].hear_source(now, Event::Due, &mut self.ids);
@@ -254,7 +272,7 @@ impl Room {
             if self.pools[at].next_tick <= now {
                 // Who joined, left or was drained may have made the checks doubtful, or believable again.
                 self.judge_health(at, now);
-                let planned = self.pools[at].tick(now, &mut left);
+                let planned = self.pools[at].tick(now, plans, &mut left);
                 self.record_breakers(at, now);
                 if let Some(planned) = planned {
                     self.record(at, planned);
@@ -274,7 +292,9 @@ impl Room {
             self.next_second = now + Span::from_secs(1);
         }
         if self.next_checkpoint <= now {
-            (0..self.pools.len()).for_each(|at| self.checkpoint(at));
+            if self.leads() {
+                (0..self.pools.len()).for_each(|at| self.checkpoint(at));
+            }
             self.next_checkpoint = now + CHECKPOINT;
         }
         self.publish();
@@ -384,6 +404,11 @@ impl Room {
         let names = || some(known.roster.workers().iter().map(|worker| &*worker.found.name));
         let found = known.worker(worker).map(|worker| worker.id);
         found.ok_or_else(|| OrderError::NoWorker(pool.into(), worker.into(), names()))
+    }
+
+    /// Another one with each picture and each order: what a leader hands over is another then.
+    pub(crate) fn stamp(&self) -> u64 {
+        self.revision() + self.ordered
     }
 
     /// The revision of the published view.

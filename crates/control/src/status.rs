@@ -22,7 +22,7 @@ use crate::journal::JournalHealth;
 use crate::paths::TrialStatus;
 use crate::pool::{Applied, Pool};
 use crate::publish::PublisherState;
-use crate::room::{FollowStatus, ProbationStatus, Room};
+use crate::room::{ElectionStatus, FollowStatus, ProbationStatus, Room};
 use crate::roster::{SourceState, Worker};
 use crate::tls::RefusedPeer;
 use crate::track::{KeptOut, Measured, millis};
@@ -56,6 +56,8 @@ pub struct Status {
     pub following: Option<FollowStatus>,
     /// Whether the configuration in force is as good as the one before it.
     pub probation: ProbationStatus,
+    /// Which of several coordinators leads; `null` where there are no others.
+    pub election: Option<ElectionStatus>,
     /// Gateways that follow this process.
     pub gateways: usize,
     /// The last gateway that failed its TLS handshake, and how many did; `null` while none has.
@@ -287,6 +289,7 @@ impl Room {
             publishers: self.publishers.clone(),
             following: self.following.as_ref().map(|following| following.status(now)),
             probation: self.probing.status(now),
+            election: self.election(now),
             gateways: self.guests.load(std::sync::atomic::Ordering::Relaxed),
             gateway_refused: self.refused.last(),
             newest: self.news.newest(),

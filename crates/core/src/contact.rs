@@ -98,7 +98,9 @@ impl Contact {
         self.heard
     }
 
-    fn patience(&self) -> Span {
+    /// How long it may be silent until it is not heard any more.
+    #[must_use]
+    pub fn patience(&self) -> Span {
         self.interval.times(SILENT_INTERVALS)
     }
 }

@@ -146,6 +146,12 @@ impl Election {
         }
     }
 
+    /// The latest term that was heard of.
+    #[must_use]
+    pub fn latest(&self) -> u64 {
+        self.latest
+    }
+
     /// When to call with [`Event::Due`]. While the store is asked, a candidate waits for its answer.
     #[must_use]
     pub fn deadline(&self) -> Option<Mono> {

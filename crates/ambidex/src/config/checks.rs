@@ -45,6 +45,7 @@ pub(crate) fn of_coordinator(file: &CoordinatorFile, tree: &Node) -> Vec<Problem
     checks.gateways_stay_inside();
     checks.publishers_name_pools();
     zones::of_coordinator(&mut checks);
+    checks.leaders_are_found();
     checks.sorted()
 }
 
@@ -158,6 +159,31 @@ impl Checks<'_, CoordinatorFile> {
         }
     }
 
+    /// Gateways, and people, must find whoever leads.
+    fn leaders_are_found(&mut self) {
+        let Some(election) = &self.file.election else { return };
+        let everywhere = |address: std::net::SocketAddr| address.ip().is_unspecified();
+        match &self.file.gateways {
+            Some(gateways) if election.gateways().is_none() && everywhere(gateways.address) => {
+                let message =
+                    format!("gateways cannot be told to come to {}, which is every address", gateways.address);
+                let help =
+                    "add the address by which they reach this coordinator, such as `gateways: http://10.0.0.1:9904`";
+                self.error("election", message, Some(help.to_owned()));
+            }
+            None if election.gateways().is_some() => {
+                let message = "gateways cannot subscribe: there is no section `gateways`".to_owned();
+                let help = "add `gateways: {address: 127.0.0.1:9904}`, or leave this out";
+                self.error("election.gateways", message, Some(help.to_owned()));
+            }
+            Some(_) | None => {}
+        }
+        if self.file.admin.on().is_none() && election.admin().is_some() {
+            let message = "there is no admin API to be told of: `admin` is off".to_owned();
+            self.error("election.admin", message, Some("leave this out".to_owned()));
+        }
+    }
+
     fn publishers_name_pools(&mut self) {
         for (name, how) in &self.file.publish {
             for (key, pool) in how.pools() {
@@ -184,14 +210,14 @@ impl Checks<'_> {
         };
         if self.file.heartbeats.is_some() {
             let message =
-                format!("workers send heartbeats to whoever decides, the coordinator at {}", coordinator.url());
+                format!("workers send heartbeats to whoever decides, the coordinator at {}", coordinator.place());
             let help = "write it in the coordinator's file, and leave it out here";
             self.error("heartbeats", message, Some(help.to_owned()));
         }
         if self.file.gossip.is_some() {
             let message = format!(
                 "gateways that talk with each other decide themselves, and here the coordinator at {} does",
-                coordinator.url()
+                coordinator.place()
             );
             self.error("gossip", message, Some("leave out either `gossip` or `coordinator`".to_owned()));
         }
@@ -199,7 +225,7 @@ impl Checks<'_> {
             for keys in DECIDED {
                 let path = keys.iter().fold(under("pools", name), |path, key| under(&path, key));
                 if self.places.contains_key(path.as_str()) {
-                    let message = format!("the coordinator at {} decides this", coordinator.url());
+                    let message = format!("the coordinator at {} decides this", coordinator.place());
                     let help = "write it in the coordinator's file, and leave it out here";
                     self.error(&path, message, Some(help.to_owned()));
                 }

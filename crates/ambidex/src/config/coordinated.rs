@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ambidex_control::config::{GatewaysConfig, HealthChecks, HeartbeatsConfig, JournalConfig, PoolMembers, Reports};
+use ambidex_control::config::{
+    ElectionConfig, GatewaysConfig, HealthChecks, HeartbeatsConfig, JournalConfig, PoolMembers, Reports,
+};
 use ambidex_control::publish::PublishConfig;
 use ambidex_core::balance::Balance;
 use ambidex_core::guard::breaker::BreakerConfig;
@@ -35,6 +37,10 @@ pub(crate) struct CoordinatorFile {
     /// Where gateways subscribe. Default: nowhere; source: R-C1, a coordinator may serve publishers alone.
     #[serde(default)]
     pub(crate) gateways: Option<GatewaysConfig>,
+    /// Several coordinators with the same pools, of which one leads and the others stand by. Default: there are no others;
+    /// source: R-C2, whose store nobody but the user has.
+    #[serde(default)]
+    pub(crate) election: Option<ElectionConfig>,
     /// The admin API and the dashboard, or `off`.
     #[serde(default)]
     pub(crate) admin: Admin,
@@ -127,6 +133,9 @@ impl Form for CoordinatorFile {
         }
         if let Some(gateways) = &mut self.gateways {
             gateways.beside(folder);
+        }
+        if let Some(election) = &mut self.election {
+            election.beside(folder);
         }
         if let Some(path) = &mut self.journal.path {
             *path = folder.join(&path);

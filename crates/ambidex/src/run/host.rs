@@ -280,11 +280,12 @@ impl Seen {
 }
 
 /// Sections that are read once, at the start.
-const NEEDS_RESTART: [&str; 9] = [
+const NEEDS_RESTART: [&str; 10] = [
     "admin",
     "agent",
     "coordinator",
     "deduplication.persist",
+    "election",
     "gateways",
     "gossip",
     "heartbeats.grpc",

@@ -199,6 +199,10 @@ impl<S: Runs> Process<S> {
 
     /// Lets what is under way finish; another signal hurries it.
     async fn drain(&self, term: &mut Signal, int: &mut Signal) {
+        if !S::CARRIES_REQUESTS {
+            tracing::info!("ending");
+            return;
+        }
         let grace = self.host.drain_grace();
         tracing::info!("draining: no new connections, requests under way have {grace}");
         let ending = |grace: Span| {

@@ -46,6 +46,9 @@ pub(crate) trait Runs: Debug + Send + Sync + Sized + 'static {
         true
     }
 
+    /// Whether requests go through it.
+    const CARRIES_REQUESTS: bool = true;
+
     /// How long requests under way may take at the end.
     fn grace(_file: &Self::File) -> Span {
         Span::ZERO

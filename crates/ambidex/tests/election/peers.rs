@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::process::authority::Authority;
 use crate::process::until;
 
 /// One member, at an address of this machine that nobody else uses, so that it is there again after a restart.
@@ -21,6 +22,7 @@ pub(crate) struct Etcd {
     folder: TempDir,
     clients: SocketAddr,
     peers: SocketAddr,
+    guarded: bool,
 }
 
 impl Etcd {
@@ -28,14 +30,43 @@ impl Etcd {
         let folder = TempDir::new().expect("a folder");
         let ip = own_address();
         let (clients, peers) = (free(ip), free(ip));
-        let child = spawn(folder.path(), clients, peers);
-        let etcd = Self { child, folder, clients, peers };
+        let child = spawn(folder.path(), clients, peers, false);
+        let etcd = Self { child, folder, clients, peers, guarded: false };
         etcd.wait();
         etcd
     }
 
+    /// One that speaks TLS, and knows one user, `root`.
+    pub(crate) fn guarded(password: &str) -> Self {
+        let mut etcd = Self::start();
+        let at = etcd.folder.path();
+        fs::write(at.join("password"), format!("{password}\n")).expect("written");
+        let authority = Authority::called("etcd");
+        authority.write(&at.join("ca.pem"));
+        authority.issue(at, "etcd", &etcd.clients.ip().to_string());
+        etcd.ask("/v3/auth/user/add", &json!({"name": "root", "password": password}));
+        etcd.ask("/v3/auth/user/grant", &json!({"user": "root", "role": "root"}));
+        etcd.ask("/v3/auth/enable", &json!({}));
+        etcd.stop();
+        etcd.guarded = true;
+        etcd.child = spawn(etcd.folder.path(), etcd.clients, etcd.peers, true);
+        etcd
+    }
+
+    /// The file with the password of a guarded one.
+    pub(crate) fn password(&self) -> PathBuf {
+        self.folder.path().join("password")
+    }
+
     /// The section of a configuration.
     pub(crate) fn section(&self) -> String {
+        if self.guarded {
+            let at = self.folder.path().display();
+            return format!(
+                "{{endpoints: [\"https://{}\"], ca: {at}/ca.pem, user: root, password_file: {at}/password}}",
+                self.clients
+            );
+        }
         format!("{{endpoints: [\"http://{}\"], timeout: 1s}}", self.clients)
     }
 
@@ -51,7 +82,7 @@ impl Etcd {
 
     /// Back, with what it had.
     pub(crate) fn begin(&mut self) {
-        self.child = spawn(self.folder.path(), self.clients, self.peers);
+        self.child = spawn(self.folder.path(), self.clients, self.peers, self.guarded);
         self.wait();
     }
 
@@ -129,14 +160,16 @@ impl Drop for Etcd {
     }
 }
 
-fn spawn(folder: &Path, clients: SocketAddr, peers: SocketAddr) -> Child {
-    let (clients, peers) = (format!("http://{clients}"), format!("http://{peers}"));
+fn spawn(folder: &Path, clients: SocketAddr, peers: SocketAddr, tls: bool) -> Child {
+    let (clients, peers) = (format!("{}://{clients}", if tls { "https" } else { "http" }), format!("http://{peers}"));
+    let tls: &[&str] = if tls { &["--cert-file", "etcd.pem", "--key-file", "etcd.key"] } else { &[] };
     let log = fs::File::create(folder.join("log")).expect("a file");
     let child = Command::new("etcd")
         .args(["--name", "one", "--data-dir", "data", "--log-level", "warn"])
         .args(["--listen-client-urls", &clients, "--advertise-client-urls", &clients])
         .args(["--listen-peer-urls", &peers, "--initial-advertise-peer-urls", &peers])
         .args(["--initial-cluster", &format!("one={peers}")])
+        .args(tls)
         .current_dir(folder)
         .stdout(Stdio::null())
         .stderr(log)

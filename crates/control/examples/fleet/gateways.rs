@@ -172,6 +172,7 @@ async fn follow(gateway: usize, options: &Options, slow: &Slow, heard: &Heard, b
                 heard.pictures.fetch_add(1, Relaxed);
                 heard.moved(last.revision, options.workers);
             }
+            Some(Told::NotLeading(_)) => return Err("the coordinator stands by".to_owned()),
             Some(Told::NoPool(pool)) => return Err(format!("there is no pool {pool}")),
             None => {}
         }

@@ -53,6 +53,7 @@ impl From<OrderError> for Refused {
                 Self::missing(error.to_string())
             }
             OrderError::Weight(_) => Self::wrong(error.to_string()),
+            OrderError::StandsBy(_) => Self::new(StatusCode::CONFLICT, "stands_by", error.to_string()),
             OrderError::Followed(..) => Self::new(StatusCode::CONFLICT, "followed", error.to_string()),
         }
     }

@@ -33,7 +33,8 @@ impl From<DrillError> for Refused {
     fn from(error: DrillError) -> Self {
         match error {
             DrillError::Name(error) => error.into(),
-            DrillError::Running(..)
+            DrillError::NoRequests
+            | DrillError::Running(..)
             | DrillError::Alone(_)
             | DrillError::Idle(..)
             | DrillError::Unwell { .. }

@@ -143,6 +143,11 @@ fn place(api: &Api) -> Result<OwnedSemaphorePermit, Refused> {
 impl Api {
     fn feed(&self, pool: Option<&str>) -> Result<Feed, Refused> {
         let room = self.shared.room();
+        // What is not decided here is asked for where it is.
+        if let Some(election) = room.election(self.shared.clock.now()).filter(|election| !election.leads) {
+            let message = format!("{}: ask there", election.sentence());
+            return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "stands_by", message));
+        }
         if let Some(name) = pool {
             room.pool(name)?;
         }

@@ -40,6 +40,7 @@ fn page(shared: &Shared) -> Page {
         publishers: room.publishers.clone(),
         following: room.following.as_ref().map(|following| following.status(now)),
         probation: Some(room.probing.status(now)),
+        election: room.election(now),
         lines: room
             .news
             .since(0)
@@ -170,6 +171,7 @@ fn line(item: &Arc<Item>) -> Line {
         What::Health { well } => (!well, None),
         What::Drill { drill } => (drill.ending.is_some_and(|ending| ending.is_abort()), None),
         What::Panic { panic, .. } => (panic.on, None),
+        What::Leadership { leads, .. } => (!leads, None),
         What::Contact { stage } => (*stage != Stage::Heard, None),
         What::Breaker { .. } | What::Member | What::Order => (false, None),
     };

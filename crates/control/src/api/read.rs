@@ -28,12 +28,14 @@ pub(crate) async fn health() -> &'static str {
 }
 
 pub(crate) async fn ready(State(api): State<Api>) -> Response {
-    let (Ready { ready, waiting_for }, following) = {
-        let room = api.shared.room();
-        (room.ready(), room.following.as_ref().map(|following| following.status(api.shared.clock.now())))
+    let (Ready { ready, waiting_for }, following, election) = {
+        let (room, now) = (api.shared.room(), api.shared.clock.now());
+        (room.ready(), room.following.as_ref().map(|following| following.status(now)), room.election(now))
     };
     if ready {
-        "ready\n".into_response()
+        // Who stands by is ready to take over: gateways find the one that leads by themselves.
+        let who = election.map_or_else(String::new, |election| format!("; {}", election.sentence()));
+        format!("ready{who}\n").into_response()
     } else {
         let why = following.and_then(|known| Some(format!("; the coordinator at {}: {}", known.url, known.fault?)));
         let message = format!("not ready: no worker yet of {}{}\n", waiting_for.join(", "), why.unwrap_or_default());

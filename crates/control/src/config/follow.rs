@@ -43,7 +43,7 @@ impl GatewaysConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "RawFollow", into = "RawFollow")]
 pub struct FollowConfig {
-    url: String,
+    urls: Vec<String>,
     token_file: PathBuf,
     tls: Option<FollowTls>,
     static_after: Span,
@@ -54,8 +54,12 @@ pub struct FollowConfig {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Follow")]
 struct RawFollow {
-    /// `http://HOST:PORT`, where its file says `gateways.address`; `https:` where it has `gateways.tls`.
-    url: String,
+    /// `http://HOST:PORT`, where its file says `gateways.address`; `https:` where it has `gateways.tls`. Either this or `urls`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    /// The same of several coordinators, of which one leads: whoever does is followed. At most 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    urls: Vec<String>,
     /// The file with the token that the coordinator made, or was given.
     #[schemars(with = "String")]
     token_file: PathBuf,
@@ -78,6 +82,21 @@ pub enum FollowError {
         "`{0}` is no coordinator: write http://HOST:PORT or https://HOST:PORT, the address of `gateways` in its file"
     )]
     Url(String),
+    /// Nobody to follow.
+    #[error("`url` is missing: write http://HOST:PORT, the address of `gateways` in the coordinator's file")]
+    NoUrl,
+    /// Two lists.
+    #[error("`url` and `urls` exclude each other; write all coordinators into `urls`")]
+    UrlAndUrls,
+    /// One coordinator is named twice.
+    #[error("`{0}` stands twice in `urls`")]
+    Twice(String),
+    /// More than anybody has.
+    #[error("{0} coordinators: at most {MOST_URLS} are asked")]
+    TooMany(usize),
+    /// Some in the clear.
+    #[error("`urls` has both http:// and https://: all coordinators are spoken to alike")]
+    Mixed,
     /// TLS that is not spoken.
     #[error(
         "`tls` is for a coordinator with an `https:` URL, and this one is `{0}`: write https://, or leave `tls` out"
@@ -98,29 +117,64 @@ impl TryFrom<RawFollow> for FollowConfig {
     type Error = FollowError;
 
     fn try_from(raw: RawFollow) -> Result<Self, FollowError> {
-        let RawFollow { url, token_file, tls, static_after } = raw;
-        let place = url.parse::<http::Uri>().ok().filter(|uri| {
-            let bare = uri.path_and_query().is_none_or(|rest| rest.as_str() == "/");
-            let authority = uri.authority().is_some_and(|at| at.port_u16().is_some() && !at.as_str().contains('@'));
-            matches!(uri.scheme_str(), Some("http" | "https")) && bare && authority
-        });
-        let Some(place) = place else { return Err(FollowError::Url(url)) };
-        let tls = match (place.scheme_str() == Some("https"), tls) {
+        let RawFollow { url, urls, token_file, tls, static_after } = raw;
+        let urls = match (url, urls) {
+            (Some(url), urls) if urls.is_empty() => vec![url],
+            (Some(_), _) => return Err(FollowError::UrlAndUrls),
+            (None, urls) if urls.is_empty() => return Err(FollowError::NoUrl),
+            (None, urls) => urls,
+        };
+        let (mut urls, secure) = places(urls)?;
+        let tls = match (secure, tls) {
             (true, tls) => Some(checked(tls.unwrap_or_default())?),
             (false, None) => None,
-            (false, Some(_)) => return Err(FollowError::TlsUnspoken(url)),
+            (false, Some(_)) => return Err(FollowError::TlsUnspoken(urls.swap_remove(0))),
         };
         if !(Span::from_secs(1)..=Span::from_secs(86_400)).contains(&static_after) {
             return Err(FollowError::StaticAfter(static_after));
         }
-        Ok(Self { url: url.trim_end_matches('/').to_owned(), token_file, tls, static_after })
+        Ok(Self { urls, token_file, tls, static_after })
     }
 }
 
 impl From<FollowConfig> for RawFollow {
     fn from(checked: FollowConfig) -> Self {
-        let FollowConfig { url, token_file, tls, static_after } = checked;
-        Self { url, token_file, tls: tls.filter(|tls| *tls != FollowTls::default()), static_after }
+        let FollowConfig { mut urls, token_file, tls, static_after } = checked;
+        let url = (urls.len() == 1).then(|| urls.swap_remove(0));
+        Self { url, urls, token_file, tls: tls.filter(|tls| *tls != FollowTls::default()), static_after }
+    }
+}
+
+/// Where coordinators are, and whether they speak TLS: all of them, or none.
+fn places(urls: Vec<String>) -> Result<(Vec<String>, bool), FollowError> {
+    if urls.len() > MOST_URLS {
+        return Err(FollowError::TooMany(urls.len()));
+    }
+    let mut places: Vec<String> = Vec::with_capacity(urls.len());
+    let mut all = None;
+    for url in urls {
+        let Some(secure) = is_secure(&url) else { return Err(FollowError::Url(url)) };
+        if all.replace(secure).is_some_and(|before| before != secure) {
+            return Err(FollowError::Mixed);
+        }
+        let url = url.trim_end_matches('/').to_owned();
+        if places.contains(&url) {
+            return Err(FollowError::Twice(url));
+        }
+        places.push(url);
+    }
+    Ok((places, all == Some(true)))
+}
+
+/// Whether TLS is spoken there; `None` where that is no place to connect to.
+fn is_secure(url: &str) -> Option<bool> {
+    let uri: http::Uri = url.parse().ok()?;
+    let bare = uri.path_and_query().is_none_or(|rest| rest.as_str() == "/");
+    let authority = uri.authority().is_some_and(|at| at.port_u16().is_some() && !at.as_str().contains('@'));
+    match uri.scheme_str() {
+        Some("http") if bare && authority => Some(false),
+        Some("https") if bare && authority => Some(true),
+        Some(_) | None => None,
     }
 }
 
@@ -147,15 +201,21 @@ impl JsonSchema for FollowConfig {
 }
 
 impl FollowConfig {
-    /// Where it is.
+    /// Where they are: one, or several of which one leads.
     #[must_use]
-    pub fn url(&self) -> &str {
-        &self.url
+    pub fn urls(&self) -> &[String] {
+        &self.urls
     }
 
-    /// How it is connected to.
-    pub(crate) fn visit(&self) -> Visit {
-        let authority = self.url.split_once("://").map_or("", |(_, authority)| authority);
+    /// The same for people.
+    #[must_use]
+    pub fn place(&self) -> String {
+        self.urls.join(", ")
+    }
+
+    /// How one of them is connected to.
+    pub(crate) fn visit(&self, url: &str) -> Visit {
+        let authority = url.split_once("://").map_or("", |(_, authority)| authority);
         Visit { authority: authority.to_owned(), tls: self.tls.clone() }
     }
 
@@ -179,6 +239,9 @@ impl FollowConfig {
         }
     }
 }
+
+/// Source: ours; three are enough.
+const MOST_URLS: usize = 16;
 
 fn three_minutes() -> Span {
     Span::from_secs(180)

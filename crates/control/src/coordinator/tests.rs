@@ -53,20 +53,28 @@ pub(crate) fn process_at(address: [u8; 4], pools: Vec<PoolConfig>, journal: Arc<
         gateways: None,
         follow: None,
         gossip: None,
+        election: None,
+        carries_requests: true,
     };
     let coordinator = Coordinator::start(config, links).expect("starts");
     Process { coordinator, view, reports, teller, clock, _data: data }
 }
 
 /// What tasks share, with nobody who turns the loop.
-#[expect(clippy::disallowed_methods, reason = "a test's origin")]
 pub(crate) fn at_rest(pools: Vec<PoolConfig>) -> Arc<Shared> {
+    at_rest_as(pools, Leadership::alone)
+}
+
+/// The same in an office.
+#[expect(clippy::disallowed_methods, reason = "a test's origin")]
+pub(crate) fn at_rest_as(pools: Vec<PoolConfig>, office: impl FnOnce(Clock) -> Leadership) -> Arc<Shared> {
     let clock = Clock::starting_at(Instant::now());
     let mut room = Room::new(2, Arc::default(), Arc::new(NoJournal), clock.now());
     room.apply(clock.now(), pools);
     let (gateway, config) = (Arc::new(Nothing), Arc::new(Nothing));
     let (changed, pools_changed, stop) = (Notify::new(), Notify::new(), Notify::new());
-    Arc::new(Shared { clock, gateway, config, changed, pools_changed, stop, room: Mutex::new(room) })
+    let leadership = office(clock);
+    Arc::new(Shared { clock, gateway, config, changed, pools_changed, leadership, stop, room: Mutex::new(room) })
 }
 
 pub(crate) fn process(pools: Vec<PoolConfig>, journal: Arc<dyn Journal>) -> Process {

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use ambidex_core::time::Span;
 use ambidex_core::view::{PoolView, WorkerView};
 use ambidex_wire::subscription::{
-    Beat, Changes, Down, Guidance, Picture, Policy, SplitPicture, Told, WorkerPicture, ZonesPicture,
+    Beat, Changes, Down, Guidance, NotLeading, Picture, Policy, SplitPicture, Told, WorkerPicture, ZonesPicture,
 };
 use bytes::Bytes;
 use prost::Message as _;
+
+use crate::leadership::Leading;
 
 /// All of a pool.
 pub(super) fn picture(view: &PoolView, tick: Span) -> Picture {
@@ -42,26 +44,33 @@ pub(super) fn picture(view: &PoolView, tick: Span) -> Picture {
 }
 
 /// A picture, whole: its pages.
-pub(super) fn whole(picture: &Picture) -> Arc<[Bytes]> {
-    picture.pages().into_iter().map(|page| said(Told::Picture(page))).collect()
+pub(super) fn whole(picture: &Picture, term: u64) -> Arc<[Bytes]> {
+    picture.pages().into_iter().map(|page| said(Told::Picture(page), term)).collect()
 }
 
 /// What is another than in a picture before.
-pub(super) fn changes(changes: Changes) -> Bytes {
-    said(Told::Changes(changes))
+pub(super) fn changes(changes: Changes, term: u64) -> Bytes {
+    said(Told::Changes(changes), term)
 }
 
 /// A sign of life.
-pub(super) fn beat(guidance: Vec<Guidance>) -> Bytes {
+pub(super) fn beat(guidance: Vec<Guidance>, term: u64) -> Bytes {
     let pools = guidance.iter().map(|guidance| guidance.pool.clone()).collect();
-    said(Told::Beat(Beat { pools, guidance }))
+    said(Told::Beat(Beat { pools, guidance }), term)
 }
 
 /// There is no such pool.
-pub(super) fn no_pool(name: &str) -> Bytes {
-    said(Told::NoPool(name.to_owned()))
+pub(super) fn no_pool(name: &str, term: u64) -> Bytes {
+    said(Told::NoPool(name.to_owned()), term)
 }
 
-fn said(told: Told) -> Bytes {
-    Down { told: Some(told) }.encode_to_vec().into()
+/// Another one leads, or nobody does; `latest`: the latest term that is known.
+pub(super) fn not_leading(leader: Option<Leading>, latest: u64) -> Bytes {
+    let Leading { name, gateways, admin: _ } = leader.unwrap_or_default();
+    said(Told::NotLeading(NotLeading { leader: name, url: gateways.unwrap_or_default() }), latest)
+}
+
+/// All that is said goes with the term under which it is.
+fn said(told: Told, term: u64) -> Bytes {
+    Down { told: Some(told), term }.encode_to_vec().into()
 }

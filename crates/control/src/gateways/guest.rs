@@ -50,10 +50,21 @@ async fn converse(gateways: Arc<Gateways>, mut up: Streaming<Up>, down: Down, _p
             return drop(down.send(Err(why)).await);
         }
     };
+    let leadership = &gateways.shared.leadership;
+    let leads = leadership.may_publish();
+    if hello.heard > leads.unwrap_or(0) {
+        leadership.hear_of(hello.heard);
+    }
+    let Some(term) = leads.filter(|term| *term == 0 || hello.heard <= *term) else {
+        return drop(down.send(Ok(gateways.not_leading())).await);
+    };
     gateways.here.fetch_add(1, Relaxed);
     tracing::info!(pools = hello.pools.len(), version = ?hello.version, "a gateway subscribes");
-    let mut seat = Seated { gateways: Arc::clone(&gateways), guest: Guest::named(&hello.name) };
+    let mut seat = Seated { gateways: Arc::clone(&gateways), guest: Guest::named(&hello.name), term };
     let _: Option<Infallible> = seat.serve(&hello, &mut up, &down).await;
+    if !seat.leads() {
+        drop(down.send(Ok(gateways.not_leading())).await);
+    }
     tracing::info!("a gateway has left");
 }
 
@@ -61,6 +72,8 @@ async fn converse(gateways: Arc<Gateways>, mut up: Streaming<Up>, down: Down, _p
 struct Seated {
     gateways: Arc<Gateways>,
     guest: Guest,
+    /// Under which term it was greeted.
+    term: u64,
 }
 
 impl Drop for Seated {
@@ -71,7 +84,12 @@ impl Drop for Seated {
 }
 
 impl Seated {
-    /// Until it leaves: `None`.
+    /// Whether what is said still holds.
+    fn leads(&self) -> bool {
+        self.gateways.shared.leadership.may_publish() == Some(self.term)
+    }
+
+    /// Until it leaves, or this process leads no more: `None`.
     async fn serve(&mut self, hello: &Hello, up: &mut Streaming<Up>, down: &Down) -> Option<Infallible> {
         let shared = Arc::clone(&self.gateways.shared);
         // From here on nothing is missed; what the pictures show already is passed over.
@@ -81,19 +99,25 @@ impl Seated {
         }
         let names: Vec<&str> = hello.pools.iter().map(|wanted| wanted.pool.as_str()).collect();
         let mut shown = self.whole(&names, down).await?;
+        let mut offices = shared.leadership.offices();
         loop {
             tokio::select! {
+                // The office that it was greeted under.
+                () = async { drop(offices.wait_for(|_| !self.leads()).await) } => return None,
                 said = up.message() => match said {
                     Ok(Some(Up { said: Some(Said::Counts(counts)) })) => {
                         shared.room().absorb(shared.clock.now(), &counts, &mut self.guest);
                     }
+                    Ok(Some(Up { said: Some(Said::HeardOf(term)) })) => shared.leadership.hear_of(term),
                     // A word that a newer gateway says.
                     Ok(Some(_)) => {}
                     Ok(None) | Err(_) => return None,
                 },
                 sent = news.recv() => match sent {
+                    // Of before this process led anew.
+                    Ok(sent) if sent.term != self.term => {}
                     Ok(sent) => match due(&sent, &mut shown) {
-                        Due::Pass => pass(&sent.messages, down).await?,
+                        Due::Pass => self.pass(&sent.messages, down).await?,
                         Due::Skip => {}
                         Due::Whole => shown = self.whole(&names, down).await?,
                     },
@@ -108,7 +132,10 @@ impl Seated {
     /// Whole pictures of these pools; the revision that it was shown of each.
     async fn whole(&self, names: &[&str], down: &Down) -> Option<HashMap<Arc<str>, u64>> {
         let mut shown = HashMap::new();
-        self.gateways.renew();
+        if !self.leads() {
+            return None;
+        }
+        self.gateways.renew(self.term);
         for name in names {
             let latest = self.gateways.news().whole(name);
             let messages = match latest {
@@ -119,21 +146,25 @@ impl Seated {
                 None => {
                     // It may come with the next change of the coordinator's file.
                     shown.insert(Arc::from(*name), 0);
-                    [encode::no_pool(name)].into()
+                    [encode::no_pool(name, self.term)].into()
                 }
             };
-            pass(&messages, down).await?;
+            self.pass(&messages, down).await?;
         }
         Some(shown)
     }
-}
 
-/// Sends messages, each when the one before is on its way; `None` when the gateway is gone.
-async fn pass(messages: &[Bytes], down: &Down) -> Option<()> {
-    for message in messages {
-        down.send(Ok(message.clone())).await.ok()?;
+    /// Sends messages, each when the one before is on its way; `None` when the gateway is gone, or this process leads no
+    /// more.
+    async fn pass(&self, messages: &[Bytes], down: &Down) -> Option<()> {
+        for message in messages {
+            if !self.leads() {
+                return None;
+            }
+            down.send(Ok(message.clone())).await.ok()?;
+        }
+        Some(())
     }
-    Some(())
 }
 
 /// What is to be done with a message.
@@ -205,7 +236,7 @@ mod tests {
     use super::*;
 
     fn sent(from: Option<u64>, revision: u64) -> Sent {
-        Sent { pool: Some("api".into()), from, revision, messages: [Bytes::new()].into() }
+        Sent { term: 0, pool: Some("api".into()), from, revision, messages: [Bytes::new()].into() }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ambidex_core::time::{Mono, Span};
 use ambidex_core::worker::PoolId;
@@ -12,11 +13,14 @@ use ambidex_wire::subscription::{Guidance, Picture};
 use bytes::Bytes;
 
 use super::{Gateways, encode};
+use crate::leadership::Office;
 use crate::room::Room;
 
 /// One message for all gateways that want the pool.
 #[derive(Clone, Debug)]
 pub(super) struct Sent {
+    /// Under which term.
+    pub(super) term: u64,
     /// Of which pool; of a beat: nothing.
     pub(super) pool: Option<Arc<str>>,
     /// The revision that it follows; whole pictures follow any.
@@ -30,6 +34,8 @@ pub(super) struct Sent {
 /// What was told last.
 #[derive(Debug, Default)]
 pub(super) struct News {
+    /// Under which term.
+    term: u64,
     pools: HashMap<Arc<str>, Latest>,
     beats: HashMap<PoolId, Mono>,
 }
@@ -43,9 +49,13 @@ struct Latest {
 }
 
 impl News {
-    /// Takes the room's newest views; what is to be told of them.
-    fn take(&mut self, room: &Room) -> Vec<Sent> {
+    /// Takes the room's newest views; what is to be told of them under this term.
+    fn take(&mut self, room: &Room, term: u64) -> Vec<Sent> {
         let mut out = Vec::new();
+        if std::mem::replace(&mut self.term, term) != term {
+            // What was said under another one is not followed by what is said now.
+            self.pools.clear();
+        }
         self.pools.retain(|name, _| room.pools.iter().any(|pool| pool.config.name == *name));
         for pool in &room.pools {
             let Some(view) = pool.pictured() else { continue };
@@ -65,11 +75,11 @@ impl News {
                 Some((changes, picture)) => {
                     // What the gateways have now, to a thousandth.
                     latest.picture = picture;
-                    (Some(changes.from), [encode::changes(changes)].into())
+                    (Some(changes.from), [encode::changes(changes, term)].into())
                 }
-                None => (None, latest.whole()),
+                None => (None, latest.whole(term)),
             };
-            out.push(Sent { pool: Some(Arc::clone(&name)), from, revision: view.revision, messages });
+            out.push(Sent { term, pool: Some(Arc::clone(&name)), from, revision: view.revision, messages });
             self.pools.insert(name, latest);
         }
         out
@@ -77,8 +87,8 @@ impl News {
 
     /// The whole picture of a pool, and its revision.
     pub(super) fn whole(&mut self, pool: &str) -> Option<(u64, Arc<[Bytes]>)> {
-        let latest = self.pools.get_mut(pool)?;
-        Some((latest.picture.revision, latest.whole()))
+        let (latest, term) = (self.pools.get_mut(pool)?, self.term);
+        Some((latest.picture.revision, latest.whole(term)))
     }
 
     /// What holds in the pools whose beat is due, and when the next one is.
@@ -103,16 +113,16 @@ impl News {
 }
 
 impl Latest {
-    fn whole(&mut self) -> Arc<[Bytes]> {
-        self.whole.get_or_insert_with(|| encode::whole(&self.picture)).clone()
+    fn whole(&mut self, term: u64) -> Arc<[Bytes]> {
+        self.whole.get_or_insert_with(|| encode::whole(&self.picture, term)).clone()
     }
 }
 
 impl Gateways {
     /// Tells what the room's views have changed since they were looked at last.
-    pub(super) fn renew(&self) {
+    pub(super) fn renew(&self, term: u64) {
         let room = self.shared.room();
-        self.news().take(&room).into_iter().for_each(|sent| self.send(sent));
+        self.news().take(&room, term).into_iter().for_each(|sent| self.send(sent));
     }
 
     fn send(&self, sent: Sent) {
@@ -125,19 +135,32 @@ impl Gateways {
 pub(super) async fn tell(gateways: &Gateways) {
     let shared = &gateways.shared;
     let mut views = shared.room().pictures();
+    let mut offices = shared.leadership.offices();
     loop {
+        let Some(term) = shared.leadership.may_publish() else {
+            // Nothing is said until this process leads; then all of it.
+            if offices.wait_for(Office::decides).await.is_err() {
+                return;
+            }
+            if shared.leadership.may_publish().is_none() {
+                // Its lease is over, and nobody has had the time to say so.
+                tokio::time::sleep(OVER).await;
+            }
+            continue;
+        };
         let next = {
             let room = shared.room();
             let mut news = gateways.news();
             let (due, next) = news.beats(shared.clock.now(), &room);
             // Views first: who answers a beat has seen what there was before it.
             let beat = (!due.is_empty()).then(|| Sent {
+                term,
                 pool: None,
                 from: None,
                 revision: 0,
-                messages: [encode::beat(due)].into(),
+                messages: [encode::beat(due, term)].into(),
             });
-            for sent in news.take(&room).into_iter().chain(beat) {
+            for sent in news.take(&room, term).into_iter().chain(beat) {
                 gateways.send(sent);
             }
             next
@@ -152,5 +175,7 @@ pub(super) async fn tell(gateways: &Gateways) {
     }
 }
 
+/// Between two looks whether a lease that is over is known to be. Source: ours.
+const OVER: Duration = Duration::from_millis(20);
 /// A coordinator without pools looks again this often.
 const LONGEST_PAUSE: Span = Span::from_secs(1);

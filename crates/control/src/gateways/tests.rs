@@ -26,7 +26,7 @@ impl Scene {
         let data = tempfile::tempdir().expect("a folder");
         let token = Token::of_gateways(data.path(), None).expect("made");
         let gateways = Gateways::new(at_rest(vec![pool("api", TWO)]), token, Arc::default());
-        gateways.renew();
+        gateways.renew(0);
         Self { gateways, _data: data }
     }
 
@@ -58,7 +58,7 @@ fn told(sent: &Sent) -> Told {
 fn a_weight_that_moves_travels_alone_and_follows_the_revision_that_was_shown() {
     let scene = Scene::new();
     scene.tick();
-    scene.gateways.renew();
+    scene.gateways.renew(0);
     let mut listener = scene.gateways.sent.subscribe();
     let shown = scene.whole();
     {
@@ -73,7 +73,7 @@ fn a_weight_that_moves_travels_alone_and_follows_the_revision_that_was_shown() {
         };
         room.welcome(now, &wanted(0.5));
     }
-    scene.gateways.renew();
+    scene.gateways.renew(0);
     let sent = listener.try_recv().expect("sent");
     let Told::Changes(weights) = told(&sent) else { panic!("{sent:?}") };
     assert_eq!((weights.from, weights.are_of_weights_alone()), (shown.revision, true));
@@ -88,10 +88,10 @@ fn a_weight_that_moves_travels_alone_and_follows_the_revision_that_was_shown() {
 fn of_a_worker_that_is_another_only_that_one_travels() {
     let scene = Scene::new();
     scene.tick();
-    scene.gateways.renew();
+    scene.gateways.renew(0);
     let mut listener = scene.gateways.sent.subscribe();
     scene.pin(0.25);
-    scene.gateways.renew();
+    scene.gateways.renew(0);
     let sent = listener.try_recv().expect("sent");
     let Told::Changes(changes) = told(&sent) else { panic!("{sent:?}") };
     assert_eq!((changes.anew.as_slice(), changes.gone.as_slice()), (&[1][..], &[][..]));
@@ -103,7 +103,7 @@ fn of_a_worker_that_is_another_only_that_one_travels() {
 fn nothing_is_told_when_nothing_changed() {
     let scene = Scene::new();
     let mut listener = scene.gateways.sent.subscribe();
-    scene.gateways.renew();
+    scene.gateways.renew(0);
     assert!(listener.try_recv().is_err());
 }
 
@@ -214,7 +214,7 @@ fn a_worker_that_is_drained_elsewhere_gets_nothing_here_and_no_whole_picture_is_
         let now = scene.gateways.shared.clock.now();
         scene.gateways.shared.room().order(now, "api", "b", Order::Drain).expect("obeyed");
     }
-    scene.gateways.renew();
+    scene.gateways.renew(0);
     let Told::Changes(changes) = told(&listener.try_recv().expect("sent")) else { panic!("a whole picture") };
     gateway.0.room().take_changes(Follower::at(1), &changes).expect("they fit");
     assert_eq!(gateway.worker("b").standing, Standing::Draining);

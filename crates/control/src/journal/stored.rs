@@ -95,6 +95,7 @@ impl Journal for StoredJournal {
                     | What::Drill { .. }
                     | What::Trial { .. }
                     | What::Configuration { .. }
+                    | What::Leadership { .. }
                     | What::Contact { .. } => None,
                 };
                 // The newest is met first.

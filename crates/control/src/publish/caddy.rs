@@ -134,7 +134,7 @@ impl Keeper {
         let unweighted = if self.weights && !handler.is_weighted() { Urgency::Due } else { Urgency::Not };
         let urgency = urgency(&known, &wanted, self.config.step.get()).max(unweighted);
         let attempts = self.attempts.entry(Arc::clone(path)).or_insert_with(Attempts::none);
-        match (self.config.mode, urgency) {
+        match (self.ports.mode(self.config.mode), urgency) {
             (Mode::Observe, _) => return Ok(Compared { changes, carried: true }),
             (Mode::Apply, Urgency::Not) => {
                 attempts.forgive();

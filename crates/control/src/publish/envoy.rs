@@ -102,6 +102,11 @@ impl Serving {
         outside.know(&views.borrow());
         let mut state = told::State::new(&self, changes);
         loop {
+            // Whoever asks one that stands by goes on to the next: there is nobody at the address.
+            if !ports.may_change() {
+                ports.tell(state.standing_by());
+                ports.until_may_change().await;
+            }
             let door = match self.open(&outside.refused).await {
                 Ok(door) => door,
                 Err(why) => {
@@ -119,6 +124,7 @@ impl Serving {
             let ended = tokio::select! {
                 ended = server => ended,
                 () = carry(&mut views, &mut drawer, &pictures, &outside, &board, &mut state) => return,
+                () = ports.until_stands_by() => continue,
             };
             ports.tell(state.lost(ended.err().unwrap_or_else(|| "the server ended".into())));
         }

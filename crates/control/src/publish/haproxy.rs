@@ -153,7 +153,7 @@ impl Steward {
     /// Carries changes out, as far as that is wanted and allowed; says how many are open.
     async fn carry(&mut self, look: &Look) -> usize {
         let now = self.ports.clock.now();
-        match self.config.mode {
+        match self.ports.mode(self.config.mode) {
             Mode::Observe => return 0,
             Mode::Apply if look.changes.is_empty() => {
                 (self.refused, self.refusal) = (0, None);

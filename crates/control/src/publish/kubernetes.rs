@@ -114,7 +114,7 @@ impl Operator {
         let changes = changes(name, &known, &wanted);
         let urgency = urgency(&known, &wanted, self.config.step.get());
         let attempts = self.attempts.entry(Arc::clone(name)).or_insert_with(Attempts::none);
-        match (self.config.mode, urgency) {
+        match (self.ports.mode(self.config.mode), urgency) {
             (Mode::Observe, _) => return Ok(Some(changes)),
             (Mode::Apply, Urgency::Not) => {
                 attempts.forgive();

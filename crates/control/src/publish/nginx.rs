@@ -103,7 +103,7 @@ impl Scribe {
         let known = there.unwrap_or_default();
         let wanted = self.wanted(view, &known)?;
         let pending = changes(&known, &wanted);
-        if self.config.mode == Mode::Observe {
+        if self.ports.mode(self.config.mode) == Mode::Observe {
             self.carried.changes = pending;
             self.carried.in_force(view.revision);
             return Ok(());

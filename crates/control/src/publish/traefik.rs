@@ -54,6 +54,12 @@ impl Publisher for TraefikConfig {
             Desk { config: self, ports, board, services: Services::new(), pending: 0, carried: Carried::default() };
         desk.draw();
         while desk.ports.pictures.has_changed().is_ok() {
+            // Whoever asks one that stands by finds nobody, and asks the next.
+            if !desk.ports.may_change() {
+                desk.tell(None);
+                desk.ports.until_may_change().await;
+                desk.draw();
+            }
             match TcpListener::bind(listen).await {
                 Ok(listener) => desk.serve(&listener).await,
                 Err(error) => {
@@ -100,6 +106,7 @@ impl Desk {
     async fn serve(&mut self, listener: &TcpListener) {
         let mut talks = JoinSet::new();
         let mut looks = tokio::time::interval(AGAIN);
+        let mut offices = self.ports.offices();
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
@@ -117,6 +124,7 @@ impl Desk {
                     self.draw();
                 }
                 _ = looks.tick() => {}
+                () = async { drop(offices.wait_for(|office| !office.decides()).await) } => return,
             }
             let fault = self.silence();
             self.tell(fault);

@@ -26,7 +26,7 @@ impl Room {
     /// # Errors
     /// An unknown pool, or a number that nothing waits under.
     pub(crate) fn approve(&mut self, now: Mono, pool: &str, number: u32) -> Result<Approved, OrderError> {
-        let at = self.place(pool)?;
+        let at = self.own_place(pool)?;
         let ours = &mut self.pools[at].lookout;
         if !ours.core.approve(now, number, &mut ours.effects) {
             let waiting = ours.core.proposals().iter().map(|proposal| proposal.number.to_string());

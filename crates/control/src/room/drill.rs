@@ -25,6 +25,9 @@ impl Room {
     ) -> Result<DrillStatus, DrillError> {
         let at = self.place(pool)?;
         let id = self.worker(pool, worker)?;
+        if !self.carries_requests {
+            return Err(DrillError::NoRequests);
+        }
         let drilling = Drilling::begin(&self.pools[at], id, order, self.drills + 1, now, wall_millis())?;
         self.drills += 1;
         let status = drilling.status(&self.pools[at].config.name, None);

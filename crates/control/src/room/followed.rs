@@ -19,7 +19,11 @@ use crate::roster;
 /// How this process stands with the coordinator that it follows.
 #[derive(Debug)]
 pub(crate) struct Following {
+    /// Of the one that is followed, or asked.
     pub(crate) url: Arc<str>,
+    urls: Arc<[Arc<str>]>,
+    /// The latest term that was heard of; 0: none.
+    term: u64,
     pub(crate) contact: Contact,
     /// Why it is not heard.
     pub(crate) fault: Option<String>,
@@ -28,8 +32,12 @@ pub(crate) struct Following {
 /// The same, for status and pages.
 #[derive(Clone, Debug, Serialize)]
 pub struct FollowStatus {
-    /// Where the coordinator is.
+    /// Where the coordinator is: of several the one that leads, or that was asked last.
     pub url: Arc<str>,
+    /// Where all of them are.
+    pub urls: Arc<[Arc<str>]>,
+    /// The latest term that was heard of; 0 where nobody is elected.
+    pub term: u64,
     /// What the weights rest on.
     pub stage: Stage,
     /// Since it was heard last; before that, since the start.
@@ -42,7 +50,39 @@ impl Room {
     /// From now on pools without workers of their own follow a coordinator.
     pub(crate) fn follow(&mut self, now: Mono, config: &FollowConfig) {
         let contact = Contact::new(now, config.static_after());
-        self.following = Some(Following { url: config.url().into(), contact, fault: None });
+        let urls: Arc<[Arc<str>]> = config.urls().iter().map(|url| url.as_str().into()).collect();
+        let url = urls.first().cloned().unwrap_or_default();
+        self.following = Some(Following { url, urls, term: 0, contact, fault: None });
+    }
+
+    /// From now on this one of several is asked.
+    pub(crate) fn turn_to(&mut self, url: &str) {
+        if let Some(following) = self.following.as_mut().filter(|following| *following.url != *url) {
+            following.url = url.into();
+        }
+    }
+
+    /// How long the coordinator may say nothing until another one is asked.
+    pub(crate) fn patience(&self) -> Span {
+        self.following.as_ref().map_or(Span::ZERO, |following| following.contact.patience())
+    }
+
+    /// Somebody speaks under this term.
+    ///
+    /// # Errors
+    /// A later leader was heard of before: under which term.
+    pub(crate) fn hear_term(&mut self, term: u64) -> Result<(), u64> {
+        let Some(following) = &mut self.following else { return Ok(()) };
+        if term < following.term {
+            return Err(following.term);
+        }
+        following.term = term;
+        Ok(())
+    }
+
+    /// The latest term that was heard of.
+    pub(crate) fn heard_term(&self) -> u64 {
+        self.following.as_ref().map_or(0, |following| following.term)
     }
 
     /// The first words to a coordinator.
@@ -52,7 +92,7 @@ impl Room {
             Wanted { pool: pool.config.name.to_string(), weights: pool.weights_in_force() }
         };
         let pools = self.pools.iter_mut().filter(|pool| pool.is_followed()).map(wanted).collect();
-        Hello { version: env!("CARGO_PKG_VERSION").to_owned(), pools, name: name() }
+        Hello { version: env!("CARGO_PKG_VERSION").to_owned(), pools, heard: self.heard_term(), name: name() }
     }
 
     /// Anything came from the coordinator.
@@ -202,6 +242,8 @@ impl Following {
     pub(crate) fn status(&self, now: Mono) -> FollowStatus {
         FollowStatus {
             url: Arc::clone(&self.url),
+            urls: Arc::clone(&self.urls),
+            term: self.term,
             stage: self.contact.stage(),
             silent_ms: crate::track::millis(now.since(self.contact.heard())),
             fault: self.fault.clone(),

@@ -42,6 +42,7 @@ impl Guest {
 impl Room {
     /// A gateway comes with the weights by which its requests go. Where nothing is known yet, these go on.
     pub(crate) fn welcome(&mut self, now: Mono, wanted: &Wanted) {
+        self.settle(now);
         let Some(at) = self.pools.iter().position(|pool| *pool.config.name == *wanted.pool) else { return };
         if self.pools[at].planner.ticks() == 0 {
             // The planner has to know the workers before it can take their weights over.

@@ -27,6 +27,9 @@ pub enum OrderError {
     /// Somebody else decides.
     #[error("the coordinator at {1} decides about pool `{0}`: order it there")]
     Followed(String, String),
+    /// Another coordinator leads, or nobody does.
+    #[error("{0}: orders are taken by whoever leads")]
+    StandsBy(String),
     /// A weight that is none.
     #[error("{0} is no weight: use 0 to 100 fair shares")]
     Weight(f64),
@@ -86,13 +89,15 @@ impl Room {
     /// A pool that is decided about here.
     pub(super) fn own_place(&self, pool: &str) -> Result<usize, OrderError> {
         let at = self.place(pool)?;
+        self.stands_by()?;
         match self.following.as_ref().filter(|_| self.pools[at].is_followed()) {
             Some(following) => Err(OrderError::Followed(pool.into(), following.url.to_string())),
             None => Ok(at),
         }
     }
 
-    fn keep_orders(&self) -> Obeyed {
+    pub(super) fn keep_orders(&mut self) -> Obeyed {
+        self.ordered += 1;
         let text = serde_json::to_vec(&self.orders).map_err(|error| error.to_string());
         Obeyed { not_kept: text.and_then(|text| self.journal.keep(ORDERS, &text)).err() }
     }

@@ -72,6 +72,9 @@ impl Room {
 
     /// Looks at the trials that are due.
     pub(super) fn watch_trials(&mut self, now: Mono) {
+        if !self.leads() {
+            return;
+        }
         for at in 0..self.pools.len() {
             if self.pools[at].paths.deadline().is_some_and(|due| due <= now) {
                 let pool = &mut self.pools[at];

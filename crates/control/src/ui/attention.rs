@@ -14,7 +14,7 @@ use maud::{Markup, html};
 use super::text;
 use super::view::{BreakerState, Page, PoolPanel, WorkerRow};
 use crate::publish::PublisherState;
-use crate::room::{FollowStatus, ProbationStatus};
+use crate::room::{ElectionStatus, FollowStatus, ProbationStatus};
 use crate::status::ZoneStatus;
 
 /// How bad it is.
@@ -77,7 +77,8 @@ pub(super) fn worries(page: &Page) -> usize {
     let failing = page.publishers.iter().filter(|state| state.carried.fault.is_some()).count();
     let unled = page.following.as_ref().filter(|following| following.stage != Stage::Heard).iter().count();
     let doubted = page.probation.as_ref().and_then(probation_item).filter(|(level, _)| *level > Level::Note);
-    page.pools.iter().map(worried).sum::<usize>() + failing + unled + doubted.iter().count()
+    let unelected = page.election.as_ref().filter(|election| election_level(election) > Level::Note).iter().count();
+    page.pools.iter().map(worried).sum::<usize>() + failing + unled + doubted.iter().count() + unelected
 }
 
 /// The section on top of the page.
@@ -89,6 +90,7 @@ pub(super) fn section(page: &Page) -> Markup {
     items.extend(page.publishers.iter().filter_map(publisher_item));
     items.extend(page.following.as_ref().map(following_item));
     items.extend(page.probation.as_ref().and_then(probation_item));
+    items.extend(page.election.as_ref().map(election_item));
     items.sort_by_key(|(level, _)| std::cmp::Reverse(*level));
     let calm = items.iter().all(|(level, _)| *level == Level::Note);
     let workers: usize = page.pools.iter().map(|pool| pool.workers.len() + pool.more_workers).sum();
@@ -184,6 +186,19 @@ fn probation_item(probation: &ProbationStatus) -> Option<(Level, Markup)> {
         .as_ref()
         .map_or_else(String::new, |because| format!(" It was gone back from, because {because}."));
     Some((level, html! { "Configuration: " (why) "." (because) }))
+}
+
+/// Which of several coordinators leads.
+fn election_item(election: &ElectionStatus) -> (Level, Markup) {
+    (election_level(election), html! { (election.sentence()) "." })
+}
+
+fn election_level(election: &ElectionStatus) -> Level {
+    match (election.leads || election.leader.is_some(), &election.fault) {
+        (true, None) => Level::Note,
+        (true, Some(_)) => Level::Warning,
+        (false, _) => Level::Bad,
+    }
 }
 
 fn publisher_item(state: &PublisherState) -> Option<(Level, Markup)> {

@@ -11,7 +11,7 @@ use ambidex_core::worker::Standing;
 use super::attention::{Peers, facts};
 use crate::paths::TrialStatus;
 use crate::publish::PublisherState;
-use crate::room::{FollowStatus, ProbationStatus};
+use crate::room::{ElectionStatus, FollowStatus, ProbationStatus};
 use crate::status::{ChanceStatus, CostStatus, ModesStatus, ZoneStatus};
 use crate::track::KeptOut;
 
@@ -30,6 +30,8 @@ pub struct Page {
     pub following: Option<FollowStatus>,
     /// How the configuration in force stands.
     pub probation: Option<ProbationStatus>,
+    /// Which of several coordinators leads, where there are several.
+    pub election: Option<ElectionStatus>,
     /// What was decided and what happened, newest first.
     pub lines: Vec<Line>,
     /// Why nothing is written to the journal, when that is so.

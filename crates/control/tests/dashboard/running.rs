@@ -58,6 +58,8 @@ impl Running {
             gateways: None,
             follow: None,
             gossip: None,
+            election: None,
+            carries_requests: true,
         };
         let coordinator = Coordinator::start(config, links).expect("starts");
         let address = coordinator.admin_address().expect("listens");

@@ -57,6 +57,7 @@ impl PageSource for Sample {
             publishers: vec![publisher()],
             following: None,
             probation: None,
+            election: None,
             lines: lines(self.second()),
             journal_fault: Some("No space left on device".to_owned()),
         }

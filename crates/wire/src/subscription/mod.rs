@@ -8,6 +8,7 @@
 //!    | <-- Beat {pools, guidance} ------------ |   once a tick, half a tick before it: "say what you counted", and what
 //!    |                                         |   runbooks hold back until the next one
 //!    | -- Counts {pool, workers} ------------> |   at once after each beat: what was counted since the one before
+//!    | <-- NotLeading {leader, url} ---------- |   it stands by, or leads no more: the end of the stream
 //! ```
 //! - A pool's picture has a revision, which only grows while a coordinator runs. `Changes` follow the revision that they
 //!   name (`from`); whoever has another one asks nobody: the coordinator sends a whole picture to whom it lost count of.
@@ -16,6 +17,9 @@
 //! - What goes to all subscribers is encoded once, by the coordinator, and passed on as bytes.
 //! - The coordinator's beat says when to count, so that each of its ticks sees one count of each gateway, as it sees one
 //!   of each thread within a process. Counts are differences: summed over gateways they are what one would have counted.
+//! - Of several coordinators one leads. Its **term** stands in all that it says, and grows with each leader: a gateway that
+//!   has heard of a later one takes nothing of an earlier one, and tells it so (`Hello::heard`, `HeardOf`). A coordinator
+//!   that does not lead answers `Hello` with `NotLeading`, and where the one is that does.
 //! - A beat is news, too: silence for two of them means that the coordinator is lost ([`ambidex_core::contact`]).
 //! - Policy travels as the JSON of the checked types, because reading them is what checks them.
 //!
@@ -49,7 +53,7 @@ pub const MOST_BYTES: usize = 16 << 20;
 #[derive(Clone, PartialEq, Message)]
 pub struct Up {
     /// What it says.
-    #[prost(oneof = "Said", tags = "1, 2")]
+    #[prost(oneof = "Said", tags = "1, 2, 3")]
     pub said: Option<Said>,
 }
 
@@ -62,6 +66,9 @@ pub enum Said {
     /// What it counted.
     #[prost(message, tag = "2")]
     Counts(Counts),
+    /// Somebody leads, or led, under this later term.
+    #[prost(uint64, tag = "3")]
+    HeardOf(u64),
 }
 
 /// The first message of a gateway.
@@ -76,6 +83,9 @@ pub struct Hello {
     /// What people call it: its host, and the number of its process there.
     #[prost(string, tag = "15")]
     pub name: String,
+    /// The latest term that it has heard of; 0: none.
+    #[prost(uint64, tag = "3")]
+    pub heard: u64,
 }
 
 /// A pool that a gateway wants to follow.
@@ -104,8 +114,11 @@ pub struct Weighed {
 #[derive(Clone, PartialEq, Message)]
 pub struct Down {
     /// What it says.
-    #[prost(oneof = "Told", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "Told", tags = "1, 2, 3, 4, 5")]
     pub told: Option<Told>,
+    /// Under which term it leads; 0: nobody elected it. Of `NotLeading`: the latest that it has heard of.
+    #[prost(uint64, tag = "15")]
+    pub term: u64,
 }
 
 /// What a coordinator says.
@@ -123,7 +136,24 @@ pub enum Told {
     /// It has no pool of this name.
     #[prost(string, tag = "4")]
     NoPool(String),
+    /// It does not lead, and says no more.
+    #[prost(message, tag = "5")]
+    NotLeading(NotLeading),
 }
+
+/// Who leads instead, as far as that is known.
+#[derive(Clone, PartialEq, Message)]
+pub struct NotLeading {
+    /// What the leader is called; empty: nobody leads, or it is not known.
+    #[prost(string, tag = "1")]
+    pub leader: String,
+    /// Where gateways subscribe to it; empty: not known.
+    #[prost(string, tag = "2")]
+    pub url: String,
+}
+
+/// Terms beyond this are nobody's, and are not believed of anybody. Source: ours; a leader each second would need 30,000 years.
+pub const MOST_TERM: u64 = 1 << 40;
 
 /// A sign of life, and the moment to count.
 #[derive(Clone, PartialEq, Message)]

@@ -228,7 +228,7 @@ proptest! {
         if let Ok(Up { said: Some(Said::Counts(counts)) }) = Up::decode(&*bytes) {
             counts.workers.iter().for_each(|worker| drop((worker.counted(), worker.report.as_ref().map(Reported::report))));
         }
-        if let Ok(Down { told: Some(Told::Picture(picture)) }) = Down::decode(&*bytes) {
+        if let Ok(Down { told: Some(Told::Picture(picture)), .. }) = Down::decode(&*bytes) {
             drop((picture.check(), picture.policy()));
         }
         if let Ok(changes) = Changes::decode(&*bytes) {

@@ -89,6 +89,11 @@ impl State {
         self.carried(Some(why))
     }
 
+    /// What is to be told while another coordinator serves.
+    pub(super) fn standing_by(&self) -> Carried {
+        self.carried(None)
+    }
+
     fn carried(&self, fault: Option<String>) -> Carried {
         let (applied, changes) = (self.applied, self.changes.clone());
         Carried { applied, changes, fault, counts: self.counts, ..Carried::default() }
