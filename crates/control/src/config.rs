@@ -4,6 +4,7 @@
 //! form is the only way in), so that an invalid one cannot exist.
 
 mod election;
+mod etcd;
 mod follow;
 mod gossip;
 mod health;
@@ -33,6 +34,7 @@ use serde::{Deserialize, Serialize};
 pub use ambidex_core::balance::Balance;
 pub use ambidex_core::plan::PlanConfig;
 pub use election::{ElectionConfig, ElectionError, ElectionPlace};
+pub use etcd::{EtcdKeys, EtcdKeysError};
 pub use follow::{FollowConfig, FollowError, GatewaysConfig};
 pub(crate) use gossip::MOST_PEERS;
 pub use gossip::{GossipConfig, GossipConfigError, PeerAddress};

@@ -1,8 +1,9 @@
 //! From a pool's configured sources to what its roster hears: the looking, without which the roster knows nobody.
 //!
 //! One task a source that must be looked at again: a file when its folder changes, a name when its answer's time to
-//! live is over, a service of Kubernetes when the API server says so. A task only looks and tells; whether it is believed is the roster's business.
+//! live is over, a service of Kubernetes when the API server says so, keys of an etcd when that does. A task only looks and tells; whether it is believed is the roster's business.
 
+mod etcd;
 mod file;
 mod kubernetes;
 mod names;
@@ -34,6 +35,7 @@ pub(crate) fn label(source: &Source) -> Arc<str> {
         Source::Dns(member) => format!("dns:{}", member.url).into(),
         Source::DnsSrv(name) => format!("dns+srv:{name}").into(),
         Source::Kubernetes(service) => service.label().into(),
+        Source::Etcd(keys) => keys.label().into(),
     }
 }
 
@@ -52,7 +54,7 @@ pub(crate) fn labels(sources: &[Source]) -> Vec<Arc<str>> {
 pub(crate) fn fixed(sources: &[Source]) -> Vec<Found> {
     let standing = |source: &Source| match source {
         Source::Worker(member) => at_once(member),
-        Source::File(_) | Source::Dns(_) | Source::DnsSrv(_) | Source::Kubernetes(_) => None,
+        Source::File(_) | Source::Dns(_) | Source::DnsSrv(_) | Source::Kubernetes(_) | Source::Etcd(_) => None,
     };
     sources.iter().filter_map(standing).collect()
 }
@@ -140,6 +142,7 @@ impl Discovery {
         let task = match source {
             Source::File(path) => tokio::spawn(file::follow(path, names, tell)),
             Source::Kubernetes(service) => tokio::spawn(kubernetes::follow(*service, tell)),
+            Source::Etcd(keys) => tokio::spawn(etcd::follow(*keys, names, tell)),
             Source::Worker(_) | Source::Dns(_) | Source::DnsSrv(_) => {
                 tokio::spawn(async move { names::follow(&names, &source, tell).await })
             }

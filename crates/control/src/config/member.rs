@@ -11,6 +11,7 @@
 //!   - dns+srv:_http._tcp.workers.local                            # one for each target, with its weight
 //!   - file:workers.yaml                                           # a list of the forms above, watched
 //!   - kubernetes: {service: api, port: http}                      # one for each ready endpoint, watched
+//!   - etcd: {prefix: /services/api/, cluster: {endpoints: [..]}}  # one for each key, watched
 //! ```
 
 use std::borrow::Cow;
@@ -24,6 +25,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::MOST_WORKERS;
+use super::etcd::EtcdKeys;
 use super::kubernetes::KubernetesService;
 use super::worker_url::{Host, UrlError, WorkerUrl};
 
@@ -45,6 +47,8 @@ pub enum Source {
     DnsSrv(Arc<str>),
     /// A service of Kubernetes whose every ready endpoint is a worker.
     Kubernetes(Box<KubernetesService>),
+    /// Keys of an etcd whose values are workers.
+    Etcd(Box<EtcdKeys>),
 }
 
 /// One worker, as configured.
@@ -102,8 +106,8 @@ pub enum MemberError {
     /// A file or SRV source with attributes.
     #[error("`{0}` brings the attributes of its workers itself: write it as a plain text")]
     BringsItsOwn(String),
-    /// Neither a URL nor a service.
-    #[error("an entry needs `url`, or `kubernetes` with a service")]
+    /// Neither a URL nor a service nor a prefix, or several of them.
+    #[error("an entry needs one of `url`, `kubernetes` with a service, and `etcd` with a prefix")]
     NoUrl,
     /// A path that has the name of the one that needs none.
     #[error("`{0}` is on the path `{STABLE}`: leave `path` out for that")]
@@ -131,6 +135,7 @@ impl PoolMembers {
             match source {
                 Source::File(path) => *path = folder.join(&path),
                 Source::Kubernetes(service) => service.access.beside(folder),
+                Source::Etcd(keys) => keys.beside(folder),
                 Source::Worker(_) | Source::Dns(_) | Source::DnsSrv(_) => {}
             }
         }
@@ -153,6 +158,7 @@ impl TryFrom<Vec<Source>> for PoolMembers {
                 Source::Worker(member) => member.identity().to_string(),
                 Source::Dns(_) | Source::File(_) | Source::DnsSrv(_) => RawMember::from(source).url.unwrap_or_default(),
                 Source::Kubernetes(service) => service.label(),
+                Source::Etcd(keys) => keys.label(),
             };
             if !names.insert(name.clone()) {
                 return Err(MemberError::Twice(name));
@@ -186,6 +192,9 @@ struct RawMember {
     /// Instead of `url`: a service of Kubernetes, for a worker per ready endpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     kubernetes: Option<KubernetesService>,
+    /// Instead of `url`: keys of an etcd, for a worker per key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    etcd: Option<EtcdKeys>,
     /// What people call the worker. Default: the URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
@@ -206,12 +215,21 @@ struct RawMember {
 
 impl RawMember {
     fn plain(url: String) -> Self {
-        Self { url: Some(url), kubernetes: None, name: None, zone: None, path: None, weight: None, limit: None }
+        Self {
+            url: Some(url),
+            kubernetes: None,
+            etcd: None,
+            name: None,
+            zone: None,
+            path: None,
+            weight: None,
+            limit: None,
+        }
     }
 
     /// Whether it says nothing but who.
     fn is_bare(&self) -> bool {
-        let Self { url: _, kubernetes: _, name, zone, path, weight, limit } = self;
+        let Self { url: _, kubernetes: _, etcd: _, name, zone, path, weight, limit } = self;
         name.is_none() && zone.is_none() && path.is_none() && weight.is_none() && limit.is_none()
     }
 }
@@ -221,11 +239,15 @@ impl TryFrom<RawMember> for Source {
 
     fn try_from(raw: RawMember) -> Result<Self, MemberError> {
         let bare = raw.is_bare();
-        let url = match (&raw.url, raw.kubernetes) {
-            (Some(url), None) => url,
-            (None, Some(service)) if bare => return Ok(Self::Kubernetes(Box::new(service))),
-            (None, Some(service)) => return Err(MemberError::BringsItsOwn(service.label())),
-            (None, None) | (Some(_), Some(_)) => return Err(MemberError::NoUrl),
+        let url = match (&raw.url, raw.kubernetes, raw.etcd) {
+            (Some(url), None, None) => url,
+            (None, Some(service), None) if bare => return Ok(Self::Kubernetes(Box::new(service))),
+            (None, Some(service), None) => return Err(MemberError::BringsItsOwn(service.label())),
+            (None, None, Some(keys)) if bare => return Ok(Self::Etcd(Box::new(keys))),
+            (None, None, Some(keys)) => return Err(MemberError::BringsItsOwn(keys.label())),
+            (None, None, None) | (Some(_), Some(_), _) | (Some(_), _, Some(_)) | (None, Some(_), Some(_)) => {
+                return Err(MemberError::NoUrl);
+            }
         };
         let text = url.trim();
         for (prefix, make) in PLAIN_SOURCES {
@@ -271,6 +293,7 @@ impl From<&Source> for RawMember {
         let member = |member: &Member, prefix: &str| Self {
             url: Some(format!("{prefix}{}", member.url)),
             kubernetes: None,
+            etcd: None,
             name: member.name.as_deref().map(Into::into),
             zone: (!member.zone.is_empty()).then(|| member.zone.as_ref().into()),
             path: (!member.path.is_empty()).then(|| member.path.as_ref().into()),
@@ -285,6 +308,7 @@ impl From<&Source> for RawMember {
             Source::Kubernetes(service) => {
                 Self { url: None, kubernetes: Some(KubernetesService::clone(service)), ..plain(String::new()) }
             }
+            Source::Etcd(keys) => Self { url: None, etcd: Some(EtcdKeys::clone(keys)), ..plain(String::new()) },
         }
     }
 }
@@ -385,8 +409,18 @@ mod tests {
             (r#"[{"url":"file:a.yaml","zone":"b"}]"#, "plain text"),
             (r#"["file:"]"#, "after the colon"),
             (r#"["http://169.254.169.254"]"#, "link-local"),
-            (r#"[{"name":"a"}]"#, "needs `url`"),
+            (r#"[{"name":"a"}]"#, "needs one of `url`"),
             (r#"[{"kubernetes":{"service":"api"},"weight":2}]"#, "brings the attributes"),
+            (r#"[{"etcd":{"prefix":"","cluster":{"endpoints":["http://127.0.0.1:1"]}}}]"#, "end it with `/`"),
+            (r#"[{"etcd":{"prefix":"/a/","cluster":{"endpoints":["http://10.0.0.1:1"]}}}]"#, "write https://"),
+            (
+                r#"[{"url":"http://a:1","etcd":{"prefix":"/a/","cluster":{"endpoints":["http://127.0.0.1:1"]}}}]"#,
+                "one of",
+            ),
+            (
+                r#"[{"etcd":{"prefix":"/a/","cluster":{"endpoints":["http://127.0.0.1:1"]}},"zone":"b"}]"#,
+                "brings the attributes",
+            ),
         ] {
             let error = read(json).expect_err(json).to_string();
             assert!(error.contains(reason), "{json}: {error}");

@@ -85,7 +85,7 @@ fn read(path: &Path) -> Result<Vec<Member>, String> {
         .iter()
         .map(|source| match source {
             Source::Worker(member) => Ok(member.clone()),
-            Source::File(_) | Source::Dns(_) | Source::DnsSrv(_) | Source::Kubernetes(_) => {
+            Source::File(_) | Source::Dns(_) | Source::DnsSrv(_) | Source::Kubernetes(_) | Source::Etcd(_) => {
                 Err(at(&format_args!("{} is a source; a file of workers names workers", super::label(source))))
             }
         })

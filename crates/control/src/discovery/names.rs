@@ -100,7 +100,7 @@ pub(super) async fn follow(names: &Names, source: &Source, tell: impl Fn(Event))
             Source::Worker(member) => known.all(names, std::slice::from_ref(member)).await,
             Source::Dns(member) => every_address(names, member).await,
             Source::DnsSrv(name) => every_service(names, name).await,
-            Source::File(_) | Source::Kubernetes(_) => return,
+            Source::File(_) | Source::Kubernetes(_) | Source::Etcd(_) => return,
         };
         let until = match answer {
             Ok(answer) => {

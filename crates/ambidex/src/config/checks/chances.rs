@@ -112,7 +112,7 @@ fn listed(pool: &Pool) -> Option<usize> {
 fn hosts(pool: &Pool) -> BTreeSet<String> {
     let members = pool.sources().iter().filter_map(|source| match source {
         Source::Worker(member) | Source::Dns(member) => Some(member.url.to_string()),
-        Source::File(_) | Source::DnsSrv(_) | Source::Kubernetes(_) => None,
+        Source::File(_) | Source::DnsSrv(_) | Source::Kubernetes(_) | Source::Etcd(_) => None,
     });
     let host = |url: String| {
         let authority = url.split_once("://")?.1.split('/').next()?.to_owned();
@@ -129,7 +129,7 @@ fn zones(pool: &Pool) -> BTreeSet<&str> {
     for source in pool.sources() {
         match source {
             Source::Worker(member) => _ = zones.insert(&*member.zone),
-            Source::File(_) | Source::Dns(_) | Source::DnsSrv(_) | Source::Kubernetes(_) => {
+            Source::File(_) | Source::Dns(_) | Source::DnsSrv(_) | Source::Kubernetes(_) | Source::Etcd(_) => {
                 return BTreeSet::new();
             }
         }

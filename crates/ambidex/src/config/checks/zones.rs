@@ -69,7 +69,7 @@ fn homes(checks: &mut Checks<'_>) {
     }
     let zone = |source: &Source| match source {
         Source::Worker(member) => Some(member.zone.to_string()),
-        Source::File(_) | Source::Dns(_) | Source::DnsSrv(_) | Source::Kubernetes(_) => None,
+        Source::File(_) | Source::Dns(_) | Source::DnsSrv(_) | Source::Kubernetes(_) | Source::Etcd(_) => None,
     };
     let sources = minding.iter().flat_map(|pool| pool.sources());
     let Some(known) = sources.map(zone).collect::<Option<BTreeSet<String>>>() else { return };
