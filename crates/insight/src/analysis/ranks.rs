@@ -1,7 +1,7 @@
 //! Which metrics of a node go together with its load: rank correlation, at once and with a delay.
 //!
 //! Ranks, because the relation of load to latency is no line; several metrics at several lags are many tests, so they are believed
-//! together ([`believed`](super::chance::believed)).
+//! together ([`believed`]).
 
 use serde::Serialize;
 
