@@ -67,8 +67,10 @@ pub(crate) fn test() -> bool {
     failed.is_empty()
 }
 
-/// Which crates may come in: deny.toml, without the advisories, which need a network.
+/// Which crates may come in: deny.toml, without the advisories, which need a network. It looks at the crates of every platform,
+/// of which a build here has fetched only its own.
 fn supply() -> Result<()> {
+    run(&["cargo", "fetch", "--quiet", "--locked"])?;
     let deny = install::deny()?;
     let words = ["--offline", "check", "--hide-inclusion-graph", "-A", "duplicate", "bans", "licenses", "sources"];
     run(&[&[deny.to_str().context("a path in UTF-8")?], &words[..]].concat())
