@@ -262,7 +262,7 @@ fn chance_brings_down_less_than_one_good_configuration_of_a_hundred() {
 }
 
 #[test]
-fn twice_the_latency_under_noise_is_found_in_nine_of_ten_changes() {
+fn two_and_a_half_times_the_latency_under_noise_is_found_in_nine_of_ten_changes() {
     let found = |seed: &u64| {
         let mut scene = Scene::new(500 + seed);
         scene.noise = Noise { sigma: 0.15, stays: 0.9, now: 0.0 };
