@@ -109,7 +109,7 @@ fn a_narrow_worker_that_one_gateway_alone_meets_loses_its_share_at_all_and_a_dea
     until(|| (heard(&scene.gateways[1]) == 0).then_some(()));
     let alone = share(&scene.gateways[1], "narrow");
     scene.gateways[0].signal("CONT");
-    assert!(alone < 0.35, "{alone}: nobody says anything new of it");
+    assert!(alone < 0.45, "{alone}: nobody says anything new of it, and one that knows nothing would say a half");
     until(|| (heard(&scene.gateways[1]) == 1 && heard(&scene.gateways[0]) == 1).then_some(()));
 }
 
