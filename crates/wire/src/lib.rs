@@ -7,6 +7,7 @@
 pub mod deadline;
 pub mod gossip;
 pub mod heartbeat;
+pub mod host_port;
 pub mod journal;
 pub mod recording;
 pub mod report;

@@ -8,10 +8,11 @@
 //! ```
 
 use std::fmt;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use ambidex_core::time::Span;
+use ambidex_wire::host_port::HostPort;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -45,10 +46,7 @@ pub struct GossipConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(with = "String")]
 #[serde(try_from = "String", into = "String")]
-pub struct PeerAddress {
-    host: String,
-    port: u16,
-}
+pub struct PeerAddress(HostPort);
 
 /// Why gateways cannot decide together so.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,13 +67,13 @@ impl PeerAddress {
     /// The name or address, without brackets.
     #[must_use]
     pub fn host(&self) -> &str {
-        &self.host
+        self.0.host()
     }
 
     /// The port.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.port
+        self.0.port()
     }
 }
 
@@ -83,17 +81,7 @@ impl TryFrom<String> for PeerAddress {
     type Error = GossipConfigError;
 
     fn try_from(text: String) -> Result<Self, GossipConfigError> {
-        let parsed = text.rsplit_once(':').and_then(|(host, port)| {
-            let port = port.parse().ok().filter(|port| *port > 0)?;
-            if let Some(inner) = host.strip_prefix('[') {
-                let inner = inner.strip_suffix(']').filter(|inner| inner.parse::<Ipv6Addr>().is_ok())?;
-                return Some(Self { host: inner.to_owned(), port });
-            }
-            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-            let fits = (1..=253).contains(&host.len()) && host.chars().all(plain);
-            fits.then(|| Self { host: host.to_owned(), port })
-        });
-        parsed.ok_or(GossipConfigError::Peer(text))
+        HostPort::read(&text).map(Self).ok_or(GossipConfigError::Peer(text))
     }
 }
 
@@ -105,8 +93,7 @@ impl From<PeerAddress> for String {
 
 impl fmt::Display for PeerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, port } = self;
-        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+        self.0.fmt(f)
     }
 }
 

@@ -11,6 +11,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use ambidex_core::time::Span;
+use ambidex_wire::host_port::HostPort;
 use serde::{Deserialize, Serialize};
 
 /// Where heartbeats go, and what signs them [R-S3].
@@ -51,8 +52,7 @@ pub struct SigningKey {
 #[cfg_attr(feature = "schema", schemars(with = "String"))]
 #[serde(try_from = "String", into = "String")]
 pub struct Target {
-    host: String,
-    port: u16,
+    place: HostPort,
     streamed: bool,
 }
 
@@ -78,13 +78,13 @@ impl Target {
     /// The name or address, without brackets.
     #[must_use]
     pub fn host(&self) -> &str {
-        &self.host
+        self.place.host()
     }
 
     /// The port.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.port
+        self.place.port()
     }
 
     /// Whether heartbeats go there in one gRPC stream, and not each in a datagram.
@@ -99,18 +99,7 @@ impl TryFrom<String> for Target {
 
     fn try_from(text: String) -> Result<Self, SendingError> {
         let (streamed, place) = text.strip_prefix(STREAMED).map_or((false, text.as_str()), |place| (true, place));
-        let parsed = place.rsplit_once(':').and_then(|(host, port)| {
-            let port = port.parse().ok().filter(|port| *port > 0)?;
-            let host = match host.strip_prefix('[') {
-                Some(inner) => inner.strip_suffix(']').filter(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok())?,
-                None => host,
-            };
-            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-            let is_name = (1..=253).contains(&host.len()) && host.chars().all(plain);
-            let fits = is_name || host.contains(':') && place.starts_with('[');
-            fits.then(|| Self { host: host.to_owned(), port, streamed })
-        });
-        parsed.ok_or(SendingError::Target(text))
+        HostPort::read(place).map(|place| Self { place, streamed }).ok_or(SendingError::Target(text))
     }
 }
 
@@ -122,9 +111,9 @@ impl From<Target> for String {
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, port, streamed } = self;
+        let Self { place, streamed } = self;
         f.write_str(if *streamed { STREAMED } else { "" })?;
-        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+        place.fmt(f)
     }
 }
 
