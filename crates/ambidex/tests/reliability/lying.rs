@@ -161,19 +161,15 @@ fn workers_that_report_as_they_should_never_count_as_faulty() {
     ];
     let good = honest(&styles);
     let members: Vec<_> = good.iter().map(|one| member(one.address, &one.name)).collect();
-    let more = ", reports: {poll: {path: /load, interval: 200ms, timeout: 200ms}}";
+    // Seconds for an answer: on a busy machine an endpoint may be late, and that would count.
+    let more = ", reports: {poll: {path: /load, interval: 4s, timeout: 4s}}";
     let running = Running::run(&config(&members, more));
     let load = load_on(&running, 200.0);
     served_on(&load, 1_000);
+    until(|| workers(&running).iter().all(|worker| worker["report"].is_object()).then_some(()));
     for (name, _) in styles {
         let seen = worker(&running, name);
-        assert!(seen["report"].is_object(), "{seen}");
-        let fault = seen["poll_fault"].as_str().unwrap_or_default();
-        // On a busy machine an endpoint may be late; nothing else may be wrong with it.
-        assert!(fault.is_empty() || fault.contains("no whole answer within"), "{seen}");
-        if fault.is_empty() {
-            assert_eq!(faults(&running, name), 0, "{seen}");
-        }
+        assert_eq!((&seen["poll_fault"], faults(&running, name)), (&Value::Null, 0), "{seen}");
     }
     assert_eq!(load.stop().failures.total(), 0);
 }
