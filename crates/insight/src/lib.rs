@@ -4,3 +4,5 @@
 //! [`analysis`]: pure functions of numbers, without a clock, a file or a source of chance.
 
 pub mod analysis;
+pub mod history;
+pub mod sources;

@@ -1,0 +1,87 @@
+//! Two recorders of parts of one source add up: a long file is read by several threads.
+
+use std::collections::HashMap;
+
+use super::recorder::{COARSER, NodeAt, Recorder, grown, numbered};
+use super::series::Series;
+use super::traffic::Traffic;
+use super::{At, Block, Metric, Node};
+
+impl Recorder {
+    /// Adds all that another recorder of the same source took. Of what both know of a node, this one's word stands.
+    pub fn merge(&mut self, other: Self) {
+        let nodes: Vec<Option<NodeAt>> = other.nodes.iter().map(|node| self.adopt(node)).collect();
+        for (at, counted) in nodes.iter().zip(&other.counted) {
+            let Some(at) = at else { continue };
+            for (window, cell) in counted {
+                self.counted[at.0 as usize].entry(*window).or_default().add(*cell);
+            }
+        }
+        self.merge_traffic(other.traffic, &nodes);
+        self.merge_series(other.step, other.series.into_iter().collect(), &nodes);
+        for (what, times) in other.remarks {
+            self.remark_times(what, times);
+        }
+        for happening in other.happenings {
+            self.happened(happening);
+        }
+        self.span = joined(self.span, other.span);
+    }
+
+    fn merge_traffic(&mut self, other: Traffic, nodes: &[Option<NodeAt>]) {
+        let routes: Vec<u32> = other.routes.iter().map(|route| self.route(route)).collect();
+        let attributes: Vec<u32> = (other.attributes.iter())
+            .map(|name| numbered(&mut self.attributes, &mut self.traffic.attributes, name))
+            .collect();
+        let node = |at: u32| nodes[at as usize].map(|at| at.0);
+        for (number, theirs) in other.blocks {
+            let mut renamed = Block::default();
+            for ((route, at), cell) in theirs.cells {
+                if let Some(at) = node(at) {
+                    renamed.cells.entry((routes[route as usize], at)).or_default().add(cell);
+                }
+            }
+            renamed.latency = theirs.latency.into_iter().filter_map(|(at, all)| Some((node(at)?, all))).collect();
+            renamed.values = (theirs.values.into_iter())
+                .filter_map(|((name, at), all)| Some(((attributes[name as usize], node(at)?), all)))
+                .collect();
+            self.traffic.blocks.entry(number).or_default().merge(&renamed);
+        }
+    }
+
+    fn merge_series(&mut self, mut step: u32, mut series: HashMap<Metric, Vec<Series>>, nodes: &[Option<NodeAt>]) {
+        while self.step < step {
+            self.lengthen();
+        }
+        while step < self.step {
+            step *= COARSER;
+            series.values_mut().flatten().for_each(|series| series.coarsen(i64::from(COARSER)));
+        }
+        for (metric, theirs) in series {
+            if !self.has_room_for(&metric) {
+                continue;
+            }
+            for (series, at) in theirs.into_iter().zip(nodes) {
+                if let (Some(all), Some(at)) = (self.series.get_mut(&metric), at) {
+                    self.figures += grown(all, *at).absorb(series);
+                }
+            }
+        }
+        self.coarsen();
+    }
+
+    fn adopt(&mut self, node: &Node) -> Option<NodeAt> {
+        let at = self.node(&node.name, &node.peers)?;
+        let mine = &mut self.nodes[at.0 as usize];
+        mine.zone = mine.zone.take().or_else(|| node.zone.clone());
+        mine.capacity = mine.capacity.or(node.capacity);
+        Some(at)
+    }
+}
+
+fn joined(one: Option<(At, At)>, other: Option<(At, At)>) -> Option<(At, At)> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some((one.0.min(other.0), one.1.max(other.1))),
+        (one, other) => one.or(other),
+    }
+}
