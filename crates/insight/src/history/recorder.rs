@@ -230,8 +230,8 @@ impl Recorder {
 
     /// Counts of requests as series: rates, where the source gave none itself. A node that was there and did nothing has 0.
     fn windows_of_requests(&mut self) {
-        let of: [(Metric, fn(&Cell) -> f64); 3] = [
-            (Metric::Requests, |cell| cell.requests as f64),
+        let of = [
+            (Metric::Requests, (|cell| cell.requests as f64) as fn(&Cell) -> f64),
             (Metric::Errors, |cell| cell.failed as f64),
             (Metric::Busy, |cell| cell.busy),
         ];
