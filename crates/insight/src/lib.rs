@@ -4,5 +4,6 @@
 //! [`analysis`]: pure functions of numbers, without a clock, a file or a source of chance.
 
 pub mod analysis;
+pub mod doctor;
 pub mod history;
 pub mod sources;

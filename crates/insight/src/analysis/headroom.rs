@@ -118,5 +118,7 @@ impl Cluster {
 
 /// Source: diagnosis.md "CMI"; R-D4.
 pub const THETA: f64 = 0.8;
-const WARN: f64 = 0.3;
-const CRITICAL: f64 = 0.2;
+/// Part of what may be used that is left: little. Source: R-D4.
+pub const WARN: f64 = 0.3;
+/// Next to nothing. Source: R-D4.
+pub const CRITICAL: f64 = 0.2;

@@ -19,6 +19,7 @@ pub struct Heavy {
 struct Kept {
     weight: f64,
     error: f64,
+    times: u64,
 }
 
 impl Heavy {
@@ -36,9 +37,10 @@ impl Heavy {
         self.total += weight;
         if let Some(kept) = self.kept.get_mut(value) {
             kept.weight += weight;
+            kept.times += 1;
             return;
         }
-        self.kept.insert(value.into(), Kept { weight, error: self.floor });
+        self.kept.insert(value.into(), Kept { weight, error: self.floor, times: 1 });
         self.prune();
     }
 
@@ -46,9 +48,10 @@ impl Heavy {
     pub fn merge(&mut self, other: &Self) {
         self.total += other.total;
         for (value, theirs) in &other.kept {
-            let mine = self.kept.entry(value.clone()).or_insert(Kept { weight: 0.0, error: self.floor });
+            let mine = self.kept.entry(value.clone()).or_insert(Kept { weight: 0.0, error: self.floor, times: 0 });
             mine.weight += theirs.weight;
             mine.error += theirs.error;
+            mine.times += theirs.times;
         }
         self.floor += other.floor;
         self.prune();
@@ -66,15 +69,15 @@ impl Heavy {
         self.kept.get(value).map_or((0.0, self.floor), |kept| (kept.weight, kept.weight + kept.error))
     }
 
-    /// The values that are kept and what they weigh at least: in no order.
-    pub fn values(&self) -> impl Iterator<Item = (&str, f64)> {
-        self.kept.iter().map(|(value, kept)| (&**value, kept.weight))
+    /// The values that are kept, what they weigh at least, and how often they were added to: in no order.
+    pub fn values(&self) -> impl Iterator<Item = (&str, f64, u64)> {
+        self.kept.iter().map(|(value, kept)| (&**value, kept.weight, kept.times))
     }
 
     /// The heaviest values, heaviest first; of those alike, by name.
     #[must_use]
     pub fn top(&self, many: usize) -> Vec<(&str, f64)> {
-        let mut all: Vec<_> = self.values().collect();
+        let mut all: Vec<_> = self.values().map(|(value, weight, _)| (value, weight)).collect();
         all.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(b.0)));
         all.truncate(many);
         all

@@ -1,0 +1,145 @@
+//! The doctor: from a history to findings, ranked.
+//!
+//! ```text
+//! History -> groups of peers -> who is judged -> spreads (RUS) · steadiness (structural?) · routes (RFA) · capacity (CMI)
+//!         -> nodes that stand out -> why (hypotheses, evidence, experiment) -> findings by impact
+//! ```
+//! Judged are the last three whole hours; a history that is shorter is judged as far as it goes, and where that is too little to say
+//! whether something stays, the answer is `insufficient`. Nothing here reads a clock: "now" is the history's last moment.
+
+mod finding;
+mod left;
+mod loads;
+mod peers;
+mod routes;
+mod rules;
+mod scene;
+mod spread;
+mod staying;
+mod why;
+
+use serde::Serialize;
+
+pub use finding::{Finding, Impact, Node};
+pub use left::{Capacity, NodeLeft};
+pub use peers::{CapacityFrom, NotJudged, Why};
+pub use routes::{Marked, Route, Routes};
+pub use rules::{Level, Rules};
+pub use spread::Spread;
+pub use staying::{Standing, Steadiness};
+pub use why::{Cause, Class, Evidence, Experiment, Hypothesis, Remedies};
+
+use crate::analysis::headroom::THETA;
+use crate::history::{At, History, Remark};
+use scene::Scene;
+
+/// How to judge.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Options {
+    /// By which rules.
+    pub rules: Rules,
+    /// Up to which part nodes are to be used, of `0..=1`.
+    pub theta: f64,
+    /// How many hours are judged. Source: diagnosis.md "structural".
+    pub hours: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { rules: Rules::default(), theta: THETA, hours: 3 }
+    }
+}
+
+/// All that is to be said of a history.
+#[derive(Clone, Debug, Serialize)]
+pub struct Diagnosis {
+    /// Of this form.
+    pub schema_version: u32,
+    /// What was read.
+    pub source: String,
+    /// The first moment and the last that anything was seen of.
+    pub span: Option<(At, At)>,
+    /// The moments between which was judged.
+    pub judged: Option<(At, At)>,
+    /// By which rules.
+    pub rules: Rules,
+    /// Those first that hurt most.
+    pub findings: Vec<Finding>,
+    /// Every group of peers.
+    pub groups: Vec<GroupReport>,
+    /// What the reader must know of the source.
+    pub remarks: Vec<Remark>,
+}
+
+/// A group of peers.
+#[derive(Clone, Debug, Serialize)]
+pub struct GroupReport {
+    /// What people call it.
+    pub name: String,
+    /// Its nodes that were judged, in the order of all lists.
+    pub nodes: Vec<String>,
+    /// Where its capacities are from.
+    pub capacity_from: CapacityFrom,
+    /// Those that were not.
+    pub not_judged: Vec<NotJudged>,
+    /// Why the group was not judged at all.
+    pub insufficient: Option<String>,
+    /// By metric.
+    pub spreads: Vec<Spread>,
+    /// By metric.
+    pub steadiness: Vec<Steadiness>,
+    /// Where requests were counted by route.
+    pub routes: Option<Routes>,
+    /// Where a utilization is known.
+    pub capacity: Option<Capacity>,
+}
+
+/// Judges a history.
+#[must_use]
+pub fn diagnose(history: &History, options: &Options) -> Diagnosis {
+    let whole = history.whole_windows();
+    let many = i64::from(options.hours) * 3_600 / i64::from(history.step);
+    let judged = (whole.end - many).max(whole.start)..whole.end;
+    let block = routes::judged_block(history, &judged);
+    let (mut groups, mut findings) = (Vec::new(), Vec::new());
+    for mut group in peers::groups(history) {
+        let not_judged = group.take_out(history, &judged);
+        let mut report = GroupReport {
+            name: group.name(),
+            nodes: group.nodes.iter().map(|node| history.nodes[*node].name.clone()).collect(),
+            capacity_from: group.capacity_from,
+            not_judged,
+            insufficient: None,
+            spreads: Vec::new(),
+            steadiness: Vec::new(),
+            routes: None,
+            capacity: left::capacity(history, &group, &judged, options.theta),
+        };
+        if judged.is_empty() {
+            report.insufficient = Some("there is no whole window of 5 minutes".into());
+        } else if group.nodes.len() < 2 {
+            report.insufficient = Some("a node alone cannot be compared with others".into());
+        } else {
+            report.spreads = spread::spreads(history, &group, &judged, options.rules);
+            report.steadiness = staying::steadiness(history, &group, &judged, options.rules);
+            report.routes = routes::routes(history, &group, &block, options.rules);
+            let scene = Scene::of(history, &group, judged.clone(), &block, &report.steadiness);
+            findings.extend(finding::findings(&scene, &report.spreads, report.capacity.as_ref()));
+        }
+        groups.push(report);
+    }
+    finding::by_impact(&mut findings);
+    Diagnosis {
+        schema_version: SCHEMA_VERSION,
+        source: history.source.clone(),
+        span: history.span,
+        judged: (!judged.is_empty()).then(|| (history.begin_of(judged.start), history.begin_of(judged.end))),
+        rules: options.rules,
+        findings,
+        groups,
+        remarks: history.remarks.clone(),
+    }
+}
+
+/// Grows when a field changes its meaning or goes.
+pub const SCHEMA_VERSION: u32 = 1;

@@ -1,0 +1,132 @@
+//! How unevenly each metric lies in a group: RUS, with the reason where there is too little to say.
+
+use std::ops::Range;
+
+use ambidex_core::share::Share;
+use serde::Serialize;
+
+use super::loads::Loads;
+use super::peers::Group;
+use super::rules::{CLASSIC_SPREAD, Level, Rules};
+use crate::history::{History, Metric};
+
+/// How unevenly a metric lies.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Spread {
+    /// Which metric.
+    pub metric: Metric,
+    /// Capacity-weighted coefficient of variation.
+    pub w: f64,
+    /// The same without what chance adds to counts; of what is not counted, `w`.
+    pub w_adj: f64,
+    /// Between which bounds the true one lies at 95 % each; `None` of what is not counted.
+    pub bounds: Option<(f64, f64)>,
+    /// The same over the last 30 minutes.
+    pub w_now: Option<f64>,
+    /// The largest relative load, and whose.
+    pub r_max: (f64, String),
+    /// The smallest, and whose.
+    pub r_min: (f64, String),
+    /// 0 is even.
+    pub gini: f64,
+    /// The part of all capacity that is of no use while it lies so.
+    pub stranded: f64,
+    /// How much it matters.
+    pub level: Level,
+    /// Why there is too little to say, where there is; then the level is [`Level::Well`] and means nothing.
+    pub insufficient: Option<String>,
+}
+
+/// Of every metric that is a load, those first that lie most unevenly.
+pub(super) fn spreads(history: &History, group: &Group, judged: &Range<i64>, rules: Rules) -> Vec<Spread> {
+    let utilization = mean_utilization(history, group, judged);
+    let mut all: Vec<Spread> = (history.series.keys())
+        .filter(|metric| is_load(metric))
+        .filter_map(|metric| spread(history, group, metric, judged, utilization, rules))
+        .collect();
+    all.sort_by(|a, b| b.w_adj.total_cmp(&a.w_adj));
+    all
+}
+
+fn spread(
+    history: &History,
+    group: &Group,
+    metric: &Metric,
+    judged: &Range<i64>,
+    utilization: Option<Share>,
+    rules: Rules,
+) -> Option<Spread> {
+    let loads = Loads::of(history, group, metric, judged)?;
+    let variation = loads.variation(group)?;
+    let noise = loads.noise();
+    let w_adj = noise.map_or_else(|| variation.w(), |noise| variation.corrected(noise));
+    let samples = noise.map_or(u64::MAX, |noise| noise.samples);
+    let insufficient = variation.enough(samples, utilization, WARN).err().map(|why| why.to_string());
+    let now = judged.end - i64::from((NOW / history.step).max(1))..judged.end;
+    let w_now = Loads::of(history, group, metric, &now).and_then(|loads| Some(loads.variation(group)?.w()));
+    let level = match (&insufficient, rules) {
+        (Some(_), _) => Level::Well,
+        (None, Rules::Effect) => Level::of_spread(w_adj),
+        (None, Rules::Classic) if w_now.unwrap_or(variation.w()) > CLASSIC_SPREAD => Level::Warn,
+        (None, Rules::Classic) => Level::Well,
+    };
+    let names: Vec<&str> = (group.nodes.iter().zip(&loads.whole))
+        .filter_map(|(node, load)| load.map(|_| history.nodes[*node].name.as_str()))
+        .collect();
+    let whose = |r: f64| {
+        let at = variation.relative().iter().position(|one| (one - r).abs() < 1e-12).unwrap_or(0);
+        (r, names.get(at).copied().unwrap_or_default().to_owned())
+    };
+    Some(Spread {
+        metric: metric.clone(),
+        w: variation.w(),
+        w_adj,
+        bounds: noise.map(|noise| variation.bounds(noise)).map(|bounds| (bounds.lower, bounds.upper)),
+        w_now,
+        r_max: whose(variation.r_max()),
+        r_min: whose(variation.r_min()),
+        gini: variation.gini(),
+        stranded: variation.stranded().get(),
+        level,
+        insufficient,
+    })
+}
+
+/// Of its CPUs; `None` where it is not known.
+fn mean_utilization(history: &History, group: &Group, judged: &Range<i64>) -> Option<Share> {
+    let loads = Loads::of(history, group, &Metric::Cpu, judged)?;
+    let capacity: f64 = group.capacity.iter().sum();
+    Some(Share::clamped(loads.whole.iter().flatten().sum::<f64>() / capacity))
+}
+
+/// Whether a metric is something that nodes carry.
+pub(super) fn is_load(metric: &Metric) -> bool {
+    match metric {
+        Metric::Requests
+        | Metric::Busy
+        | Metric::InFlight
+        | Metric::Connections
+        | Metric::Cpu
+        | Metric::Memory
+        | Metric::DiskIo
+        | Metric::Network => true,
+        Metric::Errors
+        | Metric::LatencyP50
+        | Metric::LatencyP95
+        | Metric::LatencyP99
+        | Metric::Queue
+        | Metric::Weight
+        | Metric::SoftIrq
+        | Metric::Steal
+        | Metric::Throttled
+        | Metric::GarbageCollection
+        | Metric::Retries
+        | Metric::CacheHits
+        | Metric::Named(_) => false,
+    }
+}
+
+/// By this limit it is asked whether there is enough to judge. Source: diagnosis.md "RUS".
+const WARN: f64 = 0.25;
+/// Seconds of "now". Source: R-D2.
+const NOW: u32 = 1_800;

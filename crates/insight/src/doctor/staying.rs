@@ -1,0 +1,144 @@
+//! Which nodes stand out, by which metric, and whether that stays.
+
+use std::ops::Range;
+
+use serde::Serialize;
+
+use super::loads::Loads;
+use super::peers::Group;
+use super::rules::{CLASSIC_DEVIATIONS, CLASSIC_FEW, CLASSIC_ROBUST, Level, Rules};
+use crate::analysis::robust::Middle;
+use crate::analysis::structure::{Kept, Verdict, verdict};
+use crate::history::{History, Metric};
+
+/// A node by one metric.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Standing {
+    /// Which node, by number in the history.
+    #[serde(skip)]
+    pub at: usize,
+    /// Its name.
+    pub node: String,
+    /// By which metric.
+    pub metric: Metric,
+    /// Mean relative load over the windows: 1 is fair.
+    pub r: f64,
+    /// By window of a quarter of an hour, oldest first.
+    pub windows: Vec<Option<f64>>,
+    /// What is to be said of it.
+    pub verdict: Verdict,
+    /// How far it is.
+    pub level: Level,
+}
+
+/// A metric of a group over its windows.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Steadiness {
+    /// Which metric.
+    pub metric: Metric,
+    /// What nodes keep; `None` where there are too few windows.
+    pub kept: Option<Kept>,
+    /// Every node.
+    pub nodes: Vec<Standing>,
+}
+
+/// Every metric by which nodes are told apart.
+pub(super) fn steadiness(history: &History, group: &Group, judged: &Range<i64>, rules: Rules) -> Vec<Steadiness> {
+    let metrics = history.series.keys().filter(|metric| tells_apart(metric));
+    metrics.filter_map(|metric| of_metric(history, group, metric, judged, rules)).collect()
+}
+
+fn of_metric(
+    history: &History,
+    group: &Group,
+    metric: &Metric,
+    judged: &Range<i64>,
+    rules: Rules,
+) -> Option<Steadiness> {
+    let loads = Loads::of(history, group, metric, judged)?;
+    let relative = loads.relative(group);
+    let classic = match rules {
+        Rules::Effect => None,
+        Rules::Classic => Some(beyond_in_all(history, group, metric, judged)),
+    };
+    let standing = |(at, windows): (usize, &Vec<Option<f64>>)| {
+        // The classic rule looks at the last hour.
+        let from = if classic.is_some() { windows.len().saturating_sub(CLASSIC_WINDOWS) } else { 0 };
+        let there: Vec<f64> = windows[from..].iter().flatten().copied().collect();
+        let r = there.iter().sum::<f64>() / there.len().max(1) as f64;
+        let verdict = match &classic {
+            None => verdict(windows, None),
+            Some(beyond) if beyond[at] => Verdict::Structural,
+            Some(_) => Verdict::Well,
+        };
+        let node = group.nodes[at];
+        let level = match verdict {
+            Verdict::Structural | Verdict::Emerging | Verdict::Recurring => Level::of_relative(r).max(Level::Notice),
+            Verdict::Transient | Verdict::Resolved | Verdict::Well | Verdict::Insufficient => Level::Well,
+        };
+        let name = history.nodes[node].name.clone();
+        Standing { at: node, node: name, metric: metric.clone(), r, windows: windows.clone(), verdict, level }
+    };
+    let nodes: Vec<Standing> = relative.iter().enumerate().map(standing).collect();
+    let whole: Option<Vec<Vec<f64>>> = relative.iter().map(|node| node.iter().copied().collect()).collect();
+    Some(Steadiness { metric: metric.clone(), kept: whole.and_then(|whole| Kept::of(&whole)), nodes })
+}
+
+/// The classic rule: beyond 1.5 deviations in the windows of 5, 15 and 60 minutes that end now.
+fn beyond_in_all(history: &History, group: &Group, metric: &Metric, judged: &Range<i64>) -> Vec<bool> {
+    let mut all = vec![true; group.nodes.len()];
+    for minutes in [5, 15, 60] {
+        let many = i64::from((minutes * 60 / history.step).max(1));
+        let window = (judged.end - many).max(judged.start)..judged.end;
+        let value = |node: &usize| {
+            let figures = window.clone().filter_map(|window| history.figure(metric, *node, window));
+            let means: Vec<f64> = figures.map(|figure| f64::from(figure.mean)).collect();
+            means.iter().sum::<f64>() / means.len().max(1) as f64
+        };
+        let values: Vec<f64> = group.nodes.iter().zip(&group.capacity).map(|(node, c)| value(node) / c).collect();
+        for (beyond, value) in all.iter_mut().zip(&values) {
+            *beyond &= is_beyond(&values, *value);
+        }
+    }
+    all
+}
+
+fn is_beyond(values: &[f64], value: f64) -> bool {
+    let n = values.len() as f64;
+    if values.len() < CLASSIC_FEW {
+        return Middle::of(values).is_some_and(|middle| middle.score(value) > CLASSIC_ROBUST);
+    }
+    let mean = values.iter().sum::<f64>() / n;
+    let deviation = (values.iter().map(|one| (one - mean).powi(2)).sum::<f64>() / n).sqrt();
+    deviation > 0.0 && (value - mean) / deviation > CLASSIC_DEVIATIONS
+}
+
+/// Whether a node that stands out by a metric is to be told of: by others it is evidence.
+fn tells_apart(metric: &Metric) -> bool {
+    match metric {
+        Metric::Requests
+        | Metric::Busy
+        | Metric::InFlight
+        | Metric::Cpu
+        | Metric::DiskIo
+        | Metric::Network
+        | Metric::Memory
+        | Metric::LatencyP50
+        | Metric::LatencyP95
+        | Metric::LatencyP99
+        | Metric::Errors
+        | Metric::Queue
+        | Metric::Connections => true,
+        Metric::Weight
+        | Metric::SoftIrq
+        | Metric::Steal
+        | Metric::Throttled
+        | Metric::GarbageCollection
+        | Metric::Retries
+        | Metric::CacheHits
+        | Metric::Named(_) => false,
+    }
+}
+
+/// Windows of a quarter of an hour in the classic rule's longest. Source: R-D5.
+const CLASSIC_WINDOWS: usize = 4;

@@ -1,0 +1,123 @@
+//! Reasons that lie in the node: a slower machine, its neighbours, interrupts, garbage, a cold cache, other work.
+
+use super::requests::rate;
+use super::{Cause, FAIR, Patient, STRONG, WEAK, Weighing};
+use crate::analysis::parts::Factor;
+use crate::history::{HappeningKind, Metric};
+
+pub(super) fn weigh(patient: &Patient<'_, '_>) -> Vec<Weighing> {
+    vec![
+        hardware(patient),
+        held(patient, Cause::Interrupts, &Metric::SoftIrq, "of its CPU time goes to soft interrupts"),
+        held(patient, Cause::GarbageCollection, &Metric::GarbageCollection, "of its time goes to collecting garbage"),
+        cold(patient),
+        cron(patient),
+    ]
+}
+
+/// How much longer it takes for the same: by requests where they were timed, else by latency.
+fn slowness(patient: &Patient<'_, '_>) -> Option<(f64, &'static str)> {
+    if let Some(factors) = patient.scene.factors[patient.at] {
+        return Some((factors.speed, "for requests of the same routes it takes"));
+    }
+    let latency = patient.scene.beside_median(&Metric::LatencyP50, patient.at);
+    latency.filter(|(_, others)| *others > 0.0).map(|(mine, others)| (mine / others, "its median latency is"))
+}
+
+fn hardware(patient: &Patient<'_, '_>) -> Weighing {
+    let mut weighing = Weighing::of(Cause::Hardware);
+    if let Some((slow, what)) = slowness(patient) {
+        if slow >= SLOWER {
+            weighing.seen(STRONG - WEAK, format!("{what} {slow:.2} times as long as its peers'"));
+            let told = patient.r / slow;
+            weighing.would_show(format!("give it {:.2} of its weight for 10 minutes", 1.0 / slow), told, patient.r);
+        } else if slow < EVEN {
+            weighing.seen(-STRONG, format!("it is as fast as its peers ({what} {slow:.2} times as long)"));
+        }
+    }
+    let greatest = patient.scene.factors[patient.at].map(|factors| factors.greatest().0);
+    if greatest == Some(Factor::Speed) && rate(patient).is_some_and(|rate| rate < EVEN) {
+        weighing.seen(WEAK, "and it gets no more requests than they do".into());
+    }
+    for (metric, what) in [(Metric::Steal, "the hypervisor takes"), (Metric::Throttled, "its quota holds it for")] {
+        if let Some((mine, others)) = patient.scene.beside_median(&metric, patient.at)
+            && mine >= HELD
+            && mine >= 1.5 * others
+        {
+            weighing
+                .seen(FAIR, format!("{what} {:.0} % of its time, of its peers' {:.0} %", mine * 100.0, others * 100.0));
+        }
+    }
+    weighing
+}
+
+/// Whether something holds it more than its peers.
+fn held(patient: &Patient<'_, '_>, cause: Cause, metric: &Metric, what: &str) -> Weighing {
+    let mut weighing = Weighing::of(cause);
+    let Some((mine, others)) = patient.scene.beside_median(metric, patient.at) else { return weighing };
+    if mine < HELD || mine < 1.5 * others {
+        weighing.seen(-FAIR, format!("{:.1} % {what}, of its peers' {:.1} %", mine * 100.0, others * 100.0));
+        return weighing;
+    }
+    weighing.seen(STRONG - WEAK, format!("{:.0} % {what}, of its peers' {:.0} %", mine * 100.0, others * 100.0));
+    if let Some(together) = patient.scene.goes_with(metric, &patient.windows, patient.at)
+        && together.rho > 0.5
+        && together.chance < 0.05
+    {
+        weighing.seen(WEAK + WEAK, format!("it goes with its load (rank correlation {:.2})", together.rho));
+    }
+    weighing
+}
+
+fn cold(patient: &Patient<'_, '_>) -> Weighing {
+    let mut weighing = Weighing::of(Cause::ColdCache);
+    if let Some((mine, others)) = patient.scene.beside_median(&Metric::CacheHits, patient.at) {
+        if mine < 0.8 * others {
+            let seen =
+                format!("its cache has {:.0} % of what it is asked, its peers' {:.0} %", mine * 100.0, others * 100.0);
+            weighing.seen(STRONG - WEAK, seen);
+        } else {
+            weighing.seen(-FAIR, "its cache has what its peers' has".into());
+        }
+    }
+    let history = patient.scene.history;
+    let begin = history.begin_of(patient.scene.judged.start);
+    let restart = |happening: &&crate::history::Happening| {
+        happening.kind == HappeningKind::Restart
+            && happening.node.as_deref() == Some(patient.name())
+            && happening.at >= begin
+    };
+    if history.happenings.iter().any(|happening| restart(&happening)) {
+        weighing.seen(FAIR, "it began anew within the judged hours".into());
+    }
+    weighing
+}
+
+/// Whether it works where no request asks it to.
+fn cron(patient: &Patient<'_, '_>) -> Weighing {
+    let mut weighing = Weighing::of(Cause::Cron);
+    let Some(cpu) = patient.scene.relative(&Metric::Cpu, patient.at) else { return weighing };
+    let asked = rate(patient).or_else(|| patient.scene.relative(&Metric::Busy, patient.at));
+    if cpu >= MORE && asked.is_some_and(|asked| asked < EVEN) {
+        let seen = format!(
+            "its CPU works {cpu:.2} times its part, and it is asked for no more than that ({:.2})",
+            asked.unwrap_or(1.0)
+        );
+        weighing.seen(FAIR, seen);
+        if slowness(patient).is_some_and(|(slow, _)| slow < EVEN) {
+            weighing.seen(WEAK, "and requests take no longer there".into());
+        }
+    } else if cpu < MORE {
+        weighing.seen(-FAIR, "its CPU has its part".into());
+    }
+    weighing
+}
+
+/// How many times as long. Source: diagnosis.md "structural" (1.25).
+const SLOWER: f64 = 1.25;
+/// As others. Source: ours.
+const EVEN: f64 = 1.15;
+/// The part of its time from which on something holds a node. Source: ours; a twentieth.
+const HELD: f64 = 0.05;
+/// Source: diagnosis.md "structural".
+const MORE: f64 = 1.25;

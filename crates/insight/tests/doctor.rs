@@ -1,0 +1,292 @@
+//! What the doctor says of fleets whose trouble is known: made of requests and samples by the minute, with seeded chance.
+
+use ambidex_core::draw::Draw;
+use ambidex_core::time::Span;
+use ambidex_insight::doctor::{Cause, Diagnosis, Level, Options, Rules, diagnose};
+use ambidex_insight::history::{At, Bounds, Metric, NodeAt, Peers, Recorder, Requests, Weigh};
+
+/// A fleet that serves requests for some hours.
+struct Fleet {
+    nodes: usize,
+    minutes: i64,
+    per_minute: usize,
+    seed: u64,
+}
+
+impl Default for Fleet {
+    fn default() -> Self {
+        Self { nodes: 10, minutes: 200, per_minute: 300, seed: 1 }
+    }
+}
+
+/// One request as it is about to be routed.
+struct Asked {
+    minute: i64,
+    node: usize,
+    tenant: u64,
+    client: u64,
+    route: &'static str,
+    millis: f64,
+}
+
+impl Fleet {
+    /// Serves; `change` says what is wrong.
+    fn serve(&self, change: impl Fn(&mut Asked, &mut Draw)) -> (Recorder, Vec<NodeAt>) {
+        let mut draw = Draw::seeded(self.seed);
+        let mut recorder = Recorder::new(Bounds::default(), Weigh::Time);
+        let nodes: Vec<NodeAt> = (0..self.nodes)
+            .map(|at| recorder.node(&format!("n{at}"), &Peers::default()).expect("there is room"))
+            .collect();
+        for minute in 0..self.minutes {
+            for turn in 0..self.per_minute {
+                let route = ["/list", "/item", "/item", "/buy"][draw.below(4)];
+                let usual: f64 = if route == "/buy" { 60.0 } else { 20.0 };
+                let mut asked = Asked {
+                    minute,
+                    node: draw.below(self.nodes),
+                    tenant: draw.below(40) as u64,
+                    client: draw.below(200) as u64,
+                    route,
+                    millis: -usual * (1.0 - draw.unit()).ln(),
+                };
+                change(&mut asked, &mut draw);
+                let at = At(BEGIN + minute * 60_000 + (turn * 60_000 / self.per_minute) as i64);
+                let (tenant, client) = (format!("t{}", asked.tenant), format!("10.0.0.{}", asked.client));
+                let values = [("tenant", tenant.as_str()), ("client", client.as_str())];
+                let busy = Some(Span::from_nanos((asked.millis * 1e6) as u64));
+                let node = nodes[asked.node];
+                recorder.requests(&Requests {
+                    at,
+                    node,
+                    route: asked.route,
+                    count: 1,
+                    failed: 0,
+                    busy,
+                    values: &values,
+                });
+            }
+        }
+        (recorder, nodes)
+    }
+}
+
+fn judged(recorder: Recorder) -> Diagnosis {
+    diagnose(&recorder.finish("test".into()), &Options::default())
+}
+
+/// The only finding's nodes and first cause.
+#[track_caller]
+fn only(diagnosis: &Diagnosis) -> (Vec<&str>, Cause, &str) {
+    let [finding] = &diagnosis.findings[..] else { panic!("{:#?}", diagnosis.findings) };
+    let first = &finding.hypotheses[0];
+    let nodes = finding.nodes.iter().map(|node| node.node.as_str()).collect();
+    (nodes, first.cause, first.subject.as_deref().unwrap_or_default())
+}
+
+const BEGIN: i64 = 1_790_000_100_000;
+
+#[test]
+fn a_healthy_fleet_has_no_finding() {
+    for seed in 0..20 {
+        let (recorder, _) = Fleet { seed, ..Fleet::default() }.serve(|_, _| {});
+        let diagnosis = judged(recorder);
+        assert!(diagnosis.findings.is_empty(), "seed {seed}: {:#?}", diagnosis.findings);
+        let spread = &diagnosis.groups[0].spreads[0];
+        assert!(spread.insufficient.is_none() && spread.level == Level::Well, "{spread:?}");
+    }
+}
+
+#[test]
+fn a_slow_node_is_found_and_called_slow() {
+    let (recorder, _) = Fleet::default().serve(|asked, _| asked.millis *= if asked.node == 3 { 2.0 } else { 1.0 });
+    let diagnosis = judged(recorder);
+    let (nodes, cause, _) = only(&diagnosis);
+    assert_eq!((nodes, cause), (vec!["n3"], Cause::Hardware), "{:#?}", diagnosis.findings);
+    let finding = &diagnosis.findings[0];
+    assert!(finding.impact.hurts && finding.impact.p99_ratio.is_some_and(|ratio| ratio > 1.6), "{finding:#?}");
+    let speed = finding.nodes[0].factors.expect("requests are timed").speed;
+    assert!((1.7..2.3).contains(&speed), "{speed}");
+}
+
+#[test]
+fn a_hot_tenant_is_named() {
+    let (recorder, _) = Fleet::default().serve(|asked, draw| {
+        if draw.unit() < 0.12 {
+            (asked.tenant, asked.node) = (77, 4);
+        }
+    });
+    let diagnosis = judged(recorder);
+    let (nodes, cause, subject) = only(&diagnosis);
+    assert_eq!((nodes, cause, subject), (vec!["n4"], Cause::HotKey, "tenant t77"), "{:#?}", diagnosis.findings);
+    let experiment = diagnosis.findings[0].hypotheses[0].experiment.as_ref().expect("there is one");
+    assert!(experiment.predicted_r < 1.15 && experiment.else_r > 1.8, "{experiment:?}");
+}
+
+#[test]
+fn one_client_is_named() {
+    let (recorder, _) = Fleet::default().serve(|asked, draw| {
+        if draw.unit() < 0.12 {
+            (asked.client, asked.node) = (9_999, 2);
+        }
+    });
+    let diagnosis = judged(recorder);
+    assert_eq!(only(&diagnosis), (vec!["n2"], Cause::OneClient, "client 10.0.0.9999"), "{:#?}", diagnosis.findings);
+}
+
+#[test]
+fn sessions_that_stay_where_they_are_are_told_from_one_hot_client() {
+    // 200 clients on 10 nodes; three times as many of them on one.
+    let home = |client: u64| if client.is_multiple_of(4) { 0 } else { 1 + (client % 9) as usize };
+    let (recorder, _) = Fleet::default().serve(|asked, _| asked.node = home(asked.client));
+    let diagnosis = judged(recorder);
+    let found = diagnosis.findings.iter().find(|finding| finding.nodes[0].node == "n0").expect("n0 is found");
+    assert_eq!(found.hypotheses[0].cause, Cause::StickySessions, "{found:#?}");
+}
+
+#[test]
+fn a_dear_route_that_is_bound_to_a_node_is_named() {
+    let (recorder, _) = Fleet::default().serve(|asked, draw| {
+        if draw.unit() < 0.04 {
+            (asked.route, asked.node, asked.millis) = ("/export", 6, 120.0);
+        }
+    });
+    let diagnosis = judged(recorder);
+    assert_eq!(only(&diagnosis), (vec!["n6"], Cause::RouteAffinity, "/export"), "{:#?}", diagnosis.findings);
+}
+
+#[test]
+fn weights_that_are_wrong_are_found_by_the_weights() {
+    let (mut recorder, nodes) = Fleet::default().serve(|asked, draw| {
+        if asked.node != 5 && draw.unit() < 0.11 {
+            asked.node = 5;
+        }
+    });
+    for (at, node) in nodes.iter().enumerate() {
+        for minute in 0..200 {
+            let weight = if at == 5 { 200.0 } else { 100.0 };
+            recorder.sample(*node, &Metric::Weight, At(BEGIN + minute * 60_000), weight);
+        }
+    }
+    let diagnosis = judged(recorder);
+    let (nodes, cause, _) = only(&diagnosis);
+    assert_eq!((nodes, cause), (vec!["n5"], Cause::Weights), "{:#?}", diagnosis.findings);
+}
+
+#[test]
+fn a_zone_with_more_than_its_part_is_told_as_one_finding() {
+    let (mut recorder, nodes) = Fleet::default().serve(|asked, draw| {
+        if asked.node >= 4 && draw.unit() < 0.35 {
+            asked.node = draw.below(4);
+        }
+    });
+    for (at, node) in nodes.iter().enumerate() {
+        recorder.zone(*node, if at < 4 { "east" } else { "west" });
+    }
+    let diagnosis = judged(recorder);
+    let finding = &diagnosis.findings[0];
+    assert_eq!((finding.nodes.len(), finding.hypotheses[0].cause), (4, Cause::Locality), "{finding:#?}");
+    assert_eq!(finding.hypotheses[0].subject.as_deref(), Some("east"));
+}
+
+#[test]
+fn a_burst_of_five_minutes_is_no_finding_but_by_the_classic_rule() {
+    let burst = |asked: &mut Asked, draw: &mut Draw| {
+        if asked.minute >= 195 && draw.unit() < 0.6 {
+            asked.node = 1;
+        }
+    };
+    let (recorder, _) = Fleet::default().serve(burst);
+    let history = recorder.finish("test".into());
+    assert!(diagnose(&history, &Options::default()).findings.is_empty());
+    let classic = diagnose(&history, &Options { rules: Rules::Classic, ..Options::default() });
+    assert!(classic.findings.iter().any(|finding| finding.nodes[0].node == "n1"), "{:#?}", classic.findings);
+}
+
+#[test]
+fn one_of_ten_nodes_at_double_load_is_found_by_effect_and_not_by_the_classic_spread() {
+    let (recorder, _) = Fleet::default().serve(|asked, draw| {
+        if asked.node != 5 && draw.unit() < 1.0 / 11.0 {
+            asked.node = 5;
+        }
+    });
+    let history = recorder.finish("test".into());
+    assert_eq!(diagnose(&history, &Options::default()).findings.len(), 1);
+    let classic = diagnose(&history, &Options { rules: Rules::Classic, ..Options::default() });
+    assert!(
+        classic.groups[0].spreads.iter().all(|spread| spread.level == Level::Well),
+        "{:#?}",
+        classic.groups[0].spreads
+    );
+}
+
+#[test]
+fn a_node_that_gets_more_because_it_can_carry_more_is_as_it_should_be() {
+    let (mut recorder, nodes) = Fleet::default().serve(|asked, draw| {
+        if asked.node != 5 && draw.unit() < 0.11 {
+            asked.node = 5;
+        }
+    });
+    for node in &nodes {
+        for minute in 0..200 {
+            recorder.sample(*node, &Metric::Cpu, At(BEGIN + minute * 60_000), 0.4);
+        }
+    }
+    let diagnosis = judged(recorder);
+    assert!(diagnosis.findings.is_empty(), "{:#?}", diagnosis.findings);
+}
+
+#[test]
+fn garbage_interrupts_and_neighbours_are_told_apart_by_what_holds_the_node() {
+    let cases = [
+        (Metric::GarbageCollection, Cause::GarbageCollection),
+        (Metric::SoftIrq, Cause::Interrupts),
+        (Metric::Steal, Cause::Hardware),
+    ];
+    for (metric, cause) in cases {
+        let slow = |asked: &mut Asked, _: &mut Draw| asked.millis *= if asked.node == 3 { 1.6 } else { 1.0 };
+        let (mut recorder, nodes) = Fleet::default().serve(slow);
+        for (at, node) in nodes.iter().enumerate() {
+            for minute in 0..200 {
+                let held = if at == 3 { 0.3 + 0.01 * (minute % 7) as f64 } else { 0.01 };
+                recorder.sample(*node, &metric, At(BEGIN + minute * 60_000), held);
+            }
+        }
+        let diagnosis = judged(recorder);
+        let causes: Vec<Cause> = diagnosis.findings[0].hypotheses.iter().map(|one| one.cause).collect();
+        assert!(causes[..causes.len().min(2)].contains(&cause), "{metric}: {:#?}", diagnosis.findings[0].hypotheses);
+    }
+}
+
+#[test]
+fn too_short_a_history_is_insufficient_and_not_healthy_or_ill() {
+    let fleet = Fleet { minutes: 12, ..Fleet::default() };
+    let (recorder, _) = fleet.serve(|asked, _| asked.node = asked.node.min(4));
+    let diagnosis = judged(recorder);
+    let standing = diagnosis.groups[0].steadiness.iter().flat_map(|one| &one.nodes);
+    assert!(standing.clone().all(|one| one.verdict == ambidex_insight::analysis::structure::Verdict::Insufficient));
+}
+
+#[test]
+fn a_node_that_is_gone_is_not_judged_and_one_that_did_nothing_is() {
+    let (recorder, _) = Fleet::default().serve(|asked, _| {
+        if asked.minute > 60 && asked.node == 9 {
+            asked.node = 8;
+        }
+    });
+    let diagnosis = judged(recorder);
+    let out: Vec<&str> = diagnosis.groups[0].not_judged.iter().map(|one| one.node.as_str()).collect();
+    assert_eq!(out, ["n9"]);
+}
+
+#[test]
+fn nothing_at_all_is_no_panic() {
+    let empty = Recorder::new(Bounds::default(), Weigh::Count);
+    assert!(judged(empty).findings.is_empty());
+    let mut alone = Recorder::new(Bounds::default(), Weigh::Count);
+    let node = alone.node("a", &Peers::default()).expect("there is room");
+    for minute in 0..60 {
+        alone.sample(node, &Metric::Cpu, At(minute * 60_000), 0.0);
+    }
+    let diagnosis = judged(alone);
+    assert_eq!(diagnosis.groups[0].insufficient.as_deref(), Some("a node alone cannot be compared with others"));
+}
