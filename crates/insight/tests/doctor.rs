@@ -53,7 +53,7 @@ impl Fleet {
                 let at = At(BEGIN + minute * 60_000 + (turn * 60_000 / self.per_minute) as i64);
                 let (tenant, client) = (format!("t{}", asked.tenant), format!("10.0.0.{}", asked.client));
                 let values = [("tenant", tenant.as_str()), ("client", client.as_str())];
-                let busy = Some(Span::from_nanos((asked.millis * 1e6) as u64));
+                let busy = Some(Span::from_secs_f64(asked.millis / 1e3));
                 let node = nodes[asked.node];
                 recorder.requests(&Requests {
                     at,
