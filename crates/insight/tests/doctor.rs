@@ -2,8 +2,13 @@
 
 use ambidex_core::draw::Draw;
 use ambidex_core::time::Span;
+use ambidex_insight::analysis::structure::Verdict;
 use ambidex_insight::doctor::{Cause, Diagnosis, Level, Options, Rules, diagnose};
-use ambidex_insight::history::{At, Bounds, Metric, NodeAt, Peers, Recorder, Requests, Weigh};
+use ambidex_insight::history::{
+    At, Bounds, Happening, HappeningKind, Metric, NodeAt, Peers, Recorder, Requests, Weigh,
+};
+use ambidex_insight::report::terminal::Look;
+use ambidex_insight::report::{html, terminal};
 
 /// A fleet that serves requests for some hours.
 struct Fleet {
@@ -263,7 +268,7 @@ fn too_short_a_history_is_insufficient_and_not_healthy_or_ill() {
     let (recorder, _) = fleet.serve(|asked, _| asked.node = asked.node.min(4));
     let diagnosis = judged(recorder);
     let standing = diagnosis.groups[0].steadiness.iter().flat_map(|one| &one.nodes);
-    assert!(standing.clone().all(|one| one.verdict == ambidex_insight::analysis::structure::Verdict::Insufficient));
+    assert!(standing.clone().all(|one| one.verdict == Verdict::Insufficient));
 }
 
 #[test]
@@ -289,4 +294,78 @@ fn nothing_at_all_is_no_panic() {
     }
     let diagnosis = judged(alone);
     assert_eq!(diagnosis.groups[0].insufficient.as_deref(), Some("a node alone cannot be compared with others"));
+}
+
+#[test]
+fn a_finding_says_since_when_and_what_happened_then() {
+    let fleet = Fleet { minutes: 400, ..Fleet::default() };
+    let (mut recorder, _) = fleet.serve(|asked, _| {
+        if asked.node == 3 && asked.minute >= 280 {
+            asked.millis *= 2.0;
+        }
+    });
+    let at = At(BEGIN + 278 * 60_000);
+    let text = "api 1.4 on n3".to_owned();
+    recorder.happened(Happening { at, kind: HappeningKind::Deploy, node: Some("n3".into()), text });
+    let diagnosis = judged(recorder);
+    let since = diagnosis.findings[0].since.as_ref().expect("it began within the history");
+    assert!((since.at.0 - (BEGIN + 280 * 60_000)).abs() <= 15 * 60_000, "{since:?}");
+    assert_eq!(since.happened.as_ref().map(|one| one.text.as_str()), Some("api 1.4 on n3"));
+}
+
+#[test]
+fn what_comes_back_every_night_is_recurring_at_its_hour() {
+    let mut recorder = Recorder::new(Bounds::default(), Weigh::Count);
+    let mut draw = Draw::seeded(3);
+    // Four days from midnight on, to noon.
+    let begin = 20_700 * 86_400_000;
+    for at in 0..10 {
+        let node = recorder.node(&format!("n{at}"), &Peers::default()).expect("there is room");
+        for minute in 0..4 * 1_440 - 720 {
+            let night = minute % 1_440 / 60 == 3;
+            let usual = 0.3 + 0.02 * draw.unit();
+            let value = if at == 7 && night { 0.8 } else { usual };
+            recorder.sample(node, &Metric::Cpu, At(begin + minute * 60_000), value);
+        }
+    }
+    let diagnosis = judged(recorder);
+    let [finding] = &diagnosis.findings[..] else { panic!("{:#?}", diagnosis.findings) };
+    assert_eq!(
+        (finding.nodes[0].node.as_str(), finding.verdict, &finding.hours[..]),
+        ("n7", Verdict::Recurring, &[3][..])
+    );
+    assert!(finding.title.ends_with("at 3 h UTC"), "{}", finding.title);
+}
+
+#[test]
+fn both_reports_tell_the_same_findings() {
+    let (recorder, _) = Fleet::default().serve(|asked, draw| {
+        if draw.unit() < 0.12 {
+            (asked.tenant, asked.node) = (77, 4);
+        }
+    });
+    let diagnosis = judged(recorder);
+    let look = Look { colour: false, width: 100, verbose: false };
+    let text = terminal::text(&diagnosis, look);
+    let page = html::page(&diagnosis);
+    for part in ["n4: 2.", "fair part of busy", "a hot key or tenant", "tenant t77"] {
+        assert!(text.contains(part) && page.contains(part), "{part}\n{text}");
+    }
+    assert!(text.lines().all(|line| line.chars().count() <= 160), "{text}");
+    assert!(!text.contains('\u{1b}') && terminal::text(&diagnosis, Look { colour: true, ..look }).contains('\u{1b}'));
+    assert!(!page.contains("<script") && !page.contains("http"), "nothing is loaded");
+}
+
+#[test]
+fn names_of_nodes_and_routes_cannot_break_out_of_the_page() {
+    let mut recorder = Recorder::new(Bounds::default(), Weigh::Time);
+    for at in 0..10 {
+        let node = recorder.node(&format!("<script>{at}"), &Peers::default()).expect("there is room");
+        for minute in 0..200 {
+            let value = if at == 0 { 0.9 } else { 0.3 };
+            recorder.sample(node, &Metric::Cpu, At(BEGIN + minute * 60_000), value);
+        }
+    }
+    let page = html::page(&judged(recorder));
+    assert!(page.contains("&lt;script&gt;0") && !page.contains("<script"));
 }

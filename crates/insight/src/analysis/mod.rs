@@ -11,6 +11,8 @@
 //! | [`parts`] | more requests, dearer ones, or a slower node | decomposition |
 //! | [`attributes`] | which value of an attribute | contributions |
 //! | [`ranks`] | which metrics go together | correlation |
+//! | [`changes`] | since when | change points |
+//! | [`slots`] | what is usual at this hour | slots, adaptive limits |
 //! | [`chance`] | what the largest of many is by chance alone; many tests at once | planning, cells, ranks |
 //!
 //! A measure that has too little to go by says so as its answer; no number stands for what is not known.
@@ -18,9 +20,11 @@
 pub mod attributes;
 pub mod cells;
 pub mod chance;
+pub mod changes;
 pub mod headroom;
 pub mod parts;
 pub mod ranks;
 pub mod robust;
+pub mod slots;
 pub mod structure;
 pub mod trend;

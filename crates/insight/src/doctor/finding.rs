@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::left::Capacity;
 use super::loads::is_utilization;
+use super::over_time::{OverTime, Since};
 use super::rules::Level;
 use super::scene::Scene;
 use super::spread::Spread;
@@ -34,6 +35,10 @@ pub struct Finding {
     pub metric: Metric,
     /// Whether it stays.
     pub verdict: Verdict,
+    /// Since when; `None`: since before the history began, or it cannot be told.
+    pub since: Option<Since>,
+    /// The hours of the day (UTC) at which it comes back, where it does.
+    pub hours: Vec<usize>,
     /// Why it may be, likeliest first.
     pub hypotheses: Vec<Hypothesis>,
     /// What it does.
@@ -95,7 +100,7 @@ pub(super) fn findings(scene: &Scene<'_>, spreads: &[Spread], capacity: Option<&
             )),
         }
     }
-    let mut all: Vec<Finding> = told.into_iter().map(|(_, _, finding)| finding.titled()).collect();
+    let mut all: Vec<Finding> = told.into_iter().map(|(_, _, finding)| finding.titled().dated(scene)).collect();
     all.extend(underused(scene, &alike));
     all.extend(capacity.and_then(|capacity| nearly_full(scene, capacity)));
     all
@@ -148,6 +153,8 @@ fn finding(scene: &Scene<'_>, standing: &Standing, node: Node, hypotheses: Vec<H
         nodes: vec![node],
         metric: standing.metric.clone(),
         verdict: standing.verdict,
+        since: None,
+        hours: standing.hours.clone(),
         hypotheses,
         impact,
         remedies: remedies(cause),
@@ -164,6 +171,15 @@ impl Finding {
         self.nodes.push(node);
     }
 
+    /// Since when its foremost node is so.
+    fn dated(mut self, scene: &Scene<'_>) -> Self {
+        let foremost = self.nodes.first().map(|node| node.node.as_str());
+        let at = scene.group.nodes.iter().position(|node| foremost == Some(scene.history.nodes[*node].name.as_str()));
+        let over_time = OverTime::of(scene.history, scene.group, &self.metric);
+        self.since = over_time.zip(at).and_then(|(over_time, at)| over_time.since(scene.history, at));
+        self
+    }
+
     fn titled(mut self) -> Self {
         self.nodes.sort_by(|a, b| b.r.total_cmp(&a.r));
         let names: Vec<&str> = self.nodes.iter().take(3).map(|node| node.node.as_str()).collect();
@@ -175,6 +191,11 @@ impl Finding {
         } else {
             format!("{who}: {r:.2} times a fair part of {}", self.metric)
         };
+        if let (Some(first), Some(last)) = (self.hours.first(), self.hours.last()) {
+            let hours =
+                if first == last { format!("at {first} h") } else { format!("between {first} h and {} h", last + 1) };
+            self.title = format!("{} {hours} UTC", self.title);
+        }
         let mut sorted: Vec<&str> = self.nodes.iter().map(|node| node.node.as_str()).collect();
         sorted.sort_unstable();
         self.id = format!("{}/{}/{}", self.group, self.metric, sorted.join("+"));
@@ -227,6 +248,8 @@ fn underused(scene: &Scene<'_>, hot: &[usize]) -> Option<Finding> {
         nodes: cold.iter().map(|(at, standing)| node(scene, *at, standing)).collect(),
         metric,
         verdict: Verdict::Structural,
+        since: None,
+        hours: Vec::new(),
         hypotheses: Vec::new(),
         impact: Impact { stranded: unused, p99_ratio: None, errors: None, cmi: None, hurts: false },
         remedies: Remedies {
@@ -270,6 +293,8 @@ fn nearly_full(scene: &Scene<'_>, capacity: &Capacity) -> Option<Finding> {
             .collect(),
         metric: capacity.metric.clone(),
         verdict: Verdict::Structural,
+        since: None,
+        hours: Vec::new(),
         hypotheses: Vec::new(),
         impact: Impact { stranded: 0.0, p99_ratio: None, errors: None, cmi: Some(worst), hurts: critical },
         remedies: Remedies {

@@ -89,7 +89,7 @@ pub(super) fn beside(group: &Group, loads: &[Option<f64>]) -> Vec<Option<f64>> {
     loads.iter().map(one).collect()
 }
 
-fn variation(group: &Group, loads: &[Option<f64>]) -> Option<Variation> {
+pub(super) fn variation(group: &Group, loads: &[Option<f64>]) -> Option<Variation> {
     let known = loads.iter().zip(&group.capacity);
     let parts: Vec<Part> = known.filter_map(|(load, c)| Some(Part { load: (*load)?, capacity: *c })).collect();
     Variation::of(&parts).ok()

@@ -10,6 +10,7 @@
 mod finding;
 mod left;
 mod loads;
+mod over_time;
 mod peers;
 mod routes;
 mod rules;
@@ -22,6 +23,7 @@ use serde::Serialize;
 
 pub use finding::{Finding, Impact, Node};
 pub use left::{Capacity, NodeLeft};
+pub use over_time::Since;
 pub use peers::{CapacityFrom, NotJudged, Why};
 pub use routes::{Marked, Route, Routes};
 pub use rules::{Level, Rules};
@@ -30,6 +32,7 @@ pub use staying::{Standing, Steadiness};
 pub use why::{Cause, Class, Evidence, Experiment, Hypothesis, Remedies};
 
 use crate::analysis::headroom::THETA;
+use crate::analysis::parts::Factors;
 use crate::history::{At, History, Remark};
 use scene::Scene;
 
@@ -92,6 +95,10 @@ pub struct GroupReport {
     pub routes: Option<Routes>,
     /// Where a utilization is known.
     pub capacity: Option<Capacity>,
+    /// Why each node is as busy as it is, where requests were timed.
+    pub factors: Vec<Option<Factors>>,
+    /// The spread of what says most of the load, by hour of the week (UTC, Monday first); `None` of less than a day of history.
+    pub week: Option<Vec<Option<f64>>>,
 }
 
 /// Judges a history.
@@ -114,6 +121,8 @@ pub fn diagnose(history: &History, options: &Options) -> Diagnosis {
             steadiness: Vec::new(),
             routes: None,
             capacity: left::capacity(history, &group, &judged, options.theta),
+            factors: Vec::new(),
+            week: over_time::week(history, &group),
         };
         if judged.is_empty() {
             report.insufficient = Some("there is no whole window of 5 minutes".into());
@@ -125,6 +134,7 @@ pub fn diagnose(history: &History, options: &Options) -> Diagnosis {
             report.routes = routes::routes(history, &group, &block, options.rules);
             let scene = Scene::of(history, &group, judged.clone(), &block, &report.steadiness);
             findings.extend(finding::findings(&scene, &report.spreads, report.capacity.as_ref()));
+            report.factors = scene.factors;
         }
         groups.push(report);
     }

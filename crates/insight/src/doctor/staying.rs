@@ -5,6 +5,7 @@ use std::ops::Range;
 use serde::Serialize;
 
 use super::loads::Loads;
+use super::over_time::OverTime;
 use super::peers::Group;
 use super::rules::{CLASSIC_DEVIATIONS, CLASSIC_FEW, CLASSIC_ROBUST, Level, Rules};
 use crate::analysis::robust::Middle;
@@ -29,6 +30,8 @@ pub struct Standing {
     pub verdict: Verdict,
     /// How far it is.
     pub level: Level,
+    /// The hours of the day (UTC) at which it comes back; empty unless it is recurring, and then `r` is of them.
+    pub hours: Vec<usize>,
 }
 
 /// A metric of a group over its windows.
@@ -77,11 +80,31 @@ fn of_metric(
             Verdict::Transient | Verdict::Resolved | Verdict::Well | Verdict::Insufficient => Level::Well,
         };
         let name = history.nodes[node].name.clone();
-        Standing { at: node, node: name, metric: metric.clone(), r, windows: windows.clone(), verdict, level }
+        let windows = windows.clone();
+        Standing { at: node, node: name, metric: metric.clone(), r, windows, verdict, level, hours: Vec::new() }
     };
-    let nodes: Vec<Standing> = relative.iter().enumerate().map(standing).collect();
+    let mut nodes: Vec<Standing> = relative.iter().enumerate().map(standing).collect();
+    if classic.is_none() && comes_back(metric) {
+        look_at_hours(history, group, metric, &mut nodes);
+    }
     let whole: Option<Vec<Vec<f64>>> = relative.iter().map(|node| node.iter().copied().collect()).collect();
     Some(Steadiness { metric: metric.clone(), kept: whole.and_then(|whole| Kept::of(&whole)), nodes })
+}
+
+/// Of nodes that are well on the whole: whether they stand out at the same hour of three days.
+fn look_at_hours(history: &History, group: &Group, metric: &Metric, nodes: &mut [Standing]) {
+    let Some(over_time) = OverTime::of(history, group, metric).filter(OverTime::has_days) else { return };
+    for (at, standing) in nodes.iter_mut().enumerate() {
+        let (hours, r) = match standing.verdict {
+            Verdict::Well | Verdict::Transient | Verdict::Resolved => over_time.hours(at),
+            Verdict::Structural | Verdict::Emerging | Verdict::Recurring | Verdict::Insufficient => continue,
+        };
+        if !hours.is_empty() {
+            standing.verdict = Verdict::Recurring;
+            standing.level = Level::of_relative(r).max(Level::Notice);
+            (standing.r, standing.hours) = (r, hours);
+        }
+    }
 }
 
 /// The classic rule: beyond 1.5 deviations in the windows of 5, 15 and 60 minutes that end now.
@@ -111,6 +134,11 @@ fn is_beyond(values: &[f64], value: f64) -> bool {
     let mean = values.iter().sum::<f64>() / n;
     let deviation = (values.iter().map(|one| (one - mean).powi(2)).sum::<f64>() / n).sqrt();
     deviation > 0.0 && (value - mean) / deviation > CLASSIC_DEVIATIONS
+}
+
+/// Whether hours of a metric are looked at: what nodes do, not how it feels.
+fn comes_back(metric: &Metric) -> bool {
+    [Metric::Requests, Metric::Busy, Metric::Cpu, Metric::DiskIo, Metric::Network].contains(metric)
 }
 
 /// Whether a node that stands out by a metric is to be told of: by others it is evidence.

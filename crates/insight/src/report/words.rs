@@ -1,0 +1,90 @@
+//! How reports say moments, levels and verdicts.
+
+use crate::analysis::structure::Verdict;
+use crate::doctor::{Finding, Level};
+use crate::history::At;
+
+/// `2026-11-22 07:05`, by UTC.
+pub(super) fn moment(at: At) -> String {
+    let minutes = at.0.div_euclid(60_000);
+    let (days, minute) = (minutes.div_euclid(1_440), minutes.rem_euclid(1_440));
+    let (year, month, day) = date(days);
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}", minute / 60, minute % 60)
+}
+
+/// The civil date of a day since 1970, by counting eras of 400 years from 1 March of year 0.
+fn date(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+/// One word.
+pub(super) const fn level(level: Level) -> &'static str {
+    match level {
+        Level::Well => "even",
+        Level::Notice => "notice",
+        Level::Warn => "warning",
+        Level::Critical => "critical",
+    }
+}
+
+/// A shape, so that no colour is needed to tell them apart.
+pub(super) const fn shape(level: Level) -> &'static str {
+    match level {
+        Level::Well => "·",
+        Level::Notice => "○",
+        Level::Warn => "◆",
+        Level::Critical => "▲",
+    }
+}
+
+/// In a few words.
+pub(super) const fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Structural => "structural: it stays",
+        Verdict::Emerging => "emerging: in most of the newest windows",
+        Verdict::Transient => "transient: one window made most of it",
+        Verdict::Recurring => "recurring: at the same hours of three days or more",
+        Verdict::Resolved => "resolved",
+        Verdict::Well => "well",
+        Verdict::Insufficient => "insufficient: too few windows to say whether it stays",
+    }
+}
+
+/// What a finding costs, in phrases; empty where nothing is known of it.
+pub(super) fn costs(finding: &Finding) -> Vec<String> {
+    let impact = &finding.impact;
+    let mut all = Vec::new();
+    all.extend(impact.p99_ratio.filter(|ratio| *ratio >= 1.1).map(|ratio| format!("p99 {ratio:.1} times its peers'")));
+    all.extend(
+        impact
+            .errors
+            .filter(|points| *points >= 0.001)
+            .map(|points| format!("{:.1} points more errors", points * 100.0)),
+    );
+    if impact.stranded >= 0.01 {
+        all.push(format!("{:.0} % of the group's capacity cannot be used while it is so", impact.stranded * 100.0));
+    }
+    all.extend(impact.cmi.map(|cmi| format!("{:.0} % left of what may be used (CMI {cmi:.2})", cmi.max(0.0) * 100.0)));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_told_by_the_calendar() {
+        assert_eq!(moment(At(0)), "1970-01-01 00:00");
+        assert_eq!(moment(At(951_782_399_000)), "2000-02-28 23:59");
+        assert_eq!(moment(At(951_868_799_000)), "2000-02-29 23:59");
+        assert_eq!(moment(At(1_795_343_400_000)), "2026-11-22 10:30");
+        assert_eq!(moment(At(-60_000)), "1969-12-31 23:59");
+    }
+}
