@@ -7,8 +7,10 @@
 //! ```
 //! [`analysis`] and [`doctor`] are pure functions, without a clock, a file or a source of chance.
 
+pub mod alerts;
 pub mod analysis;
 pub mod doctor;
 pub mod history;
+pub mod keys;
 pub mod report;
 pub mod sources;

@@ -13,6 +13,7 @@
 //! | [`ranks`] | which metrics go together | correlation |
 //! | [`changes`] | since when | change points |
 //! | [`slots`] | what is usual at this hour | slots, adaptive limits |
+//! | [`planning`] | how many nodes, and at what cost | planning |
 //! | [`chance`] | what the largest of many is by chance alone; many tests at once | planning, cells, ranks |
 //!
 //! A measure that has too little to go by says so as its answer; no number stands for what is not known.
@@ -23,6 +24,7 @@ pub mod chance;
 pub mod changes;
 pub mod headroom;
 pub mod parts;
+pub mod planning;
 pub mod ranks;
 pub mod robust;
 pub mod slots;

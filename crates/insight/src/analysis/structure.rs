@@ -135,6 +135,12 @@ impl Ladder {
         self.rung()
     }
 
+    /// Whether anything is remembered.
+    #[must_use]
+    pub const fn stands(&self) -> bool {
+        self.step > 0
+    }
+
     /// Where it stands.
     #[must_use]
     pub const fn rung(&self) -> Rung {

@@ -5,8 +5,8 @@
 
 use serde::Serialize;
 
-use super::left::Capacity;
-use super::loads::is_utilization;
+use super::left::{Capacity, NodeLeft};
+use super::loads::{FEW, is_utilization};
 use super::over_time::{OverTime, Since};
 use super::rules::Level;
 use super::scene::Scene;
@@ -52,7 +52,7 @@ pub struct Finding {
 pub struct Node {
     /// Its name.
     pub node: String,
-    /// Beside its fair part.
+    /// Beside its fair part; of up to four nodes, beside what the others have.
     pub r: f64,
     /// More requests, dearer ones, or slower.
     pub factors: Option<Factors>,
@@ -100,9 +100,9 @@ pub(super) fn findings(scene: &Scene<'_>, spreads: &[Spread], capacity: Option<&
             )),
         }
     }
-    let mut all: Vec<Finding> = told.into_iter().map(|(_, _, finding)| finding.titled().dated(scene)).collect();
+    let mut all: Vec<Finding> = told.into_iter().map(|(_, _, finding)| finding.titled(scene).dated(scene)).collect();
     all.extend(underused(scene, &alike));
-    all.extend(capacity.and_then(|capacity| nearly_full(scene, capacity)));
+    all.extend(capacity.and_then(|capacity| nearly_full(scene, capacity, &alike)));
     all
 }
 
@@ -121,7 +121,9 @@ fn foremost<'s>(scene: &'s Scene<'_>, at: usize) -> Option<&'s Standing> {
     let found = FOREMOST.iter().filter_map(standing).find(|standing| {
         let stays = match standing.verdict {
             Verdict::Structural | Verdict::Emerging | Verdict::Recurring => true,
-            Verdict::Transient | Verdict::Resolved | Verdict::Well | Verdict::Insufficient => false,
+            // Of a short history, that it is so now.
+            Verdict::Insufficient => standing.level > Level::Notice,
+            Verdict::Transient | Verdict::Resolved | Verdict::Well => false,
         };
         stays && standing.r >= least(&standing.metric)
     })?;
@@ -180,13 +182,15 @@ impl Finding {
         self
     }
 
-    fn titled(mut self) -> Self {
+    fn titled(mut self, scene: &Scene<'_>) -> Self {
         self.nodes.sort_by(|a, b| b.r.total_cmp(&a.r));
         let names: Vec<&str> = self.nodes.iter().take(3).map(|node| node.node.as_str()).collect();
         let more = self.nodes.len().saturating_sub(3);
         let who = if more > 0 { format!("{} and {more} more", names.join(", ")) } else { names.join(", ") };
         let r = self.nodes.first().map_or(1.0, |node| node.r);
-        self.title = if is_utilization(&self.metric) {
+        self.title = if scene.group.nodes.len() <= FEW {
+            format!("{who}: {r:.2} times as much {} as the others", self.metric)
+        } else if is_utilization(&self.metric) {
             format!("{who}: {} {r:.2} times the group's mean", self.metric)
         } else {
             format!("{who}: {r:.2} times a fair part of {}", self.metric)
@@ -261,10 +265,12 @@ fn underused(scene: &Scene<'_>, hot: &[usize]) -> Option<Finding> {
 }
 
 /// Nodes of which next to nothing is left, though they have no more than their part: the group is too small.
-fn nearly_full(scene: &Scene<'_>, capacity: &Capacity) -> Option<Finding> {
+fn nearly_full(scene: &Scene<'_>, capacity: &Capacity, hot: &[usize]) -> Option<Finding> {
+    let told = |node: &NodeLeft| hot.iter().any(|at| scene.group.nodes[*at] == node.at);
     let near: Vec<_> = capacity
         .nodes
         .iter()
+        .filter(|node| !told(node))
         .filter(|node| node.level > headroom::Level::Well || node.full_in_hours.is_some())
         .collect();
     let worst = near.iter().map(|node| node.left.cmi).reduce(f64::min)?;

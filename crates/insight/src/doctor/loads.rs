@@ -145,6 +145,6 @@ const LONG: u32 = 900;
 /// Source: diagnosis.md "peer groups first".
 const LEAST_SAMPLES: f64 = 0.8;
 /// Nodes up to which each is so large a part that it hides in the mean. Source: diagnosis.md "RUS".
-const FEW: usize = 4;
+pub(super) const FEW: usize = 4;
 /// A node beside others that do nothing has this much. Source: ours; beyond it more says nothing.
 const MOST_RELATIVE: f64 = 100.0;

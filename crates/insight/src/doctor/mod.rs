@@ -12,6 +12,7 @@ mod left;
 mod loads;
 mod over_time;
 mod peers;
+mod plan;
 mod routes;
 mod rules;
 mod scene;
@@ -25,6 +26,7 @@ pub use finding::{Finding, Impact, Node};
 pub use left::{Capacity, NodeLeft};
 pub use over_time::Since;
 pub use peers::{CapacityFrom, NotJudged, Why};
+pub use plan::{Plan, Prices};
 pub use routes::{Marked, Route, Routes};
 pub use rules::{Level, Rules};
 pub use spread::Spread;
@@ -45,11 +47,13 @@ pub struct Options {
     pub theta: f64,
     /// How many hours are judged. Source: diagnosis.md "structural".
     pub hours: u32,
+    /// What nodes and engineering cost.
+    pub prices: Prices,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { rules: Rules::default(), theta: THETA, hours: 3 }
+        Self { rules: Rules::default(), theta: THETA, hours: 3, prices: Prices::default() }
     }
 }
 
@@ -95,6 +99,8 @@ pub struct GroupReport {
     pub routes: Option<Routes>,
     /// Where a utilization is known.
     pub capacity: Option<Capacity>,
+    /// What the load takes, where a utilization is known.
+    pub plan: Option<Plan>,
     /// Why each node is as busy as it is, where requests were timed.
     pub factors: Vec<Option<Factors>>,
     /// The spread of what says most of the load, by hour of the week (UTC, Monday first); `None` of less than a day of history.
@@ -121,6 +127,7 @@ pub fn diagnose(history: &History, options: &Options) -> Diagnosis {
             steadiness: Vec::new(),
             routes: None,
             capacity: left::capacity(history, &group, &judged, options.theta),
+            plan: None,
             factors: Vec::new(),
             week: over_time::week(history, &group),
         };
@@ -134,6 +141,7 @@ pub fn diagnose(history: &History, options: &Options) -> Diagnosis {
             report.routes = routes::routes(history, &group, &block, options.rules);
             let scene = Scene::of(history, &group, judged.clone(), &block, &report.steadiness);
             findings.extend(finding::findings(&scene, &report.spreads, report.capacity.as_ref()));
+            report.plan = report.capacity.as_ref().and_then(|capacity| plan::plan(&scene, capacity, options.prices));
             report.factors = scene.factors;
         }
         groups.push(report);

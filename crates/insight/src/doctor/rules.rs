@@ -37,24 +37,24 @@ pub enum Level {
 }
 
 impl Level {
-    /// Of a spread, without what chance adds. Source: R-D9; diagnosis.md "alerts".
+    /// Of a spread, without what chance adds.
     #[must_use]
     pub fn of_spread(w_adj: f64) -> Self {
-        if w_adj > 0.35 {
+        if w_adj > CRITICAL_SPREAD {
             Self::Critical
-        } else if w_adj > 0.25 {
+        } else if w_adj > WARN_SPREAD {
             Self::Warn
         } else {
             Self::Well
         }
     }
 
-    /// Of a relative load, over 1 or under it. Source: diagnosis.md "RFA" (1.5, 2.0) and "structural" (1.25, 0.75).
+    /// Of a relative load, over 1 or under it. Source of 1.25 and 0.75: diagnosis.md "structural".
     #[must_use]
     pub fn of_relative(r: f64) -> Self {
-        if r >= 2.0 {
+        if r >= TWICE {
             Self::Critical
-        } else if r >= 1.5 {
+        } else if r >= HOT {
             Self::Warn
         } else if r >= 1.25 || r <= 0.75 {
             Self::Notice
@@ -64,6 +64,14 @@ impl Level {
     }
 }
 
+/// Of a spread: a warning. Source: R-D9; diagnosis.md "alerts".
+pub(crate) const WARN_SPREAD: f64 = 0.25;
+/// Of a spread: critical. Source: the same.
+pub(crate) const CRITICAL_SPREAD: f64 = 0.35;
+/// Of a relative load: a warning. Source: diagnosis.md "RFA".
+pub(crate) const HOT: f64 = 1.5;
+/// Of a relative load: critical. Source: the same.
+pub(crate) const TWICE: f64 = 2.0;
 /// Of the coefficient of variation. Source: R-D2.
 pub(super) const CLASSIC_SPREAD: f64 = 0.3;
 /// Deviations. Source: R-D5.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde::Serialize;
 
-use super::loads::Loads;
+use super::loads::{Loads, beside};
 use super::over_time::OverTime;
 use super::peers::Group;
 use super::rules::{CLASSIC_DEVIATIONS, CLASSIC_FEW, CLASSIC_ROBUST, Level, Rules};
@@ -84,6 +84,9 @@ fn of_metric(
         Standing { at: node, node: name, metric: metric.clone(), r, windows, verdict, level, hours: Vec::new() }
     };
     let mut nodes: Vec<Standing> = relative.iter().enumerate().map(standing).collect();
+    if classic.is_none() && loads.windows.len() < LEAST_WINDOWS {
+        as_a_whole(history, group, judged, &loads, &mut nodes);
+    }
     if classic.is_none() && comes_back(metric) {
         look_at_hours(history, group, metric, &mut nodes);
     }
@@ -103,6 +106,24 @@ fn look_at_hours(history: &History, group: &Group, metric: &Metric, nodes: &mut 
             standing.verdict = Verdict::Recurring;
             standing.level = Level::of_relative(r).max(Level::Notice);
             (standing.r, standing.hours) = (r, hours);
+        }
+    }
+}
+
+/// Of a history that is too short to say whether anything stays: how far nodes are on the whole, where it is far and not by chance.
+fn as_a_whole(history: &History, group: &Group, judged: &Range<i64>, loads: &Loads, nodes: &mut [Standing]) {
+    let requests = Loads::of(history, group, &Metric::Requests, judged).and_then(|requests| requests.noise());
+    let capacity: f64 = group.capacity.iter().sum();
+    for (standing, (r, own)) in nodes.iter_mut().zip(beside(group, &loads.whole).into_iter().zip(&group.capacity)) {
+        let Some(r) = r else { continue };
+        // The root of what is expected of a fair part, in parts of it; what is not counted has no chance that we could tell.
+        let deviation = requests.map_or(0.0, |noise| {
+            let expected = noise.samples as f64 * own / capacity;
+            (SCATTER * noise.over_dispersion.max(1.0) / expected.max(1.0)).sqrt()
+        });
+        standing.r = r;
+        if r >= SHORT && r - 1.0 > SURE * deviation {
+            standing.level = Level::of_relative(r);
         }
     }
 }
@@ -168,5 +189,13 @@ fn tells_apart(metric: &Metric) -> bool {
     }
 }
 
+/// Windows under which nothing is said of staying. Source: ours; an hour of quarters, as `structure` has it.
+const LEAST_WINDOWS: usize = 4;
+/// Relative load from which on a short history is told of. Source: diagnosis.md "RFA" (1.5).
+const SHORT: f64 = 1.5;
+/// Deviations. Source: diagnosis.md "RFA".
+const SURE: f64 = 4.0;
+/// What a request does scatters, too: of exponential times twice as much as their count.
+const SCATTER: f64 = 2.0;
 /// Windows of a quarter of an hour in the classic rule's longest. Source: R-D5.
 const CLASSIC_WINDOWS: usize = 4;

@@ -207,7 +207,7 @@ impl fmt::Display for Metric {
         f.write_str(match self {
             Self::Requests => "requests",
             Self::Errors => "errors",
-            Self::Busy => "busy",
+            Self::Busy => "busy time",
             Self::LatencyP50 => "latency p50",
             Self::LatencyP95 => "latency p95",
             Self::LatencyP99 => "latency p99",

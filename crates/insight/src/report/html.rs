@@ -54,7 +54,7 @@ fn finding_card(finding: &Finding) -> Markup {
                 }
             }
             dl {
-                @for (rank, hypothesis) in finding.hypotheses.iter().take(3).enumerate() {
+                @for (rank, hypothesis) in words::reasons(finding).enumerate() {
                     dt { @if rank == 0 { "why" } @else { "or" } }
                     dd {
                         (hypothesis.cause.to_string())

@@ -2,4 +2,4 @@
 
 pub mod html;
 pub mod terminal;
-mod words;
+pub(crate) mod words;

@@ -6,7 +6,8 @@ use anstyle::{AnsiColor, Style};
 
 use super::words;
 use crate::analysis::headroom;
-use crate::doctor::{Capacity, CapacityFrom, Diagnosis, Finding, GroupReport, Hypothesis, Level, Rules};
+use crate::analysis::planning::Needed;
+use crate::doctor::{Capacity, CapacityFrom, Diagnosis, Finding, GroupReport, Hypothesis, Level, Plan, Rules};
 
 /// How it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +92,7 @@ fn tell(out: &mut String, number: usize, finding: &Finding, look: Look) {
     if finding.nodes.len() > MOST_NODES {
         let _ = writeln!(out, "   and {} more", finding.nodes.len() - MOST_NODES);
     }
-    for (rank, hypothesis) in finding.hypotheses.iter().take(MOST_HYPOTHESES).enumerate() {
+    for (rank, hypothesis) in words::reasons(finding).enumerate() {
         why(out, rank, hypothesis, look);
     }
     let costs = words::costs(finding);
@@ -160,7 +161,10 @@ fn measures(out: &mut String, group: &GroupReport, look: Look) {
         }
     }
     if let Some(capacity) = &group.capacity {
-        left(out, capacity);
+        left(out, capacity, look);
+    }
+    if let Some(plan) = &group.plan {
+        planned(out, plan, look);
     }
     if group.capacity_from == CapacityFrom::Alike && group.nodes.len() > 1 {
         let _ = writeln!(out, "  capacities are not known: nodes count as alike");
@@ -170,13 +174,12 @@ fn measures(out: &mut String, group: &GroupReport, look: Look) {
     }
 }
 
-fn left(out: &mut String, capacity: &Capacity) {
+fn left(out: &mut String, capacity: &Capacity, look: Look) {
     let cluster = &capacity.cluster;
     let worst = capacity.nodes.iter().map(|node| node.left.cmi).fold(f64::INFINITY, f64::min);
-    let _ = write!(
-        out,
-        "  capacity by {}: {:.0} % used, at least {:.0} % left of what may be used; takes {:.2} times today's load, {:.2} times if it \
-         lay evenly",
+    let mut text = format!(
+        "capacity by {}: {:.0} % used, at least {:.0} % left of what may be used; takes {:.2} times today's load, {:.2} times if it lay \
+         evenly",
         capacity.metric,
         cluster.utilization * 100.0,
         worst.max(0.0) * 100.0,
@@ -184,11 +187,43 @@ fn left(out: &mut String, capacity: &Capacity) {
         cluster.surge_balanced
     );
     if let Some(without) = cluster.cmi_n1 {
-        let _ = write!(out, "; without the largest node {:.0} % left", without.max(0.0) * 100.0);
+        let _ = write!(text, "; without the largest node {:.0} % left", without.max(0.0) * 100.0);
     }
-    out.push('\n');
+    wrapped(out, look, "  ", &text);
     for node in capacity.nodes.iter().filter(|node| node.level > headroom::Level::Well).take(MOST_NODES) {
         let _ = writeln!(out, "    {}: {:.0} % used, CMI {:.2}", node.node, node.utilization * 100.0, node.left.cmi);
+    }
+}
+
+fn planned(out: &mut String, plan: &Plan, look: Look) {
+    let Needed { nodes, balanced, skew, .. } = plan.needed;
+    let text = format!(
+        "nodes: {} there; the load's 95th percentile takes {nodes} (the hottest has {skew:.2} times its part), {balanced} if it lay evenly",
+        plan.nodes
+    );
+    wrapped(out, look, "  ", &text);
+    if let Some(money) = plan.money {
+        let even = money.months_to_break_even.map_or_else(
+            || "nothing is saved".to_owned(),
+            |months| format!("engineering of {:.0} is paid for in {months:.1} months", money.engineering),
+        );
+        let price = money.node_hour;
+        wrapped(
+            out,
+            look,
+            "    ",
+            &format!("uneven load costs {:.0} a month at {price} an hour and node; {even}", money.monthly),
+        );
+    }
+    if let Some((key, binding)) = &plan.binding {
+        let text = format!(
+            "more nodes will not help: {key} is {:.0} % of the load, and lies on one; beyond {} nodes nothing changes, and its node takes \
+             {:.2} times today's load",
+            binding.share * 100.0,
+            binding.most_nodes,
+            binding.surge
+        );
+        wrapped(out, look, "    ", &text);
     }
 }
 
@@ -260,7 +295,5 @@ const EVIDENCE: &str = "             ";
 const LEAST_WIDTH: usize = 40;
 /// Nodes of a finding that are told by name. Source: ours.
 const MOST_NODES: usize = 8;
-/// Hypotheses that are told. Source: diagnosis.md's goal counts the first three.
-const MOST_HYPOTHESES: usize = 3;
 /// Cells that are told without `--verbose`. Source: ours.
 const MOST_MARKED: usize = 5;

@@ -1,7 +1,7 @@
-//! How reports say moments, levels and verdicts.
+//! How reports and alerts say moments, levels and verdicts.
 
 use crate::analysis::structure::Verdict;
-use crate::doctor::{Finding, Level};
+use crate::doctor::{Cause, Finding, Hypothesis, Level};
 use crate::history::At;
 
 /// `2026-11-22 07:05`, by UTC.
@@ -10,6 +10,13 @@ pub(super) fn moment(at: At) -> String {
     let (days, minute) = (minutes.div_euclid(1_440), minutes.rem_euclid(1_440));
     let (year, month, day) = date(days);
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02}", minute / 60, minute % 60)
+}
+
+/// `2026-11-22T07:05:09Z`.
+pub(crate) fn rfc3339(at: At) -> String {
+    let seconds = at.0.div_euclid(1_000);
+    let minute = moment(At(seconds.div_euclid(60) * 60_000)).replace(' ', "T");
+    format!("{minute}:{:02}Z", seconds.rem_euclid(60))
 }
 
 /// The civil date of a day since 1970, by counting eras of 400 years from 1 March of year 0.
@@ -45,7 +52,7 @@ pub(super) const fn shape(level: Level) -> &'static str {
 }
 
 /// In a few words.
-pub(super) const fn verdict(verdict: Verdict) -> &'static str {
+pub(crate) const fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Structural => "structural: it stays",
         Verdict::Emerging => "emerging: in most of the newest windows",
@@ -57,8 +64,14 @@ pub(super) const fn verdict(verdict: Verdict) -> &'static str {
     }
 }
 
+/// The reasons that are told: the first three, without "none of these" where another one is before it.
+pub(crate) fn reasons(finding: &Finding) -> impl Iterator<Item = &Hypothesis> {
+    let known = finding.hypotheses.iter().take_while(|one| one.cause != Cause::Unknown).count();
+    finding.hypotheses.iter().take(known.clamp(1, 3))
+}
+
 /// What a finding costs, in phrases; empty where nothing is known of it.
-pub(super) fn costs(finding: &Finding) -> Vec<String> {
+pub(crate) fn costs(finding: &Finding) -> Vec<String> {
     let impact = &finding.impact;
     let mut all = Vec::new();
     all.extend(impact.p99_ratio.filter(|ratio| *ratio >= 1.1).map(|ratio| format!("p99 {ratio:.1} times its peers'")));

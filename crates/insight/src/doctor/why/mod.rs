@@ -16,6 +16,7 @@ use serde::Serialize;
 use super::scene::Scene;
 pub(super) use remedies::remedies;
 pub use remedies::{Class, Remedies};
+pub(super) use requests::is_key;
 
 /// What may be the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

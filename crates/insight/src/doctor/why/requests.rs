@@ -46,18 +46,25 @@ fn about(name: &str) -> About {
         About::Session
     } else if has(&["client", "remote", "peer", "source", "caller", "ip"]) {
         About::Client
-    } else if has(&["agent", "method", "size", "bytes", "status", "protocol", "version", "scheme"]) {
+    } else if has(&["agent", "method", "size", "bytes", "status", "protocol", "version", "scheme", "host", "upstream"])
+    {
         About::Shape
     } else {
         About::Key
     }
 }
 
+/// Whether an attribute names what is asked for: a key, a tenant.
+pub(in crate::doctor) fn is_key(name: &str) -> bool {
+    about(name) == About::Key
+}
+
 /// Whether one value brings the excess.
 fn one_value(patient: &Patient<'_, '_>, attribute: &Attribute, weighing: &mut Weighing) {
     let Some(Brings { value, contribution, lift, share }) = patient.scene.brings(attribute, patient.at) else { return };
     let name = &attribute.name;
-    if contribution >= MOST && lift >= LEAST_LIFT {
+    let own = attribute.total[patient.at] / attribute.total.iter().sum::<f64>();
+    if contribution >= MOST && is_lifted(lift, share, own) {
         let seen = format!(
             "{name} `{value}` brings {:.0} % of what the node has too much; it is {:.0} % of all load, and the node has {lift:.1} \
              times as much of it as the fleet",
@@ -74,14 +81,22 @@ fn one_value(patient: &Patient<'_, '_>, attribute: &Attribute, weighing: &mut We
     }
 }
 
+/// Whether a node has more of a value than of the rest: half as much again, or half of what there can be where the value or the node
+/// is most of everything.
+fn is_lifted(lift: f64, share: f64, own: f64) -> bool {
+    let most = 1.0 / share.max(own);
+    lift >= LEAST_LIFT.min(f64::midpoint(1.0, most)) && most > 1.0
+}
+
 /// Whether values stay where they are, and no single one of them is heavy.
 fn stays(patient: &Patient<'_, '_>, attribute: &Attribute, weighing: &mut Weighing) {
     let scene = patient.scene;
     let Some(stickiness) = scene.stickiness(attribute) else { return };
-    let nodes = scene.group.nodes.len() as f64;
     let one = scene.brings(attribute, patient.at).map_or(0.0, |brings| brings.contribution);
-    // By chance a value of few requests lies on one node, too; values that are kept are those of many.
-    if stickiness < STAYS || stickiness < STAYS_BEYOND / nodes {
+    // As much of every value lies on the fullest node as of all load, without anything that stays.
+    let all: f64 = attribute.total.iter().sum();
+    let fullest = attribute.total.iter().copied().fold(0.0, f64::max) / all;
+    if stickiness < STAYS.max(f64::midpoint(1.0, fullest)) {
         return;
     }
     let name = &attribute.name;
@@ -114,8 +129,6 @@ fn routes(patient: &Patient<'_, '_>) -> Weighing {
     if let Some(factors) = scene.factors[at] {
         if factors.mix >= LEAST_LIFT.sqrt() {
             weighing.seen(FAIR, format!("its requests are {:.2} times as dear as its peers'", factors.mix));
-        } else if factors.mix < 1.1 {
-            weighing.seen(-WEAK, "its requests cost what its peers' cost".into());
         }
     }
     let mut rows: Vec<(u32, f64, f64)> = Vec::new();
@@ -138,13 +151,13 @@ fn routes(patient: &Patient<'_, '_>) -> Weighing {
     let (contribution, share) = (part(most), most.2 / fleet);
     let lift = most.1 / node / share;
     let route = &scene.history.traffic.routes[most.0 as usize];
-    if contribution >= MOST && lift >= LEAST_LIFT.sqrt() {
+    if contribution >= MOST && is_lifted(lift * lift, share, node / fleet) {
         let text = format!(
             "route `{route}` brings {:.0} % of it; it is {:.0} % of all load, and the node has {lift:.1} times as much of it",
             contribution * 100.0,
             share * 100.0
         );
-        weighing.seen(FAIR * contribution.min(1.0), text);
+        weighing.seen((FAIR + WEAK) * contribution.min(1.0), text);
         weighing.about(route);
         let without = 1.0 + (patient.r - 1.0) * (1.0 - contribution.min(1.0));
         weighing.would_show(format!("let all nodes serve `{route}` for 10 minutes"), without, patient.r);
@@ -168,5 +181,3 @@ const LITTLE: f64 = 0.25;
 const LEAST_LIFT: f64 = 1.5;
 /// The part of a value's load on one node from which on it stays there. Source: ours.
 const STAYS: f64 = 0.8;
-/// Of two nodes each has half of everything: there it must be far more than that. Source: ours.
-const STAYS_BEYOND: f64 = 1.7;
