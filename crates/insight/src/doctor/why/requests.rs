@@ -126,10 +126,8 @@ fn is_most(by: &[f64], at: usize) -> bool {
 fn routes(patient: &Patient<'_, '_>) -> Weighing {
     let mut weighing = Weighing::of(Cause::RouteAffinity);
     let (scene, at) = (patient.scene, patient.at);
-    if let Some(factors) = scene.factors[at] {
-        if factors.mix >= LEAST_LIFT.sqrt() {
-            weighing.seen(FAIR, format!("its requests are {:.2} times as dear as its peers'", factors.mix));
-        }
+    if let Some(factors) = scene.factors[at].filter(|factors| factors.mix >= LEAST_LIFT.sqrt()) {
+        weighing.seen(FAIR, format!("its requests are {:.2} times as dear as its peers'", factors.mix));
     }
     let mut rows: Vec<(u32, f64, f64)> = Vec::new();
     for ((route, node), cell) in &scene.block.cells {
