@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::peers::Group;
 use super::rules::{CLASSIC_ROUTE, Rules};
 use crate::analysis::cells::{Affinity, Mark, Table};
-use crate::history::{BLOCK, Block, Cell, History, STEP};
+use crate::history::{BLOCK, Block, Cell, History};
 
 /// What a group's requests were for.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -56,7 +56,7 @@ pub struct Marked {
 
 /// The blocks of the judged windows, as one.
 pub(super) fn judged_block(history: &History, judged: &Range<i64>) -> Block {
-    let by = i64::from(history.step / STEP);
+    let by = i64::from(history.step / history.base);
     let blocks = (judged.start * by).div_euclid(BLOCK)..(judged.end * by - 1).div_euclid(BLOCK) + 1;
     let mut all = Block::default();
     for (_, block) in history.traffic.blocks.range(blocks) {

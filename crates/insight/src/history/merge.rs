@@ -26,6 +26,7 @@ impl Recorder {
             self.happened(happening);
         }
         self.span = joined(self.span, other.span);
+        self.partial |= other.partial;
     }
 
     fn merge_traffic(&mut self, other: Traffic, nodes: &[Option<NodeAt>]) {

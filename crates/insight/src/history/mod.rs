@@ -20,6 +20,7 @@ mod traffic;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::de::value::StrDeserializer;
 use serde::{Deserialize, Serialize};
 
 pub use heavy::Heavy;
@@ -160,6 +161,8 @@ pub struct Remark {
 pub struct History {
     /// Where it is from, as people call it: a file, an address.
     pub source: String,
+    /// The length of a window in seconds as the source made them; blocks are of twelve of these.
+    pub base: u32,
     /// The length of a window in seconds.
     pub step: u32,
     /// The first moment and the last that anything was seen of.
@@ -174,6 +177,8 @@ pub struct History {
     pub happenings: Vec<Happening>,
     /// What the reader must know.
     pub remarks: Vec<Remark>,
+    /// Whether something that was asked for could not be read; a remark says what.
+    pub partial: bool,
 }
 
 impl History {
@@ -199,6 +204,16 @@ impl History {
     #[must_use]
     pub fn begin_of(&self, window: i64) -> At {
         At(window * i64::from(self.step) * 1_000)
+    }
+}
+
+impl Metric {
+    /// By the name that files and configurations give it, such as `latency_p99`; what is none of ours is called so.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        let plain = name.trim().to_lowercase().replace([' ', '-'], "_");
+        Self::deserialize(StrDeserializer::<serde::de::value::Error>::new(&plain))
+            .unwrap_or_else(|_| Self::Named(name.trim().to_owned()))
     }
 }
 
@@ -232,7 +247,27 @@ impl fmt::Display for Metric {
 
 /// Source: ours; the year 9999.
 const LAST_SECOND: f64 = 253_402_300_799.0;
-/// A window, in seconds. Source: R-D5, whose shortest window it is; three make one of diagnosis.md's.
+/// A window as most sources make it, in seconds. Source: R-D5, whose shortest window it is; three make one of diagnosis.md's.
 pub const STEP: u32 = 300;
 /// Windows of a block. Source: ours; an hour.
 pub const BLOCK: i64 = 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_metric_is_known_by_its_name_and_any_other_is_called_so() {
+        for (name, metric) in [
+            ("cpu", Metric::Cpu),
+            ("latency_p99", Metric::LatencyP99),
+            ("In Flight", Metric::InFlight),
+            ("soft_irq", Metric::SoftIrq),
+            ("disk-io", Metric::DiskIo),
+            ("Load 1", Metric::Named("Load 1".into())),
+            ("named", Metric::Named("named".into())),
+        ] {
+            assert_eq!(Metric::of(name), metric, "{name}");
+        }
+    }
+}

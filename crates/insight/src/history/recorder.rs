@@ -72,6 +72,8 @@ pub struct Requests<'a> {
 pub struct Recorder {
     pub(super) bounds: Bounds,
     weigh: Weigh,
+    /// The length that windows have at first, in seconds.
+    base: u32,
     pub(super) step: u32,
     pub(super) span: Option<(At, At)>,
     pub(super) nodes: Vec<Node>,
@@ -84,16 +86,25 @@ pub struct Recorder {
     pub(super) counted: Vec<BTreeMap<i64, Cell>>,
     pub(super) happenings: Vec<Happening>,
     pub(super) remarks: BTreeMap<String, u64>,
+    pub(super) partial: bool,
 }
 
 impl Recorder {
     /// Nothing seen yet.
     #[must_use]
     pub fn new(bounds: Bounds, weigh: Weigh) -> Self {
+        Self::of_windows(bounds, weigh, STEP)
+    }
+
+    /// The same with windows of so many seconds: for what is looked at for less than an hour. At least 1.
+    #[must_use]
+    pub fn of_windows(bounds: Bounds, weigh: Weigh, seconds: u32) -> Self {
+        let base = seconds.max(1);
         Self {
             bounds,
             weigh,
-            step: STEP,
+            base,
+            step: base,
             span: None,
             nodes: Vec::new(),
             by_name: HashMap::new(),
@@ -105,6 +116,7 @@ impl Recorder {
             counted: Vec::new(),
             happenings: Vec::new(),
             remarks: BTreeMap::new(),
+            partial: false,
         }
     }
 
@@ -150,7 +162,7 @@ impl Recorder {
             return;
         }
         let Some(series) = self.series.get_mut(metric).map(|all| grown(all, node)) else { return };
-        match series.take(at.0, window.div_euclid(i64::from(self.step / STEP)), single(value)) {
+        match series.take(at.0, window.div_euclid(i64::from(self.step / self.base)), single(value)) {
             Taken::Added { figures } => self.figures += figures,
             Taken::Twice => self.remark(format!("{metric}: a second sample of one moment")),
             Taken::Late => self.remark(format!("{metric}: a sample out of order")),
@@ -201,6 +213,12 @@ impl Recorder {
         self.remark_times(what, 1);
     }
 
+    /// Something that was asked for could not be read: a remark, and what is there is only a part.
+    pub fn lacks(&mut self, what: String) {
+        self.partial = true;
+        self.remark(what);
+    }
+
     pub(super) fn remark_times(&mut self, what: String, times: u64) {
         if self.remarks.len() < MOST_REMARKS || self.remarks.contains_key(&what) {
             *self.remarks.entry(what).or_default() += times;
@@ -218,6 +236,7 @@ impl Recorder {
         self.happenings.sort_by_key(|happening| happening.at);
         History {
             source,
+            base: self.base,
             step: self.step,
             span: self.span,
             nodes: self.nodes,
@@ -225,6 +244,7 @@ impl Recorder {
             traffic: self.traffic,
             happenings: self.happenings,
             remarks: self.remarks.into_iter().map(|(what, times)| Remark { what, times }).collect(),
+            partial: self.partial,
         }
     }
 
@@ -241,7 +261,8 @@ impl Recorder {
         }
         for (metric, value) in of {
             if !self.series.contains_key(&metric) && (metric != Metric::Busy || timed) {
-                let all = self.counted.iter().map(|counted| rates(counted, self.step, value)).collect();
+                let (base, step) = (self.base, self.step);
+                let all = self.counted.iter().map(|counted| rates(counted, base, step, value)).collect();
                 self.series.insert(metric, all);
             }
         }
@@ -264,7 +285,7 @@ impl Recorder {
             return None;
         }
         self.span = Some((first.min(at), last.max(at)));
-        Some(at.0.div_euclid(i64::from(STEP) * 1_000))
+        Some(at.0.div_euclid(i64::from(self.base) * 1_000))
     }
 
     pub(super) fn has_room_for(&mut self, metric: &Metric) -> bool {
@@ -298,8 +319,8 @@ impl Recorder {
 }
 
 /// Counts by window as rates.
-fn rates(counted: &BTreeMap<i64, Cell>, step: u32, value: fn(&Cell) -> f64) -> Series {
-    let by = i64::from(step / STEP);
+fn rates(counted: &BTreeMap<i64, Cell>, base: u32, step: u32, value: fn(&Cell) -> f64) -> Series {
+    let by = i64::from(step / base);
     let mut series = Series::default();
     let (Some(first), Some(last)) = (counted.keys().next(), counted.keys().next_back()) else { return series };
     for window in first.div_euclid(by)..=last.div_euclid(by) {
@@ -415,6 +436,28 @@ mod tests {
         for part in ["more than 3 nodes", "more than 2 routes", "no number", "days from the rest"] {
             assert!(said.iter().any(|text| text.contains(part)), "{part}: {said:?}");
         }
+    }
+
+    #[test]
+    fn windows_may_be_shorter_for_what_is_looked_at_briefly() {
+        let mut recorder = Recorder::of_windows(Bounds::default(), Weigh::Time, 5);
+        let node = recorder.node("a", &Peers::default()).expect("there is room");
+        for at in [0, 5_000, 10_000] {
+            request(&mut recorder, at, node, "/x");
+            recorder.sample(node, &Metric::Cpu, At(at), at as f64);
+        }
+        let history = recorder.finish("test".into());
+        assert_eq!((history.step, history.partial), (5, false));
+        assert_eq!(history.figure(&Metric::Cpu, 0, 2).map(|figure| figure.mean), Some(10_000.0));
+        assert_eq!(history.figure(&Metric::Requests, 0, 1).map(|figure| figure.mean), Some(0.2));
+    }
+
+    #[test]
+    fn what_could_not_be_read_makes_a_history_partial() {
+        let mut recorder = recorder();
+        recorder.lacks("the rest".into());
+        let history = recorder.finish("test".into());
+        assert!(history.partial && history.remarks[0].what == "the rest");
     }
 
     #[test]
