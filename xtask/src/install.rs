@@ -8,7 +8,7 @@ use crate::env;
 use crate::run::{run, run_with};
 
 /// Commands that the tests start, and the Debian package of each.
-const DEBIAN: [(&str, &str); 15] = [
+const DEBIAN: [(&str, &str); 17] = [
     ("haproxy", "haproxy"),
     ("nginx", "nginx"),
     ("caddy", "caddy"),
@@ -24,6 +24,8 @@ const DEBIAN: [(&str, &str); 15] = [
     ("pip3", "python3-pip"),
     ("node", "nodejs"),
     ("faketime", "faketime"),
+    ("prometheus", "prometheus"),
+    ("prometheus-node-exporter", "prometheus-node-exporter"),
 ];
 
 /// Programs that no Debian release packages and that come as Python wheels: the file, and the package that holds it.

@@ -1,2 +1,24 @@
 //! What figures come from: each source reads what exists, changes nothing there, and hands what it saw to a
 //! [`Recorder`](crate::history::Recorder).
+
+pub mod envoy;
+mod fetch;
+pub mod haproxy;
+mod looks;
+pub mod prometheus;
+#[cfg(test)]
+mod scripted;
+
+pub use fetch::{Access, FetchError};
+pub use looks::{Looks, LooksError};
+
+/// How far a source is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// What it does.
+    pub what: String,
+    /// How much is done, in a unit of the source's own.
+    pub done: u64,
+    /// Of how much; `None`: not known.
+    pub of: Option<u64>,
+}

@@ -1,0 +1,462 @@
+//! A Prometheus, and what speaks like it: Thanos, Mimir, and the hosted ones that take its queries.
+//!
+//! ```text
+//! probe each set (is it there? how often is it scraped?) -> who owns which pod, capacities: asked once
+//!   -> each metric over the range, in parts, four at once -> Recorder -> History
+//! ```
+//! | what goes wrong | what becomes of it |
+//! |---|---|
+//! | no connection, wrong address, refused, no Prometheus | an error at the first question |
+//! | a query fails, or times out also when it asks for less | that metric is left out from there on; the history is partial |
+//! | four queries in a row get no answer at all | the others are not asked any more; the history is partial |
+//! | more series than we take | the first in the server's order stay; a remark names the cut |
+//! | nothing of any set, or no figures | an error that says what was looked for |
+//!
+//! A part is as long as its answer stays small: the first has thirty points of time, the next as many as fit by the number of
+//! series that came. So no answer comes near the 11,000 points of a series that Prometheus allows, and memory does not grow with
+//! the range. Points lie at whole multiples of the step, as caches before a Prometheus like them.
+
+mod answer;
+mod ask;
+mod own;
+mod sets;
+mod who;
+mod words;
+
+use std::sync::Arc;
+
+use ambidex_core::time::Span;
+
+use self::answer::Told;
+use self::ask::{Api, Failed, Job, Range, Use};
+use self::sets::{SETS, Set};
+use self::who::{Owners, Who};
+use self::words::{Words, checked, length, narrowed};
+use super::Progress;
+use super::fetch::{Access, FetchError, Site};
+use crate::history::{At, Bounds, History, Metric, Recorder, Weigh};
+
+pub use self::own::{Labelled, OwnQueries, OwnQuery, OwnQueryError};
+pub use self::who::Chosen;
+
+/// What is asked of a Prometheus.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where it is: with the path before `/api/v1`, where it has one.
+    pub access: Access,
+    /// The end of the range.
+    pub now: At,
+    /// How long the range is. Default: 3 h, what is structural is told by that much [diagnosis.md].
+    pub since: Span,
+    /// Between two points of time. Default: by the range, so that a window of five minutes has ten.
+    pub step: Option<Span>,
+    /// How long each answer may take. Default: 30 s.
+    pub timeout: Span,
+    /// Matchers that narrow all queries: `job="node",zone="a"`.
+    pub matchers: String,
+    /// Labels that stand in place of the sets' own.
+    pub chosen: Chosen,
+    /// Names of sets, of [`names`]; `None`: all that are found.
+    pub sets: Option<Vec<String>>,
+    /// The user's own queries.
+    pub own: OwnQueries,
+}
+
+impl Options {
+    /// All by default, for a Prometheus at this address.
+    #[must_use]
+    pub fn new(url: &str, now: At) -> Self {
+        Self {
+            access: Access { url: url.to_owned(), ..Access::default() },
+            now,
+            since: Span::from_secs(3 * 3_600),
+            step: None,
+            timeout: Span::from_secs(30),
+            matchers: String::new(),
+            chosen: Chosen::default(),
+            sets: None,
+            own: OwnQueries::default(),
+        }
+    }
+}
+
+/// Why there is no history.
+#[derive(Debug, thiserror::Error)]
+pub enum PrometheusError {
+    /// It cannot be asked, or did not answer.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// It does not know us, or we may not.
+    #[error("Prometheus at {url}: {why}; give a token, a name and password, or the header that it asks for")]
+    Forbidden {
+        /// Where.
+        url: String,
+        /// What it said.
+        why: String,
+    },
+    /// What answers there is something else.
+    #[error(
+        "what answers at {url} is not Prometheus's query API: {why}; the address is what stands before /api/v1/query, \
+         such as http://HOST:9090 or https://HOST/prometheus"
+    )]
+    NotPrometheus {
+        /// Where.
+        url: String,
+        /// What came instead.
+        why: String,
+    },
+    /// Matchers cannot be put into queries.
+    #[error("the matchers `{matchers}` cannot be used: {why}; write them as job=\"node\",zone=~\"a|b\"")]
+    Matchers {
+        /// As they were said.
+        matchers: String,
+        /// What is wrong with them.
+        why: String,
+    },
+    /// A label cannot be one.
+    #[error(transparent)]
+    Label(#[from] OwnQueryError),
+    /// There is no such set.
+    #[error("there is no set of queries `{name}`; there are: {known}")]
+    NoSet {
+        /// As it was said.
+        name: String,
+        /// Those that there are.
+        known: String,
+    },
+    /// The range or the step is none.
+    #[error(
+        "a range of {since} in steps of {step} cannot be asked: a step is 1 s to 5 min, and a range at least ten of them"
+    )]
+    Range {
+        /// How long it is.
+        since: Span,
+        /// What it is cut into.
+        step: Span,
+    },
+    /// Nothing that we know is there.
+    #[error(
+        "Prometheus at {url} has nothing of {looked}{narrowed} in the last ten minutes; widen the matchers, or say what to ask \
+         with a file of queries"
+    )]
+    Nothing {
+        /// Where.
+        url: String,
+        /// The sets that were looked for.
+        looked: String,
+        /// By which matchers, if any.
+        narrowed: String,
+    },
+    /// Something is there, but no figure came.
+    #[error("Prometheus at {url} gave no figure of {asked}: {why}")]
+    NoFigures {
+        /// Where.
+        url: String,
+        /// What was asked for.
+        asked: String,
+        /// The first failure, or that there was none.
+        why: String,
+    },
+}
+
+/// The names of all sets.
+#[must_use]
+pub fn names() -> Vec<&'static str> {
+    SETS.iter().map(|set| set.name).collect()
+}
+
+/// Reads what it has.
+///
+/// # Errors
+/// Options that cannot be used; nobody answers, or not as Prometheus does; there is nothing that we know.
+pub async fn read(options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<History, PrometheusError> {
+    let sets = chosen_sets(options)?;
+    let range = range(options)?;
+    let site = Site::new(&options.access, options.timeout)?.cut(&["/api/v1"], &["/graph", "/query"]);
+    let mut reader = Reader {
+        api: Arc::new(Api::new(site)),
+        options,
+        range,
+        recorder: Recorder::new(Bounds::default(), Weigh::Time),
+        lacks: None,
+        found: Vec::new(),
+    };
+    progress(Progress { what: "looking for metrics".into(), done: 0, of: None });
+    reader.probe(&sets).await?;
+    let jobs = reader.jobs().await;
+    reader.ask(jobs, progress).await;
+    reader.finish()
+}
+
+struct Reader<'a> {
+    api: Arc<Api>,
+    options: &'a Options,
+    range: Range,
+    recorder: Recorder,
+    /// What could not be read first.
+    lacks: Option<String>,
+    /// The sets that are there, and over how long their counters' growth is taken.
+    found: Vec<(&'static Set, Span)>,
+}
+
+impl Reader<'_> {
+    /// Looks which sets are there. The first question also says whether anybody is.
+    async fn probe(&mut self, sets: &[&'static Set]) -> Result<(), PrometheusError> {
+        if sets.is_empty() {
+            self.instant("count(up)").await.map(drop).or_else(|failed| self.fatal(failed))?;
+        }
+        for set in sets {
+            let series = narrowed(set.probe, &self.options.matchers);
+            let asked = self.instant(&format!("quantile(0.5, count_over_time({series}[10m]))")).await;
+            match asked {
+                Ok(told) => {
+                    if let Some(count) = only(&told) {
+                        let rate = self.rate(&series, count).await;
+                        self.found.push((set, rate));
+                    }
+                }
+                Err(failed) => {
+                    let words = failed.to_string();
+                    self.fatal(failed)?;
+                    self.lack(format!("{}: could not look whether it is there: {words}", set.name));
+                }
+            }
+        }
+        if self.found.is_empty() && self.options.own.queries.is_empty() {
+            let (url, looked) = (self.api.shown(), sets.iter().map(|set| set.name).collect::<Vec<_>>().join(", "));
+            let narrowed = match self.options.matchers.as_str() {
+                "" => String::new(),
+                matchers => format!(" with {matchers}"),
+            };
+            return Err(match self.lacks.take() {
+                Some(why) => PrometheusError::NoFigures { url, asked: looked, why },
+                None => PrometheusError::Nothing { url, looked, narrowed },
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether a failure of a first question ends it all: nobody is there, or somebody else.
+    fn fatal(&self, failed: Failed) -> Result<(), PrometheusError> {
+        let url = self.api.shown();
+        match failed {
+            Failed::Fetch(error) => Err(error.into()),
+            Failed::Untold(answer::Untold::Forbidden { .. }) => {
+                Err(PrometheusError::Forbidden { url, why: failed.to_string() })
+            }
+            Failed::Untold(answer::Untold::Other(why)) => Err(PrometheusError::NotPrometheus { url, why }),
+            Failed::Untold(answer::Untold::Refused { .. } | answer::Untold::Busy { .. }) => Ok(()),
+        }
+    }
+
+    /// Over how long growth is taken: four scrapes, as one may be lost; at least a step, or what lies between is not seen. How often
+    /// is scraped is told by the samples of ten minutes, or of the last where a younger Prometheus has more in that.
+    async fn rate(&self, series: &str, in_ten_minutes: f64) -> Span {
+        let last = self.instant(&format!("quantile(0.5, count_over_time({series}[1m]))")).await;
+        let last = last.ok().and_then(|told| only(&told)).unwrap_or(0.0);
+        let pause = (600.0 / in_ten_minutes.max(1.0)).min(60.0 / last.max(0.1));
+        Span::from_secs_f64(4.0 * pause).max(self.range.step).clamp(SHORTEST_RATE, LONGEST_RATE)
+    }
+
+    /// All that is to be asked over the range. What is asked once is asked here.
+    async fn jobs(&mut self) -> Vec<Job> {
+        let owners =
+            if self.found.iter().any(|(set, _)| set.labels.pods) { self.owners().await } else { Owners::default() };
+        let owners = Arc::new(owners);
+        let mut jobs = Vec::new();
+        for (set, rate) in self.found.clone() {
+            let who = Arc::new(Who::new(&set.labels, &self.options.chosen));
+            let words = self.words(&who, rate);
+            let job = |promql: &str, name: &str, factor: f64, into: Use| Job {
+                name: format!("{}: {name}", set.name),
+                promql: words.put(promql),
+                factor,
+                into,
+                who: Arc::clone(&who),
+                owners: Arc::clone(&owners),
+            };
+            if let Some(promql) = set.capacity {
+                self.once(&job(promql, "capacity", 1.0, Use::Capacity)).await;
+            }
+            jobs.extend(
+                set.queries.iter().map(|query| job(query.promql, query.metric, query.factor, Use::Of(query.of()))),
+            );
+        }
+        let slowest = self.found.iter().map(|(_, rate)| *rate).max();
+        for own in &self.options.own.queries {
+            let none = sets::By { node: &[], service: &[], version: &[], pods: false };
+            let who = Arc::new(Who::new(&none, &own.chosen()));
+            let job = Job {
+                name: format!("own query: {}", own.metric),
+                promql: self.words(&who, slowest.unwrap_or(RATE)).put(&own.query),
+                factor: own.factor,
+                into: if own.is_capacity() { Use::Capacity } else { Use::Of(Metric::of(&own.metric)) },
+                who,
+                owners: Arc::clone(&owners),
+            };
+            if own.is_capacity() { self.once(&job).await } else { jobs.push(job) }
+        }
+        jobs
+    }
+
+    fn words(&self, who: &Who, rate: Span) -> Words {
+        Words {
+            selector: self.options.matchers.clone(),
+            rate: length(rate),
+            by: who.by(),
+            range: length(self.options.since),
+        }
+    }
+
+    async fn owners(&mut self) -> Owners {
+        let words = Words {
+            selector: self.options.matchers.clone(),
+            rate: String::new(),
+            by: String::new(),
+            range: length(self.options.since),
+        };
+        match self.instant(&words.put(sets::OWNERS)).await {
+            Ok(told) if told.rows.is_empty() => {
+                self.recorder.remark(
+                    "kubernetes: no kube_pod_owner, so the name of a pod says which workload it is of: run kube-state-metrics".into(),
+                );
+                Owners::default()
+            }
+            Ok(told) => Owners::of(told.rows),
+            Err(failed) => {
+                self.lack(format!("kubernetes: who owns which pod is not known: {failed}"));
+                Owners::default()
+            }
+        }
+    }
+
+    /// Asks what is asked once.
+    async fn once(&mut self, job: &Job) {
+        match self.instant(&job.promql).await {
+            Ok(told) => self.record(job, told),
+            Err(failed) => self.lack(format!("{}: left out: {failed}", job.name)),
+        }
+    }
+
+    async fn instant(&self, promql: &str) -> Result<Told, Failed> {
+        self.api.instant(promql, self.range.end).await
+    }
+
+    /// Asks all jobs over the range, and records what comes.
+    async fn ask(&mut self, jobs: Vec<Job>, progress: &mut dyn FnMut(Progress)) {
+        let of = jobs.len() as u64 * self.range.points();
+        let mut done = 0;
+        let mut asked = ask::all(&self.api, self.range, jobs);
+        while let Some(part) = asked.next().await {
+            done += part.points;
+            match part.told {
+                Ok(told) => self.record(&part.job, told),
+                Err(why) => self.lack(why),
+            }
+            progress(Progress { what: part.job.name.clone(), done, of: Some(of) });
+        }
+    }
+
+    fn record(&mut self, job: &Job, told: Told) {
+        for words in &told.warnings {
+            // Some say there what is only remarkable of a query.
+            if words.starts_with("PromQL") {
+                self.recorder.remark(format!("{}: {words}", job.name));
+            } else {
+                self.lack(format!("{}: the server warns: {words}", job.name));
+            }
+        }
+        if told.histograms > 0 {
+            self.recorder.remark(format!("{}: series of native histograms are left out", job.name));
+        }
+        if told.rows.len() > MOST_SERIES {
+            self.recorder.remark(format!(
+                "{}: {} series in one answer are more than {MOST_SERIES}: the others are left out; narrow with matchers",
+                job.name,
+                told.rows.len()
+            ));
+        }
+        for row in told.rows.into_iter().take(MOST_SERIES) {
+            let Some(seen) = job.who.of(&row.labels, &job.owners) else {
+                self.recorder.remark(format!("{}: a series without a label {}: left out", job.name, job.who.names()));
+                continue;
+            };
+            let Some(node) = self.recorder.node(&seen.name, &seen.peers) else { continue };
+            if let Some(zone) = &seen.zone {
+                self.recorder.zone(node, zone);
+            }
+            for (at, value) in row.values {
+                match &job.into {
+                    Use::Of(metric) => self.recorder.sample(node, metric, at, value * job.factor),
+                    Use::Capacity => self.recorder.capacity(node, value * job.factor),
+                }
+            }
+        }
+    }
+
+    fn lack(&mut self, what: String) {
+        self.lacks.get_or_insert_with(|| what.clone());
+        self.recorder.lacks(what);
+    }
+
+    fn finish(self) -> Result<History, PrometheusError> {
+        let url = self.api.shown();
+        let history = self.recorder.finish(format!("Prometheus at {url}"));
+        if history.span.is_some() {
+            return Ok(history);
+        }
+        let found = self.found.iter().map(|(set, _)| set.name);
+        let own = self.options.own.queries.iter().map(|own| own.metric.as_str());
+        let asked = found.chain(own).collect::<Vec<_>>().join(", ");
+        let first = || history.remarks.first().map(|remark| remark.what.clone());
+        let why = self.lacks.or_else(first).unwrap_or_else(|| "no query has a series in this range".into());
+        Err(PrometheusError::NoFigures { url, asked, why })
+    }
+}
+
+/// The value of an answer that has one.
+fn only(told: &Told) -> Option<f64> {
+    told.rows.first()?.values.first().map(|(_, value)| *value)
+}
+
+fn chosen_sets(options: &Options) -> Result<Vec<&'static Set>, PrometheusError> {
+    checked(&options.matchers).map_err(|why| PrometheusError::Matchers { matchers: options.matchers.clone(), why })?;
+    let Chosen { node, service, version, role, zone } = &options.chosen;
+    for (of, label) in [("node", node), ("service", service), ("version", version), ("role", role), ("zone", zone)] {
+        label.as_deref().map_or(Ok(()), |label| own::checked(of, label))?;
+    }
+    let Some(names) = &options.sets else { return Ok(SETS.to_vec()) };
+    let find = |name: &String| {
+        let known = || SETS.iter().map(|set| set.name).collect::<Vec<_>>().join(", ");
+        let found = SETS.into_iter().find(|set| set.name == name);
+        found.ok_or_else(|| PrometheusError::NoSet { name: name.clone(), known: known() })
+    };
+    names.iter().map(find).collect()
+}
+
+fn range(options: &Options) -> Result<Range, PrometheusError> {
+    let since = options.since;
+    let step = options.step.unwrap_or(match since {
+        short if short <= Span::from_secs(86_400) => Span::from_secs(30),
+        week if week <= Span::from_secs(8 * 86_400) => Span::from_secs(60),
+        _ => LONGEST_STEP,
+    });
+    if step < Span::from_secs(1) || step > LONGEST_STEP || since < step.times(10) {
+        return Err(PrometheusError::Range { since, step });
+    }
+    Ok(Range::of(options.now, since, step))
+}
+
+/// Series of one answer that are taken. Source: ours; twice the nodes that a recorder keeps.
+const MOST_SERIES: usize = 20_000;
+/// Source: ours; a window of five minutes has one point then.
+const LONGEST_STEP: Span = Span::from_secs(300);
+/// Over how long growth is taken where nothing says how often is scraped. Source: Prometheus's default pause of a minute, four times.
+const RATE: Span = Span::from_secs(240);
+/// Source: ours; two scrapes at every second, with room for a late one.
+const SHORTEST_RATE: Span = Span::from_secs(5);
+/// Source: ours; four scrapes of five minutes.
+const LONGEST_RATE: Span = Span::from_secs(1_200);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! The tables: no slip of the pen.
+
+use super::*;
+use crate::sources::prometheus::words::Words;
+
+/// Names of the tables that are not [`Metric`]'s own.
+const NAMED: [&str; 5] = ["cpu cores", "memory bytes", "cpu pressure", "io pressure", "mean latency"];
+
+fn all() -> impl Iterator<Item = (&'static Set, &'static str)> {
+    SETS.into_iter().flat_map(|set| {
+        set.queries.iter().map(|query| query.promql).chain(set.capacity).map(move |promql| (set, promql))
+    })
+}
+
+#[test]
+fn a_name_of_a_metric_is_known_or_meant_to_be_another() {
+    for query in SETS.iter().flat_map(|set| set.queries) {
+        let named = matches!(query.of(), Metric::Named(_));
+        assert_eq!(named, NAMED.contains(&query.metric), "{}", query.metric);
+    }
+}
+
+#[test]
+fn names_of_sets_and_metrics_of_a_set_are_each_there_once() {
+    let mut names: Vec<_> = SETS.iter().map(|set| set.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), SETS.len());
+    for set in SETS {
+        let mut metrics: Vec<_> = set.queries.iter().map(|query| query.metric).collect();
+        metrics.sort_unstable();
+        metrics.dedup();
+        assert_eq!(metrics.len(), set.queries.len(), "{}", set.name);
+    }
+}
+
+#[test]
+fn every_series_is_narrowed_and_every_query_is_by_node() {
+    for (set, promql) in all() {
+        assert!(promql.contains("{by}"), "{}: {promql}", set.name);
+        let selectors = promql.matches("{selector}").count();
+        let series = ["node_", "container_", "kube_", "istio_", "envoy_", "haproxy_", "nginx_", "ambidex_"];
+        // A label may be named like a metric: Envoy's are.
+        let named =
+            |part: &str| promql.matches(&format!("({part}")).count() + promql.matches(&format!(" {part}")).count();
+        assert_eq!(selectors, series.map(named).iter().sum::<usize>(), "{}: {promql}", set.name);
+    }
+}
+
+#[test]
+fn no_word_in_braces_is_left_when_a_query_is_asked() {
+    let words = Words { selector: r#"job="x""#.into(), rate: "60s".into(), by: "a, b".into(), range: "3h".into() };
+    for (set, promql) in all().chain([(&kubernetes::KUBERNETES, kubernetes::OWNERS)]) {
+        let text = words.put(promql);
+        for word in ["{selector}", "{rate}", "{by}", "{range}"] {
+            assert!(!text.contains(word), "{}: {text}", set.name);
+        }
+        assert_eq!(text.matches('(').count(), text.matches(')').count(), "{}: {text}", set.name);
+        assert_eq!(text.matches('{').count(), text.matches('}').count(), "{}: {text}", set.name);
+    }
+}
