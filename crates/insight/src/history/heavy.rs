@@ -57,6 +57,18 @@ impl Heavy {
         self.prune();
     }
 
+    /// How many values are kept.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Keeps fewer values from now on.
+    pub(super) fn keep(&mut self, most: usize) {
+        self.most = most.max(1);
+        self.prune();
+    }
+
     /// The weight of all values, those that are not kept among them.
     #[must_use]
     pub fn total(&self) -> f64 {

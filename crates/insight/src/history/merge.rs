@@ -1,15 +1,17 @@
 //! Two recorders of parts of one source add up: a long file is read by several threads.
 
-use std::collections::HashMap;
-
-use super::recorder::{COARSER, NodeAt, Recorder, grown, numbered};
-use super::series::Series;
+use super::recorder::{COARSER, DAY, Measured, NodeAt, Recorder, grown, numbered};
 use super::traffic::Traffic;
-use super::{At, Block, Metric, Node};
+use super::{At, Block, Heavy, Node};
 
 impl Recorder {
     /// Adds all that another recorder of the same source took. Of what both know of a node, this one's word stands.
-    pub fn merge(&mut self, other: Self) {
+    /// Where both are too far apart to be one history, the one that took less goes.
+    pub fn merge(&mut self, mut other: Self) {
+        if joined(self.span, other.span).is_some_and(|(first, last)| last.0 - first.0 > self.bounds.days * DAY) {
+            let less = if other.taken > self.taken { &mut *self } else { &mut other };
+            less.forget();
+        }
         let nodes: Vec<Option<NodeAt>> = other.nodes.iter().map(|node| self.adopt(node)).collect();
         for (at, counted) in nodes.iter().zip(&other.counted) {
             let Some(at) = at else { continue };
@@ -18,7 +20,7 @@ impl Recorder {
             }
         }
         self.merge_traffic(other.traffic, &nodes);
-        self.merge_series(other.step, other.series.into_iter().collect(), &nodes);
+        self.merge_series(other.step, other.measured, &nodes);
         for (what, times) in other.remarks {
             self.remark_times(what, times);
         }
@@ -26,6 +28,8 @@ impl Recorder {
             self.happened(happening);
         }
         self.span = joined(self.span, other.span);
+        self.taken += other.taken;
+        self.afar += other.afar;
         self.partial |= other.partial;
     }
 
@@ -46,27 +50,30 @@ impl Recorder {
             renamed.values = (theirs.values.into_iter())
                 .filter_map(|((name, at), all)| Some(((attributes[name as usize], node(at)?), all)))
                 .collect();
-            self.traffic.blocks.entry(number).or_default().merge(&renamed);
+            renamed.values.values_mut().for_each(|heavy| heavy.keep(self.bounds.values));
+            let block = self.traffic.blocks.entry(number).or_default();
+            let before = kept(block);
+            block.merge(&renamed);
+            self.kept = (self.kept + kept(block)).saturating_sub(before);
         }
+        self.keep_fewer();
     }
 
-    fn merge_series(&mut self, mut step: u32, mut series: HashMap<Metric, Vec<Series>>, nodes: &[Option<NodeAt>]) {
+    fn merge_series(&mut self, mut step: u32, mut measured: Vec<Measured>, nodes: &[Option<NodeAt>]) {
         while self.step < step {
             self.lengthen();
         }
         while step < self.step {
             step *= COARSER;
-            series.values_mut().flatten().for_each(|series| series.coarsen(i64::from(COARSER)));
+            measured.iter_mut().flat_map(|all| &mut all.nodes).for_each(|series| series.coarsen(i64::from(COARSER)));
         }
-        for (metric, theirs) in series {
-            if !self.has_room_for(&metric) {
-                continue;
-            }
-            for (series, at) in theirs.into_iter().zip(nodes) {
-                if let (Some(all), Some(at)) = (self.series.get_mut(&metric), at) {
-                    self.figures += grown(all, *at).absorb(series);
-                }
-            }
+        for theirs in measured {
+            let Some(metric) = self.metric(&theirs.metric) else { continue };
+            let mine = self.measured_mut(metric);
+            mine.oddities.add(theirs.oddities);
+            let more = theirs.nodes.into_iter().zip(nodes).filter_map(|(series, at)| Some((series, (*at)?)));
+            let figures: usize = more.map(|(series, at)| grown(&mut mine.nodes, at).absorb(series)).sum();
+            self.figures += figures;
         }
         self.coarsen();
     }
@@ -78,6 +85,10 @@ impl Recorder {
         mine.capacity = mine.capacity.or(node.capacity);
         Some(at)
     }
+}
+
+fn kept(block: &Block) -> usize {
+    block.values.values().map(Heavy::kept).sum()
 }
 
 fn joined(one: Option<(At, At)>, other: Option<(At, At)>) -> Option<(At, At)> {

@@ -24,7 +24,7 @@ use serde::de::value::StrDeserializer;
 use serde::{Deserialize, Serialize};
 
 pub use heavy::Heavy;
-pub use recorder::{Bounds, NodeAt, OTHER, Recorder, Requests, Weigh};
+pub use recorder::{Bounds, MetricAt, NodeAt, OTHER, Recorder, Requests, Weigh};
 pub use series::{Figure, Series};
 pub use traffic::{Block, Cell, Traffic};
 

@@ -23,6 +23,8 @@ pub struct Bounds {
     pub routes: usize,
     /// Values of each attribute on each node in an hour. Source: ours; a value under 1 of 100 explains nothing.
     pub values: usize,
+    /// Values of all attributes together, before fewer of each are kept. Source: ours; 100 MB.
+    pub kept: usize,
     /// Figures, before windows become longer. Source: ours; 240 MB.
     pub figures: usize,
     /// How far from the first moment that was seen another may be, in days. Source: ours; five weeks of hours of the week.
@@ -31,7 +33,7 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { nodes: 10_000, metrics: 64, routes: 1_000, values: 64, figures: 20_000_000, days: 35 }
+        Self { nodes: 10_000, metrics: 64, routes: 1_000, values: 64, kept: 1_000_000, figures: 20_000_000, days: 35 }
     }
 }
 
@@ -47,6 +49,34 @@ pub enum Weigh {
 /// A node's number in one recorder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NodeAt(pub(super) u32);
+
+/// A metric's number in one recorder: for many samples of the same metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MetricAt(u32);
+
+/// A metric of all nodes, and what was odd about its samples.
+#[derive(Debug)]
+pub(super) struct Measured {
+    pub(super) metric: Metric,
+    pub(super) nodes: Vec<Series>,
+    pub(super) oddities: Oddities,
+}
+
+/// Samples that were not as they should be: counted here and told at the end, for there may be millions.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Oddities {
+    pub(super) no_number: u64,
+    pub(super) twice: u64,
+    pub(super) late: u64,
+}
+
+impl Oddities {
+    pub(super) fn add(&mut self, more: Self) {
+        self.no_number += more.no_number;
+        self.twice += more.twice;
+        self.late += more.late;
+    }
+}
 
 /// Requests of one route to one node at a time.
 #[derive(Clone, Copy, Debug)]
@@ -78,12 +108,18 @@ pub struct Recorder {
     pub(super) span: Option<(At, At)>,
     pub(super) nodes: Vec<Node>,
     by_name: HashMap<Box<str>, Vec<NodeAt>>,
-    pub(super) series: BTreeMap<Metric, Vec<Series>>,
+    metrics: HashMap<Metric, MetricAt>,
+    pub(super) measured: Vec<Measured>,
     pub(super) figures: usize,
     routes: HashMap<Box<str>, u32>,
     pub(super) attributes: HashMap<Box<str>, u32>,
     pub(super) traffic: Traffic,
+    /// How many values of attributes are kept now, and how many of each may be.
+    pub(super) kept: usize,
     pub(super) counted: Vec<BTreeMap<i64, Cell>>,
+    /// How much was taken, and how much was not because it was too far from the rest.
+    pub(super) taken: u64,
+    pub(super) afar: u64,
     pub(super) happenings: Vec<Happening>,
     pub(super) remarks: BTreeMap<String, u64>,
     pub(super) partial: bool,
@@ -108,12 +144,16 @@ impl Recorder {
             span: None,
             nodes: Vec::new(),
             by_name: HashMap::new(),
-            series: BTreeMap::new(),
+            metrics: HashMap::new(),
+            measured: Vec::new(),
             figures: 0,
             routes: HashMap::new(),
             attributes: HashMap::new(),
             traffic: Traffic::default(),
+            kept: 0,
             counted: Vec::new(),
+            taken: 0,
+            afar: 0,
             happenings: Vec::new(),
             remarks: BTreeMap::new(),
             partial: false,
@@ -154,20 +194,46 @@ impl Recorder {
 
     /// One value of a metric at a time.
     pub fn sample(&mut self, node: NodeAt, metric: &Metric, at: At, value: f64) {
-        if !value.is_finite() {
-            return self.remark(format!("{metric}: a sample that is no number"));
+        if let Some(metric) = self.metric(metric) {
+            self.sample_of(node, metric, at, value);
         }
-        let Some(window) = self.window(at) else { return };
-        if !self.has_room_for(metric) {
+    }
+
+    /// A metric's number. `None` of one more than may be.
+    pub fn metric(&mut self, metric: &Metric) -> Option<MetricAt> {
+        if let Some(known) = self.metrics.get(metric) {
+            return Some(*known);
+        }
+        if self.measured.len() >= self.bounds.metrics {
+            self.remark(format!("more than {} metrics: others are left out", self.bounds.metrics));
+            return None;
+        }
+        let at = MetricAt(u32::try_from(self.measured.len()).ok()?);
+        self.measured.push(Measured { metric: metric.clone(), nodes: Vec::new(), oddities: Oddities::default() });
+        self.metrics.insert(metric.clone(), at);
+        Some(at)
+    }
+
+    /// One value of a metric at a time, of a metric whose number is known.
+    pub fn sample_of(&mut self, node: NodeAt, metric: MetricAt, at: At, value: f64) {
+        if !value.is_finite() {
+            self.measured[metric.0 as usize].oddities.no_number += 1;
             return;
         }
-        let Some(series) = self.series.get_mut(metric).map(|all| grown(all, node)) else { return };
-        match series.take(at.0, window.div_euclid(i64::from(self.step / self.base)), single(value)) {
+        let Some(window) = self.window(at) else { return };
+        let window = if self.step == self.base { window } else { window.div_euclid(i64::from(self.step / self.base)) };
+        let measured = &mut self.measured[metric.0 as usize];
+        match grown(&mut measured.nodes, node).take(at.0, window, single(value)) {
             Taken::Added { figures } => self.figures += figures,
-            Taken::Twice => self.remark(format!("{metric}: a second sample of one moment")),
-            Taken::Late => self.remark(format!("{metric}: a sample out of order")),
+            Taken::Twice => measured.oddities.twice += 1,
+            Taken::Late { figures } => {
+                measured.oddities.late += 1;
+                self.figures += figures;
+            }
         }
-        self.coarsen();
+        if self.figures > self.bounds.figures {
+            self.coarsen();
+        }
     }
 
     /// Requests that were counted.
@@ -195,8 +261,11 @@ impl Recorder {
         for (name, value) in requests.values {
             let attribute = numbered(&mut self.attributes, &mut self.traffic.attributes, name);
             let heavy = block.values.entry((attribute, node)).or_insert_with(|| Heavy::new(self.bounds.values));
+            let before = heavy.kept();
             heavy.add(value, weight);
+            self.kept = (self.kept + heavy.kept()).saturating_sub(before);
         }
+        self.keep_fewer();
     }
 
     /// Something that happened.
@@ -213,26 +282,32 @@ impl Recorder {
         self.remark_times(what, 1);
     }
 
+    /// The same, so many times.
+    pub fn remark_times(&mut self, what: String, times: u64) {
+        if self.remarks.len() < MOST_REMARKS || self.remarks.contains_key(&what) {
+            *self.remarks.entry(what).or_default() += times;
+        }
+    }
+
     /// Something that was asked for could not be read: a remark, and what is there is only a part.
     pub fn lacks(&mut self, what: String) {
         self.partial = true;
         self.remark(what);
     }
 
-    pub(super) fn remark_times(&mut self, what: String, times: u64) {
-        if self.remarks.len() < MOST_REMARKS || self.remarks.contains_key(&what) {
-            *self.remarks.entry(what).or_default() += times;
-        }
-    }
-
     /// All that was taken, of a source that people call so.
     #[must_use]
     pub fn finish(mut self, source: String) -> History {
-        self.windows_of_requests();
-        for series in self.series.values_mut() {
-            series.iter_mut().for_each(Series::flush);
-            series.resize_with(self.nodes.len(), Series::default);
+        self.tell_oddities();
+        let mut series = BTreeMap::new();
+        for mut measured in std::mem::take(&mut self.measured) {
+            measured.nodes.iter_mut().for_each(Series::flush);
+            if measured.nodes.iter().any(|series| !series.is_empty()) {
+                measured.nodes.resize_with(self.nodes.len(), Series::default);
+                series.insert(measured.metric, measured.nodes);
+            }
         }
+        self.windows_of_requests(&mut series);
         self.happenings.sort_by_key(|happening| happening.at);
         History {
             source,
@@ -240,7 +315,7 @@ impl Recorder {
             step: self.step,
             span: self.span,
             nodes: self.nodes,
-            series: self.series,
+            series,
             traffic: self.traffic,
             happenings: self.happenings,
             remarks: self.remarks.into_iter().map(|(what, times)| Remark { what, times }).collect(),
@@ -249,7 +324,7 @@ impl Recorder {
     }
 
     /// Counts of requests as series: rates, where the source gave none itself. A node that was there and did nothing has 0.
-    fn windows_of_requests(&mut self) {
+    fn windows_of_requests(&self, series: &mut BTreeMap<Metric, Vec<Series>>) {
         let of = [
             (Metric::Requests, (|cell| cell.requests as f64) as fn(&Cell) -> f64),
             (Metric::Errors, |cell| cell.failed as f64),
@@ -260,10 +335,24 @@ impl Recorder {
             return;
         }
         for (metric, value) in of {
-            if !self.series.contains_key(&metric) && (metric != Metric::Busy || timed) {
+            if !series.contains_key(&metric) && (metric != Metric::Busy || timed) {
                 let (base, step) = (self.base, self.step);
                 let all = self.counted.iter().map(|counted| rates(counted, base, step, value)).collect();
-                self.series.insert(metric, all);
+                series.insert(metric, all);
+            }
+        }
+    }
+
+    fn tell_oddities(&mut self) {
+        for at in 0..self.measured.len() {
+            let Measured { metric, oddities, .. } = &self.measured[at];
+            let told = [
+                (oddities.no_number, format!("{metric}: a sample that is no number")),
+                (oddities.twice, format!("{metric}: a second sample of one moment")),
+                (oddities.late, format!("{metric}: a sample out of order")),
+            ];
+            for (times, what) in told.into_iter().filter(|(times, _)| *times > 0) {
+                self.remark_times(what, times);
             }
         }
     }
@@ -279,25 +368,54 @@ impl Recorder {
     /// The window of a moment, by the length that windows have at first; `None` of one too far from the rest.
     fn window(&mut self, at: At) -> Option<i64> {
         let (first, last) = *self.span.get_or_insert((at, at));
-        let reach = self.bounds.days * 86_400_000;
+        let reach = self.bounds.days * DAY;
         if at.0 < last.0.saturating_sub(reach) || at.0 > first.0.saturating_add(reach) {
-            self.remark(format!("more than {} days from the rest: left out", self.bounds.days));
-            return None;
+            return self.is_afar(at);
         }
         self.span = Some((first.min(at), last.max(at)));
+        self.taken += 1;
         Some(at.0.div_euclid(i64::from(self.base) * 1_000))
     }
 
-    pub(super) fn has_room_for(&mut self, metric: &Metric) -> bool {
-        if self.series.contains_key(metric) {
-            return true;
+    /// Of a moment too far from the rest. When nearly all are, the few that came first were wrong, and it begins anew.
+    #[cold]
+    fn is_afar(&mut self, at: At) -> Option<i64> {
+        self.remark(format!("more than {} days from the rest: left out", self.bounds.days));
+        self.afar += 1;
+        if self.afar < self.taken.saturating_mul(WRONG_AT_FIRST) {
+            return None;
         }
-        if self.series.len() >= self.bounds.metrics {
-            self.remark(format!("more than {} metrics: others are left out", self.bounds.metrics));
-            return false;
+        self.forget();
+        self.window(at)
+    }
+
+    /// Leaves out all that was taken, but for the names of nodes and routes.
+    pub(super) fn forget(&mut self) {
+        if self.taken > 0 {
+            self.remark_times(format!("more than {} days from the rest: left out", self.bounds.days), self.taken);
         }
-        self.series.insert(metric.clone(), Vec::new());
-        true
+        self.measured.iter_mut().for_each(|measured| measured.nodes.clear());
+        self.counted.iter_mut().for_each(BTreeMap::clear);
+        self.traffic.blocks.clear();
+        (self.figures, self.kept, self.taken, self.afar) = (0, 0, 0, 0);
+        self.span = None;
+    }
+
+    pub(super) fn measured_mut(&mut self, metric: MetricAt) -> &mut Measured {
+        &mut self.measured[metric.0 as usize]
+    }
+
+    /// When more values of attributes are kept than may be: half as many of each, from now on.
+    pub(super) fn keep_fewer(&mut self) {
+        while self.kept > self.bounds.kept && self.bounds.values > FEWEST_VALUES {
+            self.bounds.values = (self.bounds.values / 2).max(FEWEST_VALUES);
+            self.remark(format!("more than {} values of attributes: fewer of each are kept", self.bounds.kept));
+            self.kept = 0;
+            for heavy in self.traffic.blocks.values_mut().flat_map(|block| block.values.values_mut()) {
+                heavy.keep(self.bounds.values);
+                self.kept += heavy.kept();
+            }
+        }
     }
 
     pub(super) fn coarsen(&mut self) {
@@ -311,7 +429,7 @@ impl Recorder {
     pub(super) fn lengthen(&mut self) {
         self.step *= COARSER;
         self.figures = 0;
-        for series in self.series.values_mut().flatten() {
+        for series in self.measured.iter_mut().flat_map(|measured| &mut measured.nodes) {
             series.coarsen(i64::from(COARSER));
             self.figures += series.windows().count();
         }
@@ -356,6 +474,12 @@ pub(super) fn numbered(numbers: &mut HashMap<Box<str>, u32>, names: &mut Vec<Str
 pub const OTHER: &str = "(other)";
 /// How much longer windows become. Source: ours; 5, 15 and 45 minutes.
 pub(super) const COARSER: u32 = 3;
+/// How many moments far from those that came first make those wrong. Source: ours; a clock that is not set yet writes a few lines.
+const WRONG_AT_FIRST: u64 = 100;
+/// Of each attribute, node and hour. Source: ours; a hot key needs one place, and others to stand out from.
+const FEWEST_VALUES: usize = 4;
+/// In milliseconds.
+pub(super) const DAY: i64 = 86_400_000;
 /// Source: ours; a report shows a few.
 const MOST_HAPPENINGS: usize = 10_000;
 /// Source: ours; texts beyond it would not be read.
@@ -458,6 +582,70 @@ mod tests {
         recorder.lacks("the rest".into());
         let history = recorder.finish("test".into());
         assert!(history.partial && history.remarks[0].what == "the rest");
+    }
+
+    #[test]
+    fn a_wrong_clock_at_first_does_not_hide_the_rest() {
+        let mut recorder = recorder();
+        let node = recorder.node("a", &Peers::default()).expect("there is room");
+        recorder.sample(node, &Metric::Cpu, At(0), 9.0);
+        request(&mut recorder, 0, node, "/x");
+        let begin = 20_000 * DAY;
+        for turn in 0..500 {
+            recorder.sample(node, &Metric::Cpu, At(begin + turn * 10_000), 0.5);
+        }
+        let history = recorder.finish("test".into());
+        assert!(history.span.is_some_and(|(first, last)| first.0 > begin && last.0 > first.0), "{:?}", history.span);
+        assert!(history.series[&Metric::Cpu][0].windows().count() < 100 && history.traffic.is_empty());
+    }
+
+    #[test]
+    fn parts_that_are_years_apart_are_not_put_together() {
+        let mut parts = [recorder(), recorder()];
+        for (part, begin, many) in [(0, 0, 3), (1, 20_000 * DAY, 40)] {
+            let node = parts[part].node("a", &Peers::default()).expect("there is room");
+            for turn in 0..many {
+                parts[part].sample(node, &Metric::Cpu, At(begin + turn * 10_000), 0.5);
+                request(&mut parts[part], begin + turn * 10_000, node, "/x");
+            }
+        }
+        let [mut first, second] = parts;
+        first.merge(second);
+        let history = first.finish("test".into());
+        assert!(history.series[&Metric::Cpu][0].windows().count() < 10, "{:?}", history.span);
+        assert_eq!(history.traffic.blocks.values().map(|block| block.cells[&(0, 0)].requests).sum::<u64>(), 40);
+        assert!(history.remarks.iter().any(|remark| remark.what.contains("days from the rest") && remark.times == 6));
+    }
+
+    #[test]
+    fn many_values_on_many_nodes_stay_within_the_bound() {
+        let mut recorder = Recorder::new(Bounds { kept: 200, ..Bounds::default() }, Weigh::Time);
+        let nodes: Vec<_> = (0..10).filter_map(|node| recorder.node(&format!("n{node}"), &Peers::default())).collect();
+        for turn in 0..5_000_usize {
+            let route = if turn % 2 == 0 { "hot".to_owned() } else { format!("light{turn}") };
+            request(&mut recorder, 0, nodes[turn / 2 % 10], &route);
+            let kept: usize =
+                recorder.traffic.blocks.values().flat_map(|block| block.values.values()).map(Heavy::kept).sum();
+            assert!(kept == recorder.kept && kept <= 200, "{kept} {}", recorder.kept);
+        }
+        let history = recorder.finish("test".into());
+        assert_eq!(history.traffic.blocks[&0].values[&(0, 3)].top(1)[0].0, "hot");
+        assert!(history.remarks.iter().any(|remark| remark.what.contains("fewer of each")));
+    }
+
+    #[test]
+    fn what_is_newest_first_has_the_same_figures() {
+        let mut recorder = recorder();
+        let node = recorder.node("a", &Peers::default()).expect("there is room");
+        let cpu = recorder.metric(&Metric::Cpu).expect("there is room");
+        for turn in (0..60).rev() {
+            recorder.sample_of(node, cpu, At(turn * 15_000), (turn % 20) as f64);
+        }
+        let history = recorder.finish("test".into());
+        for window in 0..3 {
+            let figure = history.figure(&Metric::Cpu, 0, window);
+            assert_eq!(figure, Some(Figure { mean: 9.5, p95: 18.0, samples: 20 }));
+        }
     }
 
     #[test]

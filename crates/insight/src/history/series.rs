@@ -1,7 +1,7 @@
 //! One metric of one node: a figure a window.
 //!
-//! Samples come in order as a rule. Those of the newest window wait until the next begins, for its 95th percentile; one that comes
-//! later than that counts in its window's mean, and in its p95 only where it is beyond it.
+//! Samples come in order as a rule, or the newest first. Those of a window wait until another one begins, for its 95th percentile;
+//! one that comes later than that counts in its window's mean, and in its p95 only where it is beyond it.
 
 use serde::Serialize;
 
@@ -22,10 +22,10 @@ pub struct Series {
     /// The window of the first figure, by number since 1970.
     begin: i64,
     figures: Vec<Figure>,
-    /// Samples of the newest window that wait.
+    /// Samples of the window that was last taken of: they wait.
     waiting: Vec<f32>,
     newest: i64,
-    /// When the newest sample was, in milliseconds.
+    /// When the last sample was, in milliseconds.
     last_at: Option<i64>,
 }
 
@@ -34,7 +34,7 @@ pub struct Series {
 pub(super) enum Taken {
     Added { figures: usize },
     Twice,
-    Late,
+    Late { figures: usize },
 }
 
 impl Series {
@@ -64,18 +64,16 @@ impl Series {
         if self.last_at.is_none() {
             (self.begin, self.newest) = (window, window);
         }
-        if self.last_at.is_some_and(|last| at < last) && window != self.newest {
-            self.late(window, value);
-            return Taken::Late;
-        }
+        let late = self.last_at.is_some_and(|last| at < last);
         let before = self.figures.len();
         if window != self.newest {
             self.flush();
             self.newest = window;
         }
-        self.last_at = self.last_at.max(Some(at));
+        self.last_at = Some(at);
         self.waiting.push(value);
-        Taken::Added { figures: self.figures.len() - before }
+        let figures = self.figures.len() - before;
+        if late { Taken::Late { figures } } else { Taken::Added { figures } }
     }
 
     /// Says what a window's figure is, where the source has done the windows itself.
@@ -86,7 +84,7 @@ impl Series {
         *self.slot(window) = figure;
     }
 
-    /// Ends the newest window.
+    /// Ends the window that was last taken of.
     pub(super) fn flush(&mut self) {
         if self.waiting.is_empty() {
             return;
@@ -98,7 +96,8 @@ impl Series {
         let figure = Figure { mean: single(mean), p95, samples: u16::try_from(count).unwrap_or(u16::MAX) };
         self.waiting.clear();
         let window = self.newest;
-        *self.slot(window) = figure;
+        let slot = self.slot(window);
+        *slot = both(*slot, figure);
     }
 
     /// Makes one window of `by`.
@@ -132,11 +131,6 @@ impl Series {
         self.newest = self.newest.max(other.newest);
         self.last_at = self.last_at.max(other.last_at);
         self.figures.len() - before
-    }
-
-    fn late(&mut self, window: i64, value: f32) {
-        let slot = self.slot(window);
-        *slot = both(*slot, Figure { mean: value, p95: value, samples: 1 });
     }
 
     fn slot(&mut self, window: i64) -> &mut Figure {
