@@ -1,11 +1,14 @@
 //! What figures come from: each source reads what exists, changes nothing there, and hands what it saw to a
 //! [`Recorder`](crate::history::Recorder).
 
+pub mod access_log;
 pub mod envoy;
 mod fetch;
 pub mod haproxy;
 mod looks;
+mod moment;
 pub mod prometheus;
+pub mod route;
 #[cfg(test)]
 mod scripted;
 
