@@ -57,6 +57,20 @@ impl Series {
         self.figures.iter().all(|figure| figure.samples == 0)
     }
 
+    /// The largest mean of a window.
+    pub(crate) fn largest(&self) -> Option<f32> {
+        let means = self.figures.iter().filter(|figure| figure.samples > 0).map(|figure| figure.mean);
+        means.max_by(f32::total_cmp)
+    }
+
+    /// Multiplies all figures, by what is greater than 0.
+    pub(crate) fn scale(&mut self, by: f32) {
+        for figure in &mut self.figures {
+            figure.mean *= by;
+            figure.p95 *= by;
+        }
+    }
+
     pub(super) fn take(&mut self, at: i64, window: i64, value: f32) -> Taken {
         if self.last_at == Some(at) {
             return Taken::Twice;

@@ -2,15 +2,19 @@
 //! [`Recorder`](crate::history::Recorder).
 
 pub mod access_log;
+pub mod csv;
 pub mod envoy;
 mod fetch;
 pub mod haproxy;
 mod looks;
 mod moment;
+#[cfg(feature = "parquet")]
+pub mod parquet;
 pub mod prometheus;
 pub mod route;
 #[cfg(test)]
 mod scripted;
+pub mod table;
 
 pub use fetch::{Access, FetchError};
 pub use looks::{Looks, LooksError};
