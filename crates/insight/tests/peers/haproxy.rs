@@ -6,6 +6,7 @@ use std::process::Command;
 
 use ambidex_core::time::Span;
 use ambidex_insight::clock::now;
+use ambidex_insight::doctor::{self, diagnose};
 use ambidex_insight::history::Metric;
 use ambidex_insight::sources::Looks;
 use ambidex_insight::sources::haproxy::{Options, read};
@@ -98,6 +99,14 @@ async fn what_a_real_haproxy_counts_of_its_servers_becomes_a_history() {
     let mean =
         windows.filter_map(|window| history.figure(latency, node("w1"), window)).map(|figure| figure.mean).next_back();
     assert!(mean.is_some_and(|seconds| (0.005..0.5).contains(&seconds)), "{mean:?}");
+
+    // Each has what its weight says.
+    let diagnosis = diagnose(&history, &doctor::Options::default());
+    let group = diagnosis.groups.iter().find(|group| group.name == "app").expect("it is judged");
+    assert_eq!((group.nodes.len(), &group.insufficient), (3, &None));
+    let spread = group.spreads.iter().find(|spread| spread.metric == Metric::Requests).expect("requests were counted");
+    assert!(spread.w < 0.1, "{spread:?}");
+    assert!(group.routes.is_some());
 }
 
 #[tokio::test]
@@ -107,7 +116,7 @@ async fn a_haproxy_that_ends_meanwhile_leaves_a_partial_history() {
     let mut haproxy = Some(haproxy);
     let looks = Looks { every: Span::from_secs(1), lasts: Span::from_secs(4) };
     let history = read(&Options { looks, ..Options::new(at, now()) }, &mut |seen| {
-        if seen.done == 3 {
+        if seen.done >= 3 {
             haproxy.take();
         }
     })

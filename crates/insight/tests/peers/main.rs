@@ -6,4 +6,5 @@ mod envoy;
 mod haproxy;
 mod process;
 mod prometheus;
+mod sets;
 mod world;

@@ -7,7 +7,9 @@ use std::path::Path;
 use std::process::Command;
 
 use ambidex_core::time::Span;
+use ambidex_insight::analysis::structure::Verdict;
 use ambidex_insight::clock::now;
+use ambidex_insight::doctor::{self, diagnose};
 use ambidex_insight::history::{At, History, Metric};
 use ambidex_insight::sources::prometheus::{Options, read};
 use tempfile::TempDir;
@@ -17,14 +19,14 @@ use crate::haproxy::Haproxy;
 use crate::process::{Process, free_port, poll};
 use crate::world::{Client, Served, ask};
 
-struct Prometheus {
-    process: Process,
+pub(crate) struct Prometheus {
+    pub(crate) process: Process,
     address: SocketAddr,
 }
 
 impl Prometheus {
     /// One in this folder, which may hold data, that scrapes these jobs each second.
-    async fn start(dir: TempDir, jobs: &[(&str, SocketAddr)]) -> Self {
+    pub(crate) async fn start(dir: TempDir, jobs: &[(&str, SocketAddr)]) -> Self {
         let mut text = "global: {scrape_interval: 1s}\nscrape_configs:\n".to_owned();
         for (job, target) in jobs {
             let _ = writeln!(text, "- {{job_name: {job}, static_configs: [{{targets: ['{target}']}}]}}");
@@ -47,17 +49,17 @@ impl Prometheus {
         Self { process, address }
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/prom", self.address)
     }
 
-    async fn read(&self, options: &Options) -> History {
+    pub(crate) async fn read(&self, options: &Options) -> History {
         read(options, &mut |_| {}).await.unwrap_or_else(|why| panic!("{why}; {}", self.process.words()))
     }
 }
 
 /// Writes series in OpenMetrics and has promtool make blocks of them.
-fn put(dir: &Path, page: &str) {
+pub(crate) fn put(dir: &Path, page: &str) {
     let file = dir.join("page.om");
     fs::write(&file, page).expect("written");
     let output = Command::new("promtool")
@@ -69,12 +71,12 @@ fn put(dir: &Path, page: &str) {
 }
 
 /// The end of what is put into it: 2026-11-01T12:00:00Z.
-const END: i64 = 1_793_534_400;
+pub(crate) const END: i64 = 1_793_534_400;
 /// Of what is put into it, in seconds.
 const RANGE: i64 = 3 * 3_600;
 
 /// Samples of a series each 15 s.
-fn series(page: &mut String, name: &str, labels: &str, value: impl Fn(i64) -> Option<f64>) {
+pub(crate) fn series(page: &mut String, name: &str, labels: &str, value: impl Fn(i64) -> Option<f64>) {
     for at in (0..=RANGE).step_by(15) {
         if let Some(value) = value(at) {
             // Writing to a String cannot fail.
@@ -161,6 +163,11 @@ async fn three_hours_of_hosts_are_read_as_they_were() {
     assert!(there[13..23].iter().all(|there| !there), "{there:?}");
     let d = &history.nodes[node(&history, "d:9100")];
     assert_eq!((d.capacity, d.zone.as_deref(), d.peers.service.as_deref()), (Some(2.0), Some("eu-2"), Some("db")));
+
+    let found = diagnose(&history, &doctor::Options::default()).findings;
+    let hot: Vec<_> =
+        found.iter().map(|finding| (&finding.metric, finding.nodes[0].node.as_str(), finding.verdict)).collect();
+    assert_eq!(hot.first(), Some(&(&Metric::Cpu, "d:9100", Verdict::Structural)), "{hot:?}");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ pub(in super::super) const BUILT_IN: Set = Set {
     probe: r#"haproxy_server_current_sessions{proxy!=""}"#,
     labels: By { node: &["server"], service: &["job", "proxy"], version: &[], pods: false },
     queries: &QUERIES,
-    capacity: Some("avg by ({by}) (haproxy_server_weight{{selector}}) > 0"),
+    capacity: Some(r#"avg by ({by}) (haproxy_server_weight{proxy!="",{selector}}) > 0"#),
 };
 
 pub(in super::super) const EXPORTER: Set = Set {
@@ -19,39 +19,48 @@ pub(in super::super) const EXPORTER: Set = Set {
     probe: r#"haproxy_server_current_sessions{backend!=""}"#,
     labels: By { node: &["server"], service: &["job", "backend"], version: &[], pods: false },
     queries: &EXPORTER_QUERIES,
-    capacity: Some("avg by ({by}) (haproxy_server_weight{{selector}}) > 0"),
+    capacity: Some(r#"avg by ({by}) (haproxy_server_weight{backend!="",{selector}}) > 0"#),
 };
 
 const QUERIES: [Query; 8] = [
-    plain("requests", "sum by ({by}) (rate(haproxy_server_sessions_total{{selector}}[{rate}]))"),
+    plain("requests", r#"sum by ({by}) (rate(haproxy_server_sessions_total{proxy!="",{selector}}[{rate}]))"#),
     plain(
         "errors",
-        r#"sum by ({by}) (rate(haproxy_server_http_responses_total{code="5xx",{selector}}[{rate}]))
-            + sum by ({by}) (rate(haproxy_server_connection_errors_total{{selector}}[{rate}]))
-            + sum by ({by}) (rate(haproxy_server_response_errors_total{{selector}}[{rate}]))"#,
+        r#"sum by ({by}) (rate(haproxy_server_http_responses_total{proxy!="",code="5xx",{selector}}[{rate}]))
+            + sum by ({by}) (rate(haproxy_server_connection_errors_total{proxy!="",{selector}}[{rate}]))
+            + sum by ({by}) (rate(haproxy_server_response_errors_total{proxy!="",{selector}}[{rate}]))"#,
     ),
     plain(
         "busy",
-        r#"sum by ({by}) (rate(haproxy_server_sessions_total{{selector}}[{rate}]))
-            * avg by ({by}) (haproxy_server_response_time_average_seconds{{selector}})"#,
+        r#"sum by ({by}) (rate(haproxy_server_sessions_total{proxy!="",{selector}}[{rate}]))
+            * avg by ({by}) (haproxy_server_response_time_average_seconds{proxy!="",{selector}})"#,
     ),
-    plain("mean latency", "avg by ({by}) (haproxy_server_response_time_average_seconds{{selector}})"),
-    plain("in_flight", "sum by ({by}) (haproxy_server_current_sessions{{selector}})"),
-    plain("queue", "sum by ({by}) (haproxy_server_current_queue{{selector}})"),
-    plain("retries", "sum by ({by}) (rate(haproxy_server_retry_warnings_total{{selector}}[{rate}]))"),
-    plain("weight", "avg by ({by}) (haproxy_server_weight{{selector}})"),
+    plain("mean latency", r#"avg by ({by}) (haproxy_server_response_time_average_seconds{proxy!="",{selector}})"#),
+    plain("in_flight", r#"sum by ({by}) (haproxy_server_current_sessions{proxy!="",{selector}})"#),
+    plain("queue", r#"sum by ({by}) (haproxy_server_current_queue{proxy!="",{selector}})"#),
+    plain("retries", r#"sum by ({by}) (rate(haproxy_server_retry_warnings_total{proxy!="",{selector}}[{rate}]))"#),
+    plain("weight", r#"avg by ({by}) (haproxy_server_weight{proxy!="",{selector}})"#),
 ];
 
-const EXPORTER_QUERIES: [Query; 6] = [
-    plain("requests", "sum by ({by}) (rate(haproxy_server_sessions_total{{selector}}[{rate}]))"),
+const EXPORTER_QUERIES: [Query; 8] = [
+    plain("requests", r#"sum by ({by}) (rate(haproxy_server_sessions_total{backend!="",{selector}}[{rate}]))"#),
     plain(
         "errors",
-        r#"sum by ({by}) (rate(haproxy_server_http_responses_total{code="5xx",{selector}}[{rate}]))
-            + sum by ({by}) (rate(haproxy_server_connection_errors_total{{selector}}[{rate}]))
-            + sum by ({by}) (rate(haproxy_server_response_errors_total{{selector}}[{rate}]))"#,
+        r#"sum by ({by}) (rate(haproxy_server_http_responses_total{backend!="",code="5xx",{selector}}[{rate}]))
+            + sum by ({by}) (rate(haproxy_server_connection_errors_total{backend!="",{selector}}[{rate}]))
+            + sum by ({by}) (rate(haproxy_server_response_errors_total{backend!="",{selector}}[{rate}]))"#,
     ),
-    plain("in_flight", "sum by ({by}) (haproxy_server_current_sessions{{selector}})"),
-    plain("queue", "sum by ({by}) (haproxy_server_current_queue{{selector}})"),
-    plain("retries", "sum by ({by}) (rate(haproxy_server_retry_warnings_total{{selector}}[{rate}]))"),
-    plain("weight", "avg by ({by}) (haproxy_server_weight{{selector}})"),
+    plain(
+        "busy",
+        r#"sum by ({by}) (rate(haproxy_server_sessions_total{backend!="",{selector}}[{rate}]))
+            * avg by ({by}) (haproxy_server_http_response_time_average_seconds{backend!="",{selector}})"#,
+    ),
+    plain(
+        "mean latency",
+        r#"avg by ({by}) (haproxy_server_http_response_time_average_seconds{backend!="",{selector}})"#,
+    ),
+    plain("in_flight", r#"sum by ({by}) (haproxy_server_current_sessions{backend!="",{selector}})"#),
+    plain("queue", r#"sum by ({by}) (haproxy_server_current_queue{backend!="",{selector}})"#),
+    plain("retries", r#"sum by ({by}) (rate(haproxy_server_retry_warnings_total{backend!="",{selector}}[{rate}]))"#),
+    plain("weight", r#"avg by ({by}) (haproxy_server_weight{backend!="",{selector}})"#),
 ];
