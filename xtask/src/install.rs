@@ -75,7 +75,8 @@ fn debian() -> Result<()> {
             missing.join(" ")
         );
     }
-    let quiet = [("DEBIAN_FRONTEND", "noninteractive")];
+    // Some of them come with a service, which nobody asked for: offline, systemd starts none.
+    let quiet = [("DEBIAN_FRONTEND", "noninteractive"), ("SYSTEMD_OFFLINE", "1")];
     run_with(&["apt-get", "update", "-qq"], &quiet)?;
     let mut words = vec!["apt-get", "install", "-y", "-qq", "--no-install-recommends"];
     words.extend(missing);
