@@ -308,6 +308,7 @@ impl Reader<'_> {
         }
     }
 
+    /// What Kubernetes knows of pods.
     async fn owners(&mut self) -> Owners {
         let words = Words {
             selector: self.options.matchers.clone(),
@@ -315,19 +316,26 @@ impl Reader<'_> {
             by: String::new(),
             range: length(self.options.since),
         };
-        match self.instant(&words.put(sets::OWNERS)).await {
+        let mut owners = match self.instant(&words.put(sets::OWNERS)).await {
             Ok(told) if told.rows.is_empty() => {
                 self.recorder.remark(
                     "kubernetes: no kube_pod_owner, so the name of a pod says which workload it is of: run kube-state-metrics".into(),
                 );
-                Owners::default()
+                return Owners::default();
             }
             Ok(told) => Owners::of(told.rows),
             Err(failed) => {
                 self.lack(format!("kubernetes: who owns which pod is not known: {failed}"));
-                Owners::default()
+                return Owners::default();
             }
+        };
+        // Few clusters show these labels; without them a pod's zone is not known.
+        let zones = self.instant(&words.put(sets::ZONES_OF_NODES)).await.map(|told| told.rows).unwrap_or_default();
+        if !zones.is_empty() {
+            let places = self.instant(&words.put(sets::PLACES)).await.map(|told| told.rows).unwrap_or_default();
+            owners.place(places, zones);
         }
+        owners
     }
 
     /// Asks what is asked once.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ambidex_core::time::Span;
@@ -11,6 +11,7 @@ use ambidex_insight::analysis::structure::Verdict;
 use ambidex_insight::clock::now;
 use ambidex_insight::doctor::{self, diagnose};
 use ambidex_insight::history::{At, History, Metric};
+use ambidex_insight::sources::Access;
 use ambidex_insight::sources::prometheus::{Options, read};
 use tempfile::TempDir;
 
@@ -27,6 +28,16 @@ pub(crate) struct Prometheus {
 impl Prometheus {
     /// One in this folder, which may hold data, that scrapes these jobs each second.
     pub(crate) async fn start(dir: TempDir, jobs: &[(&str, SocketAddr)]) -> Self {
+        let mut prometheus = Self::begin(dir, jobs);
+        let ready = |address| ask(address, "/prom/-/ready").is_ok_and(|said| said.starts_with("HTTP/1.1 200"));
+        let process = &mut prometheus.process;
+        let came = poll(async || process.has_ended() || ready(prometheus.address)).await;
+        assert!(came && !process.has_ended(), "{}", process.words());
+        prometheus
+    }
+
+    /// The same, and nobody waits until it answers. A file `web.yml` in the folder says how it is spoken to.
+    fn begin(dir: TempDir, jobs: &[(&str, SocketAddr)]) -> Self {
         let mut text = "global: {scrape_interval: 1s}\nscrape_configs:\n".to_owned();
         for (job, target) in jobs {
             let _ = writeln!(text, "- {{job_name: {job}, static_configs: [{{targets: ['{target}']}}]}}");
@@ -42,11 +53,11 @@ impl Prometheus {
         command.arg(format!("--storage.tsdb.path={}", dir.path().join("data").display()));
         command.args(["--storage.tsdb.retention.time=50y", "--web.route-prefix=/prom"]);
         command.arg(format!("--web.listen-address={address}"));
-        let mut process = Process::start(command, dir);
-        let ready = |address| ask(address, "/prom/-/ready").is_ok_and(|said| said.starts_with("HTTP/1.1 200"));
-        let came = poll(async || process.has_ended() || ready(address)).await;
-        assert!(came && !process.has_ended(), "{}", process.words());
-        Self { process, address }
+        let web = dir.path().join("web.yml");
+        if web.exists() {
+            command.arg(format!("--web.config.file={}", web.display()));
+        }
+        Self { process: Process::start(command, dir), address }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -213,6 +224,54 @@ async fn a_time_without_samples_is_no_history() {
     let later = Options::new(&prometheus.url(), At((END + 86_400) * 1_000));
     let said = read(&later, &mut |_| {}).await.expect_err("nothing is there").to_string();
     assert!(said.contains("has nothing of node, kubernetes"), "{said}");
+}
+
+#[tokio::test]
+async fn a_prometheus_behind_tls_and_a_password_is_read_by_who_has_both() {
+    let dir = tempfile::tempdir().expect("a folder");
+    put(dir.path(), &hosts());
+    let issued =
+        rcgen::generate_simple_self_signed(["127.0.0.1".to_owned(), "localhost".to_owned()]).expect("a certificate");
+    let path = |name: &str| dir.path().join(name);
+    fs::write(path("cert.pem"), issued.cert.pem()).expect("written");
+    fs::write(path("key.pem"), issued.signing_key.serialize_pem()).expect("written");
+    // What bcrypt makes of `abc`.
+    let hash = "$2a$06$If6bvum7DFjUnE9p2uDeDu0YHzrHM6tf.iqN8.yx.jNN1ILEf7h0i";
+    let web =
+        format!("tls_server_config: {{cert_file: cert.pem, key_file: key.pem}}\nbasic_auth_users: {{me: {hash}}}\n");
+    fs::write(path("web.yml"), web).expect("written");
+    fs::write(path("password"), "abc\n").expect("written");
+    fs::write(path("wrong"), "abd\n").expect("written");
+    let (ca, password, wrong) = (path("cert.pem"), path("password"), path("wrong"));
+    let prometheus = Prometheus::begin(dir, &[]);
+    let url = format!("https://{}/prom", prometheus.address);
+    let told = async |ca: Option<&PathBuf>, password: Option<&PathBuf>| {
+        let basic = password.map(|file| ("me".to_owned(), file.clone()));
+        let access = Access { url: url.clone(), ca: ca.cloned(), basic, ..Access::default() };
+        read(&Options { access, ..Options::new("", At(END * 1_000)) }, &mut |_| {}).await
+    };
+    let mut last = String::new();
+    let came = poll(async || match told(Some(&ca), Some(&password)).await {
+        Ok(history) => history.nodes.len() == 4 && !history.partial,
+        Err(why) => {
+            last = why.to_string();
+            false
+        }
+    })
+    .await;
+    assert!(came, "{last}; {}", prometheus.process.words());
+    let table = [
+        (told(Some(&ca), None).await, "refuses us with 401"),
+        (told(Some(&ca), Some(&wrong)).await, "refuses us with 401"),
+        (told(None, Some(&password)).await, "invalid peer certificate"),
+    ];
+    for (told, part) in table {
+        let said = told.expect_err(part).to_string();
+        assert!(said.contains(part) && !said.contains("abc") && !said.contains("abd"), "{said}");
+    }
+    let plain = Options::new(&format!("http://{}/prom", prometheus.address), At(END * 1_000));
+    let said = read(&plain, &mut |_| {}).await.expect_err("TLS is wanted").to_string();
+    assert!(said.contains("is not Prometheus's query API: it answers 400"), "{said}");
 }
 
 /// A page with a counter that grows by so much a second.

@@ -77,7 +77,9 @@ fn pods(page: &mut Page) {
         series(&mut page.0, "kube_pod_container_resource_limits", &of("memory"), |_| Some(2e8));
         let owner = format!(r#"{pod},owner_kind="ReplicaSet",owner_name="web-5d4f8c7b9""#);
         series(&mut page.0, "kube_pod_owner", &owner, |_| Some(1.0));
+        series(&mut page.0, "kube_pod_info", &format!(r#"{pod},node="n1""#), |_| Some(1.0));
     }
+    series(&mut page.0, "kube_node_labels", r#"node="n1",label_topology_kubernetes_io_zone="eu-1""#, |_| Some(1.0));
     let mesh =
         r#",instance="10.0.0.1:15020",reporter="destination",destination_workload="web",destination_version="v1""#;
     for code in ["200", "503"] {
@@ -237,6 +239,7 @@ async fn every_query_of_every_set_says_what_is_there() {
     assert_eq!(history.nodes.len(), 2 * table.len());
     let of = |name: &str| history.nodes.iter().find(|node| node.name == name).expect("it is there");
     let pod = of("web-5d4f8c7b9-z9z9z");
+    assert_eq!(pod.zone.as_deref(), Some("eu-1"));
     assert_eq!((pod.peers.service.as_deref(), pod.peers.version.as_deref()), (Some("shop/web"), Some("5d4f8c7b9")));
     let capacities = ["h0", "web-5d4f8c7b9-x2v4t", "s1", "w1", "n0"].map(|name| of(name).capacity);
     assert_eq!(capacities, [Some(1.0), Some(2.0), Some(50.0), Some(0.3), None]);

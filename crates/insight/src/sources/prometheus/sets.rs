@@ -53,7 +53,7 @@ pub(super) struct By {
     pub(super) pods: bool,
 }
 
-pub(super) use self::kubernetes::OWNERS;
+pub(super) use self::kubernetes::{OWNERS, PLACES, ZONES_OF_NODES};
 
 /// All of them.
 pub(super) const SETS: [&Set; 9] = [

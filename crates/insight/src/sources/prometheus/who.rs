@@ -43,9 +43,13 @@ pub(super) struct Seen {
     pub(super) zone: Option<String>,
 }
 
-/// Who owns which pod: kind and name, by namespace and pod.
+/// What Kubernetes knows of pods, by namespace and pod.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Owners(HashMap<(String, String), (String, String)>);
+pub(super) struct Owners {
+    /// Kind and name of whose it is.
+    owners: HashMap<(String, String), (String, String)>,
+    zones: HashMap<(String, String), String>,
+}
 
 impl Who {
     /// A set's labels, or those that were chosen instead.
@@ -101,7 +105,11 @@ impl Who {
                 peers = Peers { service: Some(service), version, role: peers.role };
             }
         }
-        Some(Seen { name, peers, zone: first(&self.zone) })
+        let zone = first(&self.zone).or_else(|| {
+            let pod = present(labels, "pod").filter(|_| self.pods)?;
+            owners.zones.get(&(present(labels, "namespace").unwrap_or_default().to_owned(), pod.to_owned())).cloned()
+        });
+        Some(Seen { name, peers, zone })
     }
 }
 
@@ -114,12 +122,32 @@ impl Owners {
             let (pod, kind, name) = ((take("namespace"), take("pod")), take("owner_kind"), take("owner_name"));
             owners.insert(pod, (kind, name));
         }
-        Self(owners)
+        Self { owners, zones: HashMap::new() }
+    }
+
+    /// Adds the zones of the nodes on which pods ran. A node that is said to stand in two zones (in two clusters, nodes may be called
+    /// alike) stands in none.
+    pub(super) fn place(&mut self, places: Vec<Row>, zones_of_nodes: Vec<Row>) {
+        let mut zones: HashMap<String, Option<String>> = HashMap::new();
+        for Row { mut labels, .. } in zones_of_nodes {
+            let zone = labels.remove("label_topology_kubernetes_io_zone");
+            let known = zones.entry(labels.remove("node").unwrap_or_default());
+            known
+                .and_modify(|known| *known = known.take().filter(|known| Some(known) == zone.as_ref()))
+                .or_insert(zone);
+        }
+        for Row { mut labels, .. } in places {
+            let mut take = |name: &str| labels.remove(name).unwrap_or_default();
+            let (pod, node) = ((take("namespace"), take("pod")), take("node"));
+            if let Some(Some(zone)) = zones.get(&node) {
+                self.zones.insert(pod, zone.clone());
+            }
+        }
     }
 
     /// The workload of a pod, and its version; `None` where nothing says whose it is.
     fn workload(&self, namespace: &str, pod: &str) -> Option<(String, Option<String>)> {
-        let (kind, name) = self.0.get(&(namespace.to_owned(), pod.to_owned()))?;
+        let (kind, name) = self.owners.get(&(namespace.to_owned(), pod.to_owned()))?;
         Some(match kind.as_str() {
             "ReplicaSet" => match name.rsplit_once('-').filter(|(_, hash)| is_hash(hash)) {
                 Some((workload, hash)) => (workload.to_owned(), Some(hash.to_owned())),
@@ -233,6 +261,21 @@ mod tests {
                 "{pod}"
             );
         }
+    }
+
+    #[test]
+    fn a_pod_stands_in_the_zone_of_its_node() {
+        let row = |all: &[(&str, &str)]| Row { labels: labels(all), values: Vec::new() };
+        let zone = |node, zone| row(&[("node", node), ("label_topology_kubernetes_io_zone", zone)]);
+        let place = |pod, node| row(&[("namespace", "shop"), ("pod", pod), ("node", node)]);
+        let mut owners = owners();
+        owners.place(
+            vec![place("a", "n1"), place("b", "n2")],
+            vec![zone("n1", "eu-1"), zone("n2", "eu-1"), zone("n2", "eu-2")],
+        );
+        let who = who("kubernetes", &Chosen::default());
+        let of = |pod| who.of(&labels(&[("namespace", "shop"), ("pod", pod)]), &owners).expect("a node").zone;
+        assert_eq!((of("a").as_deref(), of("b"), of("c")), (Some("eu-1"), None, None));
     }
 
     #[test]

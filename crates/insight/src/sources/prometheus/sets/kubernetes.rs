@@ -20,6 +20,14 @@ pub(in super::super) const KUBERNETES: Set = Set {
 pub(in super::super) const OWNERS: &str = r#"group by (namespace, pod, owner_kind, owner_name) (
     last_over_time(kube_pod_owner{owner_name!="",owner_name!="<none>",{selector}}[{range}]))"#;
 
+/// On which of its nodes each pod ran.
+pub(in super::super) const PLACES: &str = r#"group by (namespace, pod, node) (
+    last_over_time(kube_pod_info{node!="",{selector}}[{range}]))"#;
+
+/// In which zone each of its nodes stands. No matchers: they are of pods.
+pub(in super::super) const ZONES_OF_NODES: &str = r#"group by (node, label_topology_kubernetes_io_zone) (
+    last_over_time(kube_node_labels{label_topology_kubernetes_io_zone!=""}[{range}]))"#;
+
 const QUERIES: [Query; 6] = [
     plain(
         "cpu",

@@ -50,12 +50,27 @@ fn every_series_is_narrowed_and_every_query_is_by_node() {
 #[test]
 fn no_word_in_braces_is_left_when_a_query_is_asked() {
     let words = Words { selector: r#"job="x""#.into(), rate: "60s".into(), by: "a, b".into(), range: "3h".into() };
-    for (set, promql) in all().chain([(&kubernetes::KUBERNETES, kubernetes::OWNERS)]) {
+    for (set, promql) in all().chain([OWNERS, PLACES, ZONES_OF_NODES].map(|promql| (&kubernetes::KUBERNETES, promql))) {
         let text = words.put(promql);
         for word in ["{selector}", "{rate}", "{by}", "{range}"] {
             assert!(!text.contains(word), "{}: {text}", set.name);
         }
         assert_eq!(text.matches('(').count(), text.matches(')').count(), "{}: {text}", set.name);
         assert_eq!(text.matches('{').count(), text.matches('}').count(), "{}: {text}", set.name);
+    }
+}
+
+#[test]
+fn our_own_page_has_the_metrics_that_are_asked_for() {
+    let page = include_str!("../../../../../control/src/metrics.rs");
+    for query in ambidex::AMBIDEX.queries {
+        for word in query
+            .promql
+            .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+            .filter(|word| word.starts_with("ambidex_"))
+        {
+            let name = ["_total", "_bucket", "_sum"].iter().find_map(|end| word.strip_suffix(end)).unwrap_or(word);
+            assert!(page.contains(&format!("\"{name}\"")), "{name}");
+        }
     }
 }
