@@ -13,11 +13,13 @@
 //! | nothing of any set, or no figures | an error that says what was looked for |
 //!
 //! A part is as long as its answer stays small: the first has thirty points of time, the next as many as fit by the number of
-//! series that came. So no answer comes near the 11,000 points of a series that Prometheus allows, and memory does not grow with
-//! the range. Points lie at whole multiples of the step, as caches before a Prometheus like them.
+//! series that came. So no answer comes near the 11,000 points of a series that Prometheus allows, and what is held of
+//! answers does not grow with the range. Points lie at whole multiples of the step, as caches before a Prometheus like them.
 
 mod answer;
 mod ask;
+mod error;
+mod options;
 mod own;
 mod sets;
 mod who;
@@ -31,133 +33,15 @@ use self::answer::Told;
 use self::ask::{Api, Failed, Job, Range, Use};
 use self::sets::{SETS, Set};
 use self::who::{Owners, Who};
-use self::words::{Words, checked, length, narrowed};
+use self::words::{Words, length, narrowed};
 use super::Progress;
-use super::fetch::{Access, FetchError, Site};
-use crate::history::{At, Bounds, History, Metric, Recorder, Weigh};
+use super::fetch::Site;
+use crate::history::{Bounds, History, Metric, Recorder, Weigh};
 
+pub use self::error::PrometheusError;
+pub use self::options::Options;
 pub use self::own::{Labelled, OwnQueries, OwnQuery, OwnQueryError};
 pub use self::who::Chosen;
-
-/// What is asked of a Prometheus.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Where it is: with the path before `/api/v1`, where it has one.
-    pub access: Access,
-    /// The end of the range.
-    pub now: At,
-    /// How long the range is. Default: 3 h, what is structural is told by that much [diagnosis.md].
-    pub since: Span,
-    /// Between two points of time. Default: by the range, so that a window of five minutes has ten.
-    pub step: Option<Span>,
-    /// How long each answer may take. Default: 30 s.
-    pub timeout: Span,
-    /// Matchers that narrow all queries: `job="node",zone="a"`.
-    pub matchers: String,
-    /// Labels that stand in place of the sets' own.
-    pub chosen: Chosen,
-    /// Names of sets, of [`names`]; `None`: all that are found.
-    pub sets: Option<Vec<String>>,
-    /// The user's own queries.
-    pub own: OwnQueries,
-}
-
-impl Options {
-    /// All by default, for a Prometheus at this address.
-    #[must_use]
-    pub fn new(url: &str, now: At) -> Self {
-        Self {
-            access: Access { url: url.to_owned(), ..Access::default() },
-            now,
-            since: Span::from_secs(3 * 3_600),
-            step: None,
-            timeout: Span::from_secs(30),
-            matchers: String::new(),
-            chosen: Chosen::default(),
-            sets: None,
-            own: OwnQueries::default(),
-        }
-    }
-}
-
-/// Why there is no history.
-#[derive(Debug, thiserror::Error)]
-pub enum PrometheusError {
-    /// It cannot be asked, or did not answer.
-    #[error(transparent)]
-    Fetch(#[from] FetchError),
-    /// It does not know us, or we may not.
-    #[error("Prometheus at {url}: {why}; give a token, a name and password, or the header that it asks for")]
-    Forbidden {
-        /// Where.
-        url: String,
-        /// What it said.
-        why: String,
-    },
-    /// What answers there is something else.
-    #[error(
-        "what answers at {url} is not Prometheus's query API: {why}; the address is what stands before /api/v1/query, \
-         such as http://HOST:9090 or https://HOST/prometheus"
-    )]
-    NotPrometheus {
-        /// Where.
-        url: String,
-        /// What came instead.
-        why: String,
-    },
-    /// Matchers cannot be put into queries.
-    #[error("the matchers `{matchers}` cannot be used: {why}; write them as job=\"node\",zone=~\"a|b\"")]
-    Matchers {
-        /// As they were said.
-        matchers: String,
-        /// What is wrong with them.
-        why: String,
-    },
-    /// A label cannot be one.
-    #[error(transparent)]
-    Label(#[from] OwnQueryError),
-    /// There is no such set.
-    #[error("there is no set of queries `{name}`; there are: {known}")]
-    NoSet {
-        /// As it was said.
-        name: String,
-        /// Those that there are.
-        known: String,
-    },
-    /// The range or the step is none.
-    #[error(
-        "a range of {since} in steps of {step} cannot be asked: a step is 1 s to 5 min, and a range at least ten of them"
-    )]
-    Range {
-        /// How long it is.
-        since: Span,
-        /// What it is cut into.
-        step: Span,
-    },
-    /// Nothing that we know is there.
-    #[error(
-        "Prometheus at {url} has nothing of {looked}{narrowed} in the last ten minutes; widen the matchers, or say what to ask \
-         with a file of queries"
-    )]
-    Nothing {
-        /// Where.
-        url: String,
-        /// The sets that were looked for.
-        looked: String,
-        /// By which matchers, if any.
-        narrowed: String,
-    },
-    /// Something is there, but no figure came.
-    #[error("Prometheus at {url} gave no figure of {asked}: {why}")]
-    NoFigures {
-        /// Where.
-        url: String,
-        /// What was asked for.
-        asked: String,
-        /// The first failure, or that there was none.
-        why: String,
-    },
-}
 
 /// The names of all sets.
 #[must_use]
@@ -170,8 +54,8 @@ pub fn names() -> Vec<&'static str> {
 /// # Errors
 /// Options that cannot be used; nobody answers, or not as Prometheus does; there is nothing that we know.
 pub async fn read(options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<History, PrometheusError> {
-    let sets = chosen_sets(options)?;
-    let range = range(options)?;
+    let sets = options.chosen_sets()?;
+    let range = options.range()?;
     let site = Site::new(&options.access, options.timeout)?.cut(&["/api/v1"], &["/graph", "/query"]);
     let mut reader = Reader {
         api: Arc::new(Api::new(site)),
@@ -427,38 +311,8 @@ fn only(told: &Told) -> Option<f64> {
     told.rows.first()?.values.first().map(|(_, value)| *value)
 }
 
-fn chosen_sets(options: &Options) -> Result<Vec<&'static Set>, PrometheusError> {
-    checked(&options.matchers).map_err(|why| PrometheusError::Matchers { matchers: options.matchers.clone(), why })?;
-    let Chosen { node, service, version, role, zone } = &options.chosen;
-    for (of, label) in [("node", node), ("service", service), ("version", version), ("role", role), ("zone", zone)] {
-        label.as_deref().map_or(Ok(()), |label| own::checked(of, label))?;
-    }
-    let Some(names) = &options.sets else { return Ok(SETS.to_vec()) };
-    let find = |name: &String| {
-        let known = || SETS.iter().map(|set| set.name).collect::<Vec<_>>().join(", ");
-        let found = SETS.into_iter().find(|set| set.name == name);
-        found.ok_or_else(|| PrometheusError::NoSet { name: name.clone(), known: known() })
-    };
-    names.iter().map(find).collect()
-}
-
-fn range(options: &Options) -> Result<Range, PrometheusError> {
-    let since = options.since;
-    let step = options.step.unwrap_or(match since {
-        short if short <= Span::from_secs(86_400) => Span::from_secs(30),
-        week if week <= Span::from_secs(8 * 86_400) => Span::from_secs(60),
-        _ => LONGEST_STEP,
-    });
-    if step < Span::from_secs(1) || step > LONGEST_STEP || since < step.times(10) {
-        return Err(PrometheusError::Range { since, step });
-    }
-    Ok(Range::of(options.now, since, step))
-}
-
 /// Series of one answer that are taken. Source: ours; twice the nodes that a recorder keeps.
 const MOST_SERIES: usize = 20_000;
-/// Source: ours; a window of five minutes has one point then.
-const LONGEST_STEP: Span = Span::from_secs(300);
 /// Over how long growth is taken where nothing says how often is scraped. Source: Prometheus's default pause of a minute, four times.
 const RATE: Span = Span::from_secs(240);
 /// Source: ours; two scrapes at every second, with room for a late one.

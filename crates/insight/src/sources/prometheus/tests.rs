@@ -1,6 +1,7 @@
 //! Against a server that answers as it is told to: what real ones do only on bad days.
 
 use super::*;
+use crate::history::At;
 use crate::sources::scripted::{Script, Scripted, json};
 
 const NOW: At = At(1_800_000_000_000);
@@ -112,6 +113,7 @@ async fn options_that_cannot_be_used_are_refused_before_anything_is_asked() {
         ),
         (Options { step: Some(Span::from_millis(1)), ..base.clone() }, "a step is 1 s to 5 min"),
         (Options { since: Span::from_secs(60), ..base.clone() }, "a range of 1m in steps of 30s"),
+        (Options { since: Span::from_secs(36 * 86_400), ..base.clone() }, "at most 35 days"),
     ];
     for (options, part) in table {
         let said = error(&options).await;
