@@ -25,6 +25,7 @@ mod sets;
 mod who;
 mod words;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ambidex_core::time::Span;
@@ -36,7 +37,7 @@ use self::who::{Owners, Who};
 use self::words::{Words, length, narrowed};
 use super::Progress;
 use super::fetch::Site;
-use crate::history::{Bounds, History, Metric, Recorder, Weigh};
+use crate::history::{At, Bounds, Happening, HappeningKind, History, Metric, Peers, Recorder, Weigh};
 
 pub use self::error::PrometheusError;
 pub use self::options::Options;
@@ -64,6 +65,7 @@ pub async fn read(options: &Options, progress: &mut dyn FnMut(Progress)) -> Resu
         recorder: Recorder::new(Bounds::default(), Weigh::Time),
         lacks: None,
         found: Vec::new(),
+        versions: BTreeMap::new(),
     };
     progress(Progress { what: "looking for metrics".into(), done: 0, of: None });
     reader.probe(&sets).await?;
@@ -81,6 +83,8 @@ struct Reader<'a> {
     lacks: Option<String>,
     /// The sets that are there, and over how long their counters' growth is taken.
     found: Vec<(&'static Set, Span)>,
+    /// When each version of each service was first seen.
+    versions: BTreeMap<String, BTreeMap<String, At>>,
 }
 
 impl Reader<'_> {
@@ -89,11 +93,13 @@ impl Reader<'_> {
         if sets.is_empty() {
             self.instant("count(up)").await.map(drop).or_else(|failed| self.fatal(failed))?;
         }
+        let mut answered = false;
         for set in sets {
             let series = narrowed(set.probe, &self.options.matchers);
             let asked = self.instant(&format!("quantile(0.5, count_over_time({series}[10m]))")).await;
             match asked {
                 Ok(told) => {
+                    answered = true;
                     if let Some(count) = only(&told) {
                         let rate = self.rate(&series, count).await;
                         self.found.push((set, rate));
@@ -101,7 +107,9 @@ impl Reader<'_> {
                 }
                 Err(failed) => {
                     let words = failed.to_string();
-                    self.fatal(failed)?;
+                    if !answered {
+                        self.fatal(failed)?;
+                    }
                     self.lack(format!("{}: could not look whether it is there: {words}", set.name));
                 }
             }
@@ -277,6 +285,9 @@ impl Reader<'_> {
             if let Some(zone) = &seen.zone {
                 self.recorder.zone(node, zone);
             }
+            if let (Use::Of(_), Some((at, _))) = (&job.into, row.values.first()) {
+                self.version(seen.peers, *at);
+            }
             for (at, value) in row.values {
                 match &job.into {
                     Use::Of(metric) => self.recorder.sample(node, metric, at, value * job.factor),
@@ -286,12 +297,34 @@ impl Reader<'_> {
         }
     }
 
+    fn version(&mut self, peers: Peers, at: At) {
+        let (Some(service), Some(version)) = (peers.service, peers.version) else { return };
+        let first = self.versions.entry(service).or_default().entry(version).or_insert(at);
+        *first = at.min(*first);
+    }
+
+    /// A version that was not there from the beginning came by a deploy.
+    fn deploys(&mut self) {
+        let begun = At(self.range.begin.0 + A_WHILE);
+        for (service, versions) in std::mem::take(&mut self.versions) {
+            let (later, earlier): (Vec<_>, Vec<_>) = versions.into_iter().partition(|(_, first)| *first > begun);
+            if earlier.is_empty() {
+                continue;
+            }
+            for (version, at) in later {
+                let text = format!("{service}: version {version} came");
+                self.recorder.happened(Happening { at, kind: HappeningKind::Deploy, node: None, text });
+            }
+        }
+    }
+
     fn lack(&mut self, what: String) {
         self.lacks.get_or_insert_with(|| what.clone());
         self.recorder.lacks(what);
     }
 
-    fn finish(self) -> Result<History, PrometheusError> {
+    fn finish(mut self) -> Result<History, PrometheusError> {
+        self.deploys();
         let url = self.api.shown();
         let history = self.recorder.finish(format!("Prometheus at {url}"));
         if history.span.is_some() {
@@ -313,6 +346,8 @@ fn only(told: &Told) -> Option<f64> {
 
 /// Series of one answer that are taken. Source: ours; twice the nodes that a recorder keeps.
 const MOST_SERIES: usize = 20_000;
+/// Milliseconds after the beginning in which what is first seen may have been there before. Source: ours; two windows.
+const A_WHILE: i64 = 600_000;
 /// Over how long growth is taken where nothing says how often is scraped. Source: Prometheus's default pause of a minute, four times.
 const RATE: Span = Span::from_secs(240);
 /// Source: ours; two scrapes at every second, with room for a late one.

@@ -1,7 +1,6 @@
 //! Against a server that answers as it is told to: what real ones do only on bad days.
 
 use super::*;
-use crate::history::At;
 use crate::sources::scripted::{Script, Scripted, json};
 
 const NOW: At = At(1_800_000_000_000);
@@ -194,4 +193,47 @@ async fn warnings_of_missing_parts_make_a_history_partial_and_explosions_are_cut
     ] {
         assert!(said.iter().any(|text| text.contains(part)), "{part}: {said:?}");
     }
+}
+
+#[tokio::test]
+async fn a_version_that_comes_meanwhile_is_a_deploy() {
+    let script = Script::serve(|path| {
+        let series = |node: &str, version: &str, from: i64| {
+            let values: Vec<_> = (from..=0).map(|at| format!(r#"[{},"1"]"#, NOW.0 / 1_000 + 30 * at)).collect();
+            format!(r#"{{"metric":{{"pod":"{node}","app":"web","v":"{version}"}},"values":[{}]}}"#, values.join(","))
+        };
+        let rows = [series("a", "v1", -120), series("b", "v2", -60)].join(",");
+        let range = path.starts_with("/api/v1/query_range");
+        json(if range {
+            format!(r#"{{"status":"success","data":{{"resultType":"matrix","result":[{rows}]}}}}"#)
+        } else {
+            EMPTY.into()
+        })
+    })
+    .await;
+    let text = r#"{"queries":[{"metric":"cpu","query":"x","node":"pod","service":"app","version":"v"}]}"#;
+    let own = serde_json::from_str(text).expect("a query");
+    let only = Options { sets: Some(Vec::new()), own, ..options(&script.url) };
+    let history = read(&only, &mut |_| {}).await.expect("a history");
+    let [came] = &history.happenings[..] else { panic!("{:?}", history.happenings) };
+    assert_eq!((came.kind, came.text.as_str()), (HappeningKind::Deploy, "web: version v2 came"));
+    assert_eq!(came.at, At(NOW.0 - 30 * 60_000));
+}
+
+#[tokio::test]
+async fn a_set_that_cannot_be_looked_for_is_left_out_once_another_was() {
+    let script = Script::serve(|path| {
+        nodes(3, path, |path| (path.contains("count_over_time") && path.contains("istio")).then_some(None))
+    })
+    .await;
+    let sets = Some(vec!["node".to_owned(), "istio".to_owned()]);
+    let hurried = Options { sets, timeout: Span::from_secs(2), ..options(&script.url) };
+    let history = read(&hurried, &mut |_| {}).await.expect("a history");
+    assert!(history.partial);
+    let said = |part: &str| history.remarks.iter().any(|remark| remark.what.contains(part));
+    assert!(
+        said("istio: could not look whether it is there: ") && said("did not answer within 2s"),
+        "{:?}",
+        history.remarks
+    );
 }
