@@ -11,6 +11,7 @@ pub mod alerts;
 pub mod analysis;
 pub mod clock;
 pub mod doctor;
+pub mod export;
 pub mod history;
 pub mod keys;
 pub mod report;

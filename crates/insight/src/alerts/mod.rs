@@ -9,12 +9,14 @@
 //! first cause in one group are told together.
 
 mod payload;
+mod send;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 pub use payload::{alertmanager, webhook};
+pub use send::{Receiver, SendError};
 
 use crate::analysis::structure::{Ladder, Rung};
 use crate::doctor::{Cause, Diagnosis, Finding, Level};

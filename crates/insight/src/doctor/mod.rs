@@ -28,6 +28,7 @@ pub use over_time::Since;
 pub use peers::{CapacityFrom, NotJudged, Why};
 pub use plan::{Plan, Prices};
 pub use routes::{Marked, Route, Routes};
+pub(crate) use rules::limits;
 pub use rules::{Level, Rules};
 pub use spread::Spread;
 pub use staying::{Standing, Steadiness};

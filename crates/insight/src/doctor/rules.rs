@@ -11,6 +11,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use limits::{CRITICAL_SPREAD, HOT, TWICE, WARN_SPREAD};
+
 /// Which rules.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -64,14 +66,18 @@ impl Level {
     }
 }
 
-/// Of a spread: a warning. Source: R-D9; diagnosis.md "alerts".
-pub(crate) const WARN_SPREAD: f64 = 0.25;
-/// Of a spread: critical. Source: the same.
-pub(crate) const CRITICAL_SPREAD: f64 = 0.35;
-/// Of a relative load: a warning. Source: diagnosis.md "RFA".
-pub(crate) const HOT: f64 = 1.5;
-/// Of a relative load: critical. Source: the same.
-pub(crate) const TWICE: f64 = 2.0;
+/// The limits that reports, alerts and exported rules share.
+pub(crate) mod limits {
+    /// Of a spread: a warning. Source: R-D9; diagnosis.md "alerts".
+    pub(crate) const WARN_SPREAD: f64 = 0.25;
+    /// Of a spread: critical. Source: the same.
+    pub(crate) const CRITICAL_SPREAD: f64 = 0.35;
+    /// Of a relative load: a warning. Source: diagnosis.md "RFA".
+    pub(crate) const HOT: f64 = 1.5;
+    /// Of a relative load: critical. Source: the same.
+    pub(crate) const TWICE: f64 = 2.0;
+}
+
 /// Of the coefficient of variation. Source: R-D2.
 pub(super) const CLASSIC_SPREAD: f64 = 0.3;
 /// Deviations. Source: R-D5.

@@ -5,9 +5,10 @@ use std::ops::Range;
 use ambidex_core::share::Share;
 use serde::Serialize;
 
-use super::loads::Loads;
+use super::loads::{Loads, variation};
 use super::peers::Group;
 use super::rules::{CLASSIC_SPREAD, Level, Rules};
+use crate::analysis::trend::{Point, Trend};
 use crate::history::{History, Metric};
 
 /// How unevenly a metric lies.
@@ -31,6 +32,8 @@ pub struct Spread {
     pub gini: f64,
     /// The part of all capacity that is of no use while it lies so.
     pub stranded: f64,
+    /// Where `w` goes, an hour, over the last 24 hours; `None` where fewer than six of them are known. What each day brings is in it.
+    pub trend: Option<Trend>,
     /// How much it matters.
     pub level: Level,
     /// Why there is too little to say, where there is; then the level is [`Level::Well`] and means nothing.
@@ -87,9 +90,23 @@ fn spread(
         r_min: whose(variation.r_min()),
         gini: variation.gini(),
         stranded: variation.stranded().get(),
+        trend: trend(history, group, metric),
         level,
         insufficient,
     })
+}
+
+fn trend(history: &History, group: &Group, metric: &Metric) -> Option<Trend> {
+    let whole = history.whole_windows();
+    let day = (whole.end - i64::from(DAY / history.step)).max(whole.start)..whole.end;
+    let loads = Loads::of(history, group, metric, &day)?;
+    let point = |(at, window): (usize, &Range<i64>)| {
+        let all: Vec<Option<f64>> = loads.by.iter().map(|node| node[at]).collect();
+        let hours = history.begin_of(window.start).seconds() / 3_600.0;
+        Some(Point { hours, value: variation(group, &all)?.w() })
+    };
+    let points: Vec<Point> = loads.windows.iter().enumerate().filter_map(point).collect();
+    (points.len() >= LEAST_POINTS).then(|| Trend::of(&points)).flatten()
 }
 
 /// Of its CPUs; `None` where it is not known.
@@ -130,3 +147,7 @@ pub(super) fn is_load(metric: &Metric) -> bool {
 const WARN: f64 = 0.25;
 /// Seconds of "now". Source: R-D2.
 const NOW: u32 = 1_800;
+/// Seconds of the trend. Source: R-D2.
+const DAY: u32 = 86_400;
+/// Quarters of an hour that a trend takes. Source: ours; six hours.
+const LEAST_POINTS: usize = 24;

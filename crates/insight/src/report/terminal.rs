@@ -7,6 +7,7 @@ use anstyle::{AnsiColor, Style};
 use super::words;
 use crate::analysis::headroom;
 use crate::analysis::planning::Needed;
+use crate::analysis::trend::Trend;
 use crate::doctor::{Capacity, CapacityFrom, Diagnosis, Finding, GroupReport, Hypothesis, Level, Plan, Rules};
 
 /// How it is written.
@@ -129,9 +130,13 @@ fn measures(out: &mut String, group: &GroupReport, look: Look) {
     for spread in &group.spreads {
         let end = |(r, node): &(f64, String)| format!("{r:.2} {}", cut(node, 16));
         let now = spread.w_now.map_or_else(|| "-".into(), |w| format!("{w:.3}"));
+        let goes = spread.trend.filter(Trend::is_sure).map_or_else(String::new, |trend| {
+            let way = if trend.slope > 0.0 { "rises" } else { "falls" };
+            format!(", {way} by {:.3} an hour", trend.slope.abs())
+        });
         let word = match &spread.insufficient {
             Some(why) => format!("insufficient: {why}"),
-            None => format!("{} {}", words::shape(spread.level), words::level(spread.level)),
+            None => format!("{} {}{goes}", words::shape(spread.level), words::level(spread.level)),
         };
         let _ = writeln!(
             out,

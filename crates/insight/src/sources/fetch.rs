@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use ambidex_core::time::Span;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
-use reqwest::{Certificate, Client, Identity, Url};
+use reqwest::{Certificate, Client, Identity, RequestBuilder, Url};
 
 /// Where something is, and what it wants to see of us.
 #[derive(Clone, Debug, Default)]
@@ -152,13 +152,28 @@ impl Site {
 
     /// What it answers to `GET` of a path below its own.
     pub(crate) async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer, FetchError> {
-        let mut url = self.base.clone();
-        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        let mut url = self.below(path);
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
+        self.ask(self.client.get(url)).await
+    }
+
+    /// What it answers to `POST` of JSON to a path below its own.
+    pub(crate) async fn post(&self, path: &str, body: &serde_json::Value) -> Result<Answer, FetchError> {
+        let request = self.client.post(self.below(path)).header(CONTENT_TYPE, "application/json");
+        self.ask(request.body(body.to_string())).await
+    }
+
+    fn below(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        url
+    }
+
+    async fn ask(&self, request: RequestBuilder) -> Result<Answer, FetchError> {
         let asked = async {
-            let asked = self.client.get(url).headers(self.headers.clone()).send().await;
+            let asked = request.headers(self.headers.clone()).send().await;
             let mut response = asked.map_err(|error| self.failed(error))?;
             let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
             let (kind, location) = (text(CONTENT_TYPE).unwrap_or_default(), text(LOCATION));

@@ -4,7 +4,7 @@
 pub mod access_log;
 pub mod csv;
 pub mod envoy;
-mod fetch;
+pub(crate) mod fetch;
 pub mod haproxy;
 mod looks;
 mod moment;

@@ -19,6 +19,7 @@
 mod answer;
 mod ask;
 mod error;
+mod exported;
 mod options;
 mod own;
 mod sets;
@@ -43,6 +44,7 @@ pub use self::error::PrometheusError;
 pub use self::options::Options;
 pub use self::own::{Labelled, OwnQueries, OwnQuery, OwnQueryError};
 pub use self::who::Chosen;
+pub use exported::{ExportError, Exported, exported};
 
 /// The names of all sets.
 #[must_use]
