@@ -36,6 +36,7 @@ const MAY: [(&str, &[&str]); 14] = [
             "ambidex-control",
             "ambidex-worker",
             "ambidex-xds",
+            "ambidex-insight",
             "ambidex-lab",
         ],
     ),

@@ -7,8 +7,10 @@ mod ask;
 mod change;
 mod check;
 mod config;
+mod diagnose;
 mod drill;
 mod envoy;
+mod export;
 mod gate;
 mod grpc;
 mod lab;
@@ -140,6 +142,8 @@ enum Command {
     /// gRPC clients that take their workers and weights from a coordinator.
     #[command(subcommand)]
     Grpc(grpc::GrpcCommand),
+    /// Read what exists (logs, metrics, files), and say which node is overloaded, why, and what to do. Changes nothing.
+    Diagnose(Box<diagnose::DiagnoseArguments>),
     /// Fail a pipeline when load lies less evenly on the workers than it did.
     Gate(gate::GateArguments),
     /// Send recorded traffic again, at its gaps, and see what became of its answers.
@@ -149,7 +153,7 @@ enum Command {
     Lab(lab::LabCommand),
     /// What other tools read of this one.
     #[command(subcommand)]
-    Export(ExportCommand),
+    Export(export::ExportCommand),
     /// A completion script for a shell.
     Completions {
         /// The shell.
@@ -157,13 +161,6 @@ enum Command {
     },
     /// The version of this binary.
     Version,
-}
-
-/// What can be exported.
-#[derive(Debug, Subcommand)]
-pub(super) enum ExportCommand {
-    /// The admin API as an OpenAPI 3.1 document.
-    Openapi,
 }
 
 /// Which gateway is asked.
@@ -233,13 +230,11 @@ pub(crate) fn main() -> ExitCode {
         Command::Experiment(command) => trial::experiment(&command, output),
         Command::Envoy(command) => Ok(envoy::run(&command, output)),
         Command::Grpc(command) => Ok(grpc::run(&command, output)),
+        Command::Diagnose(arguments) => Ok(diagnose::run(&arguments, output)),
         Command::Gate(arguments) => gate::run(&arguments, output),
         Command::Replay(arguments) => Ok(replay::run(&arguments, output)),
         Command::Lab(command) => Ok(lab::run(&command, output)),
-        Command::Export(ExportCommand::Openapi) => {
-            answer_json(&ambidex_control::openapi());
-            Ok(End::Worked)
-        }
+        Command::Export(command) => Ok(export::run(&command)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "ambidex", &mut script);

@@ -1,0 +1,289 @@
+//! What is read: exactly one source, with what people may say of it.
+
+use std::fs;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use ambidex_core::time::Span;
+use ambidex_insight::clock;
+use ambidex_insight::history::History;
+use ambidex_insight::sources::access_log::{self, Attribute, Format, Mapping, NodeFrom};
+use ambidex_insight::sources::haproxy::{self, RuntimeApi};
+use ambidex_insight::sources::prometheus::{self, Chosen, OwnQueries};
+use ambidex_insight::sources::table::{self, ColumnMap, MetricMap, RoleMap};
+use ambidex_insight::sources::{Access, Looks, Progress, csv, envoy, parquet};
+use clap::Args;
+
+use super::super::colored;
+use crate::config::read_as;
+
+#[derive(Debug, Args)]
+pub(super) struct SourceArguments {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten, next_help_heading = "Access logs")]
+    log: LogArguments,
+    #[command(flatten, next_help_heading = "CSV and Parquet")]
+    table: TableArguments,
+    #[command(flatten, next_help_heading = "Prometheus and Envoy")]
+    web: WebArguments,
+    #[command(flatten, next_help_heading = "HAProxy and Envoy")]
+    look: LookArguments,
+    /// The service of what names none: only nodes of one service are compared.
+    #[arg(long, value_name = "NAME")]
+    service: Option<String>,
+    /// Minutes that times without a zone are ahead of UTC.
+    #[arg(long, value_name = "MINUTES", default_value_t = 0, allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-1_440..=1_440))]
+    utc_offset: i32,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Which {
+    /// Access logs, plain or gzip; `-`: standard input.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    access_log: Vec<PathBuf>,
+    /// Tables in CSV, long (time, node, metric, value) or wide (time, node, a column a metric); `-`: standard input.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    csv: Vec<PathBuf>,
+    /// The same in Parquet.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    parquet: Vec<PathBuf>,
+    /// A Prometheus, or what answers its query API.
+    #[arg(long, value_name = "URL")]
+    prom: Option<String>,
+    /// The runtime API of an HAProxy: its socket's path, or HOST:PORT.
+    #[arg(long, value_name = "SOCKET")]
+    haproxy: Option<RuntimeApi>,
+    /// The admin page of an Envoy.
+    #[arg(long, value_name = "URL")]
+    envoy: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct LogArguments {
+    /// The format: common, combined, json, envoy, haproxy, .., or a format string of nginx, Apache or Envoy. Default: told by the first lines.
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<Format>,
+    /// What the log calls a field: `node=backend`, `duration=took:ms`.
+    #[arg(long, value_name = "FIELD=NAME")]
+    field: Vec<Mapping>,
+    /// A field that requests are told apart by: `tenant=http_x_tenant`.
+    #[arg(long, value_name = "LABEL=NAME")]
+    attribute: Vec<Attribute>,
+    /// Each file is of one node, which is called as the file is.
+    #[arg(long)]
+    node_is_file: bool,
+}
+
+#[derive(Debug, Args)]
+struct TableArguments {
+    /// Which column is what: `node=instance`, `time=ts`.
+    #[arg(long, value_name = "ROLE=COLUMN")]
+    column: Vec<RoleMap>,
+    /// What a metric is: `usage=cpu*0.01`, `http_requests=requests:counter`.
+    #[arg(long, value_name = "NAME=METRIC")]
+    metric: Vec<MetricMap>,
+}
+
+#[derive(Debug, Args)]
+struct WebArguments {
+    /// How far back is asked of a Prometheus.
+    #[arg(long, value_name = "DURATION", default_value = "3h")]
+    since: Span,
+    /// Between two points; by the range unless told otherwise.
+    #[arg(long, value_name = "DURATION")]
+    step: Option<Span>,
+    /// Matchers that narrow all queries: `job="node",zone="a"`.
+    #[arg(long = "match", value_name = "MATCHERS", default_value = "")]
+    matchers: String,
+    /// Only these sets of queries; all that are found unless told otherwise.
+    #[arg(long = "set", value_name = "NAME")]
+    sets: Vec<String>,
+    /// A file of queries of your own.
+    #[arg(long, value_name = "FILE")]
+    queries: Option<PathBuf>,
+    /// The label that names nodes: `instance`, `pod`.
+    #[arg(long, value_name = "LABEL")]
+    node_label: Option<String>,
+    /// The label that names services.
+    #[arg(long, value_name = "LABEL")]
+    service_label: Option<String>,
+    /// A file with a token.
+    #[arg(long, value_name = "FILE")]
+    bearer_file: Option<PathBuf>,
+    /// A name, and a file with its password.
+    #[arg(long, value_name = "NAME:FILE", value_parser = basic)]
+    basic: Option<(String, PathBuf)>,
+    /// A further header: `X-Scope-OrgID: team-a`.
+    #[arg(long, value_name = "NAME: VALUE", value_parser = header)]
+    header: Vec<(String, String)>,
+    /// A PEM file with the authorities that are believed.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// A PEM file with our certificate and its key.
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct LookArguments {
+    /// For how long is looked.
+    #[arg(long = "for", value_name = "DURATION", default_value = "60s")]
+    lasts: Span,
+    /// How often.
+    #[arg(long, value_name = "DURATION", default_value = "5s")]
+    every: Span,
+    /// Only these backends or clusters.
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+}
+
+impl SourceArguments {
+    /// Reads it; else what is wrong, in a sentence or more.
+    pub(super) fn read(&self) -> Result<History, String> {
+        let mut bar = Bar::default();
+        let mut progress = |progress: Progress| bar.show(&progress);
+        let which = &self.which;
+        let read = if !which.access_log.is_empty() {
+            access_log::read(&which.access_log, &self.of_log(), &mut progress).map_err(told)
+        } else if !which.csv.is_empty() {
+            csv::read(&which.csv, &self.of_table(), &mut progress).map_err(told)
+        } else if !which.parquet.is_empty() {
+            parquet::read(&which.parquet, &self.of_table(), &mut progress).map_err(told)
+        } else {
+            self.ask(&mut progress)
+        };
+        bar.clear();
+        read
+    }
+
+    fn ask(&self, progress: &mut dyn FnMut(Progress)) -> Result<History, String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(told)?;
+        let now = clock::now();
+        let looks = Looks { every: self.look.every, lasts: self.look.lasts };
+        if let Some(url) = &self.which.prom {
+            let options = self.of_prometheus(url)?;
+            return runtime.block_on(prometheus::read(&options, progress)).map_err(told);
+        }
+        if let Some(at) = &self.which.haproxy {
+            let backends = self.look.only.clone();
+            let options = haproxy::Options { backends, looks, ..haproxy::Options::new(at.clone(), now) };
+            return runtime.block_on(haproxy::read(&options, progress)).map_err(told);
+        }
+        let url = self.which.envoy.as_deref().unwrap_or_default();
+        let clusters = self.look.only.clone();
+        let options = envoy::Options { access: self.web.access(url), clusters, looks, ..envoy::Options::new(url, now) };
+        runtime.block_on(envoy::read(&options, progress)).map_err(told)
+    }
+
+    fn of_log(&self) -> access_log::Options {
+        access_log::Options {
+            format: self.log.log_format.clone(),
+            fields: self.log.field.clone(),
+            attributes: self.log.attribute.clone(),
+            node: if self.log.node_is_file { NodeFrom::File } else { NodeFrom::Auto },
+            service: self.service.clone(),
+            offset: self.utc_offset,
+            ..access_log::Options::default()
+        }
+    }
+
+    fn of_table(&self) -> table::Options {
+        table::Options {
+            columns: ColumnMap { roles: self.table.column.clone(), metrics: self.table.metric.clone() },
+            service: self.service.clone(),
+            offset: self.utc_offset,
+            ..table::Options::default()
+        }
+    }
+
+    fn of_prometheus(&self, url: &str) -> Result<prometheus::Options, String> {
+        let web = &self.web;
+        let own = web.queries.as_deref().map(own_queries).transpose()?.unwrap_or_default();
+        let chosen = Chosen { node: web.node_label.clone(), service: web.service_label.clone(), ..Chosen::default() };
+        Ok(prometheus::Options {
+            access: web.access(url),
+            since: web.since,
+            step: web.step,
+            matchers: web.matchers.clone(),
+            chosen,
+            sets: (!web.sets.is_empty()).then(|| web.sets.clone()),
+            own,
+            ..prometheus::Options::new(url, clock::now())
+        })
+    }
+}
+
+impl WebArguments {
+    fn access(&self, url: &str) -> Access {
+        Access {
+            url: url.to_owned(),
+            bearer_file: self.bearer_file.clone(),
+            basic: self.basic.clone(),
+            headers: self.header.clone(),
+            ca: self.ca.clone(),
+            identity: self.identity.clone(),
+        }
+    }
+}
+
+/// Reads a file of queries.
+fn own_queries(file: &Path) -> Result<OwnQueries, String> {
+    let text =
+        fs::read_to_string(file).map_err(|error| format!("--queries {}: cannot be read: {error}", file.display()))?;
+    read_as(&file.display().to_string(), text).map_err(|findings| findings.render(colored()))
+}
+
+fn basic(text: &str) -> Result<(String, PathBuf), String> {
+    let parts = text.split_once(':').filter(|(name, file)| !name.is_empty() && !file.is_empty());
+    parts
+        .map(|(name, file)| (name.to_owned(), PathBuf::from(file)))
+        .ok_or_else(|| "a name, `:`, and a file with its password are expected".into())
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    let parts = text.split_once(':').filter(|(name, _)| !name.trim().is_empty());
+    parts
+        .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
+        .ok_or_else(|| "`NAME: VALUE` is expected".into())
+}
+
+/// An error with its reasons.
+fn told(error: impl std::error::Error) -> String {
+    error.to_string()
+}
+
+/// How far a source is, for people on a terminal.
+#[derive(Default)]
+struct Bar {
+    shown: String,
+}
+
+impl Bar {
+    fn show(&mut self, progress: &Progress) {
+        if !io::stderr().is_terminal() {
+            return;
+        }
+        let Progress { what, done, of } = progress;
+        let line = match of.filter(|of| *of > 0) {
+            Some(of) => {
+                let part = (*done as f64 / of as f64).min(1.0);
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "of 0..=20")]
+                let filled = (part * 20.0) as usize;
+                format!("{}{} {:>3.0} %  {what}", "█".repeat(filled), "·".repeat(20 - filled), part * 100.0)
+            }
+            None => format!("{what}: {done}"),
+        };
+        if line != self.shown {
+            let _ = write!(io::stderr().lock(), "\r\x1b[K{line}");
+            self.shown = line;
+        }
+    }
+
+    fn clear(&self) {
+        if !self.shown.is_empty() {
+            let _ = write!(io::stderr().lock(), "\r\x1b[K");
+        }
+    }
+}

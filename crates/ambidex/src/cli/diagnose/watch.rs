@@ -1,0 +1,136 @@
+//! `ambidex diagnose --every 5m`: judges again and again, and tells what has changed to people and to receivers of alerts.
+//!
+//! A finding opens after three rounds, so a pause of five minutes opens it after a quarter of an hour. What a receiver did not take is
+//! sent again with the next round. A source that cannot be read is told, and asked again.
+
+use std::collections::VecDeque;
+
+use ambidex_core::time::Span;
+use ambidex_insight::alerts::{Book, Change, Notice, Receiver};
+use ambidex_insight::clock;
+use ambidex_insight::doctor::{Diagnosis, Level, diagnose};
+use clap::Args;
+use serde_json::json;
+use tokio::runtime::{Builder, Runtime};
+
+use super::super::{End, Output, answer, complain};
+use super::DiagnoseArguments;
+
+#[derive(Debug, Args)]
+pub(super) struct WatchArguments {
+    /// Judge again after this long, until Ctrl-C, and tell what has changed.
+    #[arg(long = "again-every", value_name = "DURATION")]
+    pub(super) again_every: Option<Span>,
+    /// Send what has changed as JSON to this address.
+    #[arg(long, value_name = "URL", requires = "again_every")]
+    alert_webhook: Option<String>,
+    /// Send what has changed to this Alertmanager.
+    #[arg(long, value_name = "URL", requires = "again_every")]
+    alertmanager: Option<String>,
+}
+
+/// Where notices go, and those that it has not taken.
+struct Outbox {
+    receiver: Receiver,
+    waiting: VecDeque<Notice>,
+}
+
+pub(super) fn watch(arguments: &DiagnoseArguments, pause: Span, output: Output) -> End {
+    if !(LEAST..=MOST).contains(&pause) {
+        complain(&format!("--again-every {pause}: it must be {LEAST} to {MOST}\n"));
+        return End::Wrong;
+    }
+    let runtime = match Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(&format!("no runtime: {error}\n"));
+            return End::Failed;
+        }
+    };
+    let (mut book, mut outboxes) = (Book::default(), arguments.watch.outboxes());
+    loop {
+        match arguments.source.read() {
+            Ok(history) => {
+                let diagnosis = diagnose(&history, &arguments.options());
+                let notices = book.round(clock::now(), &diagnosis);
+                tell(&diagnosis, &notices, &book, output);
+                for outbox in &mut outboxes {
+                    outbox.send(&runtime, &diagnosis.source, &notices, pause);
+                }
+            }
+            Err(problem) => complain(&format!("{problem}\n")),
+        }
+        let ended = runtime.block_on(async {
+            tokio::select! {
+                ended = tokio::signal::ctrl_c() => ended.is_ok(),
+                () = tokio::time::sleep(pause.into()) => false,
+            }
+        });
+        if ended {
+            return End::Worked;
+        }
+    }
+}
+
+impl WatchArguments {
+    fn outboxes(&self) -> Vec<Outbox> {
+        let access = |url: &String| ambidex_insight::sources::Access { url: url.clone(), ..Default::default() };
+        let webhook = self.alert_webhook.as_ref().map(|url| Receiver::Webhook(access(url)));
+        let alertmanager = self.alertmanager.as_ref().map(|url| Receiver::Alertmanager(access(url)));
+        let all = webhook.into_iter().chain(alertmanager);
+        all.map(|receiver| Outbox { receiver, waiting: VecDeque::new() }).collect()
+    }
+}
+
+impl Outbox {
+    fn send(&mut self, runtime: &Runtime, source: &str, notices: &[Notice], pause: Span) {
+        self.waiting.extend(notices.iter().cloned());
+        // The oldest go first when a receiver is away for days.
+        let surplus = self.waiting.len().saturating_sub(MOST_WAITING);
+        self.waiting.drain(..surplus);
+        if self.waiting.is_empty() {
+            return;
+        }
+        // Alertmanager hears of a finding when it changes, not in each round.
+        let ends_after = Span::from_millis(pause.as_millis().saturating_mul(ROUNDS));
+        match runtime.block_on(self.receiver.send(source, self.waiting.make_contiguous(), ends_after)) {
+            Ok(()) => self.waiting.clear(),
+            Err(why) => complain(&format!("{why}; {} notices wait\n", self.waiting.len())),
+        }
+    }
+}
+
+fn tell(diagnosis: &Diagnosis, notices: &[Notice], book: &Book, output: Output) {
+    match output {
+        Output::Json => {
+            for notice in notices {
+                answer(&format!("{}\n", json!(notice)));
+            }
+        }
+        Output::Text => {
+            for notice in notices {
+                let change = match notice.change {
+                    Change::Opened => "opened",
+                    Change::Escalated => "escalated",
+                    Change::Inconclusive => "inconclusive",
+                    Change::Closed => "closed",
+                };
+                let finding = &notice.finding;
+                let cause = finding.hypotheses.first().map_or_else(String::new, |first| format!(": {}", first.cause));
+                answer(&format!("{change}: {}{cause}\n", finding.title));
+            }
+            let worst = diagnosis.findings.iter().filter(|finding| finding.level > Level::Notice).count();
+            let (seen, open) = (diagnosis.findings.len(), book.open().count());
+            answer(&format!("round: {seen} findings, {worst} of them warnings or worse; {open} open\n"));
+        }
+    }
+}
+
+/// Between rounds. Source: ours; a window is no shorter.
+const LEAST: Span = Span::from_secs(10);
+/// Source: ours; a day.
+const MOST: Span = Span::from_secs(86_400);
+/// Notices that wait for a receiver. Source: ours.
+const MOST_WAITING: usize = 1_000;
+/// Rounds after which Alertmanager ends what nobody has closed. Source: ours; a day of rounds of five minutes.
+const ROUNDS: u64 = 288;

@@ -1,0 +1,135 @@
+//! `ambidex diagnose` with real files: what it finds, what it says of bad input, and how it ends.
+
+mod process;
+
+use std::fmt::Write as _;
+use std::fs;
+
+use ambidex_core::draw::Draw;
+use process::ambidex;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A folder with a log of four hours of ten upstreams, of which one takes twice as long and one tenant hangs on another.
+struct Scene(TempDir);
+
+impl Scene {
+    fn new() -> Self {
+        let scene = Self(TempDir::new().expect("a folder"));
+        let mut draw = Draw::seeded(7);
+        let (mut ill, mut well) = (String::new(), String::new());
+        for minute in 0..240 {
+            for _ in 0..200 {
+                let path = ["/list", "/item/81723", "/item/5", "/buy"][draw.below(4)];
+                let (upstream, tenant, took) =
+                    (draw.below(10), draw.below(40), 0.02 - 0.02 * draw.unit().max(1e-9).ln());
+                write(&mut well, minute, path, (upstream, tenant, took));
+                let hot = draw.unit() < 0.12;
+                let (upstream, tenant) = if hot { (4, 77) } else { (upstream, tenant) };
+                write(&mut ill, minute, path, (upstream, tenant, if upstream == 7 { took * 2.2 } else { took }));
+            }
+        }
+        scene.file("ill.log", &ill);
+        scene.file("well.log", &well);
+        scene
+    }
+
+    fn file(&self, name: &str, text: &str) {
+        fs::write(self.0.path().join(name), text).expect("written");
+    }
+
+    /// What is said on both ways, and the exit code.
+    fn diagnose(&self, arguments: &[&str]) -> (String, Option<i32>) {
+        let output = ambidex(self.0.path()).arg("diagnose").args(arguments).output().expect("the binary runs");
+        let text = [output.stdout, output.stderr].concat();
+        (String::from_utf8(text).expect("UTF-8"), output.status.code())
+    }
+
+    fn of_log(&self, log: &str, more: &[&str]) -> (String, Option<i32>) {
+        let usual = ["--access-log", log, "--log-format", FORMAT, "--attribute", "tenant=http_x_tenant"];
+        self.diagnose(&[&usual, more].concat())
+    }
+}
+
+/// A line as nginx writes it with this format.
+fn write(log: &mut String, minute: u32, path: &str, (upstream, tenant, took): (usize, usize, f64)) {
+    let (hour, minute) = (8 + minute / 60, minute % 60);
+    let _ = writeln!(
+        log,
+        r#"192.0.2.{} - - [22/Nov/2026:{hour:02}:{minute:02}:30 +0000] "GET {path}?q=1 HTTP/1.1" 200 512 10.0.0.{upstream}:8080 {took:.3} "t{tenant}""#,
+        tenant % 20,
+    );
+}
+
+const FORMAT: &str = r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent $upstream_addr $upstream_response_time "$http_x_tenant""#;
+
+#[test]
+fn a_slow_node_and_a_hot_tenant_are_found_in_an_access_log() {
+    let scene = Scene::new();
+    let (text, code) = scene.of_log("ill.log", &["--html", "report.html"]);
+    assert_eq!(code, Some(0), "{text}");
+    for part in ["10.0.0.4:8080", "a hot key or tenant: tenant t77", "10.0.0.7:8080", "a slower machine", "structural"]
+    {
+        assert!(text.contains(part), "no {part} in\n{text}");
+    }
+    let page = fs::read_to_string(scene.0.path().join("report.html")).expect("the page");
+    assert!(
+        page.contains("tenant t77")
+            && page.contains("10.0.0.7:8080")
+            && page.contains("GET /item/{}")
+            && !page.contains("<script")
+    );
+}
+
+#[test]
+fn json_is_for_programs_and_fail_on_for_pipelines() {
+    let scene = Scene::new();
+    let (text, code) = scene.of_log("ill.log", &["--output", "json", "--fail-on", "warning"]);
+    assert_eq!(code, Some(1), "{text}");
+    let report: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(report["schema_version"], 1);
+    let causes: Vec<&Value> =
+        report["findings"].as_array().expect("findings").iter().map(|one| &one["hypotheses"][0]["cause"]).collect();
+    assert!(causes.contains(&&Value::from("hot_key")) && causes.contains(&&Value::from("hardware")), "{causes:?}");
+    let (text, code) = scene.of_log("well.log", &["--fail-on", "notice"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("Nothing stands out."), "{text}");
+}
+
+#[test]
+fn what_cannot_be_read_is_told_with_what_to_do() {
+    let scene = Scene::new();
+    scene.file("prose.log", "It was a dark\nand stormy night;\n");
+    scene.file("table.csv", "a,b,c\n1,2,3\n");
+    for (arguments, said) in [
+        (&["--access-log", "missing.log"][..], "missing.log"),
+        (&["--access-log", "prose.log"][..], "--log-format"),
+        (&["--csv", "table.csv"][..], "table.csv"),
+        (&["--prom", "http://127.0.0.1:1"][..], "127.0.0.1:1"),
+        (&["--haproxy", "/nowhere/haproxy.sock"][..], "/nowhere/haproxy.sock"),
+        (&["--envoy", "http://127.0.0.1:1"][..], "127.0.0.1:1"),
+        (&["--access-log", "ill.log", "--csv", "table.csv"][..], "cannot be used with"),
+        (&[][..], "--access-log"),
+        (&["--prom", "http://127.0.0.1:1", "--queries", "table.csv"][..], "table.csv"),
+        (&["keys", "missing.txt"][..], "missing.txt"),
+    ] {
+        let (text, code) = scene.diagnose(arguments);
+        assert_eq!(code, Some(2), "{arguments:?}: {text}");
+        assert!(text.contains(said), "{arguments:?} does not say {said}:\n{text}");
+    }
+}
+
+#[test]
+fn a_sample_of_keys_is_judged_before_a_schema_is_changed() {
+    let scene = Scene::new();
+    let mut draw = Draw::seeded(9);
+    let keys: String = (0..5_000).map(|_| format!("user-{}\n", draw.below(2_000))).collect();
+    scene.file("good.txt", &keys);
+    let times: String = (0..5_000).map(|at| format!("{}\n", 1_790_000_000 + at)).collect();
+    scene.file("times.txt", &times);
+    let (text, code) = scene.diagnose(&["keys", "good.txt"]);
+    assert_eq!(code, Some(0), "{text}");
+    let (text, code) = scene.diagnose(&["keys", "times.txt", "--partitions", "64"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("greater than the one before"), "{text}");
+}
