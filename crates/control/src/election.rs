@@ -16,17 +16,19 @@ use std::time::Duration;
 
 use ambidex_core::election::{Effect, Election, Event, Why};
 use ambidex_core::time::{Mono, Span};
-use ambidex_store::ballot::{self, Ask, Asked, Ballot, BallotError, Candidate, Leader, MOST_STATE, Stored};
-use ambidex_store::etcd::Etcd;
-use ambidex_store::remote::Remote;
+use ambidex_store::ballot::{self, Asked, Ballot, BallotError, Candidate, Leader, MOST_STATE, Stored};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::config::{ElectionConfig, ElectionPlace};
+use crate::config::ElectionConfig;
 use crate::coordinator::Shared;
 use crate::leadership::{Leadership, Leading};
 use crate::room::Room;
+
+use self::question::{Answer, Job, Prepared, ask, open};
+
+mod question;
 
 /// What this process asks for when it stands for election.
 pub(crate) struct Chair {
@@ -104,25 +106,6 @@ async fn stand(chair: Chair, shared: Arc<Shared>, resign: Arc<Notify>) {
     candidacy.run(&mut ballot).await;
 }
 
-/// A connection to where they agree.
-async fn open(shared: &Arc<Shared>, config: &ElectionConfig) -> Ballot {
-    loop {
-        match config.place() {
-            ElectionPlace::Etcd(etcd) => return Ballot::in_etcd(Etcd::new(etcd), config.prefix()),
-            ElectionPlace::Redis(redis) => {
-                let redis = redis.clone();
-                // It waits for the first connection.
-                let started = tokio::task::spawn_blocking(|| Remote::start(redis)).await;
-                match started.map_err(std::io::Error::other).flatten() {
-                    Ok(remote) => return Ballot::in_redis(remote, config.prefix()),
-                    Err(why) => shared.room().election_fault(Some(format!("no connection can be kept: {why}"))),
-                }
-            }
-        }
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
-}
-
 /// Who does not know its workers yet would give away weights that the leader before has learned of them; so it waits for
 /// them, for a while.
 async fn workers_are_known(shared: &Arc<Shared>, resign: &Notify) {
@@ -169,28 +152,6 @@ struct Candidacy {
     heard: mpsc::Receiver<u64>,
     resign: Arc<Notify>,
     over: bool,
-}
-
-/// A question to the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Job {
-    Ask {
-        over: u64,
-    },
-    Renew,
-    Release,
-    /// Has the state that another leader wrote down.
-    Read,
-    /// Writes our state down.
-    Write,
-}
-
-enum Answer {
-    Asked(Result<Asked, BallotError>),
-    Renewed(Result<ballot::Standing, BallotError>),
-    Released(Result<(), BallotError>),
-    Read(Result<Option<Stored>, BallotError>),
-    Written(Result<ballot::Standing, BallotError>),
 }
 
 impl Candidacy {
@@ -431,24 +392,6 @@ impl Candidacy {
         let (stamp, at) = self.written?;
         let leads = self.machine.may_publish(self.shared.clock.now()).is_some();
         (leads && stamp != self.shared.room().stamp()).then(|| at + WRITES_PAUSE)
-    }
-}
-
-enum Prepared {
-    Ask { over: u64, nonce: u128 },
-    Renew,
-    Release,
-    Read,
-    Write(Vec<u8>),
-}
-
-async fn ask(ballot: &mut Ballot, who: &Candidate, lease: Span, what: Prepared) -> Answer {
-    match what {
-        Prepared::Ask { over, nonce } => Answer::Asked(ballot.acquire(&Ask { who, lease, over, nonce }).await),
-        Prepared::Renew => Answer::Renewed(ballot.renew().await),
-        Prepared::Release => Answer::Released(ballot.release().await),
-        Prepared::Read => Answer::Read(ballot.read().await),
-        Prepared::Write(state) => Answer::Written(ballot.write(&state).await),
     }
 }
 
