@@ -695,7 +695,7 @@ const AFTER_A_GOOD_START: &[Case] = &[
     case(
         "zones: {}\n",
         &[
-            "gw.yaml:6:8: error: neither `own` nor `networks` is there (zones)",
+            "gw.yaml:6:8: error: none of `own`, `networks` and `maxmind` is there (zones)",
             " 6 | zones: {}",
             "   |        ^",
             "   = name the zone of this gateway, or those of its clients",
@@ -734,6 +734,15 @@ const AFTER_A_GOOD_START: &[Case] = &[
             "gw.yaml:6:12: error: `ring` places requests by their keys, wherever they come from (pools.api.zones)",
             " 6 |     zones: {}",
             "   |            ^",
+    case(
+        "zones: {maxmind: {file: a.mmdb, countries: {Fr: a}}}\n",
+        &[
+            "gw.yaml:6:49: error: countries: `Fr` is no code of a country (zones.maxmind.countries.Fr)",
+            " 6 | zones: {maxmind: {file: a.mmdb, countries: {Fr: a}}}",
+            "   |                                                 ^",
+            "   = write two capital letters as in ISO 3166, such as FR",
+        ],
+    ),
             "   = pick another way in this pool, or leave `zones` out",
         ],
     ),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ambidex_tower::Clock;
 
+use crate::atlas::AtlasError;
 use crate::cache::Cache;
 use crate::config::{GatewayConfig, PoolTransport};
 use crate::homes::HomeTable;
@@ -43,6 +44,9 @@ pub enum FrontError {
     /// A tier of a fallback chain cannot be had.
     #[error(transparent)]
     Tier(#[from] TierError),
+    /// Places of clients cannot be known.
+    #[error("zones: {0}")]
+    Atlas(#[from] AtlasError),
     /// TLS towards a pool's workers cannot be set up.
     #[error("pool {pool}: {why}")]
     Tls {
@@ -74,7 +78,8 @@ impl Front {
         let routes = Routes::compile(&config.routes, find, previous.map(|previous| &previous.routes), clock)?;
         let cache =
             Cache::carried(previous.and_then(|previous| previous.cache.as_ref()), &config.cache, &config.routes);
-        let homes = config.homes.as_ref().map(HomeTable::new);
+        let known = previous.and_then(|previous| previous.homes.as_ref());
+        let homes = config.homes.as_ref().map(|homes| HomeTable::new(homes, known)).transpose()?;
         Ok(Self { revision, routes, ways, homes, cache })
     }
 

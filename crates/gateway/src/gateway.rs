@@ -133,6 +133,8 @@ pub struct GatewayStats {
     pub limits: LimitStats,
     /// What became of copies for mirrors.
     pub mirrors: MirrorStats,
+    /// Whether the database of clients' places cannot be used as its file is now, if there is one.
+    pub places_failing: Option<bool>,
 }
 
 impl Gateway {
@@ -151,7 +153,7 @@ impl Gateway {
         let watch = state.watch.changed(&config, shared.clock, &mut state.ends)?;
         let change = Change::prepare(&[], config.listeners, &mut state.next_id, &ground)?;
         let listeners = keeper::Listeners::default();
-        let keeper = keeper::start(Arc::clone(&listeners)).map_err(GatewayError::Thread)?;
+        let keeper = keeper::start(Arc::clone(&listeners), Arc::clone(&front)).map_err(GatewayError::Thread)?;
         let stats: Vec<Arc<ThreadStats>> = (0..threads).map(|_| Arc::default()).collect();
         let spawned = stats
             .iter()
@@ -268,7 +270,21 @@ impl Gateway {
         let (keys, remote) = (self.shared.stores.keys().stats(), self.shared.stores.remote_status());
         let front = self.front.load();
         let (limits, mirrors) = (front.routes.limits(), front.routes.mirrors());
-        GatewayStats { listeners, access_log, recording, tracing, traffic, cache, keys, remote, limits, mirrors }
+        let atlas = front.homes.as_ref().and_then(|homes| homes.atlas());
+        let places_failing = atlas.map(|atlas| atlas.is_failing());
+        GatewayStats {
+            listeners,
+            access_log,
+            recording,
+            tracing,
+            traffic,
+            cache,
+            keys,
+            remote,
+            limits,
+            mirrors,
+            places_failing,
+        }
     }
 
     fn listeners(&self) -> Vec<Arc<Open>> {

@@ -5,6 +5,7 @@
 mod access_log;
 pub mod admission;
 mod alarms;
+mod atlas;
 mod body;
 mod buffers;
 mod by_worker;
@@ -60,6 +61,7 @@ mod watch;
 mod websocket;
 
 pub use access_log::{LogError, LogStats};
+pub use atlas::AtlasError;
 pub use cache::CacheStats;
 pub use front::FrontError;
 pub use gateway::{Gateway, GatewayError, GatewayStats, Shared};

@@ -219,12 +219,14 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
 }
 
 /// What tells that a file changed, also when a link to it was swapped.
-type Stamp = Option<(u64, u64, i64, i64)>;
+pub(crate) type Stamp = Option<(u64, u64, i64, i64)>;
+
+/// The stamp of a file; `None` where it is not there.
+pub(crate) fn stamp(path: &Path) -> Stamp {
+    let file = fs::metadata(path).ok()?;
+    Some((file.ino(), file.size(), file.mtime(), file.mtime_nsec()))
+}
 
 fn stamps(files: &[CertificateFiles]) -> Vec<Stamp> {
-    let stamp = |path: &PathBuf| {
-        let file = fs::metadata(path).ok()?;
-        Some((file.ino(), file.size(), file.mtime(), file.mtime_nsec()))
-    };
     files.iter().flat_map(|pair| [stamp(&pair.cert), stamp(&pair.key)]).collect()
 }

@@ -7,7 +7,10 @@ use crate::config::{self, Form as _, Known, Severity};
 
 pub(super) fn run(path: &Path, output: Output) -> End {
     let (findings, summary, end) = match config::load_any(path) {
-        Ok(Known::Gateway(config)) => (config.findings, config.file.summary(), End::Worked),
+        Ok(Known::Gateway(config)) => match config.with_files() {
+            Ok(config) => (config.findings, config.file.summary(), End::Worked),
+            Err(findings) => (findings, String::new(), End::Failed),
+        },
         Ok(Known::Coordinator(config)) => {
             (config.findings, format!("for `ambidex coordinator`: {}", config.file.summary()), End::Worked)
         }

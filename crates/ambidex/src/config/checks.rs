@@ -35,6 +35,13 @@ pub(crate) fn across(file: &File, tree: &Node) -> Vec<Problem> {
     checks.sorted()
 }
 
+/// Files that cannot be used.
+pub(crate) fn files(file: &File, tree: &Node) -> Vec<Problem> {
+    let mut checks = Checks::of(file, tree);
+    zones::files(&mut checks);
+    checks.sorted()
+}
+
 /// Everything that does not fit together in a coordinator's file.
 pub(crate) fn of_coordinator(file: &CoordinatorFile, tree: &Node) -> Vec<Problem> {
     let mut checks = Checks::of(file, tree);

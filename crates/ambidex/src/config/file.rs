@@ -108,12 +108,19 @@ impl Form for File {
         checks::across(self, tree)
     }
 
+    fn files(&self, tree: &Node) -> Vec<Problem> {
+        checks::files(self, tree)
+    }
+
     fn beside(&mut self, folder: &Path) {
         self.listeners.iter_mut().for_each(|listener| listener.beside(folder));
         self.routes.iter_mut().for_each(|route| route.beside(folder));
         for pool in self.pools.values_mut() {
             pool.workers.iter_mut().for_each(|workers| workers.beside(folder));
             pool.upstream.beside(folder);
+        }
+        if let Some(homes) = &mut self.zones {
+            homes.beside(folder);
         }
         if let Some(agent) = &mut self.agent {
             agent.beside(folder);

@@ -20,6 +20,11 @@ pub(crate) trait Form: Clone + Debug + Serialize + DeserializeOwned + JsonSchema
     /// Everything that does not fit together, in the order of the file.
     fn across(&self, tree: &Node) -> Vec<Problem>;
 
+    /// What is wrong with files that it names and that have to be sound before requests are served.
+    fn files(&self, _tree: &Node) -> Vec<Problem> {
+        Vec::new()
+    }
+
     /// Takes relative paths as beside `folder`, the one that the configuration lies in: what it names is found from
     /// wherever the process was started.
     fn beside(&mut self, folder: &Path);

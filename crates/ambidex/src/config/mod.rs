@@ -34,6 +34,19 @@ pub(crate) struct Config<F = File> {
     tree: Node,
 }
 
+impl<F: Form> Config<F> {
+    /// The same when the files that it names can be used as well, which is seen at the start otherwise.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(crate) fn with_files(mut self) -> Result<Self, Findings> {
+        let problems = self.file.files(&self.tree);
+        self.findings.problems.extend(problems);
+        self.findings.problems.sort_by_key(|problem| (problem.mark.line, problem.mark.column));
+        if self.findings.fatal() { Err(self.findings) } else { Ok(self) }
+    }
+}
+
 /// Reads and checks the file at `path`.
 ///
 /// # Errors

@@ -43,6 +43,7 @@ pub(crate) fn of_gateway(stats: &GatewayStats, agent: Option<&Agent>) -> Vec<Fam
         .chain(stats.remote.iter().flat_map(remote))
         .chain(limits(stats.limits))
         .chain(mirrors(stats.mirrors))
+        .chain(stats.places_failing.map(places))
         .collect()
 }
 
@@ -155,6 +156,15 @@ fn mirrors(stats: MirrorStats) -> [Family; 2] {
         ),
         gauge("gateway_mirrored_in_flight", "Copies for mirrors under way", stats.in_flight as f64),
     ]
+}
+
+/// How it goes with the database of clients' places.
+fn places(failing: bool) -> Family {
+    gauge(
+        "gateway_places_failing",
+        "1 while the database of clients' places cannot be used as its file is now, and the last good one stays",
+        f64::from(u8::from(failing)),
+    )
 }
 
 /// What rate limits remember and did; refusals are among the gateway's.

@@ -7,6 +7,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::process::{Running, get, until};
+use places::{Place, database};
+
+#[path = "../../../gateway/src/atlas/sample.rs"]
+mod places;
 
 fn zone<'v>(zones: &'v Value, name: &str) -> Option<&'v Value> {
     zones["pools"][0]["zones"].as_array()?.iter().find(|zone| zone["name"] == name)
@@ -104,4 +108,52 @@ threads: 1
     until(|| get(&running.listener, "/").contains("x-worker: west").then_some(()));
     until(|| zone(&coordinator.ask_json(&["zones"]), "e").filter(|zone| zone["stage"] == "out").map(drop));
     assert!(running.ask(&["zones"]).contains("w 100 %") || running.ask(&["zones"]).contains("spilling"));
+}
+
+/// A place's database is brought anew while requests are served, then a broken one.
+#[test]
+fn requests_go_by_their_clients_place_as_the_newest_sound_database_says_it() {
+    let start = |name: &str| worker::start(WorkerOptions { name: name.into(), ..WorkerOptions::default() });
+    let (near, far) = (start("near").expect("it listens"), start("far").expect("it listens"));
+    let folder = TempDir::new().expect("a folder");
+    let of = |continent, country| {
+        database("GeoLite2-Country", &[Place { network: "127.0.0.0/8", continent, country, parts: &[] }])
+    };
+    let bring = |bytes: &[u8]| {
+        fs::write(folder.path().join("new"), bytes).expect("written");
+        fs::rename(folder.path().join("new"), folder.path().join("places.mmdb")).expect("in its place");
+    };
+    bring(&of("EU", "FR"));
+    let running = Running::run(&format!(
+        "listeners: [{{address: \"127.0.0.1:0\"}}]
+zones: {{own: b, maxmind: {{file: {}/places.mmdb, countries: {{FR: a}}, continents: {{NA: b}}}}}}
+pools:
+  api:
+    workers:
+      - {{url: \"http://{}\", name: near, zone: a}}
+      - {{url: \"http://{}\", name: far, zone: b}}
+    zones: {{probes: 0%}}
+admin: {{address: \"127.0.0.1:0\"}}
+threads: 1
+",
+        folder.path().display(),
+        near.address,
+        far.address
+    ));
+    let served = |name: &str| get(&running.listener, "/").contains(&format!("x-worker: {name}")).then_some(());
+    let failing = |wanted: &str| {
+        let admin = running.admin.trim_start_matches("http://").trim_end_matches('/');
+        get(admin, "/metrics").contains(&format!("ambidex_gateway_places_failing {wanted}")).then_some(())
+    };
+    until(|| zone(&running.ask_json(&["zones"]), "b").is_some().then_some(()));
+    assert!(served("near").is_some() && failing("0").is_some());
+    bring(&of("NA", "US"));
+    until(|| served("far"));
+    bring(b"half of a file");
+    until(|| failing("1"));
+    assert!(served("far").is_some(), "the last good one stays");
+    until(|| running.log().contains("is no sound MaxMind database").then_some(()));
+    bring(&of("EU", "FR"));
+    until(|| served("near"));
+    until(|| failing("0"));
 }

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::Path;
 
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::maxmind::MaxMind;
 
 /// Which zone a client is in. `TryFrom` of what is written is the only way in.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -13,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub struct Homes {
     pub(crate) own: Option<String>,
     pub(crate) networks: BTreeMap<IpNet, String>,
+    pub(crate) maxmind: Option<MaxMind>,
 }
 
 /// Why zones of clients cannot be used.
@@ -28,7 +32,7 @@ pub enum HomesError {
     #[error("{0}: a zone needs a name, the one that its workers have as `zone`")]
     NoName(String),
     /// No zone at all.
-    #[error("neither `own` nor `networks` is there: name the zone of this gateway, or those of its clients")]
+    #[error("none of `own`, `networks` and `maxmind` is there: name the zone of this gateway, or those of its clients")]
     Nothing,
 }
 
@@ -36,7 +40,22 @@ impl Homes {
     /// All zones that clients may be in, each with where it stands in the section.
     pub fn zones(&self) -> impl Iterator<Item = (String, &str)> {
         let networks = self.networks.iter().map(|(network, zone)| (format!("networks.{network}"), &**zone));
-        self.own.iter().map(|zone| ("own".to_owned(), &**zone)).chain(networks)
+        let places = self.maxmind.iter().flat_map(MaxMind::zones);
+        let places = places.map(|(place, zone)| (format!("maxmind.{place}"), zone));
+        self.own.iter().map(|zone| ("own".to_owned(), &**zone)).chain(networks).chain(places)
+    }
+
+    /// The database of places, if there is one.
+    #[must_use]
+    pub fn maxmind(&self) -> Option<&MaxMind> {
+        self.maxmind.as_ref()
+    }
+
+    /// Takes relative paths as beside `folder`.
+    pub fn beside(&mut self, folder: &Path) {
+        if let Some(maxmind) = &mut self.maxmind {
+            maxmind.beside(folder);
+        }
     }
 }
 
@@ -53,14 +72,17 @@ struct RawHomes {
     /// none; source: ours, as above.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     networks: BTreeMap<String, String>,
+    /// Zones of clients by where their addresses are, for those whose network is not named. Default none; source: ours, as above.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    maxmind: Option<MaxMind>,
 }
 
 impl TryFrom<RawHomes> for Homes {
     type Error = HomesError;
 
     fn try_from(raw: RawHomes) -> Result<Self, HomesError> {
-        let RawHomes { own, networks } = raw;
-        if own.is_none() && networks.is_empty() {
+        let RawHomes { own, networks, maxmind } = raw;
+        if own.is_none() && networks.is_empty() && maxmind.is_none() {
             return Err(HomesError::Nothing);
         }
         if own.as_ref().is_some_and(String::is_empty) {
@@ -79,14 +101,14 @@ impl TryFrom<RawHomes> for Homes {
             known.insert(network.trunc(), (text, zone));
         }
         let networks = known.into_iter().map(|(network, (_, zone))| (network, zone)).collect();
-        Ok(Self { own, networks })
+        Ok(Self { own, networks, maxmind })
     }
 }
 
 impl From<Homes> for RawHomes {
     fn from(homes: Homes) -> Self {
         let networks = homes.networks.into_iter().map(|(network, zone)| (network.to_string(), zone)).collect();
-        Self { own: homes.own, networks }
+        Self { own: homes.own, networks, maxmind: homes.maxmind }
     }
 }
 

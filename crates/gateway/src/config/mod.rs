@@ -9,6 +9,7 @@ mod deduplication;
 mod homes;
 mod lenient;
 mod listener;
+mod maxmind;
 mod recording;
 mod route;
 mod tracing;
@@ -25,6 +26,7 @@ pub use deduplication::{Deduplication, DeduplicationError};
 pub use homes::{Homes, HomesError};
 pub use lenient::Lenient;
 pub use listener::{CertificateFiles, ListenAddress, Listener, ListenerError, ServerTls, SocketMode, TlsVersion};
+pub use maxmind::{MaxMind, MaxMindError};
 pub use recording::{Recording, RecordingConfigError, RouteRecording};
 pub use route::{
     ChainError, DeadlineError, Deduplicate, DeduplicateError, Key, KeyStore, Mirror, MirrorError, Per, Quorum,

@@ -49,9 +49,12 @@ pub(crate) struct Client {
     pub(crate) number: u64,
     pub(super) trusted: bool,
     pub(super) introduction: RefCell<Introduction>,
-    /// The zone that it is in, by the front of this revision.
-    home: Cell<Option<(u64, Option<Home>)>>,
+    /// The zone that it is in, by this table.
+    home: Cell<Option<(Edition, Option<Home>)>>,
 }
+
+/// Of the table of zones: the front's revision, and which database of places is in force.
+type Edition = (u64, u64);
 
 /// What is known of a request that is ready to be sent. Lent to whoever has a part in sending it: it is large.
 #[derive(Clone)]
@@ -282,11 +285,12 @@ impl Client {
         if self.trusted {
             return table.of(limits::client_of(head, peer, &self.peer.settings.listener.trusted));
         }
+        let edition = (front.revision, table.edition());
         match self.home.get() {
-            Some((revision, home)) if revision == front.revision => home,
+            Some((known, home)) if known == edition => home,
             Some(_) | None => {
                 let home = table.of(peer);
-                self.home.set(Some((front.revision, home)));
+                self.home.set(Some((edition, home)));
                 home
             }
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use ambidex_control::config::Source;
 use ambidex_core::balance::{Balance, PickPolicy};
+use ambidex_gateway::config::{Homes, MaxMind};
 use ambidex_yaml::under;
 
 use super::super::coordinated::CoordinatorFile;
@@ -50,6 +51,14 @@ pub(super) fn of_coordinator(checks: &mut Checks<'_, CoordinatorFile>) {
                 checks.warning(&path, message, Some(help.to_owned()));
             }
         }
+    }
+}
+
+/// A database of places has to say something of them.
+pub(super) fn files(checks: &mut Checks<'_>) {
+    let maxmind = checks.file.zones.as_ref().and_then(Homes::maxmind);
+    if let Some(Err(why)) = maxmind.map(MaxMind::check) {
+        checks.error("zones.maxmind.file", why.to_string(), None);
     }
 }
 
