@@ -6,10 +6,11 @@ use std::sync::Arc;
 use ambidex_core::again::counts::{Came, Chance, Counts};
 use ambidex_core::guard::breaker::BreakerState;
 use ambidex_core::plan::{Happening, Planner, PoolEvent};
-use ambidex_core::runbook::{Effect, Lookout, Observation, Runbooks, Swinging, Tuning, WorkerTick};
+use ambidex_core::runbook::{Effect, Handover, Lookout, Observation, Runbooks, Swinging, Tuning, WorkerTick};
 use ambidex_core::share::Share;
 use ambidex_core::time::{Mono, Span};
 use ambidex_core::worker::{Standing, WorkerId};
+use serde::{Deserialize, Serialize};
 
 use crate::pool::Applied;
 use crate::roster::Worker;
@@ -31,6 +32,13 @@ pub(crate) struct Watchman {
     pub(crate) effects: Vec<Effect>,
     /// When sources were asked again last.
     looked: Option<Mono>,
+}
+
+/// What one watchman hands to the next, on another machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct HandedLookout {
+    core: Handover,
+    zones: Vec<Arc<str>>,
 }
 
 /// What the lookout is shown of a pool.
@@ -73,6 +81,26 @@ impl Watchman {
         let moved = self.held != held;
         self.held = held;
         moved || (before.latency_breaker, before.by_weight) != (tuning.latency_breaker, tuning.by_weight)
+    }
+
+    /// What the next one needs; `name` gives a worker's name.
+    pub(crate) fn hand_over(&self, now: Mono, name: impl Fn(WorkerId) -> String) -> HandedLookout {
+        HandedLookout { core: self.core.hand_over(now, name), zones: self.zones.clone() }
+    }
+
+    /// Goes on where another one stood; `id` says who is called so here. Whether the picture of the pool must change for it.
+    pub(crate) fn take_handover(
+        &mut self,
+        now: Mono,
+        handed: &HandedLookout,
+        id: impl Fn(&str) -> Option<WorkerId>,
+        workers: &[Worker],
+    ) -> bool {
+        self.core.take_handover(now, &handed.core, id);
+        self.zones = handed.zones.iter().take(MOST_ZONES).cloned().collect();
+        // The first tick has nothing to be compared with.
+        self.at = None;
+        self.follow(workers)
     }
 
     /// Whether the worker is to get nothing now.

@@ -97,7 +97,7 @@ pub(crate) struct Room {
     pub(crate) elected: Option<Elected>,
     /// Whether its lease is over by the clock, though it leads as far as it knows.
     pub(crate) lease_over: bool,
-    /// How often standing orders were changed.
+    /// How often standing orders were changed, or what runbooks do.
     ordered: u64,
     /// How many gateways follow this process.
     pub(crate) guests: Arc<AtomicUsize>,
@@ -406,7 +406,7 @@ impl Room {
         found.ok_or_else(|| OrderError::NoWorker(pool.into(), worker.into(), names()))
     }
 
-    /// Another one with each picture and each order: what a leader hands over is another then.
+    /// Another one with each picture, each order, and what runbooks begin and end: what a leader hands over is another then.
     pub(crate) fn stamp(&self) -> u64 {
         self.revision() + self.ordered
     }

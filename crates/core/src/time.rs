@@ -51,6 +51,12 @@ impl Sub<Span> for Mono {
     }
 }
 
+/// A time of one clock on another one, where `then` there is `now` here.
+#[must_use]
+pub(crate) fn moved(stamp: Mono, then: Mono, now: Mono) -> Mono {
+    if stamp >= then { now + stamp.since(then) } else { now - then.since(stamp) }
+}
+
 /// A length of time in nanoseconds. Written and read as `500ms`, `2s`, `1m30s`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span(u64);

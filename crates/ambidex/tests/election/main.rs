@@ -7,5 +7,9 @@ mod ballots;
 mod keys;
 mod peers;
 mod scene;
+mod handed;
+#[path = "../proxies/scene.rs"]
+#[allow(dead_code, reason = "the scene of other tests")]
+mod haproxy;
 mod stores;
 mod takeover;

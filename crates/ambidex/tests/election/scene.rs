@@ -12,16 +12,15 @@ use tempfile::TempDir;
 
 use crate::process::{Running, get, until};
 
-/// A worker of eight slots, and one of two: the one can carry a fifth.
-pub(crate) fn workers() -> Vec<Worker> {
-    let like = |name: &str, slots| WorkerOptions {
+/// A worker of so many slots.
+fn like(name: &str, slots: u32) -> WorkerOptions {
+    WorkerOptions {
         name: name.to_owned(),
         slots,
         service: Service::constant(Span::from_millis(10)),
         report: ReportStyle::ServerLoad,
         ..WorkerOptions::default()
-    };
-    worker::start_all(vec![like("wide", 8), like("narrow", 2)]).expect("they start")
+    }
 }
 
 /// What all coordinators of a scene have in common.
@@ -29,16 +28,30 @@ pub(crate) struct Cast {
     pub(crate) workers: Vec<Worker>,
     /// `election`'s place, such as `etcd: {..}`.
     place: String,
+    /// More keys of the last worker, of the pool, and of the file.
+    more: [String; 3],
     shared: TempDir,
 }
 
 impl Cast {
+    /// A worker of eight slots, and one of two: the one can carry a fifth.
     pub(crate) fn of(place: &str) -> Self {
+        let workers = worker::start_all(vec![like("wide", 8), like("narrow", 2)]).expect("they start");
+        Self::new(place, workers, Default::default())
+    }
+
+    /// The same with one more, `third`, of which these keys say more; and more keys of the pool and of the file.
+    pub(crate) fn of_three(place: &str, third: &str, pool: &str, file: &str) -> Self {
+        let options = vec![like("wide", 8), like("narrow", 2), like("third", 8)];
+        Self::new(place, worker::start_all(options).expect("they start"), [third, pool, file].map(str::to_owned))
+    }
+
+    fn new(place: &str, workers: Vec<Worker>, more: [String; 3]) -> Self {
         let shared = TempDir::new().expect("a folder");
         let token = shared.path().join("token");
         fs::write(&token, "0123456789012345678901234567890123456789\n").expect("written");
         fs::set_permissions(&token, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("ours");
-        Self { workers: workers(), place: place.to_owned(), shared }
+        Self { workers, place: place.to_owned(), more, shared }
     }
 
     fn token(&self) -> PathBuf {
@@ -47,10 +60,14 @@ impl Cast {
 
     /// A file of a coordinator that is called so.
     pub(crate) fn file(&self, name: &str) -> String {
-        let member = |worker: &Worker| format!("{{url: \"http://{}\", name: {}}}", worker.address, worker.name);
+        let [third, pool, file] = &self.more;
+        let member = |worker: &Worker| {
+            let more = if worker.name == "third" { third } else { "" };
+            format!("{{url: \"http://{}\", name: {}{more}}}", worker.address, worker.name)
+        };
         let members: Vec<String> = self.workers.iter().map(member).collect();
         format!(
-            "pools: {{api: {{workers: [{}], weights: {{tick: 200ms}}}}}}\nadmin: {{address: \"127.0.0.1:0\"}}\n\
+            "{file}pools: {{api: {{workers: [{}], weights: {{tick: 200ms}}{pool}}}}}\nadmin: {{address: \"127.0.0.1:0\"}}\n\
              gateways: {{address: \"127.0.0.1:0\", token_file: {}}}\nelection: {{name: {name}, {}}}\n",
             members.join(", "),
             self.token().display(),

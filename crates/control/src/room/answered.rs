@@ -41,6 +41,7 @@ impl Room {
     /// Tells of what the lookout over a pool did, and performs what it wants done; the last sentence.
     pub(super) fn answered(&mut self, at: usize, now: Mono) -> Option<String> {
         let effects = std::mem::take(&mut self.pools[at].lookout.effects);
+        self.ordered += u64::from(!effects.is_empty());
         let mut last = None;
         for effect in effects {
             let sentence = self.sentence_of(at, &effect);
@@ -64,7 +65,7 @@ impl Room {
     }
 
     /// Orders that a runbook gives with an operator's word. They are not standing orders: they end with their cause, or
-    /// with the process.
+    /// with the process, unless another coordinator takes over.
     fn perform(&mut self, at: usize, now: Mono, effect: Effect) {
         let (action, begins) = match effect {
             Effect::Began { action, .. } => (action, true),

@@ -19,7 +19,7 @@ use super::{OrderError, Room};
 use crate::clock::wall_millis;
 use crate::journal::Record;
 use crate::leadership::Leading;
-use crate::lookout::Watchman;
+use crate::lookout::HandedLookout;
 use crate::news::What;
 use crate::orders::Orders;
 use crate::paths::Paths;
@@ -99,6 +99,9 @@ struct HandedPool {
     /// Its trial, and which path requests go by: as a restart takes it up.
     #[serde(default)]
     paths: String,
+    /// What its runbooks do.
+    #[serde(default)]
+    lookout: Option<HandedLookout>,
 }
 
 impl Handed {
@@ -191,6 +194,7 @@ impl Room {
             name: Arc::clone(&pool.config.name),
             planner: pool.planner.hand_over(now, |id| pool.name_of(id).to_string()),
             paths: String::from_utf8(pool.paths.kept(now)).unwrap_or_default(),
+            lookout: Some(pool.lookout.hand_over(now, |id| pool.name_of(id).to_string())),
         };
         let pools = self.pools.iter().filter(|pool| !pool.is_followed()).map(pool).collect();
         let kept = |publish: &publish::Publish| {
@@ -240,9 +244,9 @@ impl Room {
         self.run = wall_millis().max(self.run + 1);
         for at in 0..self.pools.len() {
             self.checkpoint(at);
-            // A runbook of the leader before, which is found again if its cause still is there.
             let orders = self.orders.pool(&self.pools[at].config.name);
-            if self.pools[at].planner.is_frozen() && !orders.frozen {
+            if self.pools[at].planner.is_frozen() && !orders.frozen && !self.pools[at].lookout.core.freezes() {
+                // What held them is not known any more.
                 self.command(at, now, Command::Unfreeze);
             }
         }
@@ -257,12 +261,6 @@ impl Room {
         (elected.since, elected.settling) = (now, None);
         elected.changes += 1;
         let sentence = format!("{} leads no more, which it did as term {term}: {why}", elected.name);
-        for pool in &mut self.pools {
-            // What runbooks of this process held back, they hold back no more.
-            pool.lookout = Watchman::new(pool.config.runbooks);
-            pool.restrain();
-            pool.stale = true;
-        }
         self.tell_leadership(&sentence, false, term);
         self.publish();
     }
@@ -323,13 +321,19 @@ impl Room {
             if let Some(paths) = Paths::resume(given.paths.as_bytes(), now, self.seats) {
                 pool.paths = paths;
             }
+            if let Some(handed) = &given.lookout {
+                pool.lookout.take_handover(now, handed, |name| ids.get(name).copied(), pool.roster.workers());
+                pool.restrain();
+            }
             pool.stale = true;
             let orders = self.orders.pool(&given.name);
+            let lookout = &self.pools[at].lookout.core;
             let other = |worker: &&crate::roster::Worker| {
-                worker.drained != orders.worker(&worker.found.name).drained && !worker.is_leaving()
+                let drained = orders.worker(&worker.found.name).drained || lookout.drains(worker.id);
+                worker.drained != drained && !worker.is_leaving()
             };
-            let drains: Vec<_> =
-                pool.roster.workers().iter().filter(other).map(|worker| (worker.id, !worker.drained)).collect();
+            let workers = self.pools[at].roster.workers().iter();
+            let drains: Vec<_> = workers.filter(other).map(|worker| (worker.id, !worker.drained)).collect();
             for (worker, drained) in drains {
                 let effects = self.pools[at].hear_source(now, Event::Drain(worker, drained), &mut self.ids);
                 self.record_effects(at, now, effects);
@@ -399,3 +403,6 @@ impl ElectionStatus {
 /// How long a new leader waits at most for the gateways of the one before until it weighs anew. Source: ours; they come
 /// within a second of each other, and what has not come by then has gone.
 const SETTLES_WITHIN: Span = Span::from_secs(5);
+
+#[cfg(test)]
+mod tests;

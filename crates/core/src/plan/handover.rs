@@ -199,8 +199,3 @@ impl Learned {
 fn sound(value: f64) -> Option<f64> {
     (value.is_finite() && value >= 0.0).then_some(value)
 }
-
-/// A time of one clock on another one, where `then` there is `now` here.
-pub(super) fn moved(stamp: Mono, then: Mono, now: Mono) -> Mono {
-    if stamp >= then { now + stamp.since(then) } else { now - then.since(stamp) }
-}

@@ -60,6 +60,44 @@ pub enum Action {
     PickByWeight,
 }
 
+impl Action {
+    /// Whom it concerns, where that is one worker.
+    #[must_use]
+    pub const fn worker(self) -> Option<WorkerId> {
+        match self {
+            Self::Quarantine { worker } | Self::Drain { worker } => Some(worker),
+            Self::FewerRetries
+            | Self::NoRetries
+            | Self::LongerBackoff
+            | Self::NoHedges
+            | Self::RampAdmission
+            | Self::LookAgain
+            | Self::LatencyBreaker
+            | Self::DampLoop
+            | Self::FreezeWeights
+            | Self::PickByWeight => None,
+        }
+    }
+
+    /// The same, where workers have other ids; `None` where its worker has none.
+    pub(super) fn of(self, known: impl Fn(WorkerId) -> Option<WorkerId>) -> Option<Self> {
+        Some(match self {
+            Self::Quarantine { worker } => Self::Quarantine { worker: known(worker)? },
+            Self::Drain { worker } => Self::Drain { worker: known(worker)? },
+            Self::FewerRetries
+            | Self::NoRetries
+            | Self::LongerBackoff
+            | Self::NoHedges
+            | Self::RampAdmission
+            | Self::LookAgain
+            | Self::LatencyBreaker
+            | Self::DampLoop
+            | Self::FreezeWeights
+            | Self::PickByWeight => self,
+        })
+    }
+}
+
 /// Who must agree to an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -164,7 +202,8 @@ impl Action {
 }
 
 /// The most actions of one finding: one a worker twice over, and two more.
-pub(super) type Plan = ArrayVec<Action, { 2 * MOST_WORKERS + 4 }>;
+pub(super) type Plan = ArrayVec<Action, MOST_ACTIONS>;
+pub(super) const MOST_ACTIONS: usize = 2 * MOST_WORKERS + 4;
 
 /// What is to be done about a mode that concerns these workers.
 pub(super) fn runbook(mode: FailureMode, workers: &[WorkerId]) -> Plan {

@@ -8,9 +8,12 @@
 
 use alloc::vec::Vec;
 
+use serde::{Deserialize, Serialize};
+
+use super::lookout::MOST_MEASURES;
 use super::past::Past;
 use crate::share::Share;
-use crate::time::{Mono, Span};
+use crate::time::{Mono, Span, moved};
 use crate::worker::WorkerId;
 
 /// Which share of the requests is admitted.
@@ -24,6 +27,11 @@ impl Default for Admission {
 }
 
 impl Admission {
+    /// One that another lookout had.
+    pub(super) fn of(share: Share) -> Self {
+        Self(share.get().clamp(LEAST, 1.0))
+    }
+
     pub(super) fn share(self) -> Share {
         Share::clamped(self.0)
     }
@@ -36,10 +44,11 @@ impl Admission {
 }
 
 /// Who gets nothing.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(super) struct Quarantines(Vec<Quarantine>);
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Quarantine {
     worker: WorkerId,
     until: Mono,
@@ -51,6 +60,17 @@ struct Quarantine {
 impl Quarantines {
     pub(super) fn holds(&self, worker: WorkerId) -> bool {
         self.0.iter().any(|quarantine| quarantine.worker == worker && quarantine.free.is_none())
+    }
+
+    /// Those of another lookout, at `now` of this clock.
+    pub(super) fn moved(&self, then: Mono, now: Mono, known: impl Fn(WorkerId) -> Option<WorkerId>) -> Self {
+        let moved = |held: &Quarantine| {
+            let until = moved(held.until, then, now).min(now + MOST_PAUSE);
+            let pause = held.pause.clamp(PAUSE, MOST_PAUSE);
+            // What it leaves unanswered is counted from nothing here.
+            Some(Quarantine { worker: known(held.worker)?, until, pause, free: held.free.map(|_| 0) })
+        };
+        Self(self.0.iter().filter_map(moved).take(MOST_MEASURES).collect())
     }
 
     /// One tick, in which these are wanted in quarantine.
@@ -95,7 +115,7 @@ const FIRST: f64 = 0.8;
 const LEAST: f64 = 0.5;
 /// Source: balancing.md "Breaker" (open 10 s, doubling to 60 s).
 const PAUSE: Span = Span::from_secs(10);
-const MOST_PAUSE: Span = Span::from_secs(60);
+pub(super) const MOST_PAUSE: Span = Span::from_secs(60);
 
 #[cfg(test)]
 mod tests {

@@ -150,6 +150,35 @@ impl Evidence {
         }
     }
 
+    /// The worker in it, if there is one.
+    pub(super) const fn worker(&self) -> Option<WorkerId> {
+        match *self {
+            Self::ThunderingHerd { first: worker, .. }
+            | Self::StaleMetadata { worker, .. }
+            | Self::CascadingTimeouts { worker, .. }
+            | Self::Oscillation { worker, .. }
+            | Self::MetastableOverload { trigger: Trigger::Worker { worker }, .. } => Some(worker),
+            Self::Convoy { .. }
+            | Self::LateralDrift { .. }
+            | Self::MetastableOverload { trigger: Trigger::Demand { .. }, .. } => None,
+        }
+    }
+
+    /// The same, where workers have other ids; `None` where the one in it has none.
+    pub(super) fn of(mut self, known: impl Fn(WorkerId) -> Option<WorkerId>) -> Option<Self> {
+        match &mut self {
+            Self::ThunderingHerd { first: worker, .. }
+            | Self::StaleMetadata { worker, .. }
+            | Self::CascadingTimeouts { worker, .. }
+            | Self::Oscillation { worker, .. }
+            | Self::MetastableOverload { trigger: Trigger::Worker { worker }, .. } => *worker = known(*worker)?,
+            Self::Convoy { .. }
+            | Self::LateralDrift { .. }
+            | Self::MetastableOverload { trigger: Trigger::Demand { .. }, .. } => {}
+        }
+        Some(self)
+    }
+
     /// The evidence in one sentence.
     #[must_use]
     pub fn sentence(&self, names: &Names<'_>) -> String {

@@ -28,31 +28,31 @@ use crate::worker::WorkerId;
 /// Looks for failure modes in one pool.
 #[derive(Clone, Debug, Default)]
 pub struct Lookout {
-    runbooks: Runbooks,
+    pub(super) runbooks: Runbooks,
     past: Past,
     detectors: Detectors,
-    cases: [Case; FailureMode::ALL.len()],
-    measures: Vec<Measure>,
-    proposals: Vec<Proposal>,
+    pub(super) cases: [Case; FailureMode::ALL.len()],
+    pub(super) measures: Vec<Measure>,
+    pub(super) proposals: Vec<Proposal>,
     /// Number of the newest proposal.
-    proposed: u32,
-    admission: Admission,
-    quarantines: Quarantines,
+    pub(super) proposed: u32,
+    pub(super) admission: Admission,
+    pub(super) quarantines: Quarantines,
     movements: Movements,
 }
 
 /// One mode's state.
 #[derive(Clone, Debug, Default)]
-struct Case {
-    stage: Stage,
+pub(super) struct Case {
+    pub(super) stage: Stage,
     /// What it shows, or showed last.
-    finding: Option<Finding>,
+    pub(super) finding: Option<Finding>,
     /// Actions of this finding that were begun or proposed: none of them twice.
-    done: Plan,
+    pub(super) done: Plan,
 }
 
 /// An action in force.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measure {
     /// For which mode.
     pub mode: FailureMode,
@@ -172,6 +172,18 @@ impl Lookout {
     #[must_use]
     pub fn is_quarantined(&self, worker: WorkerId) -> bool {
         self.quarantines.holds(worker)
+    }
+
+    /// Whether an action in force drains a worker.
+    #[must_use]
+    pub fn drains(&self, worker: WorkerId) -> bool {
+        self.measures.iter().any(|measure| measure.action == Action::Drain { worker })
+    }
+
+    /// Whether an action in force holds the weights.
+    #[must_use]
+    pub fn freezes(&self) -> bool {
+        self.measures.iter().any(|measure| measure.action == Action::FreezeWeights)
     }
 
     /// Where each mode stands, by the order of [`FailureMode::ALL`].
@@ -332,5 +344,5 @@ const fn timing(mode: FailureMode) -> Timing {
 /// How long an action holds without an operator's word. Source: ours; longer, and it is a setting that nobody made.
 const LONGEST: Span = Span::from_secs(1_800);
 /// Source: ours; beyond, an operator has other things to read.
-const MOST_MEASURES: usize = 64;
-const MOST_PROPOSALS: usize = 32;
+pub(super) const MOST_MEASURES: usize = 64;
+pub(super) const MOST_PROPOSALS: usize = 32;

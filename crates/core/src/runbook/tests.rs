@@ -2,6 +2,7 @@
 //! opposite. How well detectors do is not measured here but on simulated runs (`ambidex lab score`).
 
 mod at_once;
+mod handed;
 
 use alloc::vec;
 use alloc::vec::Vec;

@@ -205,7 +205,7 @@ impl Damping {
 
     /// The same on another clock, where `then` there is `now` here.
     pub(in crate::plan) fn moved(self, then: Mono, now: Mono) -> Self {
-        Self { since: crate::plan::handover::moved(self.since, then, now), doublings: self.doublings.min(16) }
+        Self { since: crate::time::moved(self.since, then, now), doublings: self.doublings.min(16) }
     }
 
     /// The factor on time constants.

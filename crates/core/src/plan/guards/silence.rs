@@ -25,8 +25,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::plan::config::Silence as Settings;
-use crate::plan::handover::moved;
 use crate::plan::seen::{Seen, Source};
+use crate::time::moved;
 use crate::time::{Mono, Span};
 
 /// One worker's silence.
