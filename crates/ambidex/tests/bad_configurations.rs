@@ -111,7 +111,7 @@ const WHOLE_FILES: &[Case] = &[
     case(
         "pools: {api: {workers: [http://127.0.0.1:9000]}}\nelection: {name: a}\n",
         &[
-            "gw.yaml:2:11: error: an election wants one place to agree in: `etcd: {endpoints: [http://127.0.0.1:2379]}` or `redis: {url: ..}` (election)",
+            "gw.yaml:2:11: error: an election wants one place to agree in: `etcd: {endpoints: [http://127.0.0.1:2379]}`, `redis: {url: ..}` or `kubernetes: {}` (election)",
             " 2 | election: {name: a}",
             "   |           ^",
         ],
@@ -131,6 +131,48 @@ const WHOLE_FILES: &[Case] = &[
             "gw.yaml:2:28: error: lease: 1s is outside 2s to 60s: etcd gives no shorter ones, and longer ones leave pools without a leader (election.lease)",
             " 2 | election: {name: a, lease: 1s, redis: {url: \"redis://127.0.0.1\"}}",
             "   |                            ^^",
+        ],
+    ),
+    case(
+        "pools: {api: {workers: [http://127.0.0.1:9000]}}\nelection: {etcd: {endpoints: [http://127.0.0.1:2379]}}\n",
+        &[
+            "gw.yaml:2:11: error: `name` is missing: coordinators that agree in an etcd or a Redis are each called something of their own (election)",
+            " 2 | election: {etcd: {endpoints: [http://127.0.0.1:2379]}}",
+            "   |           ^",
+            "   = write `name: a`",
+        ],
+    ),
+    case(
+        "pools: {api: {workers: [http://127.0.0.1:9000]}}\nelection: {prefix: shop, kubernetes: {}}\n",
+        &[
+            "gw.yaml:2:20: error: prefix: `shop` is for keys in etcd and Redis; a Lease has `kubernetes: {name: shop}` (election.prefix)",
+            " 2 | election: {prefix: shop, kubernetes: {}}",
+            "   |                    ^^^^",
+        ],
+    ),
+    case(
+        "pools: {api: {workers: [http://127.0.0.1:9000]}}\nelection: {redis: {url: \"redis://127.0.0.1\"}, kubernetes: {}}\n",
+        &[
+            "gw.yaml:2:19: error: `redis` and `kubernetes` exclude each other: coordinators that ask in different places would all lead (election.redis)",
+            " 2 | election: {redis: {url: \"redis://127.0.0.1\"}, kubernetes: {}}",
+            "   |                   ^",
+            "   = keep one",
+        ],
+    ),
+    case(
+        "pools: {api: {workers: [http://127.0.0.1:9000]}}\nelection: {kubernetes: {server: \"http://10.0.0.1:8001\"}}\n",
+        &[
+            "gw.yaml:2:33: error: server http://10.0.0.1:8001 speaks no TLS: only one on this machine, such as `kubectl proxy`, may do so (election.kubernetes.server)",
+            " 2 | election: {kubernetes: {server: \"http://10.0.0.1:8001\"}}",
+            "   |                                 ^^^^^^^^^^^^^^^^^^^^^^",
+        ],
+    ),
+    case(
+        "pools: {api: {workers: [http://127.0.0.1:9000]}}\nelection: {kubernetes: {timeout: 2s}}\n",
+        &[
+            "gw.yaml:2:11: error: timeout: a store that may take 2s to answer leaves no time for a second question within the lease of 3s: at most a third of it, 1s (election)",
+            " 2 | election: {kubernetes: {timeout: 2s}}",
+            "   |           ^",
         ],
     ),
     case(
@@ -693,6 +735,15 @@ const AFTER_A_GOOD_START: &[Case] = &[
         ],
     ),
     case(
+        "zones: {maxmind: {file: a.mmdb, countries: {Fr: a}}}\n",
+        &[
+            "gw.yaml:6:49: error: countries: `Fr` is no code of a country (zones.maxmind.countries.Fr)",
+            " 6 | zones: {maxmind: {file: a.mmdb, countries: {Fr: a}}}",
+            "   |                                                 ^",
+            "   = write two capital letters as in ISO 3166, such as FR",
+        ],
+    ),
+    case(
         "zones: {}\n",
         &[
             "gw.yaml:6:8: error: none of `own`, `networks` and `maxmind` is there (zones)",
@@ -734,15 +785,6 @@ const AFTER_A_GOOD_START: &[Case] = &[
             "gw.yaml:6:12: error: `ring` places requests by their keys, wherever they come from (pools.api.zones)",
             " 6 |     zones: {}",
             "   |            ^",
-    case(
-        "zones: {maxmind: {file: a.mmdb, countries: {Fr: a}}}\n",
-        &[
-            "gw.yaml:6:49: error: countries: `Fr` is no code of a country (zones.maxmind.countries.Fr)",
-            " 6 | zones: {maxmind: {file: a.mmdb, countries: {Fr: a}}}",
-            "   |                                                 ^",
-            "   = write two capital letters as in ISO 3166, such as FR",
-        ],
-    ),
             "   = pick another way in this pool, or leave `zones` out",
         ],
     ),

@@ -70,10 +70,12 @@ fn every_file_of_a_coordinator_in_the_documents_is_good() {
     let proxies = ["envoy", "haproxy", "nginx", "traefik", "caddy", "kubernetes"];
     let documents = ["coordinator"].into_iter().chain(proxies).map(|name| read(&format!("docs/{name}.md")));
     // A ConfigMap has its file as an indented block.
-    let deployed = read("deploy/kubernetes/coordinator.yaml");
-    let deployed = deployed.split("coordinator.yaml: |\n").nth(1).and_then(|rest| rest.split("---").next());
-    let deployed = format!("```yaml\n{}```", deployed.expect("it is there").replace("\n    ", "\n").trim_start());
-    for document in documents.chain([deployed]) {
+    let deployed = ["coordinator", "several"].map(|name| {
+        let deployed = read(&format!("deploy/kubernetes/{name}.yaml"));
+        let file = deployed.split("coordinator.yaml: |\n").nth(1).and_then(|rest| rest.split("---").next());
+        format!("```yaml\n{}```", file.expect("it is there").replace("\n    ", "\n").trim_start())
+    });
+    for document in documents.chain(deployed) {
         for block in blocks(&document, "yaml") {
             let path = folder.path().join("coordinator.yaml");
             fs::write(&path, block).expect("written");

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use ambidex_core::election::{Effect, Election, Event, Why};
 use ambidex_core::time::{Mono, Span};
-use ambidex_store::ballot::{self, Asked, Ballot, BallotError, Candidate, Leader, MOST_STATE, Stored};
+use ambidex_store::ballot::{self, Asked, BallotError, Candidate, Leader, Stored};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
@@ -26,8 +26,9 @@ use crate::coordinator::Shared;
 use crate::leadership::{Leadership, Leading};
 use crate::room::Room;
 
-use self::question::{Answer, Job, Prepared, ask, open};
+use self::question::{Answer, Job, Place, Prepared, open};
 
+mod lease;
 mod question;
 
 /// What this process asks for when it stands for election.
@@ -83,17 +84,19 @@ impl Standing {
 /// Until it is told to resign.
 async fn stand(chair: Chair, shared: Arc<Shared>, resign: Arc<Notify>) {
     let Chair { config, gateways, admin, heard } = chair;
-    let mut ballot = open(&shared, &config).await;
+    let mut place = open(&shared, &config).await;
     workers_are_known(&shared, &resign).await;
     let now = shared.clock.now();
     let mut candidacy = Candidacy {
         who: Candidate { name: config.name().to_owned(), gateways, admin },
         lease: config.lease(),
-        machine: Election::new(now, config.lease(), 0),
+        machine: Election::new(now, config.lease(), 0).counting_to(place.most_term()),
+        most_state: place.most_state(),
         jobs: VecDeque::new(),
         found: None,
         read: 0,
         written: None,
+        pause: WRITES_PAUSE,
         last: None,
         trouble: None,
         held: now,
@@ -103,7 +106,7 @@ async fn stand(chair: Chair, shared: Arc<Shared>, resign: Arc<Notify>) {
         over: false,
         shared,
     };
-    candidacy.run(&mut ballot).await;
+    candidacy.run(&mut place).await;
 }
 
 /// Who does not know its workers yet would give away weights that the leader before has learned of them; so it waits for
@@ -133,6 +136,8 @@ struct Candidacy {
     who: Candidate,
     lease: Span,
     machine: Election,
+    /// The most that the store takes of a state.
+    most_state: usize,
     /// What the store is to be asked, in this order.
     jobs: VecDeque<Job>,
     /// What the leader before wrote down, until it is used.
@@ -141,6 +146,8 @@ struct Candidacy {
     read: u64,
     /// The stamp of what was written down last, and when.
     written: Option<(u64, Mono)>,
+    /// How long after that the next one may be.
+    pause: Span,
     /// What is written down last of all.
     last: Option<Prepared>,
     /// What is wrong though the store answers.
@@ -155,13 +162,13 @@ struct Candidacy {
 }
 
 impl Candidacy {
-    async fn run(&mut self, ballot: &mut Ballot) {
+    async fn run(&mut self, place: &mut Place) {
         let mut pictures = self.shared.room().pictures();
         loop {
             if let Some(job) = self.jobs.pop_front() {
                 let Some(prepared) = self.prepare(job) else { continue };
                 let who = self.who.clone();
-                let mut asked = pin!(ask(ballot, &who, self.lease, prepared));
+                let mut asked = pin!(place.ask(&who, self.lease, prepared));
                 let answer = loop {
                     tokio::select! {
                         biased;
@@ -268,9 +275,10 @@ impl Candidacy {
             (room.hand_over(now)?, room.stamp())
         };
         self.written = Some((stamp, now));
-        match handed.bytes(MOST_STATE) {
+        match handed.bytes(self.most_state) {
             Ok(state) => {
                 self.trouble = None;
+                self.pause = WRITES_PAUSE.max(Span::from_secs_f64(state.len() as f64 / WRITES_A_SECOND));
                 Some(Prepared::Write(state))
             }
             Err(why) => {
@@ -289,7 +297,7 @@ impl Candidacy {
                 self.prolong();
                 self.found = None;
             }
-            Answer::Asked(Ok(Asked::Held { leader, state })) => self.is_held(leader, state),
+            Answer::Asked(Ok(Asked::Held { leader, state, lasts })) => self.is_held(leader, state, lasts),
             Answer::Renewed(Ok(ballot::Standing::Still)) => {
                 self.tell(Event::Renewed);
                 self.prolong();
@@ -313,6 +321,7 @@ impl Candidacy {
             Answer::Written(Err(why)) => {
                 // Once more, with what is new by then.
                 self.written = Some((NOTHING, self.shared.clock.now()));
+                self.pause = AFTER_A_FAILURE;
                 self.is_away(&why);
             }
             Answer::Read(Err(why)) | Answer::Released(Err(why)) => self.is_away(&why),
@@ -321,9 +330,9 @@ impl Candidacy {
     }
 
     /// Somebody else leads.
-    fn is_held(&mut self, leader: Option<Leader>, state: u64) {
+    fn is_held(&mut self, leader: Option<Leader>, state: u64, lasts: Option<Span>) {
         let now = self.shared.clock.now();
-        self.tell(Event::Held { term: leader.as_ref().map_or(0, |leader| leader.term) });
+        self.tell(Event::Held { term: leader.as_ref().map_or(0, |leader| leader.term), lasts });
         let Some(Leader { who, term }) = leader else { return };
         self.held = now + self.lease;
         let since = *self.held_by_namesake.get_or_insert(now);
@@ -382,7 +391,7 @@ impl Candidacy {
             None => true,
             Some((stamp, at)) => {
                 let passed = now.since(at);
-                passed >= LEARNED_EVERY || (passed >= WRITES_PAUSE && stamp != self.shared.room().stamp())
+                passed >= LEARNED_EVERY || (passed >= self.pause && stamp != self.shared.room().stamp())
             }
         }
     }
@@ -391,7 +400,7 @@ impl Candidacy {
     fn writes_again(&self) -> Option<Mono> {
         let (stamp, at) = self.written?;
         let leads = self.machine.may_publish(self.shared.clock.now()).is_some();
-        (leads && stamp != self.shared.room().stamp()).then(|| at + WRITES_PAUSE)
+        (leads && stamp != self.shared.room().stamp()).then(|| at + self.pause)
     }
 }
 
@@ -418,6 +427,11 @@ const RESIGNS_WITHIN: Duration = Duration::from_secs(3);
 const WORKERS_WITHIN: Duration = Duration::from_secs(10);
 /// Between two states that are written down. Source: ours; the shortest tick that makes sense over a network.
 const WRITES_PAUSE: Span = Span::from_millis(100);
+/// Bytes of states that are written down in a second, at most. Source: an etcd keeps each version for a while, Kubernetes' own for
+/// five minutes: 80 MB of the 2 GB that it may have.
+const WRITES_A_SECOND: f64 = 262_144.0;
+/// Before a state is written that could not be. Source: ours, a store that refuses is not helped by being asked ten times a second.
+const AFTER_A_FAILURE: Span = Span::from_secs(1);
 /// The stamp of no state.
 const NOTHING: u64 = u64::MAX;
 /// How often a state is written down of which only what was learned is another. Source: ours; who takes over learns that

@@ -1,6 +1,7 @@
-//! A small client of Kubernetes' API server: get, list and watch, apply. For discovery and for the publisher.
+//! A small client of Kubernetes' API server: get, list and watch, apply, create and replace. For discovery, the publisher,
+//! and the election.
 //!
-//! Own, on the HTTP/1 that polls use: a general client brings the whole API as types, minutes of building for four calls.
+//! Own, on the HTTP/1 that polls use: a general client brings the whole API as types, minutes of building for six calls.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,10 +22,12 @@ use crate::config::{ACCOUNT, Host, KubernetesAccess, Scheme};
 use crate::line::{Answer, Line};
 
 pub(crate) use self::mirror::{Mirror, News, Object};
+pub(crate) use self::talk::{Question, Talk};
 
 mod mirror;
 #[cfg(test)]
 pub(crate) mod sample;
+mod talk;
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +35,8 @@ mod tests;
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
     access: KubernetesAccess,
+    /// For a whole answer.
+    within: Duration,
 }
 
 /// What every object says of itself.
@@ -65,9 +70,17 @@ pub(crate) struct Cause {
     pub(crate) reason: String,
 }
 
+/// What an API server says to one question: what was asked for, or that and why it refuses.
+pub(crate) type Answered = Result<Bytes, Refusal>;
+
 impl Client {
     pub(crate) fn new(access: KubernetesAccess) -> Self {
-        Self { access }
+        Self { access, within: WITHIN }
+    }
+
+    /// The same for somebody who cannot wait that long.
+    pub(crate) fn answering_within(self, within: Duration) -> Self {
+        Self { within, ..self }
     }
 
     /// A new connection. The token is read anew for each request: Kubernetes replaces it hourly.
@@ -118,20 +131,14 @@ impl Client {
     }
 
     /// A whole object or list, as `accept` wants it; anything but a success is an error in the server's words.
-    pub(crate) async fn get(&self, path: &str, accept: &'static str) -> Result<Result<Bytes, Refusal>, String> {
+    pub(crate) async fn get(&self, path: &str, accept: &'static str) -> Result<Answered, String> {
         let mut request = self.request(Method::GET, path).await?;
         request.headers_mut().insert(header::ACCEPT, header::HeaderValue::from_static(accept));
         self.asked(request).await
     }
 
     /// Applies what we want to be so, as field manager `manager`, and no more.
-    pub(crate) async fn apply(
-        &self,
-        path: &str,
-        manager: &str,
-        force: bool,
-        text: String,
-    ) -> Result<Result<Bytes, Refusal>, String> {
+    pub(crate) async fn apply(&self, path: &str, manager: &str, force: bool, text: String) -> Result<Answered, String> {
         let mut request = self.request(Method::PATCH, &format!("{path}?fieldManager={manager}&force={force}")).await?;
         let media = header::HeaderValue::from_static("application/apply-patch+yaml");
         request.headers_mut().insert(header::CONTENT_TYPE, media);
@@ -139,17 +146,25 @@ impl Client {
         self.asked(request).await
     }
 
-    async fn asked(&self, request: Request<Full<Bytes>>) -> Result<Result<Bytes, Refusal>, String> {
-        let server = &self.access.server;
-        let asked = async {
+    async fn asked(&self, request: Request<Full<Bytes>>) -> Result<Answered, String> {
+        self.in_time(async {
             let mut line = self.line().await?;
-            let answered = async { Answer::whole(line.ask(request).await?, MOST_BYTES).await };
-            answered.await.map_err(|why| format!("the API server at {server}: {why}"))
-        };
-        let answer = tokio::time::timeout(WITHIN, asked)
-            .await
-            .unwrap_or_else(|_| Err(format!("no whole answer from the API server at {server} within {WITHIN:?}")))?;
+            self.over(&mut line, request).await
+        })
+        .await
+    }
+
+    /// Over a connection that is there.
+    async fn over(&self, line: &mut Line, request: Request<Full<Bytes>>) -> Result<Answered, String> {
+        let answered = async { Answer::whole(line.ask(request).await?, MOST_BYTES).await };
+        let answer = answered.await.map_err(|why| format!("the API server at {}: {why}", self.access.server))?;
         Ok(if answer.status.is_success() { Ok(answer.body) } else { Err(Refusal::read(answer.status, &answer.body)) })
+    }
+
+    async fn in_time<T>(&self, asked: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+        let (server, within) = (&self.access.server, self.within);
+        let late = |_| Err(format!("no whole answer from the API server at {server} within {within:?}"));
+        tokio::time::timeout(within, asked).await.unwrap_or_else(late)
     }
 }
 

@@ -37,6 +37,11 @@ impl Line {
         Ok(Self { sender, _driver: driver })
     }
 
+    /// Whether it may be asked over once more, now or in a moment.
+    pub(crate) async fn is_open(&mut self) -> bool {
+        self.sender.ready().await.is_ok()
+    }
+
     /// Asks, and returns once the head of the answer is there.
     pub(crate) async fn ask(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, String> {
         self.sender.send_request(request).await.map_err(broken)

@@ -38,6 +38,8 @@ pub enum Event {
     Held {
         /// Its term.
         term: u64,
+        /// How much longer at most, if nothing more is heard of it, where that is known.
+        lasts: Option<Span>,
     },
     /// The store says that we still lead.
     Renewed,
@@ -112,6 +114,8 @@ pub struct Election {
     asked: Option<Mono>,
     /// The latest term that was heard of.
     latest: u64,
+    /// How far the store counts.
+    most: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +129,20 @@ impl Election {
     /// A candidate that asks at once. `latest`: the latest term that is known of an earlier time.
     #[must_use]
     pub fn new(now: Mono, lease: Span, latest: u64) -> Self {
-        Self { lease, state: State::Candidate { again: now }, asked: None, latest: sound(latest) }
+        let candidate = State::Candidate { again: now };
+        Self { lease, state: candidate, asked: None, latest: 0, most: MOST_TERM }.heard_of(latest)
+    }
+
+    /// The same with a store that counts no further than `most`, 2^52 where nothing is said: a later term is no leader's.
+    #[must_use]
+    pub fn counting_to(self, most: u64) -> Self {
+        let latest = self.latest;
+        Self { most: most.min(MOST_TERM), latest: 0, ..self }.heard_of(latest)
+    }
+
+    fn heard_of(mut self, term: u64) -> Self {
+        self.hear_of(term);
+        self
     }
 
     /// The term under which this process may publish now.
@@ -167,10 +184,13 @@ impl Election {
         match event {
             Event::Due => self.due(now, out),
             Event::Won { term } => self.won(now, term, out),
-            Event::Held { term } => {
+            Event::Held { term, lasts } => {
                 self.hear_of(term);
                 self.asked = None;
-                self.try_again(now);
+                self.try_again_within(
+                    now,
+                    lasts.map_or(self.pause(), |lasts| lasts.max(LEAST_PAUSE).min(self.pause())),
+                );
             }
             Event::Renewed => self.renewed(now, out),
             Event::Lost => {
@@ -218,7 +238,7 @@ impl Election {
         let Some(asked) = self.asked.take() else { return out.push(Effect::Release) };
         let until = asked + self.trusted();
         match self.state {
-            State::Candidate { .. } if now < until && term > self.latest && term <= MOST_TERM => {
+            State::Candidate { .. } if now < until && term > self.latest && term <= self.most => {
                 self.latest = term;
                 self.state = State::Leader { term, until, renew: asked + self.third() };
                 out.push(Effect::Lead { term });
@@ -251,7 +271,11 @@ impl Election {
 
     /// Asks again a little later.
     fn try_again(&mut self, now: Mono) {
-        let next = now + self.pause();
+        self.try_again_within(now, self.pause());
+    }
+
+    fn try_again_within(&mut self, now: Mono, pause: Span) {
+        let next = now + pause;
         match &mut self.state {
             State::Candidate { again } => *again = next,
             State::Leader { renew, .. } => *renew = next,
@@ -259,8 +283,11 @@ impl Election {
         }
     }
 
+    /// A term that a mad peer made up must not use all of them up.
     fn hear_of(&mut self, term: u64) {
-        self.latest = self.latest.max(sound(term));
+        if term < self.most {
+            self.latest = self.latest.max(term);
+        }
     }
 
     /// How long a lease is trusted from the moment in which it was asked for.
@@ -278,13 +305,10 @@ impl Election {
     }
 }
 
-/// A term that a mad peer made up must not use all of them up.
-fn sound(term: u64) -> u64 {
-    if term < MOST_TERM { term } else { 0 }
-}
-
 /// A lease is trusted for all but this part of it. Source: ours; a thousand times what clocks of machines drift apart.
 const DRIFT: u64 = 10;
+/// Source: ours; a clock that is a little fast asks a few times more.
+const LEAST_PAUSE: Span = Span::from_millis(20);
 /// Source: every store counts exactly that far, scripts of Redis among them (2^53).
 const MOST_TERM: u64 = 1 << 52;
 

@@ -50,7 +50,7 @@ async fn law(mut one: Ballot, mut two: Ballot, forget: impl FnOnce()) {
     let won = ask(&mut one, "one", 6, 1).await;
     assert_eq!(won, Asked::Won { term: 7, state: None });
     assert_eq!(one.write(b"first").await, Ok(Standing::Still));
-    let Asked::Held { leader, state } = ask(&mut two, "two", 0, 2).await else { panic!("two lead") };
+    let Asked::Held { leader, state, .. } = ask(&mut two, "two", 0, 2).await else { panic!("two lead") };
     assert_eq!(leader, Some(Leader { who: who("one"), term: 7 }));
     let read = two.read().await.expect("there").expect("written");
     assert_eq!((read.version, read.bytes.as_slice()), (state, &b"first"[..]));

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use ambidex_lab::load::Load;
 
+use crate::lease::Cluster;
 use crate::peers::{Etcd, Redis};
 use crate::process::{Running, until};
 use crate::scene::{Cast, followed, leads, learned, load, moved, ready, status, term, wait_ready, weights};
@@ -103,6 +104,12 @@ fn a_leader_that_is_killed_is_followed_by_another_within_five_seconds_by_etcd() 
 fn a_leader_that_is_killed_is_followed_by_another_within_five_seconds_by_redis() {
     let redis = Redis::start();
     killed(&format!("redis: {}", redis.section().replace("2s", "500ms")), "Redis, leader killed");
+}
+
+#[test]
+fn a_leader_that_is_killed_is_followed_by_another_within_five_seconds_by_a_lease() {
+    let cluster = Cluster::start();
+    killed(&cluster.section(), "Kubernetes, leader killed");
 }
 
 /// It wakes up with a lease that is over, and finds another one in its place.

@@ -8,6 +8,8 @@ use ambidex_store::remote::RemoteConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::lease::LeaseConfig;
+
 /// Checked settings of an election.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "RawElection", into = "RawElection")]
@@ -27,6 +29,8 @@ pub enum ElectionPlace {
     Etcd(EtcdConfig),
     /// In a Redis or Valkey.
     Redis(RemoteConfig),
+    /// By a Lease of Kubernetes'.
+    Kubernetes(LeaseConfig),
 }
 
 /// Several coordinators with the same pools, of which one leads.
@@ -34,35 +38,36 @@ pub enum ElectionPlace {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Election")]
 struct RawElection {
-    /// What this coordinator is called among the others: each has a name of its own.
-    name: String,
-    /// The etcd in which they agree. Either this or `redis`.
+    /// What this coordinator is called among the others: each has a name of its own. With `kubernetes` it is the host's name,
+    /// which is the pod's, where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// The etcd in which they agree. One of this, `redis` and `kubernetes`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     etcd: Option<EtcdConfig>,
-    /// The Redis or Valkey in which they agree. Either this or `etcd`.
+    /// The Redis or Valkey in which they agree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     redis: Option<RemoteConfig>,
-    /// What their keys there begin with: the same in the files of all of them, and of nobody else. Default `ambidex`; source:
-    /// ours.
-    #[serde(default = "default_prefix")]
-    prefix: String,
+    /// The Lease of Kubernetes' by which they agree: `{}` in a pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kubernetes: Option<LeaseConfig>,
+    /// What their keys in etcd or Redis begin with: the same in the files of all of them, and of nobody else. Default
+    /// `ambidex`; source: ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    prefix: Option<String>,
     /// How long a leader leads without having been heard of: after that another one may, 2s to 60s. Default 3s; source:
     /// issue 6, a new leader publishes within 5 s.
     #[serde(default = "default_lease")]
     #[schemars(with = "String", default)]
     lease: Span,
     /// `http://HOST:PORT`, or `https:`, under which gateways subscribe to this coordinator, as it stands in their
-    /// `coordinator.urls`. Default: `gateways.address`, where that is one address.
+    /// `coordinator.urls`; `{name}` in it is this coordinator's name. Default: `gateways.address`, where that is one address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gateways: Option<String>,
-    /// The URL under which people and programs reach this coordinator's admin API, to be told to those who ask another one.
-    /// Default: `admin.address`.
+    /// The URL under which people and programs reach this coordinator's admin API, to be told to those who ask another one;
+    /// `{name}` in it is this coordinator's name. Default: `admin.address`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     admin: Option<String>,
-}
-
-fn default_prefix() -> String {
-    "ambidex".to_owned()
 }
 
 const fn default_lease() -> Span {
@@ -74,14 +79,21 @@ const fn default_lease() -> Span {
 pub enum ElectionError {
     /// Nowhere to agree.
     #[error(
-        "an election wants one place to agree in: `etcd: {{endpoints: [http://127.0.0.1:2379]}}` or `redis: {{url: ..}}`"
+        "an election wants one place to agree in: `etcd: {{endpoints: [http://127.0.0.1:2379]}}`, `redis: {{url: ..}}` or \
+         `kubernetes: {{}}`"
     )]
     NoPlace,
     /// Two places could disagree.
+    #[error("`{0}` and `{1}` exclude each other: coordinators that ask in different places would all lead; keep one")]
+    TwoPlaces(&'static str, &'static str),
+    /// Nobody could be told apart.
     #[error(
-        "`etcd` and `redis` exclude each other: coordinators that ask in different places would all lead; keep one"
+        "`name` is missing: coordinators that agree in an etcd or a Redis are each called something of their own; write `name: a`"
     )]
-    TwoPlaces,
+    NoName,
+    /// A key that nothing goes by.
+    #[error("prefix: `{0}` is for keys in etcd and Redis; a Lease has `kubernetes: {{name: {0}}}`")]
+    PrefixOfLease(String),
     /// Nobody could be told apart.
     #[error(
         "name: `{0}` is no name: 1 to {MOST_NAME} characters, none of them a control character, and no space around it"
@@ -122,21 +134,33 @@ impl TryFrom<RawElection> for ElectionConfig {
     type Error = ElectionError;
 
     fn try_from(raw: RawElection) -> Result<Self, ElectionError> {
-        let RawElection { name, etcd, redis, prefix, lease, gateways, admin } = raw;
+        let RawElection { name, etcd, redis, kubernetes, prefix, lease, gateways, admin } = raw;
+        let place = match (etcd, redis, kubernetes) {
+            (Some(etcd), None, None) => ElectionPlace::Etcd(etcd),
+            (None, Some(redis), None) => ElectionPlace::Redis(redis),
+            (None, None, Some(lease)) => ElectionPlace::Kubernetes(lease),
+            (None, None, None) => return Err(ElectionError::NoPlace),
+            (Some(_), Some(_), _) => return Err(ElectionError::TwoPlaces("etcd", "redis")),
+            (Some(_), None, Some(_)) => return Err(ElectionError::TwoPlaces("etcd", "kubernetes")),
+            (None, Some(_), Some(_)) => return Err(ElectionError::TwoPlaces("redis", "kubernetes")),
+        };
+        let name = match (name, &place) {
+            (Some(name), _) => name,
+            (None, ElectionPlace::Kubernetes(_)) => host_name(),
+            (None, ElectionPlace::Etcd(_) | ElectionPlace::Redis(_)) => return Err(ElectionError::NoName),
+        };
         let unnameable = name.trim() != name || name.chars().any(char::is_control);
         if name.is_empty() || name.chars().count() > MOST_NAME || unnameable {
             return Err(ElectionError::Name(name));
         }
+        let prefix = match (prefix, &place) {
+            (Some(prefix), ElectionPlace::Kubernetes(_)) => return Err(ElectionError::PrefixOfLease(prefix)),
+            (prefix, _) => prefix.unwrap_or_else(|| PREFIX.to_owned()),
+        };
         let odd = |c: char| c.is_control() || c.is_whitespace();
         if prefix.is_empty() || prefix.chars().count() > MOST_PREFIX || prefix.chars().any(odd) {
             return Err(ElectionError::Prefix(prefix));
         }
-        let place = match (etcd, redis) {
-            (Some(etcd), None) => ElectionPlace::Etcd(etcd),
-            (None, Some(redis)) => ElectionPlace::Redis(redis),
-            (None, None) => return Err(ElectionError::NoPlace),
-            (Some(_), Some(_)) => return Err(ElectionError::TwoPlaces),
-        };
         if !(Span::from_secs(2)..=Span::from_secs(60)).contains(&lease) {
             return Err(ElectionError::Lease(lease));
         }
@@ -144,6 +168,8 @@ impl TryFrom<RawElection> for ElectionConfig {
         if timeout > most {
             return Err(ElectionError::Slow { timeout, lease, most });
         }
+        let named = |url: String| url.replace("{name}", &name);
+        let (gateways, admin) = (gateways.map(named), admin.map(named));
         for (key, url) in [("gateways", &gateways), ("admin", &admin)] {
             if let Some(url) = url.as_ref().filter(|url| !is_place(url)) {
                 return Err(ElectionError::Url { key, url: url.clone() });
@@ -166,11 +192,13 @@ fn is_place(url: &str) -> bool {
 impl From<ElectionConfig> for RawElection {
     fn from(checked: ElectionConfig) -> Self {
         let ElectionConfig { name, place, prefix, lease, gateways, admin } = checked;
-        let (etcd, redis) = match place {
-            ElectionPlace::Etcd(etcd) => (Some(etcd), None),
-            ElectionPlace::Redis(redis) => (None, Some(redis)),
+        let prefix = Some(prefix).filter(|prefix| prefix != PREFIX);
+        let (etcd, redis, kubernetes) = match place {
+            ElectionPlace::Etcd(etcd) => (Some(etcd), None, None),
+            ElectionPlace::Redis(redis) => (None, Some(redis), None),
+            ElectionPlace::Kubernetes(lease) => (None, None, Some(lease)),
         };
-        Self { name, etcd, redis, prefix, lease, gateways, admin }
+        Self { name: Some(name), etcd, redis, kubernetes, prefix, lease, gateways, admin }
     }
 }
 
@@ -189,6 +217,7 @@ impl ElectionPlace {
         match self {
             Self::Etcd(etcd) => etcd.timeout(),
             Self::Redis(redis) => redis.timeout(),
+            Self::Kubernetes(lease) => lease.timeout,
         }
     }
 
@@ -198,6 +227,7 @@ impl ElectionPlace {
         match self {
             Self::Etcd(_) => "etcd",
             Self::Redis(_) => "redis",
+            Self::Kubernetes(_) => "kubernetes",
         }
     }
 }
@@ -244,11 +274,19 @@ impl ElectionConfig {
         match &mut self.place {
             ElectionPlace::Etcd(etcd) => etcd.beside(folder),
             ElectionPlace::Redis(redis) => redis.beside(folder),
+            ElectionPlace::Kubernetes(lease) => lease.beside(folder),
         }
     }
 }
 
-/// Source: ours; names stand in sentences.
+/// What this machine is called: in a pod, the pod's name.
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Source: ours.
+const PREFIX: &str = "ambidex";
+/// Source: Kubernetes' bound of a host's name; names stand in sentences.
 const MOST_NAME: usize = 64;
 /// Source: ours; a path of some folders.
 const MOST_PREFIX: usize = 200;
@@ -269,6 +307,10 @@ mod tests {
     fn an_election_that_could_have_no_winner_or_two_is_refused() {
         for (rest, told) in [
             (r#""name": "a""#.to_owned(), "one place to agree in"),
+            (ETCD.to_owned(), "`name` is missing"),
+            (format!(r#""name": "a", {ETCD}, "kubernetes": {{}}"#), "`etcd` and `kubernetes` exclude"),
+            (r#""name": "a", "prefix": "x", "kubernetes": {}"#.to_owned(), "`kubernetes: {name: x}`"),
+            (r#""name": "a", "lease": "2s", "kubernetes": {}"#.to_owned(), "at most a third of it"),
             (format!(r#""name": "a", {ETCD}, "redis": {{"url": "redis://127.0.0.1"}}"#), "exclude each other"),
             (format!(r#""name": "", {ETCD}"#), "no name"),
             (format!(r#""name": " a", {ETCD}"#), "no name"),
@@ -293,6 +335,14 @@ mod tests {
         let config = read(&json).expect("right");
         assert_eq!((config.prefix(), config.lease()), ("ambidex", Span::from_secs(3)));
         assert_eq!(config.gateways(), Some("https://a.example:9904"));
+        assert_eq!(read(&serde_json::to_string(&config).expect("plain data")), Ok(config));
+    }
+
+    #[test]
+    fn by_a_lease_pods_of_one_file_are_called_after_themselves() {
+        let config = read(r#"{"gateways": "http://{name}.ambidex:9904", "kubernetes": {}}"#).expect("right");
+        assert_eq!(config.name(), host_name());
+        assert_eq!(config.gateways(), Some(&*format!("http://{}.ambidex:9904", host_name())));
         assert_eq!(read(&serde_json::to_string(&config).expect("plain data")), Ok(config));
     }
 }

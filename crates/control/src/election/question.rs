@@ -4,12 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ambidex_core::time::Span;
-use ambidex_store::ballot::{self, Ask, Asked, Ballot, BallotError, Candidate, Stored};
+use ambidex_store::ballot::{self, Ask, Asked, Ballot, BallotError, Candidate, Standing, Stored};
 use ambidex_store::etcd::Etcd;
 use ambidex_store::remote::Remote;
 
+use super::lease::{self, LeaseBallot};
 use crate::config::{ElectionConfig, ElectionPlace};
 use crate::coordinator::Shared;
+
+/// Where it is decided who leads.
+pub(super) enum Place {
+    /// In an etcd or a Redis.
+    Store(Ballot),
+    /// By a Lease of Kubernetes'.
+    Lease(Box<LeaseBallot>),
+}
 
 /// A question to the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,10 +37,10 @@ pub(super) enum Job {
 /// What it said.
 pub(super) enum Answer {
     Asked(Result<Asked, BallotError>),
-    Renewed(Result<ballot::Standing, BallotError>),
+    Renewed(Result<Standing, BallotError>),
     Released(Result<(), BallotError>),
     Read(Result<Option<Stored>, BallotError>),
-    Written(Result<ballot::Standing, BallotError>),
+    Written(Result<Standing, BallotError>),
 }
 
 /// A question with all that it needs.
@@ -43,28 +52,72 @@ pub(super) enum Prepared {
     Write(Vec<u8>),
 }
 
-/// Asks it.
-pub(super) async fn ask(ballot: &mut Ballot, who: &Candidate, lease: Span, what: Prepared) -> Answer {
-    match what {
-        Prepared::Ask { over, nonce } => Answer::Asked(ballot.acquire(&Ask { who, lease, over, nonce }).await),
-        Prepared::Renew => Answer::Renewed(ballot.renew().await),
-        Prepared::Release => Answer::Released(ballot.release().await),
-        Prepared::Read => Answer::Read(ballot.read().await),
-        Prepared::Write(state) => Answer::Written(ballot.write(&state).await),
+impl Place {
+    /// Asks it.
+    pub(super) async fn ask(&mut self, who: &Candidate, lease: Span, what: Prepared) -> Answer {
+        match what {
+            Prepared::Ask { over, nonce } => Answer::Asked(self.acquire(&Ask { who, lease, over, nonce }).await),
+            Prepared::Renew => Answer::Renewed(match self {
+                Self::Store(ballot) => ballot.renew().await,
+                Self::Lease(ballot) => ballot.renew().await,
+            }),
+            Prepared::Release => Answer::Released(match self {
+                Self::Store(ballot) => ballot.release().await,
+                Self::Lease(ballot) => ballot.release().await,
+            }),
+            Prepared::Read => Answer::Read(match self {
+                Self::Store(ballot) => ballot.read().await,
+                Self::Lease(ballot) => ballot.read().await,
+            }),
+            Prepared::Write(state) => Answer::Written(self.write(&state).await),
+        }
+    }
+
+    async fn acquire(&mut self, ask: &Ask<'_>) -> Result<Asked, BallotError> {
+        match self {
+            Self::Store(ballot) => ballot.acquire(ask).await,
+            Self::Lease(ballot) => ballot.acquire(ask).await,
+        }
+    }
+
+    async fn write(&mut self, state: &[u8]) -> Result<Standing, BallotError> {
+        match self {
+            Self::Store(ballot) => ballot.write(state).await,
+            Self::Lease(ballot) => ballot.write(state).await,
+        }
+    }
+
+    /// How far terms are counted there.
+    pub(super) const fn most_term(&self) -> u64 {
+        match self {
+            Self::Store(_) => u64::MAX,
+            Self::Lease(_) => lease::MOST_TERM,
+        }
+    }
+
+    /// The most bytes that are written down of a state.
+    pub(super) const fn most_state(&self) -> usize {
+        match self {
+            Self::Store(_) => ballot::MOST_STATE,
+            Self::Lease(_) => lease::MOST_STATE,
+        }
     }
 }
 
 /// A connection to where they agree.
-pub(super) async fn open(shared: &Arc<Shared>, config: &ElectionConfig) -> Ballot {
+pub(super) async fn open(shared: &Arc<Shared>, config: &ElectionConfig) -> Place {
     loop {
         match config.place() {
-            ElectionPlace::Etcd(etcd) => return Ballot::in_etcd(Etcd::new(etcd), config.prefix()),
+            ElectionPlace::Etcd(etcd) => return Place::Store(Ballot::in_etcd(Etcd::new(etcd), config.prefix())),
+            ElectionPlace::Kubernetes(lease) => {
+                return Place::Lease(Box::new(LeaseBallot::new(lease.clone(), shared.clock)));
+            }
             ElectionPlace::Redis(redis) => {
                 let redis = redis.clone();
                 // It waits for the first connection.
                 let started = tokio::task::spawn_blocking(|| Remote::start(redis)).await;
                 match started.map_err(std::io::Error::other).flatten() {
-                    Ok(remote) => return Ballot::in_redis(remote, config.prefix()),
+                    Ok(remote) => return Place::Store(Ballot::in_redis(remote, config.prefix())),
                     Err(why) => shared.room().election_fault(Some(format!("no connection can be kept: {why}"))),
                 }
             }

@@ -1,6 +1,8 @@
 //! An API server for tests, as far as the exchanges that we have with a real one go: lists by page, watches that go on from a
-//! version and end, bookmarks, versions that are forgotten, applying with field managers. Made from the API's documents, not
-//! recorded from a server: none can be had from the registries that the tests install from.
+//! version and end, bookmarks, versions that are forgotten, applying with field managers, making and replacing Leases and
+//! ConfigMaps by their versions. Made from the API's documents, not recorded from a server: none can be had from the registries
+//! that the tests install from.
+#![allow(dead_code, reason = "each who includes it uses a part of it")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
@@ -39,8 +41,10 @@ struct State {
     watches: Vec<(String, UnboundedSender<Value>)>,
     /// Who set `spec.rules`, by path of the object.
     managers: HashMap<String, String>,
-    /// Paths that are refused.
-    refused: Vec<String>,
+    /// Beginnings of paths that are refused, and with which status.
+    refused: Vec<(String, u16)>,
+    /// Beginnings of paths to which the next write is done and not answered.
+    unanswered: Vec<String>,
     /// What was asked, as `METHOD PATH?QUERY`.
     asked: Vec<String>,
 }
@@ -112,7 +116,22 @@ impl ApiServer {
 
     /// Answers 403 to whatever begins so from now on.
     pub(crate) fn refuse(&self, path: &str) {
-        self.with(|state| state.refused.push(path.to_owned()));
+        self.refuse_with(path, 403);
+    }
+
+    /// The same with another status.
+    pub(crate) fn refuse_with(&self, path: &str, status: u16) {
+        self.with(|state| state.refused.push((path.to_owned(), status)));
+    }
+
+    /// Refuses nothing any more.
+    pub(crate) fn allow(&self) {
+        self.with(|state| state.refused.clear());
+    }
+
+    /// Does the next write to what begins so, and closes the connection without an answer.
+    pub(crate) fn lose_an_answer(&self, path: &str) {
+        self.with(|state| state.unanswered.push(path.to_owned()));
     }
 
     /// Lets somebody else be the one who set an object's rules.
@@ -136,6 +155,9 @@ impl State {
             None => ("DELETED", known.remove(name).expect("it is there")),
         };
         object["metadata"]["name"] = json!(name);
+        if object["metadata"]["uid"].is_null() {
+            object["metadata"]["uid"] = json!(format!("uid-{}", self.version));
+        }
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
         if kind != "DELETED" {
             known.insert(name.to_owned(), object.clone());
@@ -168,6 +190,39 @@ impl State {
         said(200, &json!({"kind": "List", "metadata": metadata, "items": all[from..to]}))
     }
 
+    fn create(&mut self, list: &str, object: Value, partial: bool) -> Response<Body> {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        if let Some(why) = invalid(&object) {
+            return refusal(422, &why);
+        }
+        if self.lists.get(list).is_some_and(|known| known.contains_key(&name)) {
+            return refusal(409, &format!("\"{name}\" already exists"));
+        }
+        self.put(list, &name, Some(object));
+        said(201, &form(&self.lists[list][&name], partial))
+    }
+
+    /// Puts an object in the place of the version that it names.
+    fn replace(&mut self, path: &str, mut object: Value, partial: bool) -> Response<Body> {
+        let (list, name) = path.rsplit_once('/').expect("an object");
+        let Some(known) = self.lists.get(list).and_then(|list| list.get(name)) else {
+            return refusal(404, &format!("\"{name}\" not found"));
+        };
+        if let Some(why) = invalid(&object) {
+            return refusal(422, &why);
+        }
+        let (version, uid) = (&known["metadata"]["resourceVersion"], &known["metadata"]["uid"]);
+        if object["metadata"]["resourceVersion"] != *version || object["metadata"]["uid"] != *uid {
+            return refusal(409, "the object has been modified; please apply your changes to the latest version");
+        }
+        object["metadata"]["name"] = json!(name);
+        // One that changes nothing makes no version.
+        if object != *known {
+            self.put(list, name, Some(object));
+        }
+        said(200, &form(&self.lists[list][name], partial))
+    }
+
     /// Applies `spec.rules`, the one part that a route's publisher sets.
     fn apply(&mut self, path: &str, query: &HashMap<&str, &str>, wanted: &Value) -> Response<Body> {
         let (list, name) = path.rsplit_once('/').expect("an object");
@@ -192,18 +247,35 @@ impl State {
     }
 }
 
-async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+/// Why there is no answer.
+#[derive(Debug)]
+struct Lost;
+
+impl std::fmt::Display for Lost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("as the test wants it")
+    }
+}
+
+impl std::error::Error for Lost {}
+
+async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Result<Response<Body>, Lost> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or_default());
     let asked: HashMap<&str, &str> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
     let mut state = state.lock().expect("no panic");
     state.asked.push(format!("{} {path}?{query}", parts.method));
-    if state.refused.iter().any(|refused| path.starts_with(refused)) {
-        return Ok(refusal(403, &format!("User \"ambidex\" cannot do this at {path}")));
+    if let Some((_, status)) = state.refused.iter().find(|(refused, _)| path.starts_with(refused)) {
+        return Ok(refusal(*status, &format!("User \"ambidex\" cannot do this at {path}")));
     }
+    let writes = parts.method != Method::GET;
+    let lost = state.unanswered.iter().position(|lost| writes && path.starts_with(lost));
+    let accepts = parts.headers.get("accept").and_then(|accepts| accepts.to_str().ok()).unwrap_or_default();
+    let partial = accepts.starts_with("application/json;as=PartialObjectMetadata;");
     let is_list = path.ends_with("endpointslices") || path.ends_with("pods");
-    Ok(match (parts.method, is_list) {
+    let read = || serde_json::from_slice::<Value>(&body).expect("JSON, which is YAML, too");
+    let answer = match (parts.method, is_list) {
         (Method::GET, true) if asked.get("watch") == Some(&"true") => {
             let from = asked["resourceVersion"].parse().expect("a version of ours");
             state.watch(path, from)
@@ -212,16 +284,61 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Result<
         (Method::GET, false) => {
             let (list, name) = path.rsplit_once('/').expect("an object");
             match state.lists.get(list).and_then(|list| list.get(name)) {
-                Some(object) => said(200, object),
+                Some(object) => said(200, &form(object, partial)),
                 None => refusal(404, &format!("\"{name}\" not found")),
             }
         }
         (Method::PATCH, _) => {
             assert_eq!(parts.headers["content-type"], "application/apply-patch+yaml");
-            state.apply(path, &asked, &serde_json::from_slice(&body).expect("JSON is YAML"))
+            state.apply(path, &asked, &read())
         }
+        (Method::POST, _) => state.create(path, read(), partial),
+        (Method::PUT, _) => state.replace(path, read(), partial),
         _ => refusal(405, "not here"),
-    })
+    };
+    match lost {
+        Some(at) => {
+            state.unanswered.remove(at);
+            Err(Lost)
+        }
+        None => Ok(answer),
+    }
+}
+
+/// An object, or its metadata only.
+fn form(object: &Value, partial: bool) -> Value {
+    if partial {
+        json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]})
+    } else {
+        object.clone()
+    }
+}
+
+/// Why Kubernetes would not take it.
+fn invalid(object: &Value) -> Option<String> {
+    match object["kind"].as_str() {
+        Some("Lease") => {
+            let (spec, most) = (&object["spec"], i64::from(i32::MAX));
+            let count = |key: &str, least: i64| {
+                spec.get(key).is_none_or(|count| count.as_i64().is_some_and(|count| (least..=most).contains(&count)))
+            };
+            let moment = |key: &str| {
+                let digits = |text: &str| text.len() == 27 && text.as_bytes()[19] == b'.' && text.ends_with('Z');
+                spec.get(key).is_none_or(|moment| moment.as_str().is_some_and(digits))
+            };
+            let held =
+                spec.get("holderIdentity").is_none_or(|holder| holder.as_str().is_some_and(|text| !text.is_empty()));
+            let sound = count("leaseDurationSeconds", 1) && count("leaseTransitions", 0) && held;
+            (!sound || !moment("acquireTime") || !moment("renewTime")).then(|| format!("Lease is invalid: {spec}"))
+        }
+        Some("ConfigMap") => {
+            let values = object["binaryData"].as_object().into_iter().flatten();
+            let bytes: usize =
+                values.map(|(_, value)| value.as_str().map_or(usize::MAX, |text| text.len() / 4 * 3)).sum();
+            (bytes > (1 << 20) + 2).then(|| "data: Too long: may not be more than 1048576 bytes".to_owned())
+        }
+        _ => Some("no kind that is known here".to_owned()),
+    }
 }
 
 fn said(status: u16, value: &Value) -> Response<Body> {

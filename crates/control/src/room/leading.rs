@@ -58,7 +58,7 @@ struct Settling {
 pub struct ElectionStatus {
     /// What this coordinator is called.
     pub name: String,
-    /// Where they agree: `etcd` or `redis`.
+    /// Where they agree: `etcd`, `redis` or `kubernetes`.
     pub place: &'static str,
     /// Whether it leads.
     pub leads: bool,

@@ -36,12 +36,22 @@ fn leading() -> Election {
 fn a_candidate_asks_at_once_and_again_six_times_a_lease() {
     let mut election = asking();
     assert_eq!(election.deadline(), None, "it waits for the answer");
-    assert_eq!(effects(&mut election, 40, Event::Held { term: 9 }), []);
+    assert_eq!(effects(&mut election, 40, Event::Held { term: 9, lasts: None }), []);
     assert_eq!(election.deadline(), Some(at(540)));
     assert_eq!(effects(&mut election, 540, Event::Due), [Effect::Ask { over: 9 }]);
     effects(&mut election, 600, Event::Away);
     assert_eq!(election.deadline(), Some(at(1_100)));
     assert_eq!(election.may_publish(at(600)), None);
+}
+
+#[test]
+fn a_candidate_that_knows_when_the_other_ones_lease_is_over_asks_then() {
+    let again = |lasts: u64| {
+        let mut election = asking();
+        effects(&mut election, 40, Event::Held { term: 9, lasts: Some(Span::from_millis(lasts)) });
+        election.deadline()
+    };
+    assert_eq!((again(300), again(2_000), again(0)), (Some(at(340)), Some(at(540)), Some(at(60))));
 }
 
 #[test]
@@ -98,6 +108,16 @@ fn a_store_that_grants_an_old_term_is_not_believed() {
     assert_eq!(effects(&mut election, 10, Event::Won { term: 4 }), [Effect::Release]);
     let mut election = asking();
     assert_eq!(effects(&mut election, 10, Event::Won { term: u64::MAX }), [Effect::Release]);
+}
+
+#[test]
+fn a_term_beyond_what_the_store_counts_to_is_no_leaders() {
+    let mut election = Election::new(at(0), LEASE, 200).counting_to(100);
+    assert_eq!(effects(&mut election, 0, Event::Due), [Effect::Ask { over: 0 }]);
+    effects(&mut election, 10, Event::HeardOf { term: 100 });
+    effects(&mut election, 10, Event::HeardOf { term: 99 });
+    assert_eq!(election.latest(), 99);
+    assert_eq!(effects(&mut election, 20, Event::Won { term: 100 }), [Effect::Lead { term: 100 }]);
 }
 
 #[test]
@@ -159,7 +179,7 @@ impl Store {
                 self.holder = Some((who, at + LEASE.as_millis()));
                 Some(Event::Won { term: self.term })
             }
-            Effect::Ask { .. } => Some(Event::Held { term: self.term }),
+            Effect::Ask { .. } => Some(Event::Held { term: self.term, lasts: None }),
             Effect::Renew if ours => {
                 self.holder = Some((who, at + LEASE.as_millis()));
                 Some(Event::Renewed)

@@ -41,7 +41,7 @@ impl EtcdBallot {
         if let Some(leads) = leads {
             let term = latest.map_or(Ok(0), |latest| term(&self.term, &latest.value))?;
             let leader = Leader { who: leader(&self.leader, &leads.value)?, term };
-            return Ok(Asked::Held { leader: Some(leader), state: version(state) });
+            return Ok(Asked::Held { leader: Some(leader), state: version(state), lasts: None });
         }
         let known = latest.map_or(Ok(0), |latest| term(&self.term, &latest.value))?;
         let seen = latest.map_or(0, |latest| latest.mod_revision);
@@ -59,7 +59,7 @@ impl EtcdBallot {
         let taken = self.txn(vec![nobody, unchanged], take, Vec::new()).await?;
         if !taken.succeeded {
             self.release().await?;
-            return Ok(Asked::Held { leader: None, state: 0 });
+            return Ok(Asked::Held { leader: None, state: 0, lasts: None });
         }
         let [_, _, state] = three(&taken.responses);
         Ok(Asked::Won { term: next, state: state.map(stored) })

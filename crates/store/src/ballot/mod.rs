@@ -83,6 +83,8 @@ pub enum Asked {
         leader: Option<Leader>,
         /// The version of what it wrote down last.
         state: u64,
+        /// How much longer at most, if nothing more is heard of it, where that is known.
+        lasts: Option<Span>,
     },
 }
 
@@ -105,13 +107,16 @@ pub enum BallotError {
     #[error(transparent)]
     Redis(#[from] RemoteError),
     /// What stands there was not written by us.
-    #[error("`{key}` in the store holds {what}: another program uses this prefix, choose another one")]
+    #[error("`{key}` in the store holds {what}: another program uses this name, choose another one")]
     Foreign {
         /// Where.
         key: String,
         /// What is wrong with it.
         what: &'static str,
     },
+    /// What another kind of store says, in its words or in those of who asked it.
+    #[error("{0}")]
+    Api(String),
     /// None while the lease lasted.
     #[error("the store gave no answer while the lease lasted")]
     Late,
@@ -215,14 +220,20 @@ struct Written {
 }
 
 impl Ask<'_> {
-    fn written(&self) -> Vec<u8> {
+    /// Who asks, as it stands in a store.
+    #[must_use]
+    pub fn written(&self) -> Vec<u8> {
         let written = Written { who: self.who.clone(), nonce: format!("{:032x}", self.nonce) };
         // Texts always are JSON.
         serde_json::to_vec(&written).unwrap_or_default()
     }
 }
 
-fn leader(key: &str, bytes: &[u8]) -> Result<Candidate, BallotError> {
+/// Who leads, by what stands in a store.
+///
+/// # Errors
+/// No coordinator wrote that.
+pub fn leader(key: &str, bytes: &[u8]) -> Result<Candidate, BallotError> {
     let foreign = |what| BallotError::Foreign { key: key.to_owned(), what };
     if bytes.len() > MOST_LEADER {
         return Err(foreign("too many bytes to be a leader's name"));

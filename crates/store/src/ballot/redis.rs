@@ -59,7 +59,7 @@ impl RedisBallot {
         }
         self.held = None;
         let who = leader(&self.leader, bytes(2).unwrap_or_default())?;
-        Ok(Asked::Held { leader: Some(Leader { who, term: latest }), state: version })
+        Ok(Asked::Held { leader: Some(Leader { who, term: latest }), state: version, lasts: None })
     }
 
     pub(super) async fn renew(&mut self) -> Result<Standing, BallotError> {
