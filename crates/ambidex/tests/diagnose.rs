@@ -4,6 +4,9 @@ mod process;
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+use std::process::Stdio;
 
 use ambidex_core::draw::Draw;
 use process::ambidex;
@@ -132,4 +135,65 @@ fn a_sample_of_keys_is_judged_before_a_schema_is_changed() {
     let (text, code) = scene.diagnose(&["keys", "times.txt", "--partitions", "64"]);
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("greater than the one before"), "{text}");
+}
+
+/// Takes requests until one is to `/api/v2/alerts`, and says what it brought.
+fn alerted(listener: &TcpListener) -> Value {
+    loop {
+        let (stream, _) = listener.accept().expect("a connection");
+        let mut stream = BufReader::new(stream);
+        let (mut first, mut length) = (String::new(), 0);
+        stream.read_line(&mut first).expect("a request");
+        loop {
+            let mut line = String::new();
+            stream.read_line(&mut line).expect("a head");
+            if line.trim().is_empty() {
+                break;
+            }
+            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().expect("a length");
+            }
+        }
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).expect("a body");
+        stream
+            .get_mut()
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+            .expect("answered");
+        if first.starts_with("POST /api/v2/alerts ") {
+            return serde_json::from_slice(&body).expect("JSON");
+        }
+    }
+}
+
+#[test]
+fn what_stays_for_three_rounds_is_told_to_an_alertmanager_until_ctrl_c() {
+    let scene = Scene::new();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    let mut watching = ambidex(scene.0.path())
+        .args([
+            "diagnose",
+            "--access-log",
+            "ill.log",
+            "--log-format",
+            FORMAT,
+            "--again-every",
+            "1s",
+            "--alertmanager",
+            &url,
+        ])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let alerts = alerted(&listener);
+    let labels = alerts.pointer("/0/labels").expect("an alert");
+    assert_eq!(labels["alertname"], "AmbidexImbalance", "{alerts:#}");
+    assert!(alerts.to_string().contains("10.0.0.7:8080") && alerts.to_string().contains("hardware"), "{alerts:#}");
+    let id = rustix::process::Pid::from_child(&watching);
+    rustix::process::kill_process(id, rustix::process::Signal::INT).expect("it runs");
+    assert_eq!(watching.wait().expect("it ends").code(), Some(0));
+    let mut said = String::new();
+    watching.stdout.take().expect("piped").read_to_string(&mut said).expect("UTF-8");
+    assert!(said.contains("opened: 10.0.0.7:8080") && said.contains("round: "), "{said}");
 }

@@ -75,6 +75,8 @@ pub struct Diagnosis {
     pub findings: Vec<Finding>,
     /// Every group of peers.
     pub groups: Vec<GroupReport>,
+    /// Whether something that was asked for could not be read: then a remark says what.
+    pub partial: bool,
     /// What the reader must know of the source.
     pub remarks: Vec<Remark>,
 }
@@ -156,6 +158,7 @@ pub fn diagnose(history: &History, options: &Options) -> Diagnosis {
         rules: options.rules,
         findings,
         groups,
+        partial: history.partial,
         remarks: history.remarks.clone(),
     }
 }

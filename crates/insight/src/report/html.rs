@@ -27,6 +27,7 @@ pub fn page(diagnosis: &Diagnosis) -> String {
                 @if let Some((begin, end)) = diagnosis.judged {
                     p.soft { "Judged: " (words::moment(begin)) " to " (words::moment(end)) " UTC." }
                 }
+                @if diagnosis.partial { p { strong { "Partial:" } " not all that was asked for could be read; see the end." } }
                 h2 { "Findings" }
                 @if diagnosis.findings.is_empty() { p { "Nothing stands out." } }
                 @for finding in &diagnosis.findings { (finding_card(finding)) }

@@ -63,6 +63,13 @@ fn head(out: &mut String, diagnosis: &Diagnosis, look: Look) {
     let groups = diagnosis.groups.len();
     let s = if groups == 1 { "" } else { "s" };
     let _ = writeln!(out, " · {nodes} of {out_of} nodes in {groups} group{s} · rules: {rules}");
+    if diagnosis.partial {
+        let _ = writeln!(
+            out,
+            "{}: not all that was asked for could be read; see the end",
+            paint(look, style(Level::Warn), "partial")
+        );
+    }
 }
 
 fn tell(out: &mut String, number: usize, finding: &Finding, look: Look) {

@@ -25,8 +25,16 @@ pub(super) struct DiagnoseArguments {
     command: Option<DiagnoseCommand>,
     #[command(flatten)]
     source: SourceArguments,
+    #[command(flatten, next_help_heading = "Judging")]
+    judge: JudgeArguments,
+    #[command(flatten, next_help_heading = "Reporting")]
+    report: ReportArguments,
     #[command(flatten, next_help_heading = "Watching")]
     watch: watch::WatchArguments,
+}
+
+#[derive(Debug, Args)]
+struct JudgeArguments {
     /// By which rules is judged.
     #[arg(long, value_enum, default_value_t)]
     rules: RuleSet,
@@ -45,6 +53,10 @@ pub(super) struct DiagnoseArguments {
     /// What upkeep and tools of it cost, a month.
     #[arg(long, value_name = "MONEY", value_parser = money, default_value_t = 0.0)]
     upkeep: f64,
+}
+
+#[derive(Debug, Args)]
+struct ReportArguments {
     /// Write the report as one HTML file, too.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -98,19 +110,19 @@ pub(super) fn run(arguments: &DiagnoseArguments, output: Output) -> End {
             return End::Wrong;
         }
     };
-    let diagnosis = doctor::diagnose(&history, &arguments.options());
+    let diagnosis = doctor::diagnose(&history, &arguments.judge.options());
     match output {
-        Output::Text => answer(&terminal::text(&diagnosis, look(arguments.verbose))),
+        Output::Text => answer(&terminal::text(&diagnosis, look(arguments.report.verbose))),
         Output::Json => answer_json(&json!(diagnosis)),
     }
-    if let Some(Err(problem)) = arguments.html.as_deref().map(|file| write_page(file, &diagnosis)) {
+    if let Some(Err(problem)) = arguments.report.html.as_deref().map(|file| write_page(file, &diagnosis)) {
         complain(&format!("{problem}\n"));
         return End::Wrong;
     }
-    end(&diagnosis, arguments.fail_on)
+    end(&diagnosis, arguments.report.fail_on)
 }
 
-impl DiagnoseArguments {
+impl JudgeArguments {
     fn options(&self) -> Options {
         Options {
             rules: match self.rules {

@@ -21,6 +21,12 @@ use crate::config::read_as;
 pub(super) struct SourceArguments {
     #[command(flatten)]
     which: Which,
+    /// The service of what names none: only nodes of one service are compared.
+    #[arg(long, value_name = "NAME")]
+    service: Option<String>,
+    /// Minutes that times without a zone are ahead of UTC.
+    #[arg(long, value_name = "MINUTES", default_value_t = 0, allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-1_440..=1_440))]
+    utc_offset: i32,
     #[command(flatten, next_help_heading = "Access logs")]
     log: LogArguments,
     #[command(flatten, next_help_heading = "CSV and Parquet")]
@@ -29,12 +35,6 @@ pub(super) struct SourceArguments {
     web: WebArguments,
     #[command(flatten, next_help_heading = "HAProxy and Envoy")]
     look: LookArguments,
-    /// The service of what names none: only nodes of one service are compared.
-    #[arg(long, value_name = "NAME")]
-    service: Option<String>,
-    /// Minutes that times without a zone are ahead of UTC.
-    #[arg(long, value_name = "MINUTES", default_value_t = 0, allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-1_440..=1_440))]
-    utc_offset: i32,
 }
 
 #[derive(Debug, Args)]

@@ -51,7 +51,7 @@ pub(super) fn watch(arguments: &DiagnoseArguments, pause: Span, output: Output) 
     loop {
         match arguments.source.read() {
             Ok(history) => {
-                let diagnosis = diagnose(&history, &arguments.options());
+                let diagnosis = diagnose(&history, &arguments.judge.options());
                 let notices = book.round(clock::now(), &diagnosis);
                 tell(&diagnosis, &notices, &book, output);
                 for outbox in &mut outboxes {
@@ -126,8 +126,8 @@ fn tell(diagnosis: &Diagnosis, notices: &[Notice], book: &Book, output: Output) 
     }
 }
 
-/// Between rounds. Source: ours; a window is no shorter.
-const LEAST: Span = Span::from_secs(10);
+/// Between rounds. Source: ours; nothing is seen sooner.
+const LEAST: Span = Span::from_secs(1);
 /// Source: ours; a day.
 const MOST: Span = Span::from_secs(86_400);
 /// Notices that wait for a receiver. Source: ours.
