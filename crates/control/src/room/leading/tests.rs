@@ -88,7 +88,7 @@ impl Scene {
 fn the_state_of_ten_thousand_workers_fits_into_a_store_at_least_without_what_was_learned() {
     for workers in [100, 1_000, 10_000] {
         let mut scene = Scene::leading(workers, 1, None);
-        scene.run(20, None);
+        scene.run(8, None);
         let whole = scene.handed().len();
         let handed = scene.room.hand_over(scene.now).expect("it leads");
         let short = handed.clone().bytes(whole - 1).expect("shorter").len();
