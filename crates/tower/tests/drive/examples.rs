@@ -91,6 +91,8 @@ async fn hyper_is_answered_though_two_of_three_workers_are_gone() {
 
 #[tokio::test]
 async fn reqwest_is_answered_though_two_of_three_workers_are_gone() {
+    // With the whole workspace reqwest is built with TLS and without a provider, though nothing here needs one.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let (workers, _gone) = workers(Speaks::Http1).await;
     for _ in 0..8 {
         assert_eq!(with_reqwest::hello(&workers).await.expect("answered"), "hello");
