@@ -4,13 +4,13 @@
 //! is then at most the heaviest that went (`floor`), so that a value's true weight lies between what is kept and that plus the floor
 //! of when it came. Weights only grow, and two of these add up, so a file may be read by parts.
 
-use std::collections::HashMap;
+use super::Map;
 
 /// Weights of the heaviest values.
 #[derive(Clone, Debug)]
 pub struct Heavy {
     most: usize,
-    kept: HashMap<Box<str>, Kept>,
+    kept: Map<Box<str>, Kept>,
     floor: f64,
     total: f64,
 }
@@ -26,7 +26,7 @@ impl Heavy {
     /// Nothing seen yet; keeps at least `most` values, over 0.
     #[must_use]
     pub fn new(most: usize) -> Self {
-        Self { most: most.max(1), kept: HashMap::new(), floor: 0.0, total: 0.0 }
+        Self { most: most.max(1), kept: Map::default(), floor: 0.0, total: 0.0 }
     }
 
     /// Adds to a value. A weight that is none adds nothing.
@@ -48,10 +48,13 @@ impl Heavy {
     pub fn merge(&mut self, other: &Self) {
         self.total += other.total;
         for (value, theirs) in &other.kept {
-            let mine = self.kept.entry(value.clone()).or_insert(Kept { weight: 0.0, error: self.floor, times: 0 });
-            mine.weight += theirs.weight;
-            mine.error += theirs.error;
-            mine.times += theirs.times;
+            if let Some(mine) = self.kept.get_mut(value) {
+                mine.weight += theirs.weight;
+                mine.error += theirs.error;
+                mine.times += theirs.times;
+            } else {
+                self.kept.insert(value.clone(), Kept { error: self.floor + theirs.error, ..*theirs });
+            }
         }
         self.floor += other.floor;
         self.prune();

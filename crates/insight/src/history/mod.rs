@@ -245,6 +245,10 @@ impl fmt::Display for Metric {
     }
 }
 
+/// A map with a quick hash that is the same from run to run. What comes from outside is bounded where it is put in, so that nobody
+/// gains by keys that fall together.
+pub type Map<K, V> = std::collections::HashMap<K, V, foldhash::fast::FixedState>;
+
 /// Source: ours; the year 9999.
 const LAST_SECOND: f64 = 253_402_300_799.0;
 /// A window as most sources make it, in seconds. Source: R-D5, whose shortest window it is; three make one of diagnosis.md's.

@@ -4,13 +4,13 @@
 //! into windows and says itself what it had to leave out. When there are more figures than it may keep, windows become three times
 //! as long.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use ambidex_core::time::Span;
 
 use super::series::{Figure, Series, Taken, single};
 use super::traffic::{Cell, Traffic};
-use super::{At, BLOCK, Happening, Heavy, History, Metric, Node, Peers, Remark, STEP};
+use super::{At, BLOCK, Happening, Heavy, History, Map, Metric, Node, Peers, Remark, STEP};
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug)]
@@ -106,13 +106,15 @@ pub struct Recorder {
     base: u32,
     pub(super) step: u32,
     pub(super) span: Option<(At, At)>,
+    /// The window that was last asked for: its begin and its end in milliseconds, and its number.
+    near: (i64, i64, i64),
     pub(super) nodes: Vec<Node>,
-    by_name: HashMap<Box<str>, Vec<NodeAt>>,
-    metrics: HashMap<Metric, MetricAt>,
+    by_name: Map<Box<str>, Vec<NodeAt>>,
+    metrics: Map<Metric, MetricAt>,
     pub(super) measured: Vec<Measured>,
     pub(super) figures: usize,
-    routes: HashMap<Box<str>, u32>,
-    pub(super) attributes: HashMap<Box<str>, u32>,
+    routes: Map<Box<str>, u32>,
+    pub(super) attributes: Map<Box<str>, u32>,
     pub(super) traffic: Traffic,
     /// How many values of attributes are kept now, and how many of each may be.
     pub(super) kept: usize,
@@ -142,13 +144,14 @@ impl Recorder {
             base,
             step: base,
             span: None,
+            near: (0, 0, 0),
             nodes: Vec::new(),
-            by_name: HashMap::new(),
-            metrics: HashMap::new(),
+            by_name: Map::default(),
+            metrics: Map::default(),
             measured: Vec::new(),
             figures: 0,
-            routes: HashMap::new(),
-            attributes: HashMap::new(),
+            routes: Map::default(),
+            attributes: Map::default(),
             traffic: Traffic::default(),
             kept: 0,
             counted: Vec::new(),
@@ -367,14 +370,23 @@ impl Recorder {
 
     /// The window of a moment, by the length that windows have at first; `None` of one too far from the rest.
     fn window(&mut self, at: At) -> Option<i64> {
+        let (begin, end, window) = self.near;
         let (first, last) = *self.span.get_or_insert((at, at));
+        if begin <= at.0 && at.0 < end {
+            self.span = Some((first.min(at), last.max(at)));
+            self.taken += 1;
+            return Some(window);
+        }
         let reach = self.bounds.days * DAY;
         if at.0 < last.0.saturating_sub(reach) || at.0 > first.0.saturating_add(reach) {
             return self.is_afar(at);
         }
         self.span = Some((first.min(at), last.max(at)));
         self.taken += 1;
-        Some(at.0.div_euclid(i64::from(self.base) * 1_000))
+        let length = i64::from(self.base) * 1_000;
+        let window = at.0.div_euclid(length);
+        self.near = (window * length, (window + 1) * length, window);
+        Some(window)
     }
 
     /// Of a moment too far from the rest. When nearly all are, the few that came first were wrong, and it begins anew.
@@ -399,6 +411,7 @@ impl Recorder {
         self.traffic.blocks.clear();
         (self.figures, self.kept, self.taken, self.afar) = (0, 0, 0, 0);
         self.span = None;
+        self.near = (0, 0, 0);
     }
 
     pub(super) fn measured_mut(&mut self, metric: MetricAt) -> &mut Measured {
@@ -460,7 +473,7 @@ pub(super) fn grown(all: &mut Vec<Series>, node: NodeAt) -> &mut Series {
 }
 
 /// The number of a name, which is one more where it is new.
-pub(super) fn numbered(numbers: &mut HashMap<Box<str>, u32>, names: &mut Vec<String>, name: &str) -> u32 {
+pub(super) fn numbered(numbers: &mut Map<Box<str>, u32>, names: &mut Vec<String>, name: &str) -> u32 {
     if let Some(number) = numbers.get(name) {
         return *number;
     }

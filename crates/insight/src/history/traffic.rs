@@ -3,12 +3,12 @@
 //! Windows are too short for a table of routes by nodes, and a whole history is too long for "now": a block of twelve windows keeps
 //! the table, each node's latencies, and the heaviest values of each attribute.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use ambidex_core::stats::histogram::Histogram;
 use serde::Serialize;
 
-use super::Heavy;
+use super::{Heavy, Map};
 
 /// Counts of one route on one node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -37,11 +37,11 @@ impl Cell {
 #[derive(Clone, Debug, Default)]
 pub struct Block {
     /// By route and node.
-    pub cells: HashMap<(u32, u32), Cell>,
+    pub cells: Map<(u32, u32), Cell>,
     /// By node.
-    pub latency: HashMap<u32, Histogram>,
+    pub latency: Map<u32, Histogram>,
     /// By attribute and node: seconds, or requests where it is not known how long they took.
-    pub values: HashMap<(u32, u32), Heavy>,
+    pub values: Map<(u32, u32), Heavy>,
 }
 
 /// All that was counted. Numbers of nodes are those of the history.

@@ -166,6 +166,7 @@ impl Sheet<'_> {
         let (times, capacities) = (batch.times(), batch.numbers(Role::Capacity));
         let mut places = Vec::with_capacity(batch.rows);
         let mut good = 0;
+        let mut last = None;
         for row in 0..batch.rows {
             let symbol = |names: &[Symbol]| names.get(row).copied().unwrap_or(NOT_SAID);
             let key = NodeKey {
@@ -187,7 +188,11 @@ impl Sheet<'_> {
                 continue;
             }
             good += 1;
-            let node = self.intake.node(key);
+            let node = match last {
+                Some((known, node)) if known == key => node,
+                Some(_) | None => self.intake.node(key),
+            };
+            last = Some((key, node));
             if let (Some(node), Some(capacity)) = (node, capacities.get(row).filter(|capacity| !capacity.is_nan())) {
                 self.intake.capacity(node, *capacity);
             }

@@ -2,7 +2,7 @@
 //!
 //! Keys within objects (Caddy's `request.method`, a cloud's `httpRequest.status`) are names with dots; of a list the first counts.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -11,11 +11,12 @@ use super::entry::{Entry, Value};
 use super::field::Target;
 use super::line::Wrong;
 use super::names::Names;
+use crate::history::Map;
 
 /// Which keys stand for what.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Keys {
-    keys: HashMap<Box<str>, Key>,
+    keys: Map<Box<str>, Key>,
 }
 
 #[derive(Clone, Debug, Default)]

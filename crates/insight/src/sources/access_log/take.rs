@@ -2,7 +2,8 @@
 //!
 //! A line of nginx may tell of several tries: each is a request of its own server, and all but the last of a row failed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
@@ -13,7 +14,7 @@ use super::LONGEST_LINE;
 use super::entry::{Entry, Value};
 use super::field::{Field, Unit};
 use super::line::{NodeBy, Reading, Wrong};
-use crate::history::{At, Bounds, NodeAt, Peers, Recorder, Requests, Weigh};
+use crate::history::{At, Bounds, Map, NodeAt, Peers, Recorder, Requests, Weigh};
 use crate::sources::{moment, route};
 
 /// What a part of a log said.
@@ -21,7 +22,7 @@ use crate::sources::{moment, route};
 pub(super) struct Part<'r> {
     reading: &'r Reading,
     pub(super) recorder: Recorder,
-    nodes: HashMap<Box<str>, HashMap<Box<str>, NodeAt>>,
+    nodes: Map<Box<str>, Map<Box<str>, NodeAt>>,
     pub(super) lines: u64,
     pub(super) wrong: BTreeMap<Wrong, WrongLines>,
     /// Lines that no server had a part in.
@@ -54,7 +55,7 @@ impl<'r> Part<'r> {
         Self {
             reading,
             recorder: Recorder::new(bounds, weigh),
-            nodes: HashMap::new(),
+            nodes: Map::default(),
             lines: 0,
             wrong: BTreeMap::new(),
             nowhere: 0,
@@ -87,7 +88,8 @@ impl<'r> Part<'r> {
         if says_nothing(line) {
             return Ok(());
         }
-        let text = String::from_utf8_lossy(line);
+        // Nearly all lines are plain, which the quick check finds; only for others is a lossy copy made.
+        let text = std::str::from_utf8(line).map_or_else(|_| String::from_utf8_lossy(line), Cow::Borrowed);
         let mut entry = Entry::new();
         self.reading.grammar.read(&text, &mut entry)?;
         self.entry(&entry)
@@ -266,14 +268,16 @@ fn tries(list: &str) -> impl Iterator<Item = (&str, bool)> {
 }
 
 fn is_list(text: &str) -> bool {
-    text.contains(", ") || text.contains(" : ")
+    text.contains(' ') && (text.contains(", ") || text.contains(" : "))
 }
 
 /// A server's name without the scheme and what is after the host: `http://10.0.0.1:80/` is `10.0.0.1:80`.
 fn bare(node: &str) -> &str {
-    match node.split_once("://") {
-        Some((_, rest)) => rest.split('/').next().unwrap_or(rest),
-        None => node,
+    match node.find('/').and_then(|at| node.split_at_checked(at)) {
+        Some((scheme, rest)) if scheme.ends_with(':') && rest.starts_with("//") => {
+            rest[2..].split('/').next().unwrap_or_default()
+        }
+        Some(_) | None => node,
     }
 }
 

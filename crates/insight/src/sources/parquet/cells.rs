@@ -154,7 +154,15 @@ impl Column {
                     Some(units) => At::of_seconds(value / units),
                     None => moment::epoch(value),
                 };
-                out.extend(cells.map(|cell| cell.and_then(|value| moment(number(value)))));
+                // Many rows are of one moment, one after the other.
+                let mut last = (f64::NAN, None);
+                let mut same = |value: f64| {
+                    if value.to_bits() != last.0.to_bits() {
+                        last = (value, moment(value));
+                    }
+                    last.1
+                };
+                out.extend(cells.map(|cell| cell.and_then(|value| same(number(value)))));
             }
             (Cells::Names(out), _) => {
                 out.clear();
@@ -179,7 +187,16 @@ impl Column {
             Cells::Names(out) => {
                 out.clear();
                 let known = &mut self.known;
-                out.extend(cells.map(|cell| cell.map_or(NOT_SAID, |value| known.symbol(value, intake))));
+                // All cells are there until the batch ends, so that two at one place are one.
+                let mut last = (std::ptr::null(), 0, NOT_SAID);
+                let mut symbol = |value: &ByteArray| {
+                    let (place, length) = (value.data().as_ptr(), value.len());
+                    if (place, length) != (last.0, last.1) {
+                        last = (place, length, known.symbol(value, intake));
+                    }
+                    last.2
+                };
+                out.extend(cells.map(|cell| cell.map_or(NOT_SAID, &mut symbol)));
             }
             Cells::Texts(out) => {
                 out.clear();

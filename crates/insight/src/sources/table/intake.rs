@@ -1,12 +1,12 @@
 //! Takes rows of any table into a recorder: names become numbers once, counters become rates, and rows that are wrong are counted.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use ambidex_core::time::Span;
 
 use super::metrics::Meaning;
 use super::{MetricMap, Options, Plan, TableError};
-use crate::history::{At, History, Metric, MetricAt, NodeAt, Peers, Recorder, Remark, Requests, Series, Weigh};
+use crate::history::{At, History, Map, Metric, MetricAt, NodeAt, Peers, Recorder, Remark, Requests, Series, Weigh};
 
 /// Takes rows.
 #[derive(Debug)]
@@ -14,12 +14,12 @@ pub(in crate::sources) struct Intake {
     recorder: Recorder,
     service: Option<String>,
     mapped: Vec<MetricMap>,
-    numbers: HashMap<Box<str>, Symbol>,
+    numbers: Map<Box<str>, Symbol>,
     names: Vec<Box<str>>,
-    nodes: HashMap<NodeKey, NodeAt>,
+    nodes: Map<NodeKey, NodeAt>,
     /// The same of nodes of which nothing but the name is said, by symbol.
     plain_nodes: Vec<Option<NodeAt>>,
-    capacities: HashMap<NodeAt, f64>,
+    capacities: Map<NodeAt, f64>,
     measures: Vec<Measure>,
     /// Measures of names, by symbol; within, `None` of one more than may be.
     by_name: Vec<Option<Option<usize>>>,
@@ -47,7 +47,7 @@ struct Measure {
     metric: Metric,
     factor: f64,
     /// Of a counter, what each node's last value was.
-    counter: Option<HashMap<NodeAt, (At, f64)>>,
+    counter: Option<Map<NodeAt, (At, f64)>>,
     unclear: bool,
     /// Values of a counter that said nothing: after a gap, or not in order.
     gaps: u64,
@@ -80,11 +80,11 @@ impl Intake {
             recorder: Recorder::new(options.bounds, weigh),
             service: options.service.clone(),
             mapped: options.columns.metrics.clone(),
-            numbers: HashMap::new(),
+            numbers: Map::default(),
             names: Vec::new(),
-            nodes: HashMap::new(),
+            nodes: Map::default(),
             plain_nodes: Vec::new(),
-            capacities: HashMap::new(),
+            capacities: Map::default(),
             measures: Vec::new(),
             by_name: Vec::new(),
             file: Tally::default(),
@@ -111,6 +111,7 @@ impl Intake {
     }
 
     /// Whether a symbol stands for this text.
+    #[cfg(feature = "parquet")]
     pub(in crate::sources) fn is_called(&self, symbol: Symbol, text: &[u8]) -> bool {
         self.names.get(symbol as usize).is_some_and(|name| name.as_bytes() == text)
     }
@@ -172,7 +173,7 @@ impl Intake {
                 at,
                 metric: meaning.metric,
                 factor: meaning.factor,
-                counter: meaning.counter.then(HashMap::new),
+                counter: meaning.counter.then(Map::default),
                 unclear: meaning.unclear,
                 gaps: 0,
             });
