@@ -12,6 +12,7 @@ use ambidex_insight::doctor::{Diagnosis, Level, diagnose};
 use clap::Args;
 use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::super::{End, Output, answer, complain};
 use super::DiagnoseArguments;
@@ -47,6 +48,15 @@ pub(super) fn watch(arguments: &DiagnoseArguments, pause: Span, output: Output) 
             return End::Failed;
         }
     };
+    // Listened for from the begin: one that comes while a source is read counts after it, and is not lost.
+    let listening = runtime.block_on(async { signal(SignalKind::interrupt()) });
+    let mut interrupts = match listening {
+        Ok(interrupts) => interrupts,
+        Err(error) => {
+            complain(&format!("Ctrl-C cannot be listened for: {error}\n"));
+            return End::Failed;
+        }
+    };
     let (mut book, mut outboxes) = (Book::default(), arguments.watch.outboxes());
     loop {
         match arguments.source.read() {
@@ -62,7 +72,7 @@ pub(super) fn watch(arguments: &DiagnoseArguments, pause: Span, output: Output) 
         }
         let ended = runtime.block_on(async {
             tokio::select! {
-                ended = tokio::signal::ctrl_c() => ended.is_ok(),
+                _ = interrupts.recv() => true,
                 () = tokio::time::sleep(pause.into()) => false,
             }
         });
