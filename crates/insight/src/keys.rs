@@ -23,7 +23,7 @@ pub struct KeyReport {
     pub schema_version: u32,
     /// Requests of the sample.
     pub requests: u64,
-    /// Keys of the sample; where there were more than 10 million, those.
+    /// Different keys of the sample: at most 10 million.
     pub keys: u64,
     /// Partitions that were reckoned with.
     pub partitions: u32,

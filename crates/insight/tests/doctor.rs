@@ -313,6 +313,9 @@ fn a_finding_says_since_when_and_what_happened_then() {
         }
     });
     let at = At(BEGIN + 278 * 60_000);
+    let other = At(BEGIN + 280 * 60_000);
+    let text = "another node's".to_owned();
+    recorder.happened(Happening { at: other, kind: HappeningKind::Restart, node: Some("n5".into()), text });
     let text = "api 1.4 on n3".to_owned();
     recorder.happened(Happening { at, kind: HappeningKind::Deploy, node: Some("n3".into()), text });
     let diagnosis = judged(recorder);

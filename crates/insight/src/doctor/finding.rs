@@ -175,10 +175,10 @@ impl Finding {
 
     /// Since when its foremost node is so.
     fn dated(mut self, scene: &Scene<'_>) -> Self {
-        let foremost = self.nodes.first().map(|node| node.node.as_str());
-        let at = scene.group.nodes.iter().position(|node| foremost == Some(scene.history.nodes[*node].name.as_str()));
+        let Some(foremost) = self.nodes.first().map(|node| node.node.as_str()) else { return self };
+        let at = scene.group.nodes.iter().position(|node| scene.history.nodes[*node].name == foremost);
         let over_time = OverTime::of(scene.history, scene.group, &self.metric);
-        self.since = over_time.zip(at).and_then(|(over_time, at)| over_time.since(scene.history, at));
+        self.since = over_time.zip(at).and_then(|(over_time, at)| over_time.since(scene.history, at, foremost));
         self
     }
 

@@ -38,17 +38,15 @@ impl OverTime {
         Some(Self { begins, relative: loads.relative(group) })
     }
 
-    /// The last change to more of a node; `None` where there is none, or it was always so.
-    pub(super) fn since(&self, history: &History, at: usize) -> Option<Since> {
+    /// The last change to more of a node, which is called so, and what happened to it or to all about then; `None` where there is none, or it was always so.
+    pub(super) fn since(&self, history: &History, at: usize, node: &str) -> Option<Since> {
         let known = self.begins.iter().zip(&self.relative[at]).filter_map(|(begin, r)| Some((*begin, (*r)?)));
         let known: Vec<(At, f64)> = known.collect();
         let values: Vec<f64> = known.iter().map(|(_, r)| *r).collect();
         let change = changes(&values, LEAST).into_iter().rev().find(|change| change.after > change.before)?;
         let begin = known[change.at].0;
         let about = |happening: &&Happening| (happening.at.0 - begin.0).abs() <= ABOUT;
-        let mine = |happening: &&Happening| {
-            happening.node.as_ref().is_none_or(|node| history.nodes.iter().any(|one| one.name == *node))
-        };
+        let mine = |happening: &&Happening| happening.node.as_ref().is_none_or(|one| one == node);
         let happened = history.happenings.iter().filter(about).filter(mine);
         let happened = happened.min_by_key(|happening| (happening.at.0 - begin.0).abs()).cloned();
         Some(Since { at: begin, before: change.before, after: change.after, happened })
