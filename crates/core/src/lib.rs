@@ -26,6 +26,7 @@ pub mod guard;
 pub mod load;
 pub mod plan;
 pub mod probation;
+pub mod review;
 pub mod runbook;
 pub mod share;
 pub mod signal;
