@@ -4,7 +4,6 @@ mod process;
 
 use std::fs;
 
-use ambidex_core::time::Span;
 use ambidex_lab::load::{self, Load, LoadOptions};
 use ambidex_lab::worker::{self, Worker, WorkerOptions};
 use process::{Running, until};
@@ -30,7 +29,7 @@ impl Scene {
         ));
         let target = running.listener.parse().expect("an address");
         // Longer than any drill here.
-        let options = LoadOptions { target, rate: 150.0, duration: Span::from_secs(300), ..LoadOptions::default() };
+        let options = LoadOptions::beside(target, 150.0);
         let load = load::start(options).expect("load");
         until(|| (load.so_far().ok > 10).then_some(()));
         Self { running, _workers: workers, _load: load }

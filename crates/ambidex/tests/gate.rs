@@ -6,7 +6,6 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use ambidex_core::time::Span;
 use ambidex_lab::load::{self, LoadOptions};
 use ambidex_lab::worker::{self, Worker, WorkerOptions};
 use process::{Running, ambidex, until};
@@ -132,7 +131,7 @@ fn a_running_gateway_is_counted_and_judged_by_the_recipe() {
     let folder = running.folder.path();
     let target = running.listener.parse().expect("an address");
     // As long as anybody counts.
-    let options = LoadOptions { target, rate: 500.0, duration: Span::from_secs(60), ..LoadOptions::default() };
+    let options = LoadOptions::beside(target, 500.0);
     let load = load::start(options).expect("load");
     until(|| (load.so_far().ok > 10).then_some(()));
     let recipe = |arguments: &[&str]| recipe(&running, folder, "", arguments);

@@ -40,7 +40,7 @@ fn gateway(workers: &[Worker], slow: u32) -> String {
 
 fn load_on(running: &Running) -> Load {
     let target = running.listener.parse().expect("an address");
-    let options = LoadOptions { target, rate: 150.0, duration: Span::from_secs(300), ..LoadOptions::default() };
+    let options = LoadOptions::beside(target, 150.0);
     load::start(options).expect("load")
 }
 

@@ -2,7 +2,6 @@
 
 mod process;
 
-use ambidex_core::time::Span;
 use ambidex_lab::load::{self, Load, LoadOptions};
 use ambidex_lab::worker::{self, Worker, WorkerOptions};
 use process::{Running, until};
@@ -30,7 +29,7 @@ impl Scene {
             urls[0], urls[1], urls[2]
         ));
         let target = running.listener.parse().expect("an address");
-        let options = LoadOptions { target, rate: 150.0, duration: Span::from_secs(300), ..LoadOptions::default() };
+        let options = LoadOptions::beside(target, 150.0);
         let load = load::start(options).expect("load");
         until(|| (load.so_far().ok > 10).then_some(()));
         Self { running, workers, _load: load }

@@ -85,7 +85,7 @@ impl Sidecar {
 /// Starts a process that prints one line when it is ready.
 fn started(name: &str, command: Command) -> Process {
     let process = Process::start(name, command, TempDir::new().expect("a folder")).expect("it starts");
-    let said = poll(Span::from_secs(20), || process.stdout().ends_with('\n'));
+    let said = poll(Span::from_secs(60), || process.stdout().ends_with('\n'));
     assert!(said, "{name} never said where it listens:\n{}", process.stderr());
     process
 }
@@ -93,8 +93,8 @@ fn started(name: &str, command: Command) -> Process {
 /// Open-loop load of one class.
 fn loaded(target: SocketAddr, class: &str, rate: f64, secs: u64) -> Load {
     let fields = vec![("x-priority".to_owned(), class.to_owned())];
-    let (warm_up, duration) = (Span::ZERO, Span::from_secs(secs));
-    load::start(LoadOptions { target, fields, rate, warm_up, duration, ..LoadOptions::default() }).expect("load")
+    let duration = Span::from_secs(secs);
+    load::start(LoadOptions { fields, duration, ..LoadOptions::beside(target, rate) }).expect("load")
 }
 
 fn well(outcome: &Outcome) -> f64 {

@@ -15,14 +15,13 @@ fn a_worker_that_is_killed_costs_no_request() {
         text.replace("  - pool: workers\n", "  - pool: workers\n    retry: {sent: on}\n")
     });
     let options = LoadOptions {
-        target: gateway.address,
-        rate: 300.0,
         connections: 64,
+        warm_up: Span::from_secs(1),
         duration: Span::from_secs(2),
-        ..LoadOptions::default()
+        ..LoadOptions::beside(gateway.address, 300.0)
     };
     let load = load::start(options).expect("load");
-    assert!(poll(Span::from_secs(10), || load.elapsed() > Span::from_millis(500)), "the load begins");
+    assert!(poll(Span::from_secs(60), || load.elapsed() > Span::from_millis(500)), "the load begins");
     drop(origins.remove(0));
     let outcome = load.finish();
     assert_eq!((outcome.failures.total(), outcome.ok), (0, outcome.offered), "{outcome}");

@@ -19,14 +19,10 @@ fn unlike() -> Vec<Worker> {
 }
 
 fn loaded(gateway: &Gateway) {
-    let outcome = load::start(LoadOptions {
-        target: gateway.address,
-        rate: 200.0,
-        duration: Span::from_secs(4),
-        ..LoadOptions::default()
-    })
-    .expect("load")
-    .finish();
+    let outcome =
+        load::start(LoadOptions { duration: Span::from_secs(5), ..LoadOptions::beside(gateway.address, 200.0) })
+            .expect("load")
+            .finish();
     assert_eq!(outcome.failures.total(), 0, "{outcome}");
 }
 

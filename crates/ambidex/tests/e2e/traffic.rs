@@ -53,11 +53,10 @@ fn a_worker_that_sends_slowly_gets_little_of_the_traffic() {
     let (_origins, upstreams) = nginx_workers(&[("fast", 0), ("slow", 8 << 10)]);
     let gateway = Gateway::start(&upstreams);
     let outcome = load::start(LoadOptions {
-        target: gateway.address,
         path: "/16k".into(),
-        rate: 200.0,
+        warm_up: Span::from_secs(1),
         duration: Span::from_secs(3),
-        ..LoadOptions::default()
+        ..LoadOptions::beside(gateway.address, 200.0)
     })
     .expect("load")
     .finish();

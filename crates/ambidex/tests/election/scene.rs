@@ -110,8 +110,7 @@ pub(crate) fn start(folder: TempDir, file: &Path) -> Running {
 pub(crate) fn load(gateway: &Running) -> Load {
     let target = gateway.listener.parse().expect("an address");
     // Longer than any test here.
-    load::start(LoadOptions { target, rate: 100.0, duration: Span::from_secs(600), ..LoadOptions::default() })
-        .expect("load")
+    load::start(LoadOptions::beside(target, 100.0)).expect("load")
 }
 
 fn page(running: &Running, path: &str) -> String {

@@ -4,7 +4,6 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
-use ambidex_core::time::Span;
 use ambidex_lab::load::{LoadOptions, start};
 use ambidex_lab::poll;
 use ambidex_lab::worker::{Change, Worker};
@@ -89,8 +88,7 @@ pub(crate) fn bootstrap(file: &Path, more: &[&str]) -> String {
 }
 
 fn load(target: SocketAddr) -> LoadOptions {
-    let (rate, warm_up, duration) = (100.0, Span::ZERO, Span::from_secs(600));
-    LoadOptions { target, rate, warm_up, duration, ..LoadOptions::default() }
+    LoadOptions::beside(target, 100.0)
 }
 
 #[test]

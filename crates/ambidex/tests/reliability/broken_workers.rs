@@ -60,16 +60,8 @@ fn deadline(pool: &str) -> &'static str {
 }
 
 fn load_on(running: &Running, path: &str, rate: f64) -> Load {
-    let options = LoadOptions {
-        target: running.listener.parse().expect("an address"),
-        path: path.into(),
-        rate,
-        connections: 64,
-        warm_up: Span::ZERO,
-        duration: Span::from_secs(600),
-        timeout: Span::from_secs(10),
-        ..LoadOptions::default()
-    };
+    let target = running.listener.parse().expect("an address");
+    let options = LoadOptions { path: path.into(), connections: 64, ..LoadOptions::beside(target, rate) };
     load::start(options).expect("load")
 }
 

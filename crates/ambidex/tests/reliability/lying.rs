@@ -19,14 +19,8 @@ fn config(members: &[String], more: &str) -> String {
 }
 
 fn load_on(running: &Running, rate: f64) -> Load {
-    let options = LoadOptions {
-        target: running.listener.parse().expect("an address"),
-        rate,
-        connections: 64,
-        warm_up: Span::ZERO,
-        duration: Span::from_secs(600),
-        ..LoadOptions::default()
-    };
+    let target = running.listener.parse().expect("an address");
+    let options = LoadOptions { connections: 64, ..LoadOptions::beside(target, rate) };
     load::start(options).expect("load")
 }
 

@@ -43,16 +43,8 @@ pub(crate) fn config_of(workers: &[Worker], more: &str) -> String {
 
 /// Load that lasts as long as a test.
 pub(crate) fn trickle(running: &Running) -> Load {
-    let load = load::start(LoadOptions {
-        target: running.listener.parse().expect("an address"),
-        rate: 100.0,
-        connections: 16,
-        warm_up: Span::ZERO,
-        duration: Span::from_secs(600),
-        timeout: Span::from_secs(20),
-        ..LoadOptions::default()
-    });
-    load.expect("load")
+    let target = running.listener.parse().expect("an address");
+    load::start(LoadOptions { connections: 16, ..LoadOptions::beside(target, 100.0) }).expect("load")
 }
 
 /// Waits until `count` more requests of the load were answered.

@@ -3,7 +3,6 @@
 
 use std::fs;
 
-use ambidex_core::time::Span;
 use ambidex_lab::load::{self, Load, LoadOptions};
 use ambidex_lab::worker::{self, Worker, WorkerOptions};
 use serde_json::Value;
@@ -56,8 +55,7 @@ impl Scene {
             until(|| page(gateway, "/readyz").starts_with("HTTP/1.1 200").then_some(()));
         }
         let [target, other] = [0, 1].map(|at: usize| gateways[at].listener.parse().expect("an address"));
-        let (rate, duration) = (100.0, Span::from_secs(300));
-        let options = LoadOptions { target, others: vec![other], rate, duration, ..LoadOptions::default() };
+        let options = LoadOptions { others: vec![other], ..LoadOptions::beside(target, 100.0) };
         let load = load::start(options).expect("load");
         Self { coordinator, agents, gateways, load, _workers: workers }
     }

@@ -21,7 +21,7 @@ use crate::journal::NoJournal;
 /// One exchange over a connection of its own: status and the rest as text.
 fn ask(address: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).expect("listens");
-    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket");
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket");
     let length = body.len();
     let host =
         if headers.to_ascii_lowercase().contains("host:") { String::new() } else { format!("host: {address}\r\n") };
@@ -111,7 +111,7 @@ fn a_hostile_name_stays_text_everywhere() {
 fn a_decision_stream_tells_what_was_decided_and_what_comes() {
     let (process, address, token) = started();
     let mut stream = TcpStream::connect(address).expect("listens");
-    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket");
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket");
     let request = format!("GET /api/v1/decisions/stream?since=0&worker=a HTTP/1.1\r\nhost: {address}\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("takes it");
     process.until("the first tick", |_| process.room().news.newest() >= 4);
@@ -205,7 +205,7 @@ fn workers_beyond_the_cap_share_one_label() {
 fn an_event_stream_draws_the_pools_each_second() {
     let (_process, address, _) = started();
     let mut stream = TcpStream::connect(address).expect("listens");
-    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket");
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket");
     let request = format!("GET /api/v1/events HTTP/1.1\r\nhost: {address}\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("takes it");
     let (mut text, mut buffer) = (String::new(), [0_u8; 4096]);

@@ -93,7 +93,7 @@ pub(crate) const TWO: &str =
 
 impl Process {
     pub(crate) fn until(&self, what: &str, reached: impl Fn(&View) -> bool) {
-        let deadline = self.clock.now() + Span::from_secs(20);
+        let deadline = self.clock.now() + Span::from_secs(60);
         while !reached(&self.view.load()) {
             assert!(self.clock.now() < deadline, "not reached: {what}");
             std::thread::park_timeout(Duration::from_millis(1));

@@ -71,7 +71,7 @@ impl Watched {
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), next).await.expect("told in time")
+        tokio::time::timeout(Duration::from_secs(60), next).await.expect("told in time")
     }
 
     async fn names(&mut self, count: usize) -> Vec<(String, f64)> {

@@ -92,7 +92,7 @@ fn run(test: impl Future<Output = ()>) {
 }
 
 async fn until(what: &str, reached: impl Fn() -> bool) {
-    let waited = tokio::time::timeout(Duration::from_secs(20), async {
+    let waited = tokio::time::timeout(Duration::from_secs(60), async {
         while !reached() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -124,7 +124,7 @@ fn who_leads_under_an_earlier_term_is_refused_and_told_so() {
         // It stood still, and wakes up as a leader of long ago.
         scene.coordinators[0].stands_by(7, None);
         scene.coordinators[1].leads(3);
-        let term = tokio::time::timeout(Duration::from_secs(20), scene.coordinators[1].heard.recv()).await;
+        let term = tokio::time::timeout(Duration::from_secs(60), scene.coordinators[1].heard.recv()).await;
         assert_eq!(term, Ok(Some(7)), "b is told");
         until("b is not heard", || scene.hears() == (usize::MAX, 7)).await;
         scene.coordinators[1].leads(8);

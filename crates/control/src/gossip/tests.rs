@@ -130,7 +130,7 @@ fn an_old_round_that_somebody_sends_again_counts_nothing() {
     let gateway = Gateway::at(a, &[b], OURS);
     // It answers whoever signs, so a test can be its peer.
     let socket = UdpSocket::bind(b).expect("a socket");
-    socket.set_read_timeout(Some(std::time::Duration::from_secs(20))).expect("a timeout");
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(60))).expect("a timeout");
     let key = Key::of(OURS.as_bytes()).expect("long enough");
     let mut mouth = Mouth::default();
     let counts = || {

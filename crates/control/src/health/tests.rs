@@ -115,7 +115,7 @@ fn workers<const N: usize>() -> [(SocketAddr, Arc<AtomicU16>); N] {
             use std::io::{Read as _, Write as _};
             for stream in listener.incoming() {
                 let Ok(mut stream) = stream else { return };
-                let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
+                let _ = stream.set_read_timeout(Some(Duration::from_secs(60)));
                 let _ = stream.read(&mut [0_u8; 4096]);
                 let _ = write!(stream, "HTTP/1.1 {} X\r\ncontent-length: 0\r\n\r\n", says.load(Relaxed));
             }

@@ -78,7 +78,7 @@ impl Post {
     fn voice(&self, name: &'static str) -> Voice {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
         socket.connect(self.to).expect("connected");
-        socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        socket.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
         Voice { socket, sender: Sender::default(), id: 1, key: Key::of(OURS.as_bytes()).expect("long enough"), name }
     }
 

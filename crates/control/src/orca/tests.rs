@@ -84,7 +84,7 @@ async fn told(script: Script, count: usize) -> Vec<Result<(Report, Span), String
     streams.reconcile(vec![(WorkerId(7), Target { place, interval: Span::from_millis(500) })]);
     let mut words = Vec::new();
     while words.len() < count {
-        let word = tokio::time::timeout(Duration::from_secs(20), receive.recv()).await;
+        let word = tokio::time::timeout(Duration::from_secs(60), receive.recv()).await;
         words.push(word.expect("in time").expect("it runs"));
     }
     words

@@ -32,7 +32,7 @@ async fn heard_at(
     };
     let mut poller = Poller::new(Clock::starting_at(Instant::now()), tell);
     poller.reconcile(vec![(WorkerId(7), target)]);
-    let first = tokio::time::timeout(Duration::from_secs(10), heard.recv()).await.expect("in time").expect("running");
+    let first = tokio::time::timeout(Duration::from_secs(60), heard.recv()).await.expect("in time").expect("running");
     match first {
         Heard::Report(arrived, period) => {
             assert_eq!((arrived.worker, arrived.source, period), (WorkerId(7), Source::Poll, Span::from_millis(500)));

@@ -28,7 +28,7 @@ fn put(recorder: &Recorder, targets: impl IntoIterator<Item = String>) {
 fn end(recorder: Recorder, ended: &Ended) -> RecordingStats {
     let counters = Arc::clone(&recorder.counters);
     drop(recorder);
-    assert_eq!(ended.recv_timeout(Duration::from_secs(10)), Err(RecvTimeoutError::Disconnected));
+    assert_eq!(ended.recv_timeout(Duration::from_secs(60)), Err(RecvTimeoutError::Disconnected));
     let of = |count: &AtomicU64| count.load(Relaxed);
     let Counters { written, dropped, failed, beyond } = &*counters;
     RecordingStats { written: of(written), dropped: of(dropped), failed: of(failed), beyond: of(beyond) }

@@ -70,7 +70,7 @@ pub(crate) fn address(gateway: &Gateway, n: usize) -> SocketAddr {
 /// A connection whose reads give up after ten seconds.
 pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).expect("connects");
-    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
     stream
 }
 
@@ -107,10 +107,10 @@ pub(crate) fn closed(stream: &mut impl Read) -> bool {
 /// A grace that no test wants to live through.
 pub(crate) const LONG: Span = Span::from_secs(30);
 
-/// Waits until something is so, at most ten seconds.
+/// Waits until something is so, at most a minute.
 pub(crate) fn eventually(what: &str, mut is: impl FnMut() -> bool) {
     let (wake, sleep) = std::sync::mpsc::channel::<()>();
-    for _ in 0..1_000 {
+    for _ in 0..6_000 {
         if is() {
             return;
         }
@@ -118,5 +118,5 @@ pub(crate) fn eventually(what: &str, mut is: impl FnMut() -> bool) {
         let _ = sleep.recv_timeout(Duration::from_millis(10));
     }
     drop(wake);
-    panic!("not within ten seconds: {what}");
+    panic!("not within a minute: {what}");
 }

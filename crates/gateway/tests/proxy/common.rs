@@ -231,7 +231,7 @@ fn parts(pool: u32, name: &str, workers: Vec<WorkerView>) -> PoolParts {
 /// A connection whose reads give up after ten seconds.
 pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).expect("connects");
-    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
     stream.set_nodelay(true).expect("no delay");
     stream
 }
@@ -301,20 +301,20 @@ pub(crate) fn answering(answer: &'static str) -> (SocketAddr, Receiver<(usize, S
 
 /// The next head, within ten seconds.
 pub(crate) fn next(heads: &Receiver<(usize, String)>) -> String {
-    heads.recv_timeout(Duration::from_secs(10)).expect("a request comes").1
+    heads.recv_timeout(Duration::from_secs(60)).expect("a request comes").1
 }
 
-/// Waits until something is so, at most thirty seconds.
+/// Waits until something is so, at most a minute.
 pub(crate) fn eventually(what: &str, mut is: impl FnMut() -> bool) {
     let (_wake, sleep) = channel::<()>();
-    for _ in 0..3_000 {
+    for _ in 0..6_000 {
         if is() {
             return;
         }
         // Nobody sends: this is a pause between two looks.
         let _ = sleep.recv_timeout(Duration::from_millis(10));
     }
-    panic!("not within thirty seconds: {what}");
+    panic!("not within a minute: {what}");
 }
 
 /// A plain answer.

@@ -192,7 +192,7 @@ async fn streams_that_are_reset_at_once_and_again_end_the_connection() {
         flood.extend_from_slice(&id.to_be_bytes());
         flood.extend_from_slice(&[0, 0, 0, 8]);
     }
-    let sent = tokio::time::timeout(Duration::from_secs(10), async {
+    let sent = tokio::time::timeout(Duration::from_secs(60), async {
         let _ = stream.write_all(&flood).await;
         let mut rest = Vec::new();
         let _ = stream.read_to_end(&mut rest).await;

@@ -50,7 +50,7 @@ fn a_worker_that_says_how_long_it_keeps_a_connection_is_believed() {
     let answer = ask(&mut client, GET);
     assert!(!answer.contains("keep-alive"), "it is between gateway and worker: {answer}");
     assert_eq!(setup.gateway.stats().traffic.connects, 1);
-    closed.recv_timeout(Duration::from_secs(10)).expect("closed before the worker does");
+    closed.recv_timeout(Duration::from_secs(60)).expect("closed before the worker does");
     ask(&mut client, GET);
     assert_eq!(setup.gateway.stats().traffic.connects, 2);
     let (long, closed) = promising(60);
@@ -69,7 +69,7 @@ fn a_connection_that_is_too_old_is_not_used_again_however_busy_it_is() {
         setup.gateway.stats().traffic.connects == 2
     });
     assert!(setup.gateway.stats().traffic.reuses > 2, "not before its time");
-    closed.recv_timeout(Duration::from_secs(10)).expect("the old one is closed");
+    closed.recv_timeout(Duration::from_secs(60)).expect("the old one is closed");
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn a_connection_that_nobody_uses_is_closed_and_one_in_use_is_not() {
         pause(150);
     }
     assert_eq!(setup.gateway.stats().traffic.connects, 1);
-    closed.recv_timeout(Duration::from_secs(10)).expect("closed");
+    closed.recv_timeout(Duration::from_secs(60)).expect("closed");
 }
 
 /// A worker that answers one request on each connection, and closes it in the moment that the next one comes.

@@ -30,7 +30,7 @@ fn gone(request: &str, leave: fn(TcpStream) -> Option<TcpStream>) {
     client.write_all(request.as_bytes()).expect("sent");
     eventually("the worker is asked", || setup.in_flight() == 1);
     let left = leave(client);
-    ended.recv_timeout(Duration::from_secs(10)).expect("the worker is let go");
+    ended.recv_timeout(Duration::from_secs(60)).expect("the worker is let go");
     eventually("nothing is in flight", || setup.in_flight() == 0);
     let told = left.map(|mut client| read_all(&mut client)).unwrap_or_default();
     // Who cut an upload off may be told that it was no request.
@@ -77,7 +77,7 @@ fn a_client_that_ends_its_side_is_answered_where_the_listener_bears_it() {
     let may_go = Mutex::new(may_go);
     let address = worker(move |_, mut stream| {
         head(&mut stream);
-        let _ = may_go.lock().expect("unpoisoned").recv_timeout(Duration::from_secs(10));
+        let _ = may_go.lock().expect("unpoisoned").recv_timeout(Duration::from_secs(60));
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nhi");
         let _ = stream.shutdown(Shutdown::Write);
         read_all(&mut stream);

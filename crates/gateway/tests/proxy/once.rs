@@ -56,7 +56,7 @@ fn serve(stream: &mut TcpStream, ran: &Mutex<HashMap<String, usize>>, wait: &Mut
     let number = count.to_string();
     match path.as_str() {
         "/wait" => {
-            let _ = wait.lock().expect("unpoisoned").recv_timeout(Duration::from_secs(10));
+            let _ = wait.lock().expect("unpoisoned").recv_timeout(Duration::from_secs(60));
             say(&format!("HTTP/1.1 201 Created\r\ncontent-length: 1\r\nx-run: {number}\r\n\r\n{number}"))
         }
         "/before" => false,
@@ -75,7 +75,7 @@ fn serve(stream: &mut TcpStream, ran: &Mutex<HashMap<String, usize>>, wait: &Mut
         "/204" => say("HTTP/1.1 204 Done\r\netag: \"a\"\r\n\r\n"),
         "/events" => {
             let begun = say("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: 1\n\n");
-            let _ = wait.lock().expect("unpoisoned").recv_timeout(Duration::from_secs(10));
+            let _ = wait.lock().expect("unpoisoned").recv_timeout(Duration::from_secs(60));
             last(begun)
         }
         _ => say(&format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nx-run: {number}\r\n\r\n{number}", number.len())),

@@ -57,7 +57,7 @@ fn connections_to_a_worker_that_drains_are_closed() {
     let setup = Setup::before(worker);
     setup.ask("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
     setup.publish(&[format!("http://{worker}")], Standing::Draining);
-    closed.recv_timeout(Duration::from_secs(10)).expect("closed");
+    closed.recv_timeout(Duration::from_secs(60)).expect("closed");
 }
 
 #[test]

@@ -83,7 +83,7 @@ async fn the_stream_of_a_hedged_request_that_lost_is_reset_and_its_connection_ta
     let ((slow, happened), fast) = (silent(), quick().await);
     let hedge = json!({"hedge": {"after": "50ms", "budget": "100%"}});
     let setup = Wanted::before(&[slow, fast]).upstream(json!({"protocol": "h2"})).route(hedge).start();
-    let next = || happened.recv_timeout(Duration::from_secs(10)).expect("it happens");
+    let next = || happened.recv_timeout(Duration::from_secs(60)).expect("it happens");
     for stream in [1, 3] {
         // Round robin: every second request is the silent worker's, and the hedge the other one's.
         assert!(setup.ask(GET).ends_with("hi"));

@@ -103,18 +103,18 @@ async fn free(setup: &Setup) {
     until("the worker is free", || setup.in_flight() == 0).await;
 }
 
-/// Waits until something is so, at most thirty seconds.
+/// Waits until something is so, at most a minute.
 async fn until(what: &str, is: impl Fn() -> bool) {
     let so = async {
         while !is() {
             sleep(Duration::from_millis(10)).await;
         }
     };
-    timeout(Duration::from_secs(30), so).await.expect(what);
+    timeout(Duration::from_secs(60), so).await.expect(what);
 }
 
 async fn ended(answered: Answered) -> hyper::Result<Response<Incoming>> {
-    timeout(Duration::from_secs(10), answered).await.expect("it ends in its time").expect("no panic")
+    timeout(Duration::from_secs(60), answered).await.expect("it ends in its time").expect("no panic")
 }
 
 /// A worker of HTTP/2 that reads whole bodies, and answers with this status and what it read.
@@ -191,7 +191,7 @@ async fn who_may_be_silent_is_not_cut_by_the_idle_timeout() {
     let (grpc, first) = begin(&client, "/pkg.Service/Watch", "application/grpc+proto");
     let (early, second) = begin(&client, "/early", "text/plain");
     let mut answer = ended(second).await.expect("answered").into_body();
-    let part = timeout(Duration::from_secs(10), answer.frame()).await.expect("in time");
+    let part = timeout(Duration::from_secs(60), answer.frame()).await.expect("in time");
     assert!(part.is_some_and(|frame| frame.is_ok()));
     sleep(Duration::from_millis(1_500)).await;
     drop((grpc, early));
@@ -207,7 +207,7 @@ async fn streams_on_which_nobody_speaks_are_cut_in_the_end() {
     let (_early, second) = begin(&client, "/early", "text/plain");
     let answer = ended(second).await.expect("answered").into_body();
     assert!(ended(first).await.is_err());
-    assert!(timeout(Duration::from_secs(10), answer.collect()).await.expect("in time").is_err());
+    assert!(timeout(Duration::from_secs(60), answer.collect()).await.expect("in time").is_err());
     free(&setup).await;
 }
 

@@ -136,7 +136,7 @@ fn traced(workers: &[SocketAddr], sample: &str) -> (Setup, Receiver<Span>) {
 
 /// All spans of the next request: its own comes first.
 fn request(spans: &Receiver<Span>, tries: usize) -> (Span, Vec<Span>) {
-    let next = || spans.recv_timeout(Duration::from_secs(10)).expect("a span comes");
+    let next = || spans.recv_timeout(Duration::from_secs(60)).expect("a span comes");
     (next(), (0..tries).map(|_| next()).collect())
 }
 

@@ -138,7 +138,7 @@ async fn free(setup: &Setup) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), idle).await.expect("the worker is free");
+    tokio::time::timeout(Duration::from_secs(60), idle).await.expect("the worker is free");
 }
 
 /// Talks both ways, beside another stream, until the client closes.
@@ -251,7 +251,7 @@ async fn a_silent_tunnel_is_closed_in_its_time_and_a_talking_one_is_not() {
         echoes(&mut stream, "ping").await;
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let ended = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut [0])).await.expect("it is closed");
+    let ended = tokio::time::timeout(Duration::from_secs(60), stream.read(&mut [0])).await.expect("it is closed");
     assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
     let setup = patient().start();
     let mut client = setup.connect();

@@ -258,6 +258,10 @@ impl Run {
             if self.stopping.load(Ordering::Relaxed) {
                 return Ok(());
             }
+            if self.clock.now().since(at) > self.options.catch_up {
+                self.with_record(|record| record.left_out(at));
+                continue;
+            }
             let queue = &queues[if queues.len() > 1 { lot.below(queues.len()) } else { 0 }];
             let waiting = {
                 let mut queued = queue.due.borrow_mut();

@@ -62,6 +62,9 @@ pub struct LoadOptions {
     pub slow_over: Span,
     /// A generator that is later than this at the 99th percentile has not held its rate. Default 5 ms.
     pub late_over: Span,
+    /// What is due for longer than this is left out and counted, as a burst of what was missed is no load that anybody
+    /// ordered. Default no bound: a measurement hides nothing.
+    pub catch_up: Span,
     /// Seed of the arrivals, classes, keys and tenants. Default 1.
     pub seed: u64,
 }
@@ -93,7 +96,25 @@ impl Default for LoadOptions {
             timeout: Span::from_secs(10),
             slow_over: Span::from_millis(500),
             late_over: LATE_OVER,
+            catch_up: Span::from_nanos(u64::MAX),
             seed: 1,
+        }
+    }
+}
+
+impl LoadOptions {
+    /// Load that goes on while something else is looked at: ten minutes unless it is stopped, patient, and a machine that
+    /// stood still makes no burst of it.
+    #[must_use]
+    pub fn beside(target: SocketAddr, rate: f64) -> Self {
+        Self {
+            target,
+            rate,
+            warm_up: Span::ZERO,
+            duration: Span::from_secs(600),
+            timeout: Span::from_secs(60),
+            catch_up: Span::from_millis(100),
+            ..Self::default()
         }
     }
 }

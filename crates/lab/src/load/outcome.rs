@@ -14,6 +14,9 @@ pub struct Outcome {
     pub seconds: f64,
     /// Requests that were due in it.
     pub offered: u64,
+    /// Requests beside them that the generator left out, as it was too late for them.
+    #[serde(default)]
+    pub left_out: u64,
     /// Requests answered with a status from 200 to 399.
     pub ok: u64,
     /// Requests answered well per second.
@@ -94,6 +97,9 @@ impl fmt::Display for Outcome {
             "{} requests due in {:.1} s, {count} answered well ({:.1}/s)",
             self.offered, self.seconds, self.rate
         )?;
+        if self.left_out > 0 {
+            writeln!(f, "{} more were left out: the generator was too late for them", self.left_out)?;
+        }
         let invalid = if self.invalid.is_some() { "  INVALID" } else { "" };
         writeln!(
             f,

@@ -88,6 +88,7 @@ pub(super) struct Record {
     lag: Histogram<u64>,
     most_waiting: usize,
     offered: u64,
+    left_out: u64,
     pub(super) closed_idle: u64,
     watcher: Watcher,
 }
@@ -125,6 +126,7 @@ impl Record {
             lag: micros(3),
             most_waiting: 0,
             offered: 0,
+            left_out: 0,
             closed_idle: 0,
             watcher,
         }
@@ -137,6 +139,11 @@ impl Record {
             self.lag.saturating_record(now.since(due).as_micros());
             self.most_waiting = self.most_waiting.max(waiting);
         }
+    }
+
+    /// A request was due for so long that it is not sent at all.
+    pub(super) fn left_out(&mut self, due: Mono) {
+        self.left_out += u64::from(due >= self.measured_from);
     }
 
     pub(super) fn ended(&mut self, due: Mono, now: Mono, class: usize, target: usize, answer: &Answer) {
@@ -193,6 +200,7 @@ impl Record {
         let mut outcome = self.total.outcome(&self.names, elapsed);
         outcome.classes = self.total.class_outcomes(&self.classes);
         outcome.offered = self.offered;
+        outcome.left_out = self.left_out;
         outcome.closed_idle = self.closed_idle;
         outcome.most_waiting = self.most_waiting;
         outcome.lag_p99_ms = self.lag.value_at_quantile(0.99) as f64 / 1e3;

@@ -26,7 +26,7 @@ impl Coordinator {
 
     fn at(address: &str) -> Self {
         let socket = Socket::bind(address).expect("a socket");
-        socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        socket.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
         let key = Key::of(SECRET.as_bytes()).expect("32 bytes");
         Self { socket, receiver: Receiver::new(4), drawn: 0, key }
     }

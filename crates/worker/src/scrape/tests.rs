@@ -52,7 +52,7 @@ fn gate(worker: &Worker, beside: bool) -> Arc<Gate> {
 }
 
 async fn until(so: impl Fn() -> bool) {
-    let waited = tokio::time::timeout(std::time::Duration::from_secs(20), async {
+    let waited = tokio::time::timeout(std::time::Duration::from_secs(60), async {
         while !so() {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }

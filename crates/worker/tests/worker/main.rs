@@ -64,7 +64,7 @@ impl Held {
             }
         };
         let now = || self.layer.gate().report();
-        tokio::time::timeout(Duration::from_secs(10), stands).await.unwrap_or_else(|_| panic!("{:?}", now()));
+        tokio::time::timeout(Duration::from_secs(60), stands).await.unwrap_or_else(|_| panic!("{:?}", now()));
     }
 }
 

@@ -76,7 +76,7 @@ fn what_cannot_be_waited_for_is_refused() {
 fn the_stream_begins_with_what_is_in_force_and_tells_each_change() {
     let (_process, address, token) = started();
     let mut stream = TcpStream::connect(address).expect("listens");
-    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket");
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket");
     let request = format!("GET /api/v1/feed/stream HTTP/1.1\r\nhost: {address}\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("takes it");
     let (mut text, mut buffer, mut drained) = (String::new(), [0_u8; 4096], false);

@@ -51,7 +51,7 @@ impl Scene {
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), waiting).await.expect("it comes")
+        tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("it comes")
     }
 
     /// Waits until these are the workers.
@@ -170,7 +170,7 @@ async fn a_server_that_is_away_is_told_and_nobody_leaves() {
     let (send, mut told) = unbounded_channel();
     let mut task = JoinSet::new();
     task.spawn(follow(serde_json::from_str(json).expect("sound"), move |event| drop(send.send(event))));
-    let event = tokio::time::timeout(Duration::from_secs(30), told.recv()).await.expect("it comes");
+    let event = tokio::time::timeout(Duration::from_secs(60), told.recv()).await.expect("it comes");
     assert!(matches!(event, Some(Event::Failed(_, why)) if why.contains("no connection to the API server")));
 }
 

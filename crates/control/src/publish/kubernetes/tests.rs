@@ -100,7 +100,7 @@ impl Scene {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), waiting).await.expect("it comes")
+        tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("it comes")
     }
 
     async fn fault(&self) -> String {
