@@ -112,6 +112,7 @@ fn what_cannot_be_read_is_told_with_what_to_do() {
         (&["--haproxy", "/nowhere/haproxy.sock"][..], "/nowhere/haproxy.sock"),
         (&["--envoy", "http://127.0.0.1:1"][..], "127.0.0.1:1"),
         (&["--access-log", "ill.log", "--csv", "table.csv"][..], "cannot be used with"),
+        (&["--csv", "table.csv", "--window", "4s"][..], "steps of three"),
         (&[][..], "--access-log"),
         (&["--prom", "http://127.0.0.1:1", "--queries", "table.csv"][..], "table.csv"),
         (&["keys", "missing.txt"][..], "missing.txt"),

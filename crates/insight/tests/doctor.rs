@@ -349,6 +349,55 @@ fn what_comes_back_every_night_is_recurring_at_its_hour() {
 }
 
 #[test]
+fn a_load_test_of_three_minutes_is_judged_by_windows_of_its_own() {
+    let of = |window: u32| {
+        let mut recorder = Recorder::new(Bounds { window, ..Bounds::default() }, Weigh::Count);
+        for at in 0..8 {
+            let node = recorder.node(&format!("n{at}"), &Peers::default()).expect("there is room");
+            for second in 0..180 {
+                let value = if at == 5 { 0.5 } else { 0.2 + 0.01 * f64::from(second % 3) };
+                recorder.sample(node, &Metric::Cpu, At(1_790_000_100_000 + i64::from(second) * 1_000), value);
+            }
+        }
+        judged(recorder)
+    };
+    let diagnosis = of(15);
+    let [finding] = &diagnosis.findings[..] else { panic!("{:#?}", diagnosis.findings) };
+    assert_eq!((finding.nodes[0].node.as_str(), finding.verdict), ("n5", Verdict::Structural));
+    // By quarters of an hour nobody can say whether it stays.
+    assert_eq!(of(900).findings[0].verdict, Verdict::Insufficient);
+}
+
+/// Twenty-three days and three hours of ten nodes, one of which has three times its part in the first half of some hours.
+fn half_hours(uneven: impl Fn(i64) -> bool) -> Diagnosis {
+    let mut recorder = Recorder::new(Bounds::default(), Weigh::Count);
+    let begin = 20_700 * 86_400_000;
+    for at in 0..10 {
+        let node = recorder.node(&format!("n{at}"), &Peers::default()).expect("there is room");
+        for five in 0..(23 * 24 + 3) * 12 {
+            let (hour, half) = (five / 12, five % 12 < 6);
+            let value = if at == 7 && half && uneven(hour) { 0.6 } else { 0.2 };
+            recorder.sample(node, &Metric::Cpu, At(begin + five * 300_000), value);
+        }
+    }
+    judged(recorder)
+}
+
+#[test]
+fn a_spread_that_is_usual_at_its_hours_is_told_over_what_is_usual() {
+    let of = |diagnosis: &Diagnosis| diagnosis.groups[0].spreads[0].clone();
+    // The judged hours are the first three of a day.
+    let usual = of(&half_hours(|hour| hour % 24 < 3));
+    let learned = usual.usual.expect("three weeks are known");
+    assert!(usual.w_adj > 0.25 && usual.level == Level::Well, "{usual:?}");
+    assert!((0.5..=0.6).contains(&learned.warn) && learned.critical <= 0.6, "{learned:?}");
+    let first = of(&half_hours(|hour| hour >= 23 * 24));
+    assert!(first.level == Level::Warn && first.usual.is_some_and(|usual| !usual.differs()), "{first:?}");
+    let text = terminal::text(&half_hours(|hour| hour % 24 < 3), Look { colour: false, width: 110, verbose: true });
+    assert!(text.contains("usual at these hours"), "{text}");
+}
+
+#[test]
 fn both_reports_tell_the_same_findings() {
     let (recorder, _) = Fleet::default().serve(|asked, draw| {
         if draw.unit() < 0.12 {

@@ -96,10 +96,16 @@ impl Slots {
         self.usual[self.fineness.slot(hour_of_week(hours))]
     }
 
+    /// Whether two weeks are known, from which on limits are learned.
+    #[must_use]
+    pub fn is_learned(&self) -> bool {
+        self.hours >= LEARNED
+    }
+
     /// Beyond which value at a moment something is to be told: `floor` until two weeks are known, and never more than `ceiling`.
     #[must_use]
     pub fn limit(&self, hours: f64, floor: f64, ceiling: f64) -> f64 {
-        let learned = self.at(hours).filter(|_| self.hours >= LEARNED).map_or(floor, |usual| usual.high * MARGIN);
+        let learned = self.at(hours).filter(|_| self.is_learned()).map_or(floor, |usual| usual.high * MARGIN);
         learned.max(floor).min(ceiling)
     }
 }

@@ -22,7 +22,7 @@ pub(super) struct Loads {
 impl Loads {
     /// Of a metric, in these windows; `None` where it is not known of two nodes.
     pub(super) fn of(history: &History, group: &Group, metric: &Metric, judged: &Range<i64>) -> Option<Self> {
-        let windows = long_windows(judged, history.step);
+        let windows = long_windows(judged, history.window / history.step);
         let series = history.series.get(metric)?;
         let utilization = is_utilization(metric);
         let of_node = |at: usize, range: &Range<i64>| {
@@ -95,9 +95,10 @@ pub(super) fn variation(group: &Group, loads: &[Option<f64>]) -> Option<Variatio
     Variation::of(&parts).ok()
 }
 
-/// The windows that the judged ones make: a quarter of an hour each, the newest whole.
-fn long_windows(judged: &Range<i64>, step: u32) -> Vec<Range<i64>> {
-    let per = i64::from((LONG / step).max(1));
+/// The windows that the judged ones make, of so many of them: a quarter of an hour unless the reader said otherwise, the newest
+/// whole.
+fn long_windows(judged: &Range<i64>, per: u32) -> Vec<Range<i64>> {
+    let per = i64::from(per.max(1));
     let many = (judged.end - judged.start) / per;
     (0..many).map(|at| judged.end - (many - at) * per..judged.end - (many - at - 1) * per).collect()
 }
@@ -140,8 +141,6 @@ pub(super) fn is_utilization(metric: &Metric) -> bool {
     }
 }
 
-/// Seconds of a long window. Source: diagnosis.md "structural".
-const LONG: u32 = 900;
 /// Source: diagnosis.md "peer groups first".
 const LEAST_SAMPLES: f64 = 0.8;
 /// Nodes up to which each is so large a part that it hides in the mean. Source: diagnosis.md "RUS".

@@ -18,6 +18,7 @@ mod rules;
 mod scene;
 mod spread;
 mod staying;
+mod usual;
 mod why;
 
 use serde::Serialize;
@@ -32,6 +33,7 @@ pub(crate) use rules::limits;
 pub use rules::{Level, Rules};
 pub use spread::Spread;
 pub use staying::{Standing, Steadiness};
+pub use usual::UsualSpread;
 pub use why::{Cause, Class, Evidence, Experiment, Hypothesis, Remedies};
 
 use crate::analysis::headroom::THETA;
@@ -135,7 +137,7 @@ pub fn diagnose(history: &History, options: &Options) -> Diagnosis {
             week: over_time::week(history, &group),
         };
         if judged.is_empty() {
-            report.insufficient = Some("there is no whole window of 5 minutes".into());
+            report.insufficient = Some(format!("there is no whole window of {} s", history.step));
         } else if group.nodes.len() < 2 {
             report.insufficient = Some("a node alone cannot be compared with others".into());
         } else {

@@ -53,7 +53,7 @@ impl Why {
     #[must_use]
     pub const fn words(self) -> &'static str {
         match self {
-            Self::Young => "came less than 5 minutes before the end",
+            Self::Young => "came in the last window",
             Self::Gone => "was gone before the end",
             Self::TooFewSamples => "less than 80 % of its samples are there",
         }

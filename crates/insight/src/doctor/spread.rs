@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::loads::{Loads, variation};
 use super::peers::Group;
 use super::rules::{CLASSIC_SPREAD, Level, Rules};
+use super::usual::UsualSpread;
 use crate::analysis::trend::{Point, Trend};
 use crate::history::{History, Metric};
 
@@ -34,6 +35,8 @@ pub struct Spread {
     pub stranded: f64,
     /// Where `w` goes, an hour, over the last 24 hours; `None` where fewer than six of them are known. What each day brings is in it.
     pub trend: Option<Trend>,
+    /// What is usual at these hours; `None` of less than two weeks of history, and by the classic rules.
+    pub usual: Option<UsualSpread>,
     /// How much it matters.
     pub level: Level,
     /// Why there is too little to say, where there is; then the level is [`Level::Well`] and means nothing.
@@ -67,9 +70,13 @@ fn spread(
     let insufficient = variation.enough(samples, utilization, WARN).err().map(|why| why.to_string());
     let now = judged.end - i64::from((NOW / history.step).max(1))..judged.end;
     let w_now = Loads::of(history, group, metric, &now).and_then(|loads| Some(loads.variation(group)?.w()));
+    let usual = match rules {
+        Rules::Effect => UsualSpread::of(history, group, metric, judged),
+        Rules::Classic => None,
+    };
     let level = match (&insufficient, rules) {
         (Some(_), _) => Level::Well,
-        (None, Rules::Effect) => Level::of_spread(w_adj),
+        (None, Rules::Effect) => usual.map_or_else(|| Level::of_spread(w_adj), |usual| usual.level(w_adj)),
         (None, Rules::Classic) if w_now.unwrap_or(variation.w()) > CLASSIC_SPREAD => Level::Warn,
         (None, Rules::Classic) => Level::Well,
     };
@@ -91,6 +98,7 @@ fn spread(
         gini: variation.gini(),
         stranded: variation.stranded().get(),
         trend: trend(history, group, metric),
+        usual,
         level,
         insufficient,
     })

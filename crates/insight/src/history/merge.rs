@@ -1,6 +1,6 @@
 //! Two recorders of parts of one source add up: a long file is read by several threads.
 
-use super::recorder::{COARSER, DAY, Measured, NodeAt, Recorder, grown, numbered};
+use super::recorder::{COARSER, Measured, NodeAt, Recorder, grown, numbered};
 use super::traffic::Traffic;
 use super::{At, Block, Heavy, Node};
 
@@ -8,7 +8,7 @@ impl Recorder {
     /// Adds all that another recorder of the same source took. Of what both know of a node, this one's word stands.
     /// Where both are too far apart to be one history, the one that took less goes.
     pub fn merge(&mut self, mut other: Self) {
-        if joined(self.span, other.span).is_some_and(|(first, last)| last.0 - first.0 > self.bounds.days * DAY) {
+        if joined(self.span, other.span).is_some_and(|(first, last)| last.0 - first.0 > self.bounds.reach()) {
             let less = if other.taken > self.taken { &mut *self } else { &mut other };
             less.forget();
         }

@@ -165,6 +165,8 @@ pub struct History {
     pub base: u32,
     /// The length of a window in seconds.
     pub step: u32,
+    /// The length in seconds of those longer windows by which is told what stays.
+    pub window: u32,
     /// The first moment and the last that anything was seen of.
     pub span: Option<(At, At)>,
     /// By number; no two of one name in one group.
@@ -253,6 +255,8 @@ pub type Map<K, V> = std::collections::HashMap<K, V, foldhash::fast::FixedState>
 const LAST_SECOND: f64 = 253_402_300_799.0;
 /// A window as most sources make it, in seconds. Source: R-D5, whose shortest window it is; three make one of diagnosis.md's.
 pub const STEP: u32 = 300;
+/// The windows by which is told what stays, in seconds. Source: diagnosis.md "structural".
+pub const WINDOW: u32 = 900;
 /// Windows of a block. Source: ours; an hour.
 pub const BLOCK: i64 = 12;
 

@@ -10,7 +10,7 @@ use ambidex_core::time::Span;
 
 use super::series::{Figure, Series, Taken, single};
 use super::traffic::{Cell, Traffic};
-use super::{At, BLOCK, Happening, Heavy, History, Map, Metric, Node, Peers, Remark, STEP};
+use super::{At, BLOCK, Happening, Heavy, History, Map, Metric, Node, Peers, Remark, WINDOW};
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug)]
@@ -27,13 +27,42 @@ pub struct Bounds {
     pub kept: usize,
     /// Figures, before windows become longer. Source: ours; 240 MB.
     pub figures: usize,
-    /// How far from the first moment that was seen another may be, in days. Source: ours; five weeks of hours of the week.
+    /// How far from the first moment that was seen another may be, in days. Source: ours; five weeks of hours of the week. It is as
+    /// many windows where these are shorter.
     pub days: i64,
+    /// Seconds of the windows by which is told what stays, at least 3. Source: diagnosis.md "structural".
+    pub window: u32,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { nodes: 10_000, metrics: 64, routes: 1_000, values: 64, kept: 1_000_000, figures: 20_000_000, days: 35 }
+        Self {
+            nodes: 10_000,
+            metrics: 64,
+            routes: 1_000,
+            values: 64,
+            kept: 1_000_000,
+            figures: 20_000_000,
+            days: 35,
+            window: WINDOW,
+        }
+    }
+}
+
+impl Bounds {
+    /// How far two moments may be apart, in milliseconds.
+    pub(super) fn reach(&self) -> i64 {
+        self.days * DAY / i64::from(WINDOW) * i64::from(self.window)
+    }
+
+    /// What is told of moments that are farther.
+    fn afar(&self) -> String {
+        let hours = self.reach() / HOUR;
+        if hours % 24 == 0 {
+            format!("more than {} days from the rest: left out", hours / 24)
+        } else {
+            format!("more than {hours} hours from the rest: left out; longer windows reach farther")
+        }
     }
 }
 
@@ -131,7 +160,7 @@ impl Recorder {
     /// Nothing seen yet.
     #[must_use]
     pub fn new(bounds: Bounds, weigh: Weigh) -> Self {
-        Self::of_windows(bounds, weigh, STEP)
+        Self::of_windows(bounds, weigh, bounds.window / WITHIN)
     }
 
     /// The same with windows of so many seconds: for what is looked at for less than an hour. At least 1.
@@ -316,6 +345,7 @@ impl Recorder {
             source,
             base: self.base,
             step: self.step,
+            window: self.bounds.window,
             span: self.span,
             nodes: self.nodes,
             series,
@@ -377,7 +407,7 @@ impl Recorder {
             self.taken += 1;
             return Some(window);
         }
-        let reach = self.bounds.days * DAY;
+        let reach = self.bounds.reach();
         if at.0 < last.0.saturating_sub(reach) || at.0 > first.0.saturating_add(reach) {
             return self.is_afar(at);
         }
@@ -392,7 +422,7 @@ impl Recorder {
     /// Of a moment too far from the rest. When nearly all are, the few that came first were wrong, and it begins anew.
     #[cold]
     fn is_afar(&mut self, at: At) -> Option<i64> {
-        self.remark(format!("more than {} days from the rest: left out", self.bounds.days));
+        self.remark(self.bounds.afar());
         self.afar += 1;
         if self.afar < self.taken.saturating_mul(WRONG_AT_FIRST) {
             return None;
@@ -404,7 +434,7 @@ impl Recorder {
     /// Leaves out all that was taken, but for the names of nodes and routes.
     pub(super) fn forget(&mut self) {
         if self.taken > 0 {
-            self.remark_times(format!("more than {} days from the rest: left out", self.bounds.days), self.taken);
+            self.remark_times(self.bounds.afar(), self.taken);
         }
         self.measured.iter_mut().for_each(|measured| measured.nodes.clear());
         self.counted.iter_mut().for_each(BTreeMap::clear);
@@ -492,7 +522,10 @@ const WRONG_AT_FIRST: u64 = 100;
 /// Of each attribute, node and hour. Source: ours; a hot key needs one place, and others to stand out from.
 const FEWEST_VALUES: usize = 4;
 /// In milliseconds.
-pub(super) const DAY: i64 = 86_400_000;
+const DAY: i64 = 86_400_000;
+const HOUR: i64 = 3_600_000;
+/// Windows of a source in one by which is told what stays. Source: diagnosis.md; 5 minutes in a quarter of an hour.
+const WITHIN: u32 = 3;
 /// Source: ours; a report shows a few.
 const MOST_HAPPENINGS: usize = 10_000;
 /// Source: ours; texts beyond it would not be read.

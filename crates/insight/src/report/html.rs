@@ -107,7 +107,7 @@ fn spreads(group: &GroupReport) -> Markup {
                     td { (format!("{:.0} %", spread.stranded * 100.0)) }
                     @match &spread.insufficient {
                         Some(why) => td { "insufficient: " (why) },
-                        None => td class=(words::level(spread.level)) { span.mark { (words::shape(spread.level)) " " (words::level(spread.level)) } },
+                        None => td class=(words::level(spread.level)) { span.mark { (words::shape(spread.level)) " " (words::level(spread.level)) } (words::usual(spread)) },
                     }
                 }
             }

@@ -143,7 +143,9 @@ fn measures(out: &mut String, group: &GroupReport, look: Look) {
         });
         let word = match &spread.insufficient {
             Some(why) => format!("insufficient: {why}"),
-            None => format!("{} {}{goes}", words::shape(spread.level), words::level(spread.level)),
+            None => {
+                format!("{} {}{goes}{}", words::shape(spread.level), words::level(spread.level), words::usual(spread))
+            }
         };
         let _ = writeln!(
             out,

@@ -1,7 +1,7 @@
 //! How reports and alerts say moments, levels and verdicts.
 
 use crate::analysis::structure::Verdict;
-use crate::doctor::{Cause, Finding, Hypothesis, Level};
+use crate::doctor::{Cause, Finding, Hypothesis, Level, Spread, UsualSpread};
 use crate::history::At;
 
 /// `2026-11-22 07:05`, by UTC.
@@ -86,6 +86,14 @@ pub(crate) fn costs(finding: &Finding) -> Vec<String> {
     }
     all.extend(impact.cmi.map(|cmi| format!("{:.0} % left of what may be used (CMI {cmi:.2})", cmi.max(0.0) * 100.0)));
     all
+}
+
+/// What is usual of a spread, where it is told by what was learned and not by what is fixed.
+pub(crate) fn usual(spread: &Spread) -> String {
+    let learned = spread.usual.filter(UsualSpread::differs);
+    learned.map_or_else(String::new, |usual| {
+        format!(", usual at these hours: {:.3}, told over {:.3}", usual.median, usual.warn)
+    })
 }
 
 #[cfg(test)]

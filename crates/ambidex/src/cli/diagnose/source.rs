@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ambidex_core::time::Span;
 use ambidex_insight::clock;
-use ambidex_insight::history::History;
+use ambidex_insight::history::{Bounds, History, WINDOW};
 use ambidex_insight::sources::access_log::{self, Attribute, Format, Mapping, NodeFrom};
 use ambidex_insight::sources::haproxy::{self, RuntimeApi};
 use ambidex_insight::sources::prometheus::{self, Chosen, OwnQueries};
@@ -27,6 +27,9 @@ pub(super) struct SourceArguments {
     /// Minutes that times without a zone are ahead of UTC.
     #[arg(long, value_name = "MINUTES", default_value_t = 0, allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-1_440..=1_440))]
     utc_offset: i32,
+    /// The windows by which is told what stays, for logs and tables: of a load test of minutes take a twelfth.
+    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = window)]
+    window: Span,
     #[command(flatten, next_help_heading = "Access logs")]
     log: LogArguments,
     #[command(flatten, next_help_heading = "CSV and Parquet")]
@@ -185,6 +188,7 @@ impl SourceArguments {
             node: if self.log.node_is_file { NodeFrom::File } else { NodeFrom::Auto },
             service: self.service.clone(),
             offset: self.utc_offset,
+            bounds: self.bounds(),
             ..access_log::Options::default()
         }
     }
@@ -194,8 +198,13 @@ impl SourceArguments {
             columns: ColumnMap { roles: self.table.column.clone(), metrics: self.table.metric.clone() },
             service: self.service.clone(),
             offset: self.utc_offset,
+            bounds: self.bounds(),
             ..table::Options::default()
         }
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds { window: u32::try_from(self.window.as_millis() / 1_000).unwrap_or(WINDOW), ..Bounds::default() }
     }
 
     fn of_prometheus(&self, url: &str) -> Result<prometheus::Options, String> {
@@ -233,6 +242,14 @@ fn own_queries(file: &Path) -> Result<OwnQueries, String> {
     let text =
         fs::read_to_string(file).map_err(|error| format!("--queries {}: cannot be read: {error}", file.display()))?;
     read_as(&file.display().to_string(), text).map_err(|findings| findings.render(colored()))
+}
+
+fn window(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse().map_err(told)?;
+    let seconds = span.as_millis() / 1_000;
+    let fits =
+        Span::from_secs(seconds) == span && seconds.is_multiple_of(3) && (3..=u64::from(WINDOW)).contains(&seconds);
+    fits.then_some(span).ok_or_else(|| "3 s to 15 min in steps of three seconds are expected, such as 15s".into())
 }
 
 fn basic(text: &str) -> Result<(String, PathBuf), String> {
