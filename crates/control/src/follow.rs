@@ -220,7 +220,7 @@ async fn subscribe(shared: &Shared, config: &FollowConfig, url: &str) -> Result<
         .await
         .map_err(|error| root(&error))?;
     let (up, words) = mpsc::channel(WORDS);
-    let hello = shared.room().hello();
+    let hello = shared.room().hello(shared.clock.now());
     // The channel is empty.
     let _ = up.try_send(Up { said: Some(Said::Hello(hello)) });
     let mut request = Request::new(Words(words));

@@ -17,7 +17,7 @@ use ambidex_core::drill::Fault;
 use ambidex_core::guard::breaker::BreakerConfig;
 use ambidex_core::guard::pool::PoolGuards;
 use ambidex_core::load::Fates;
-use ambidex_core::plan::{Held, Mode, PlanInput, Planner, PoolEvent, Reporting, Source};
+use ambidex_core::plan::{Held, Mode, PlanInput, Planner, PoolEvent, Reporting, Source, Tempos};
 use ambidex_core::share::Share;
 use ambidex_core::time::Mono;
 use ambidex_core::view::{PoolParts, PoolView, WorkerView};
@@ -47,6 +47,10 @@ pub(crate) struct Pool {
     pub(crate) roster: Roster,
     pub(crate) planner: Planner,
     pub(crate) tracks: HashMap<WorkerId, Track>,
+    /// How fast its workers answer gateways that follow.
+    pub(crate) tempos: Tempos,
+    /// When its counts were last told to the coordinator that is followed.
+    counted_at: Mono,
     /// Its workers by their names.
     names: HashMap<Arc<str>, WorkerId>,
     /// Whether somebody came or went since this was asked.
@@ -114,6 +118,8 @@ impl Pool {
             costs: config.costs.then(CostModel::default),
             config,
             tracks: HashMap::new(),
+            tempos: Tempos::default(),
+            counted_at: now,
             names: HashMap::new(),
             renamed: false,
             next_tick: now,
@@ -214,6 +220,8 @@ impl Pool {
     /// One tick of the slow loop; nothing is planned for a pool that is followed, and none where another coordinator leads
     /// (`plans`). `drawn`: how many more series may be kept.
     pub(crate) fn tick(&mut self, now: Mono, plans: bool, drawn: &mut usize) -> Option<Planned> {
+        let tick = self.config.weights.tick;
+        let told = self.tempos.rates(now, tick);
         let mut workers = Vec::with_capacity(self.roster.workers().len());
         for worker in self.roster.workers() {
             // A report may have come before the worker's first tick, so the track may be there without a series.
@@ -222,9 +230,9 @@ impl Pool {
                 *drawn -= 1;
                 track.series = Some(Series::default());
             }
-            workers.push((worker.id, track.see(now, worker)));
+            let told = told.get(&worker.id).copied().unwrap_or_default();
+            workers.push((worker.id, track.see(now, worker, told)));
         }
-        let tick = self.config.weights.tick;
         // From where it was due, not from now, so that ticks keep their pace; unless whole ticks were lost.
         self.next_tick = if now.since(self.next_tick) > tick { now + tick } else { self.next_tick + tick };
         self.costs.iter_mut().for_each(|model| model.tick(now));

@@ -20,6 +20,7 @@ use std::time::Duration;
 use ambidex_core::plan::Mode;
 use ambidex_core::time::Span;
 use ambidex_core::view::View;
+use ambidex_core::worker::{PoolId, WorkerId};
 use ambidex_wire::report::Arrived;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -295,6 +296,12 @@ impl Ports {
     /// Takes what was seen of a worker, as if it had been polled every `period`.
     pub fn hear(&self, arrived: Arrived, period: Span) {
         self.shared.room().hear(arrived, Some(period));
+    }
+
+    /// Takes how many answers were counted, of each worker of a pool, in the time that this covers; they stand in the workers'
+    /// tallies, and are [told](ambidex_core::load::Cells::tell) there. `teller`: which of all; given with the first counts.
+    pub(crate) fn count(&self, pool: PoolId, teller: &mut Option<u64>, covers: Span, answers: Vec<(WorkerId, u64)>) {
+        self.shared.room().hear_tempo(self.clock.now(), pool, teller, covers, answers);
     }
 
     /// What [`remember`](Self::remember) kept, in this run or in one before.

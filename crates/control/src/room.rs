@@ -99,6 +99,8 @@ pub(crate) struct Room {
     pub(crate) lease_over: bool,
     /// How often standing orders were changed, or what runbooks do.
     ordered: u64,
+    /// How many gateways and other proxies told how fast workers answer since this process began.
+    tellers: u64,
     /// How many gateways follow this process.
     pub(crate) guests: Arc<AtomicUsize>,
     /// How it stands with the gateways that decide as well; `None`: it decides alone.
@@ -152,6 +154,7 @@ impl Room {
             elected: None,
             lease_over: false,
             ordered: 0,
+            tellers: 0,
             guests: Arc::default(),
             gossip: None,
             refused: Arc::default(),

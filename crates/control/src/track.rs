@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use ambidex_core::guard::breaker::BreakerState;
 use ambidex_core::load::Cells;
-use ambidex_core::plan::{Configured, Passive, Seen, Watch, between};
+use ambidex_core::plan::{Configured, Passive, Seen, Tempo, Watch, between};
 use ambidex_core::stats::histogram::TallyState;
 use ambidex_core::time::{Mono, Span};
 use serde::Serialize;
@@ -114,12 +114,13 @@ impl KeptOut {
 const MOST_NAMED: usize = 8;
 
 impl Track {
-    /// What the planner is to see, over the time since this was last asked.
-    pub(crate) fn see(&mut self, now: Mono, worker: &Worker) -> Seen {
+    /// What the planner is to see, over the time since this was last asked; `told`: answers a second by what gateways told.
+    pub(crate) fn see(&mut self, now: Mono, worker: &Worker, told: f64) -> Seen {
         let room = Some(worker.cells.room.load(Relaxed)).filter(|room| *room > 0);
         let limit = worker.found.limit.or(room);
         let configured = Configured { limit, weight: worker.found.weight, standing: worker.standing() };
-        let seen = self.watch.see(now, &worker.cells, &configured, self.elsewhere.now(now));
+        let tempo = Tempo { answers: worker.cells.told(), rate: told };
+        let seen = self.watch.see(now, &worker.cells, &configured, self.elsewhere.now(now), tempo);
         if let Some(passive) = &seen.passive {
             self.measured = Measured::of(passive);
         }

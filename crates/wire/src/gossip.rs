@@ -207,7 +207,7 @@ pub fn talks(round: u64, name: &str, counts: Vec<Counts>) -> Vec<Talk> {
     let around = LEAST_BYTES + name.len() + 3 * 4 + 10;
     let room = MOST_BYTES - around;
     let mut talks = Vec::new();
-    for Counts { pool, workers, groups: _, flows: _ } in counts {
+    for Counts { pool, workers, groups: _, flows: _, covers_nanos: _ } in counts {
         let room = room.saturating_sub(pool.len());
         let talk = |workers| Talk { round, counts: Some(Counts { pool: pool.clone(), workers, ..Counts::default() }) };
         let (mut page, mut filled) = (Vec::new(), 0);

@@ -157,11 +157,13 @@ async fn follow(gateway: usize, options: &Options, slow: &Slow, heard: &Heard, b
     let mut down = asked.map_err(|error| said(&error))?.into_inner();
     heard.subscribed.fetch_add(1, Relaxed);
     let counted = Counted::new();
+    let mut counted_at = Instant::now();
     while let Some(message) = down.message().await.map_err(|error| said(&error))? {
         match message.told {
             Some(Told::Beat(_)) => {
                 heard.beat();
-                let counts = counted.of_all(gateway, options, slow);
+                let covers = std::mem::replace(&mut counted_at, Instant::now()).elapsed();
+                let counts = counted.of_all(gateway, options, slow, covers);
                 up.send(Up { said: Some(Said::Counts(counts)) }).await.map_err(|error| said(&error))?;
             }
             Some(Told::Changes(changes)) => {
@@ -224,13 +226,18 @@ impl Counted {
         Self { well: of(Span::from_millis(10)), slow: of(Span::from_millis(30)) }
     }
 
-    fn of_all(&self, gateway: usize, options: &Options, slow: &Slow) -> Counts {
+    fn of_all(&self, gateway: usize, options: &Options, slow: &Slow, covers: Duration) -> Counts {
         let count = |at: usize| {
             let worker = (gateway * options.hits + at) % options.workers;
             let like = if slow.holds(worker) { &self.slow } else { &self.well };
             WorkerCounts { worker: format!("w-{worker}"), ..like.clone() }
         };
-        Counts { pool: POOL.to_owned(), workers: (0..options.hits).map(count).collect(), ..Counts::default() }
+        Counts {
+            pool: POOL.to_owned(),
+            workers: (0..options.hits).map(count).collect(),
+            covers_nanos: covers.as_nanos() as u64,
+            ..Counts::default()
+        }
     }
 }
 

@@ -189,12 +189,19 @@ impl Pool {
             told.report_at = report.map(|held| held.at).or(told.report_at);
             (told.totals, told.in_flight) = (totals, in_flight);
         }
-        let groups = self.paths.count();
-        Counts { pool: self.config.name.to_string(), workers, groups, flows: self.homes.count() }
+        let covers = now.since(std::mem::replace(&mut self.counted_at, now));
+        Counts {
+            pool: self.config.name.to_string(),
+            workers,
+            groups: self.paths.count(),
+            flows: self.homes.count(),
+            covers_nanos: covers.as_nanos(),
+        }
     }
 
     /// Counts are for the coordinator that is heard from now on: what another one did not get is not told to this one.
-    pub(crate) fn count_anew(&mut self) {
+    pub(crate) fn count_anew(&mut self, now: Mono) {
+        self.counted_at = now;
         for worker in self.roster.workers() {
             let told = &mut self.tracks.entry(worker.id).or_default().told;
             (told.totals, told.in_flight) = (worker.cells.totals(), 0);

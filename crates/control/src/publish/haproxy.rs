@@ -133,6 +133,8 @@ impl Steward {
         let slots = matches(pool, backend);
         let counts = self.counts.entry(Arc::clone(name)).or_default();
         let looked = counts.take(self.ports.clock.now(), pool, backend, &slots);
+        let answers = counts.take_answers();
+        self.ports.count(pool.id, &mut counts.teller, looked.covers, answers);
         self.carried.counts.reports += looked.workers;
         let kept = self.memory.backends.entry(name.to_string()).or_default();
         for server in backend.servers.iter().filter(|server| server.out == Out::No) {

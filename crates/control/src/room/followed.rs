@@ -86,9 +86,9 @@ impl Room {
     }
 
     /// The first words to a coordinator.
-    pub(crate) fn hello(&mut self) -> Hello {
+    pub(crate) fn hello(&mut self, now: Mono) -> Hello {
         let wanted = |pool: &mut crate::pool::Pool| {
-            pool.count_anew();
+            pool.count_anew(now);
             Wanted { pool: pool.config.name.to_string(), weights: pool.weights_in_force() }
         };
         let pools = self.pools.iter_mut().filter(|pool| pool.is_followed()).map(wanted).collect();

@@ -21,6 +21,8 @@ pub struct Cells {
     /// Requests at once that it has room for, as what sends to it says (`maxconn` of another proxy); 0 while nobody does.
     pub room: AtomicU32,
     tallies: Box<[Tally]>,
+    /// Answers among them that other processes counted.
+    told: AtomicU64,
     /// What the breaker of each seat does.
     breakers: Box<[AtomicU8]>,
     /// How often one of them opened.
@@ -36,6 +38,7 @@ impl Cells {
             report_faults: AtomicU64::new(0),
             room: AtomicU32::new(0),
             tallies: (0..seats.max(1)).map(|_| Tally::default()).collect(),
+            told: AtomicU64::new(0),
             breakers: (0..seats.max(1)).map(|_| AtomicU8::new(0)).collect(),
             opened: AtomicU64::new(0),
         }
@@ -45,6 +48,23 @@ impl Cells {
     #[must_use]
     pub fn tally(&self, seat: usize) -> &Tally {
         &self.tallies[seat % self.tallies.len()]
+    }
+
+    /// Adds what another process counted, as if a thread of this one had. From one thread alone, as a tally is written.
+    pub fn absorb(&self, counted: &TallyState) {
+        self.tally(0).absorb(counted);
+        self.tell(counted.latency.count());
+    }
+
+    /// So many answers more in its tallies were counted by another process, in a time of its own.
+    pub fn tell(&self, answers: u64) {
+        self.told.fetch_add(answers, Relaxed);
+    }
+
+    /// Answers that other processes counted.
+    #[must_use]
+    pub fn told(&self) -> u64 {
+        self.told.load(Relaxed)
     }
 
     /// Says what a seat's breaker does, for metrics.

@@ -24,6 +24,7 @@ mod replay;
 mod reporting;
 mod rules;
 mod seen;
+mod tempo;
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -43,6 +44,7 @@ pub use planner::{Look, Planner};
 pub use replay::{Difference, Replayed, replay};
 pub use reporting::Reporting;
 pub use seen::{Heard, Passive, Seen, Source};
+pub use tempo::{Tempo, Tempos};
 pub use terms::{Gauge, Terms};
 pub use watch::{Configured, Held, Others, Watch, between};
 

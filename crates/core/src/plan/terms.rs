@@ -81,7 +81,12 @@ impl Terms {
         self.p99 = sure_p99.or(report.p99).or(own_p99).or(self.p99);
         self.queue = report.queue.map(f64::from).or(self.queue);
         // Little's law gives the average over the tick, where a count taken at its end would be one sample.
-        let own_load = passive.map(|own| (sound(own.rate) * own.mean.as_secs_f64()).max(0.0));
+        // Where none ended in the tick, and there is a rate, its answers are counted elsewhere and on their way: they take
+        // what the last ones took.
+        let own_load = passive.map(|own| {
+            let took = if own.samples > 0 { own.mean } else { self.latency.unwrap_or_default() };
+            (sound(own.rate) * took.as_secs_f64()).max(0.0)
+        });
         self.measured |= passive.is_some();
         let believed = !self.measured;
         let load = own_load.or(report.in_flight.filter(|_| believed).map(f64::from));

@@ -7,6 +7,7 @@
 //! ```
 
 use super::seen::{Heard, Passive, Seen, Source};
+use super::tempo::Tempo;
 use crate::guard::breaker::BreakerState;
 use crate::load::Cells;
 use crate::runbook::Counted;
@@ -55,6 +56,8 @@ pub struct Watch {
     tally: TallyState,
     /// Tries of our own among them that ended.
     own: u64,
+    /// Answers among them that others told.
+    told: u64,
     tally_at: Option<Mono>,
     report: Option<Held>,
     /// When an answer last carried a report.
@@ -127,20 +130,30 @@ impl Watch {
         self.counted
     }
 
-    /// What the planner is to see, over the time since this was last asked; `others`: what is told from elsewhere.
+    /// What the planner is to see, over the time since this was last asked; `others`: what is told from elsewhere; `tempo`: the
+    /// answers among those of `cells` that were told, which come when they come: their rate is that of when they were counted.
     ///
     /// Rates, latencies and failures are summed, so that all who hear the same decide alike. Whether answers carry reports is
     /// judged by our own alone: it is for our own picks.
-    pub fn see(&mut self, now: Mono, cells: &Cells, configured: &Configured, others: Option<&Others>) -> Seen {
+    pub fn see(
+        &mut self,
+        now: Mono,
+        cells: &Cells,
+        configured: &Configured,
+        others: Option<&Others>,
+        tempo: Tempo,
+    ) -> Seen {
         let mut totals = cells.totals();
         let ended = totals.latency.count() + totals.failed;
         let own = ended.saturating_sub(core::mem::replace(&mut self.own, ended));
         others.into_iter().for_each(|others| totals.add(&others.totals));
+        let told = tempo.answers.saturating_sub(core::mem::replace(&mut self.told, tempo.answers));
         let step = self.tally_at.map(|then| now.since(then));
         let passive = step.filter(|step| *step > Span::ZERO).map(|step| {
             let own = between(&self.tally, &totals, step, cells);
             let elsewhere = others.map_or(0, |others| others.in_flight);
-            Passive { in_flight: own.in_flight.saturating_add(elsewhere), ..own }
+            let rate = (own.rate - told as f64 / step.as_secs_f64()).max(0.0) + tempo.rate;
+            Passive { rate, in_flight: own.in_flight.saturating_add(elsewhere), ..own }
         });
         self.counted = passive.as_ref().map(|own| Counted::between(&self.tally, &totals, own)).unwrap_or_default();
         self.tally = totals;
@@ -295,15 +308,16 @@ mod tests {
     fn what_others_count_is_added_and_does_not_say_whether_our_answers_carry_reports() {
         let (cells, configured) = (Cells::new(1), Configured { limit: None, weight: 1.0, standing: Standing::Serving });
         let (mut watch, mut others) = (Watch::default(), Others::default());
-        watch.see(at(0), &cells, &configured, Some(&others));
+        watch.see(at(0), &cells, &configured, Some(&others), Tempo::default());
         others.totals.latency.record(Span::from_millis(20));
         others.in_flight = 3;
         cells.load.begin();
-        let passive = watch.see(at(500), &cells, &configured, Some(&others)).passive.expect("a step");
+        let passive = watch.see(at(500), &cells, &configured, Some(&others), Tempo::default()).passive.expect("a step");
         assert_eq!((passive.samples, passive.in_flight, watch.take_reporting()), (1, 4, None));
         assert!((passive.rate - 2.0).abs() < 1e-9);
         cells.tally(0).answer(Span::from_millis(20));
-        let passive = watch.see(at(1_000), &cells, &configured, Some(&others)).passive.expect("a step");
+        let passive =
+            watch.see(at(1_000), &cells, &configured, Some(&others), Tempo::default()).passive.expect("a step");
         assert_eq!((passive.samples, watch.take_reporting()), (1, Some(false)));
     }
 }

@@ -11,7 +11,7 @@ use ambidex_core::draw::Draw;
 use ambidex_core::guard::breaker::BreakerState;
 use ambidex_core::guard::pool::PoolGuards;
 use ambidex_core::load::{Cells, Load};
-use ambidex_core::plan::{Configured, Held, Mode, PlanInput, Planner, PoolEvent, Reporting, Source, Watch};
+use ambidex_core::plan::{Configured, Held, Mode, PlanInput, Planner, PoolEvent, Reporting, Source, Tempo, Watch};
 use ambidex_core::runbook::{Counted, Effect, Observation, Tuning};
 use ambidex_core::share::Share;
 use ambidex_core::signal::Report;
@@ -165,7 +165,7 @@ impl Gateway {
         for (at, watch) in self.watches.iter_mut().enumerate() {
             let worker = &self.view.workers[at];
             let configured = Configured { limit: None, weight: self.fixed[at], standing: worker.standing };
-            workers.push((worker.id, watch.see(now, &worker.cells, &configured, None)));
+            workers.push((worker.id, watch.see(now, &worker.cells, &configured, None, Tempo::default())));
         }
         let turned = self.reporting.judge(self.watches.iter_mut().filter_map(Watch::take_reporting));
         let input = PlanInput::Tick { at: now, workers };

@@ -24,6 +24,17 @@ pub struct Counts {
     /// Where requests came from, and went.
     #[prost(message, repeated, tag = "4")]
     pub flows: Vec<FlowCounts>,
+    /// The time in which all of it was counted, in nanoseconds; 0: since the beat before, as older gateways count.
+    #[prost(uint64, tag = "5")]
+    pub covers_nanos: u64,
+}
+
+impl Counts {
+    /// The time in which it was counted; zero where that is not said.
+    #[must_use]
+    pub fn covers(&self) -> Span {
+        Span::from_nanos(self.covers_nanos)
+    }
 }
 
 /// What was counted of one worker. All but `in_flight` are differences to the beat before.

@@ -30,6 +30,10 @@ pub(super) struct Counts {
     /// Requests at once for each unit of configured weight, where nobody says how many.
     presumed: f64,
     at: Option<Mono>,
+    /// Answers since the look before.
+    answers: Vec<(WorkerId, u64)>,
+    /// Which of all that tell how fast workers answer.
+    pub(super) teller: Option<u64>,
 }
 
 /// What one look found.
@@ -39,12 +43,15 @@ pub(super) struct Looked {
     pub(super) workers: u64,
     /// Workers whose room nobody names.
     pub(super) unnamed: usize,
+    /// The time since the look before.
+    pub(super) covers: Span,
 }
 
 impl Counts {
     /// Takes in what HAProxy tells of the servers that are workers: `matched` has the slot of each.
     pub(super) fn take(&mut self, now: Mono, pool: &PoolView, backend: &Backend, matched: &[Option<usize>]) -> Looked {
         let elapsed = self.at.replace(now).map_or(Span::ZERO, |then| now.since(then));
+        self.answers.clear();
         let there: HashSet<&str> = backend.servers.iter().map(|server| server.name.as_str()).collect();
         self.servers.retain(|name, _| there.contains(name.as_str()));
         let ours = || backend.servers.iter().zip(matched).filter_map(|(server, slot)| Some((server, (*slot)?)));
@@ -55,12 +62,18 @@ impl Counts {
                 self.servers.insert(server.name.clone(), Count::new(worker.id, Arc::clone(&worker.cells)));
             }
             if let Some(count) = self.servers.get_mut(&server.name) {
-                count.take(&server.counters, elapsed);
+                let answers = count.take(&server.counters, elapsed);
+                self.answers.push((worker.id, answers));
             }
         }
         let counted: Vec<(&Server, usize)> = ours().collect();
         let unnamed = self.make_room(pool, &counted, elapsed);
-        Looked { workers: counted.len() as u64, unnamed }
+        Looked { workers: counted.len() as u64, unnamed, covers: elapsed }
+    }
+
+    /// What the newest look counted, once: answers of each worker.
+    pub(super) fn take_answers(&mut self) -> Vec<(WorkerId, u64)> {
+        std::mem::take(&mut self.answers)
     }
 
     /// Tells each worker's cells how many requests at once it has room for; says for how many nobody names it.
@@ -131,11 +144,12 @@ impl Count {
         }
     }
 
-    fn take(&mut self, now: &Counters, elapsed: Span) {
+    /// Says how many answers came since the look before.
+    fn take(&mut self, now: &Counters, elapsed: Span) -> u64 {
         self.show(now.in_flight);
         let Some(last) = self.last.replace(*now) else {
             self.means.push_back(Told::of(now));
-            return;
+            return 0;
         };
         if now.answered < last.answered || now.failed < last.failed {
             // HAProxy started anew, and counts from nothing.
@@ -159,11 +173,13 @@ impl Count {
         let tally = self.cells.tally(SEAT);
         (0..answered + failed).for_each(|_| tally.start());
         (0..answered).for_each(|_| tally.answer(mean));
+        self.cells.tell(answered);
         (0..failed).for_each(|_| tally.fail());
         self.means.push_back(Told::of(now));
         if self.means.len() > MOST_MEANS {
             self.means.pop_front();
         }
+        answered
     }
 
     /// Has as many requests stand in the cells as HAProxy has at the server.
