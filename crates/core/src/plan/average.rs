@@ -10,6 +10,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::handover::{Eye, Pen, count};
+
 /// The averages of one worker.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -75,6 +77,25 @@ impl Average {
         self.utilization += (utilization - self.utilization) * gain;
         self.known = (self.known + seconds).min(LONGEST);
         self.sure = (seconds * (2.0 - gain) / gain.max(1e-9)).min(self.known);
+    }
+
+    /// As figures for the next planner.
+    pub(super) fn write(&self, pen: &mut Pen) {
+        let Self { rate, utilization, known, sure, scatter, apart, since } = *self;
+        let since = [since.rate, since.utilization, since.seconds];
+        [rate, utilization, known, sure, scatter].into_iter().chain(since).for_each(|value| pen.put(value));
+        // Of either sign, so as two counts.
+        pen.put(f64::from(apart.max(0)));
+        pen.put(f64::from(apart.saturating_neg().max(0)));
+    }
+
+    /// The same, read.
+    pub(super) fn read(eye: &mut Eye<'_>) -> Self {
+        let [rate, utilization, known, sure, scatter] = core::array::from_fn(|_| eye.next());
+        let [since_rate, since_utilization, seconds] = core::array::from_fn(|_| eye.next());
+        let [above, below] = core::array::from_fn(|_| i32::try_from(count(eye.next())).unwrap_or(i32::MAX));
+        let since = Sums { rate: since_rate, utilization: since_utilization, seconds };
+        Self { rate, utilization, known, sure, scatter, apart: above - below, since }
     }
 
     /// Whether its figures are such that it can have.

@@ -4,27 +4,31 @@
 //! clock; and what the next ticks bring anyhow (what was seen, swings) stays behind. Weights, ramps, silence, pins and what
 //! was learned go on where they were, so that nothing moves because of it. It comes through a store that others write to,
 //! so it is checked: a worker whose figures are none is taken for one of whom nothing is known.
+//!
+//! A store takes little at once, so what was learned goes in [columns](columns).
+
+mod columns;
+mod learned;
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use self::columns::Columns;
+use self::learned::Learned;
 use super::Rule;
-use super::average::Average;
-use super::guards::errors::Errors;
-use super::guards::hysteresis::Hysteresis;
 use super::guards::oscillation::Damping;
 use super::guards::silence::Silence;
 use super::guards::slow_start::SlowStart;
 use super::member::{Member, Told};
 use super::planner::Planner;
-use super::rates::Rates;
 use super::seen::Seen;
-use super::terms::Terms;
 use crate::decision::Reason;
 use crate::time::Mono;
 use crate::worker::{Standing, WorkerId};
+
+pub(super) use self::learned::{Eye, Pen, count};
 
 /// What one planner hands to the next.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,6 +42,9 @@ pub struct Handover {
     overcommitted: bool,
     damping: Damping,
     members: Vec<Handed>,
+    /// Of each of them, in their order. Left out where there are so many workers that it would be too much.
+    #[serde(default)]
+    learned: Option<Columns>,
 }
 
 /// One worker.
@@ -53,29 +60,14 @@ struct Handed {
     silence: Silence,
     refuses: bool,
     reason: Option<Reason>,
-    /// Left out where there are so many workers that it would be too much.
-    learned: Option<Learned>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Learned {
-    terms: Terms,
-    average: Average,
-    rates: Rates,
-    errors: Errors,
-    borne: f64,
-    hysteresis: Hysteresis,
-    raw: f64,
-    wish: Option<f64>,
-    found: Option<f64>,
 }
 
 impl Handover {
-    /// The same without what was learned of each worker: a third as long. Who takes it over learns anew, from the weights in
+    /// The same without what was learned of each worker: half as long. Who takes it over learns anew, from the weights in
     /// force.
     #[must_use]
     pub fn without_learned(mut self) -> Self {
-        self.members.iter_mut().for_each(|member| member.learned = None);
+        self.learned = None;
         self
     }
 
@@ -96,6 +88,7 @@ impl Planner {
     /// What the next planner of this pool needs; `name` gives a worker's name.
     #[must_use]
     pub fn hand_over(&self, now: Mono, name: impl Fn(WorkerId) -> String) -> Handover {
+        let learned: Vec<_> = self.members.iter().map(|member| Learned::of(member).figures()).collect();
         Handover {
             at: now,
             rule: self.config.policy,
@@ -105,6 +98,7 @@ impl Planner {
             overcommitted: self.overcommitted,
             damping: self.damping,
             members: self.members.iter().map(|member| member.handed(name(member.id))).collect(),
+            learned: Some(Columns::of(&learned)),
         }
     }
 
@@ -112,8 +106,14 @@ impl Planner {
     /// not know is left out, and who is not named joins with the next tick.
     pub fn take_handover(&mut self, then: Mono, handover: &Handover, id: impl Fn(&str) -> Option<WorkerId>) {
         let same_rule = handover.rule == self.config.policy;
-        let member = |handed: &Handed| Some(handed.member(id(&handed.name)?, handover.at, then, same_rule));
-        let mut members: Vec<Member> = handover.members.iter().filter_map(member).collect();
+        let count = handover.members.len();
+        let columns = handover.learned.as_ref().filter(|_| same_rule);
+        let rows = columns.and_then(|columns| columns.rows(count)).unwrap_or_default();
+        let member = |(at, handed): (usize, &Handed)| {
+            let learned = rows.get(at).and_then(Learned::read);
+            Some(handed.member(id(&handed.name)?, handover.at, then, learned))
+        };
+        let mut members: Vec<Member> = handover.members.iter().enumerate().filter_map(member).collect();
         members.sort_by_key(|member| member.id);
         members.dedup_by_key(|member| member.id);
         self.members = members;
@@ -138,23 +138,12 @@ impl Member {
             silence: self.silence,
             refuses: self.refuses,
             reason: self.told.map(|told| told.reason),
-            learned: Some(Learned {
-                terms: self.terms,
-                average: self.average,
-                rates: self.rates.summed(),
-                errors: self.errors,
-                borne: self.borne,
-                hysteresis: self.hysteresis,
-                raw: self.raw,
-                wish: self.wish,
-                found: self.found,
-            }),
         }
     }
 }
 
 impl Handed {
-    fn member(&self, id: WorkerId, at: Mono, then: Mono, same_rule: bool) -> Member {
+    fn member(&self, id: WorkerId, at: Mono, then: Mono, learned: Option<Learned>) -> Member {
         let seen = Seen { standing: self.standing, ..Seen::default() };
         let mut member = Member::new(id, seen, self.slow_start.moved(at, then));
         member.silence = self.silence.moved(at, then);
@@ -165,8 +154,8 @@ impl Handed {
         let weight = sound(self.weight);
         member.pin = self.pin.and_then(sound);
         member.published = weight;
-        match &self.learned {
-            Some(learned) if same_rule && learned.is_sound() && sound(self.steady).is_some() => {
+        match learned {
+            Some(learned) if sound(self.steady).is_some() => {
                 learned.give(&mut member);
                 member.steady = self.steady;
             }
@@ -177,22 +166,6 @@ impl Handed {
         member.was = terms;
         member.told = self.reason.map(|reason| Told { reason, terms, configured });
         member
-    }
-}
-
-impl Learned {
-    fn give(&self, member: &mut Member) {
-        let Self { terms, average, rates, errors, borne, hysteresis, raw, wish, found } = self;
-        (member.terms, member.average, member.rates) = (*terms, *average, rates.clone());
-        (member.errors, member.borne, member.hysteresis) = (*errors, *borne, *hysteresis);
-        (member.raw, member.wish, member.found) = (*raw, *wish, *found);
-    }
-
-    fn is_sound(&self) -> bool {
-        let Terms { rate, utilization, load, limit, queue, capacity, estimate, errors, .. } = self.terms;
-        let some = [rate, utilization, load, limit, queue, capacity, estimate, self.wish, self.found];
-        let all = [errors, self.borne, self.raw];
-        self.average.is_sound() && some.into_iter().flatten().chain(all).all(|value| sound(value).is_some())
     }
 }
 

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use super::handover::{Eye, Pen};
 use crate::time::Span;
 
 /// Rates of the last window, oldest first.
@@ -32,6 +33,24 @@ impl Rates {
     pub(super) fn summed(&self) -> Self {
         let length = self.0.iter().fold(Span::ZERO, |sum, (step, _)| sum + *step);
         Self(self.mean().map(|mean| (length, mean)).into_iter().collect())
+    }
+
+    /// As figures for the next planner: one piece.
+    pub(super) fn write(&self, pen: &mut Pen) {
+        let piece = self.summed().0.first().copied();
+        pen.put_if(piece.map(|(length, _)| length.as_secs_f64()));
+        pen.put_if(piece.map(|(_, mean)| mean));
+    }
+
+    /// The same, read.
+    pub(super) fn read(eye: &mut Eye<'_>) -> Self {
+        let (length, mean) = (eye.next_if(), eye.next_if());
+        Self(length.map(Span::from_secs_f64).zip(mean).into_iter().collect())
+    }
+
+    /// Whether its figures are such that it can have.
+    pub(super) fn is_sound(&self) -> bool {
+        self.0.iter().all(|(_, rate)| rate.is_finite() && *rate >= 0.0)
     }
 
     /// The mean over the window, as far as it is known.

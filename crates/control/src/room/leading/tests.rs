@@ -83,9 +83,9 @@ impl Scene {
     }
 }
 
-/// The store takes 1 MiB. Run with `--no-capture` for the figures.
+/// The store takes 1 MiB, as a ConfigMap does; an etcd takes 1.5. Run with `--no-capture` for the figures.
 #[test]
-fn the_state_of_ten_thousand_workers_fits_into_a_store_at_least_without_what_was_learned() {
+fn the_state_of_ten_thousand_workers_fits_into_a_store_with_room() {
     for workers in [100, 1_000, 10_000] {
         let mut scene = Scene::leading(workers, 1, None);
         scene.run(8, None);
@@ -97,9 +97,10 @@ fn the_state_of_ten_thousand_workers_fits_into_a_store_at_least_without_what_was
             whole / workers,
             short / workers
         );
-        assert!(short < MOST_STATE, "{short}");
-        let written = handed.bytes(MOST_STATE).expect("it fits").len();
-        assert!(written <= MOST_STATE);
+        assert!(short < whole, "{short}");
+        // A third is left for longer names, and workers of which more is said.
+        assert!(whole <= MOST_STATE / 3 * 2, "{whole}");
+        assert_eq!(handed.bytes(MOST_STATE).expect("it fits").len(), whole, "with what was learned");
     }
 }
 

@@ -13,6 +13,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::plan::handover::{Eye, Pen, count};
 use crate::plan::seen::Seen;
 use crate::time::Span;
 
@@ -71,6 +72,29 @@ impl Errors {
     pub(in crate::plan) fn fell(&self, seen: &Seen, pool_fails: bool) -> bool {
         let by_breaker = seen.kept_out && self.lately >= MANY;
         !seen.answered() && (by_breaker || (self.streak >= IN_A_ROW && !pool_fails))
+    }
+
+    /// As figures for the next planner.
+    pub(in crate::plan) fn write(&self, pen: &mut Pen) {
+        let Self { failed, total, lately, streak, stands, untried, factor } = *self;
+        [failed, total, lately, streak as f64, stands, untried.as_secs_f64()]
+            .into_iter()
+            .for_each(|value| pen.put(value));
+        pen.put_if(factor);
+    }
+
+    /// The same, read.
+    pub(in crate::plan) fn read(eye: &mut Eye<'_>) -> Self {
+        let [failed, total, lately, streak, stands, untried] = core::array::from_fn(|_| eye.next());
+        let (streak, untried) = (count(streak).into(), Span::from_secs_f64(untried));
+        Self { failed, total, lately, streak, stands, untried, factor: eye.next_if() }
+    }
+
+    /// Whether its figures are such that it can have.
+    pub(in crate::plan) fn is_sound(&self) -> bool {
+        let all = [self.failed, self.total, self.lately, self.stands];
+        let within = self.factor.is_none_or(|factor| (0.0..=1.0).contains(&factor));
+        within && all.into_iter().all(|value| value.is_finite() && value >= 0.0)
     }
 
     /// The factor on the weight: `(1 - errors)^2`, held while it differs by less than `deadband` of the whole.

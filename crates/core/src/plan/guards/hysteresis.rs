@@ -14,6 +14,16 @@ use serde::{Deserialize, Serialize};
 pub(in crate::plan) struct Hysteresis(u32);
 
 impl Hysteresis {
+    /// In so many ticks in a row a cut was wanted.
+    pub(in crate::plan) const fn after(ticks: u32) -> Self {
+        Self(ticks)
+    }
+
+    /// Ticks in a row in which one was wanted.
+    pub(in crate::plan) const fn wanted(self) -> u32 {
+        self.0
+    }
+
     /// The value to go to: `target`, or `old` while a cut is not wanted long enough. What is less than `deadband`
     /// under the old value is no cut.
     pub(in crate::plan) fn hold(&mut self, old: f64, target: f64, deadband: f64, ticks: u32) -> f64 {
