@@ -349,6 +349,25 @@ fn what_comes_back_every_night_is_recurring_at_its_hour() {
 }
 
 #[test]
+fn a_weight_that_says_too_much_is_the_reason_though_the_node_has_what_it_says() {
+    let mut recorder = Recorder::new(Bounds::default(), Weigh::Count);
+    for at in 0..8 {
+        let node = recorder.node(&format!("n{at}"), &Peers::default()).expect("there is room");
+        let heavy = if at == 5 { 2.0 } else { 1.0 };
+        recorder.capacity(node, heavy);
+        for five in 0..36_i64 {
+            let moment = At(1_790_000_100_000 + five * 300_000);
+            let wobble = 1.0 + 0.01 * ((five + at) % 5) as f64;
+            recorder.sample(node, &Metric::Requests, moment, 50.0 * heavy * wobble);
+            recorder.sample(node, &Metric::LatencyP50, moment, 0.02 * heavy * wobble);
+        }
+    }
+    let diagnosis = judged(recorder);
+    let [finding] = &diagnosis.findings[..] else { panic!("{:#?}", diagnosis.findings) };
+    assert_eq!((finding.nodes[0].node.as_str(), finding.hypotheses[0].cause), ("n5", Cause::Weights), "{finding:#?}");
+}
+
+#[test]
 fn a_load_test_of_three_minutes_is_judged_by_windows_of_its_own() {
     let of = |window: u32| {
         let mut recorder = Recorder::new(Bounds { window, ..Bounds::default() }, Weigh::Count);

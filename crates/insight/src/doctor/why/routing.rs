@@ -3,6 +3,7 @@
 use super::requests::rate;
 use super::{Cause, FAIR, Patient, STRONG, WEAK, Weighing};
 use crate::analysis::parts::Factor;
+use crate::analysis::robust::median;
 use crate::history::Metric;
 
 pub(super) fn weigh(patient: &Patient<'_, '_>) -> Vec<Weighing> {
@@ -12,6 +13,9 @@ pub(super) fn weigh(patient: &Patient<'_, '_>) -> Vec<Weighing> {
 /// Whether the balancer was told to give it so much.
 fn weights(patient: &Patient<'_, '_>) -> Weighing {
     let mut weighing = Weighing::of(Cause::Weights);
+    if told_too_much(patient, &mut weighing) {
+        return weighing;
+    }
     let Some(rate) = rate(patient) else { return weighing };
     if rate < MORE {
         weighing.seen(-FAIR, "it gets no more requests than its peers".into());
@@ -37,6 +41,28 @@ fn weights(patient: &Patient<'_, '_>) -> Weighing {
         weighing.seen(WEAK, format!("it gets {rate:.2} times the requests of its peers, of the same kinds"));
     }
     weighing
+}
+
+/// Whether it stands out though it has what its weight says, where weights are all that is known of what nodes can carry: then
+/// the weight says too much.
+fn told_too_much(patient: &Patient<'_, '_>, weighing: &mut Weighing) -> bool {
+    let (scene, at) = (patient.scene, patient.at);
+    let mut others = scene.group.capacity.clone();
+    let mine = others.remove(at);
+    let usual = median(&others).filter(|usual| *usual > 0.0);
+    let (Some(usual), Some((requests, theirs))) = (usual, scene.beside_median(&Metric::Requests, at)) else {
+        return false;
+    };
+    let (told, more) = (mine / usual, requests / theirs.max(f64::MIN_POSITIVE));
+    if told < MORE || more < MORE || !alike(told, more) {
+        return false;
+    }
+    let seen = format!(
+        "it is told to carry {told:.2} times what its peers do, gets {more:.2} times their requests, and bears them worse"
+    );
+    weighing.seen(STRONG, seen);
+    weighing.would_show("set its weight to its peers' for 10 minutes".into(), 1.0, patient.r);
+    true
 }
 
 /// Whether requests follow connections.
@@ -109,7 +135,7 @@ fn flapping(patient: &Patient<'_, '_>) -> Weighing {
     let times = |at: &usize| {
         let rates = scene.judged.clone().filter_map(|window| scene.history.figure(&Metric::Requests, *at, window));
         let rates: Vec<f64> = rates.map(|figure| f64::from(figure.mean)).collect();
-        let Some(middle) = crate::analysis::robust::median(&rates) else { return 0 };
+        let Some(middle) = median(&rates) else { return 0 };
         let out: Vec<bool> = rates.iter().map(|rate| *rate < OUT * middle).collect();
         out.windows(2).filter(|pair| !pair[0] && pair[1]).count()
     };
