@@ -56,7 +56,9 @@ impl Recorder {
             block.merge(&renamed);
             self.kept = (self.kept + kept(block)).saturating_sub(before);
         }
+        self.histograms = self.traffic.blocks.values().map(|block| block.latency.len()).sum();
         self.keep_fewer();
+        self.keep_newest();
     }
 
     fn merge_series(&mut self, mut step: u32, mut measured: Vec<Measured>, nodes: &[Option<NodeAt>]) {

@@ -25,6 +25,8 @@ pub struct Bounds {
     pub values: usize,
     /// Values of all attributes together, before fewer of each are kept. Source: ours; 100 MB.
     pub kept: usize,
+    /// Histograms of latency, one a node and hour, before those of the oldest hours go. Source: ours; 150 MB.
+    pub histograms: usize,
     /// Figures, before windows become longer. Source: ours; 240 MB.
     pub figures: usize,
     /// How far from the first moment that was seen another may be, in days. Source: ours; five weeks of hours of the week. It is as
@@ -42,6 +44,7 @@ impl Default for Bounds {
             routes: 1_000,
             values: 64,
             kept: 1_000_000,
+            histograms: 30_000,
             figures: 20_000_000,
             days: 35,
             window: WINDOW,
@@ -147,6 +150,8 @@ pub struct Recorder {
     pub(super) traffic: Traffic,
     /// How many values of attributes are kept now, and how many of each may be.
     pub(super) kept: usize,
+    /// How many histograms of latency are kept now.
+    pub(super) histograms: usize,
     pub(super) counted: Vec<BTreeMap<i64, Cell>>,
     /// How much was taken, and how much was not because it was too far from the rest.
     pub(super) taken: u64,
@@ -183,6 +188,7 @@ impl Recorder {
             attributes: Map::default(),
             traffic: Traffic::default(),
             kept: 0,
+            histograms: 0,
             counted: Vec::new(),
             taken: 0,
             afar: 0,
@@ -268,6 +274,13 @@ impl Recorder {
         }
     }
 
+    /// One of the requests that were counted was a try after another one had failed.
+    pub fn tried_again(&mut self, node: NodeAt, at: At) {
+        if let Some(window) = self.window(at) {
+            self.counted[node.0 as usize].entry(window).or_default().again += 1;
+        }
+    }
+
     /// Requests that were counted.
     pub fn requests(&mut self, requests: &Requests<'_>) {
         let Some(window) = self.window(requests.at) else { return };
@@ -277,6 +290,7 @@ impl Recorder {
             failed: requests.failed.min(requests.count),
             timed: if busy.is_some() { requests.count } else { 0 },
             busy: busy.unwrap_or(0.0),
+            again: 0,
         };
         self.counted[requests.node.0 as usize].entry(window).or_default().add(cell);
         let route = self.route(requests.route);
@@ -284,7 +298,9 @@ impl Recorder {
         let block = self.traffic.blocks.entry(window.div_euclid(BLOCK)).or_default();
         block.cells.entry((route, node)).or_default().add(cell);
         if let (Some(busy), 1) = (requests.busy, requests.count) {
+            let before = block.latency.len();
             block.latency.entry(node).or_default().record(busy);
+            self.histograms += block.latency.len() - before;
         }
         let weight = match self.weigh {
             Weigh::Time => cell.busy,
@@ -298,6 +314,7 @@ impl Recorder {
             self.kept = (self.kept + heavy.kept()).saturating_sub(before);
         }
         self.keep_fewer();
+        self.keep_newest();
     }
 
     /// Something that happened.
@@ -362,13 +379,16 @@ impl Recorder {
             (Metric::Requests, (|cell| cell.requests as f64) as fn(&Cell) -> f64),
             (Metric::Errors, |cell| cell.failed as f64),
             (Metric::Busy, |cell| cell.busy),
+            (Metric::Retries, |cell| cell.again as f64),
         ];
-        let timed = self.counted.iter().flat_map(BTreeMap::values).any(|cell| cell.timed > 0);
+        let any = |is: fn(&Cell) -> bool| self.counted.iter().flat_map(BTreeMap::values).any(is);
+        let (timed, again) = (any(|cell| cell.timed > 0), any(|cell| cell.again > 0));
         if self.counted.iter().all(BTreeMap::is_empty) {
             return;
         }
         for (metric, value) in of {
-            if !series.contains_key(&metric) && (metric != Metric::Busy || timed) {
+            let known = (metric != Metric::Busy || timed) && (metric != Metric::Retries || again);
+            if known && !series.contains_key(&metric) {
                 let (base, step) = (self.base, self.step);
                 let all = self.counted.iter().map(|counted| rates(counted, base, step, value)).collect();
                 series.insert(metric, all);
@@ -458,6 +478,16 @@ impl Recorder {
                 heavy.keep(self.bounds.values);
                 self.kept += heavy.kept();
             }
+        }
+    }
+
+    /// Latencies explain what is judged now; those of the oldest hours go first, and of the newest hour none.
+    pub(super) fn keep_newest(&mut self) {
+        while self.histograms > self.bounds.histograms {
+            let mut there = self.traffic.blocks.values_mut().filter(|block| !block.latency.is_empty());
+            let (Some(oldest), Some(_)) = (there.next(), there.next()) else { return };
+            self.histograms -= std::mem::take(&mut oldest.latency).len();
+            self.remark("latencies of the oldest hours are left out: they are of many nodes and hours".to_owned());
         }
     }
 

@@ -21,6 +21,8 @@ pub struct Cell {
     pub timed: u64,
     /// Seconds that those took.
     pub busy: f64,
+    /// Of all, how many were tries after another one had failed.
+    pub again: u64,
 }
 
 impl Cell {
@@ -30,6 +32,7 @@ impl Cell {
         self.failed += more.failed;
         self.timed += more.timed;
         self.busy += more.busy;
+        self.again += more.again;
     }
 }
 

@@ -25,6 +25,7 @@ fn combined_with_upstream_fields_is_read_by_nginx_own_format_string() {
     assert_cell(&history, "10.0.1.2:80", "GET /users/{}", 1, 0, 0.003);
     assert_eq!(said(&history, "no server had a part in"), 2);
     assert_eq!(values(&history, "try"), [("again".to_owned(), 3_000), ("first".to_owned(), 100_000)].into());
+    assert!(history.series.contains_key(&Metric::Retries), "the reason may be that requests are tried again");
     assert_eq!(values(&history, "user agent").keys().collect::<Vec<_>>(), ["Mozilla", "curl"]);
     assert_eq!(values(&history, "network"), [("203.0.113.0/24".to_owned(), 123_000)].into());
     assert_eq!(values(&history, "client")["203.0.113.7"], 20_000);

@@ -46,7 +46,8 @@ fn about(name: &str) -> About {
         About::Session
     } else if has(&["client", "remote", "peer", "source", "caller", "ip"]) {
         About::Client
-    } else if has(&["agent", "method", "size", "bytes", "status", "protocol", "version", "scheme", "host", "upstream"])
+    } else if name == "try"
+        || has(&["agent", "method", "size", "bytes", "status", "protocol", "version", "scheme", "host", "upstream"])
     {
         About::Shape
     } else {

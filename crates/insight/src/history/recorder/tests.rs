@@ -174,3 +174,26 @@ fn too_many_figures_make_windows_longer() {
     assert_eq!(figures.len(), 34);
     assert_eq!(figures.iter().map(|figure| u32::from(figure.samples)).sum::<u32>(), 100);
 }
+
+#[test]
+fn latencies_of_the_oldest_hours_go_first_and_are_bounded() {
+    let bounds = Bounds { histograms: 10, ..Bounds::default() };
+    let fill = |hours: std::ops::Range<i64>| {
+        let mut recorder = Recorder::new(bounds, Weigh::Time);
+        for hour in hours {
+            for name in ["a", "b", "c", "d"] {
+                let node = recorder.node(name, &Peers::default()).expect("there is room");
+                let (at, busy) = (At(hour * 3_600_000), Some(Span::from_millis(5)));
+                recorder.requests(&Requests { at, node, route: "GET /", count: 1, failed: 0, busy, values: &[] });
+            }
+        }
+        recorder
+    };
+    let (mut one, other) = (fill(100..106), fill(106..112));
+    one.merge(other);
+    let history = one.finish("test".into());
+    let kept: Vec<usize> = history.traffic.blocks.values().map(|block| block.latency.len()).collect();
+    assert_eq!((kept.len(), kept.iter().sum::<usize>(), &kept[10..]), (12, 8, &[4, 4][..]));
+    assert!(history.traffic.blocks.values().all(|block| block.cells.len() == 4), "what was counted stays");
+    assert!(history.remarks.iter().any(|remark| remark.what.contains("latencies of the oldest hours")));
+}

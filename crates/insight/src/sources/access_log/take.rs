@@ -140,7 +140,8 @@ impl<'r> Part<'r> {
         if reading.node != NodeBy::Field(Field::Node) || !is_list(list) {
             let status = entry.number(Field::TryStatus).or(status);
             let took = self.seconds(entry, Field::TryTook).or_else(|| self.seconds(entry, Field::Took));
-            return self.one_try(service, list, self.failed(status), took, &asked);
+            self.one_try(service, list, self.failed(status), took, &asked);
+            return;
         }
         let statuses: Vec<&str> = tries(entry.text(Field::TryStatus).unwrap_or_default()).map(|one| one.0).collect();
         let times: Vec<&str> = tries(entry.text(Field::TryTook).unwrap_or_default()).map(|one| one.0).collect();
@@ -157,18 +158,29 @@ impl<'r> Part<'r> {
             if let Some(value) = asked.values.last_mut() {
                 value.1 = if number == 0 { "first" } else { "again" };
             }
-            self.one_try(service, node, failed, took, &asked);
+            if let Some(node) = self.one_try(service, node, failed, took, &asked)
+                && number > 0
+            {
+                self.recorder.tried_again(node, asked.at);
+            }
         }
     }
 
-    fn one_try(&mut self, service: &str, node: &str, failed: bool, took: Option<f64>, asked: &Asked<'_>) {
+    fn one_try(
+        &mut self,
+        service: &str,
+        node: &str,
+        failed: bool,
+        took: Option<f64>,
+        asked: &Asked<'_>,
+    ) -> Option<NodeAt> {
         let name = if self.reading.node == NodeBy::Field(Field::Node) { bare(node) } else { node };
         // Where no server could be had nginx writes the group's name, which has no port.
         if name.is_empty() || name == "-" || (self.reading.addresses && !name.contains(':')) {
             self.nowhere += 1;
-            return;
+            return None;
         }
-        let Some(node) = self.node(service, name) else { return };
+        let node = self.node(service, name)?;
         self.recorder.requests(&Requests {
             at: asked.at,
             node,
@@ -178,6 +190,7 @@ impl<'r> Part<'r> {
             busy: took.map(Span::from_secs_f64),
             values: &asked.values,
         });
+        Some(node)
     }
 
     fn node(&mut self, service: &str, name: &str) -> Option<NodeAt> {
