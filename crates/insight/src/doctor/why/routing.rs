@@ -25,11 +25,14 @@ fn weights(patient: &Patient<'_, '_>) -> Weighing {
     if let Some((mine, others)) = patient.scene.beside_median(&Metric::Weight, patient.at).filter(|(_, all)| *all > 0.0)
     {
         let told = mine / others;
-        if told >= MORE && alike(told, rate) {
+        // Both beside the others: beside the mean a node that has most of everything is part of what it is compared with.
+        let requests = patient.scene.beside_median(&Metric::Requests, patient.at).filter(|(_, all)| *all > 0.0);
+        let more = requests.map_or(rate, |(mine, others)| mine / others);
+        if told >= MORE && alike(told, more) {
             seen = true;
             weighing.seen(
                 STRONG,
-                format!("its weight is {told:.2} times its peers', and it gets {rate:.2} times their requests"),
+                format!("its weight is {told:.2} times its peers', and it gets {more:.2} times their requests"),
             );
             weighing.would_show("set its weight to its peers' for 10 minutes".into(), 1.0, patient.r);
         } else if told < MORE {
