@@ -9,6 +9,8 @@
 //! - [`curve`] and [`fault`]: what is wrong with a worker, and how much of it at which time;
 //! - [`scenario`]: one experiment as a file: who serves, who asks, what goes wrong, what stands between;
 //! - [`measure`]: what a run is measured by, whether it is live or simulated;
+//! - [`score`]: how well the detectors of failure modes do on labelled, simulated runs;
+//! - [`labelled`]: real runs with one thing wrong in each, by which a diagnosis is scored;
 //! - [`trials`]: how often the judge of canaries is wrong, in simulated trials;
 //! - [`sim`]: a scenario under a virtual clock, with the code that gateways run;
 //! - [`replay`]: recorded requests sent again at their gaps, their answers compared with those of then;
@@ -21,6 +23,7 @@ mod clock;
 mod cold;
 pub mod fault;
 pub mod fit;
+pub mod labelled;
 pub mod live;
 pub mod load;
 pub mod measure;

@@ -6,6 +6,7 @@
 
 mod canary;
 mod coordinator;
+mod diagnosis;
 mod lab;
 mod modes;
 mod pick;
@@ -53,7 +54,7 @@ pub(crate) struct Extent {
 pub(crate) fn bench(words: &[&str]) -> Result<()> {
     let [name, options @ ..] = words else { bail!("{USAGE}") };
     let extent = extent(options)?;
-    if cfg!(debug_assertions) && extent.only.as_deref() != Some("small") {
+    if cfg!(debug_assertions) && extent.only.as_deref() != Some("small") && *name != "diagnosis" {
         // The generator and the workers share the machine with what is measured: they must be optimized, too.
         let mut again = vec!["cargo", "run", "--quiet", "--release", "--package", "xtask", "--", "bench"];
         again.extend(words);
@@ -70,6 +71,7 @@ pub(crate) fn bench(words: &[&str]) -> Result<()> {
         "coordinator" => coordinator::run(&extent),
         "steered" => steered::run(&extent),
         "canary" => canary::run(&extent),
+        "diagnosis" => diagnosis::run_all(&extent),
         other => bail!("there is no bench `{other}`\n{USAGE}"),
     }
 }
@@ -135,12 +137,13 @@ fn envoy(policy: &'static str) -> Result<Peer> {
 const SHIPPED: &str = "dist";
 
 const USAGE: &str =
-    "usage: cargo xtask bench proxy|lab|skew|resilience|reload|pick|modes|canary|coordinator|steered [--repeats N] [--seconds S] [--only PART]
+    "usage: cargo xtask bench proxy|lab|skew|resilience|reload|pick|modes|canary|coordinator|steered|diagnosis [--repeats N] [--seconds S] [--only PART]
   --profile dist|release  how our binary is built (dist)
   modes: --repeats 1 to 5 fifths of the runs (5)
   canary: --repeats N for 20 N runs of each (5)
   resilience: --only pauses, sinkhole, overload, quorum, priority, killed, frozen or cost
   steered: --only X2, X6 or X9
+  diagnosis: --only CAUSE such as hot_key, or healthy; --repeats 1 for a third of the runs
   coordinator: --only small for whether the bench itself works, with programs that are not optimized; nothing is written
   lab:
     --only X2,X6            scenarios by their names; `X8*` is all that begin so

@@ -22,6 +22,7 @@ use ambidex_core::time::Span;
 pub use self::ambidex::configuration;
 pub use self::doors::{Doors, Retries, Setup};
 pub use self::hands::WorkerProcess;
+pub(crate) use self::nginx::nginx_with;
 pub use self::nginx::{Origin, OriginOptions};
 pub use self::process::{Process, exchange, free_port, free_udp_port, get, post};
 pub use self::steered::{Coordinator, Steered};

@@ -131,6 +131,17 @@ fn server(name: &str, address: SocketAddr, options: OriginOptions) -> String {
     )
 }
 
+/// nginx as one process, with this within `http { }`.
+///
+/// # Errors
+/// It is not installed, or does not answer on `/` at `address`.
+pub(crate) fn nginx_with(http: &str, address: SocketAddr) -> Result<Process, PeerError> {
+    let (command, dir) = command(http, 1)?;
+    let mut process = Process::start("nginx", command, dir)?;
+    process.wait_until_it_answers(address, "/")?;
+    Ok(process)
+}
+
 /// nginx as one process, or as a master with so many.
 fn command(http: &str, processes: u32) -> Result<(Command, TempDir), PeerError> {
     let master = if processes > 1 { "on" } else { "off" };
