@@ -340,12 +340,12 @@ impl Review {
         }
     }
 
-    /// What the change did to all nodes, by the mean of the newest looks; `None` where it was not seen in the last quarter of its watch,
-    /// or not before it.
+    /// What the change did to all nodes, by the mean of the newest looks; `None` where it was not seen in the last quarter of its watch
+    /// (of a short one, in the last minute), or not before it.
     #[must_use]
     pub fn shift(&self) -> Option<Shift> {
         let after = self.after()?;
-        let recent = Span::from_millis(self.proposal.as_ref()?.watch().as_millis() / 4);
+        let recent = LEAST_SILENCE.max(Span::from_millis(self.proposal.as_ref()?.watch().as_millis() / 4));
         let fresh = self.now.since(after.at) <= recent || self.step() == Step::Record;
         let before = self.before.as_ref().filter(|_| fresh)?;
         Some(Shift::of(before, &after))
