@@ -2,7 +2,9 @@
 //! processes share: a Redis or Valkey server ([`remote`]), an etcd ([`etcd`]), and in either of them the [`ballot`] by which
 //! coordinators agree who leads.
 //!
-//! For: the coordinator. Nothing that calls in here ever waits for the disk: what is to be kept is queued (bounded, in
+//! What the doctor found and what became of it is kept here as well ([`reviews`]).
+//!
+//! For: the coordinator, and `ambidex review`. Nothing that calls in here ever waits for the disk: what is to be kept is queued (bounded, in
 //! records and bytes) and written by one thread of its own. When the disk is full or fails, the [`Status`] says so,
 //! what does not fit the queue is dropped and counted, and the caller goes on; the thread tries again until the disk
 //! is back.
@@ -22,6 +24,7 @@ mod journal;
 mod kept;
 mod queue;
 pub mod remote;
+pub mod reviews;
 mod state;
 mod writer;
 

@@ -1,6 +1,7 @@
 //! The store from outside: bounds, restarts, a process that is killed, a disk that is full; the shared server.
 
 mod remote;
+mod reviews;
 
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
