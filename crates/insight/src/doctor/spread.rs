@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use ambidex_core::review::Part;
 use ambidex_core::share::Share;
 use serde::Serialize;
 
@@ -25,6 +26,8 @@ pub struct Spread {
     pub bounds: Option<(f64, f64)>,
     /// The same over the last 30 minutes.
     pub w_now: Option<f64>,
+    /// Every node's relative load beside its fair part.
+    pub parts: Vec<Part>,
     /// The largest relative load, and whose.
     pub r_max: (f64, String),
     /// The smallest, and whose.
@@ -80,9 +83,13 @@ fn spread(
         (None, Rules::Classic) if w_now.unwrap_or(variation.w()) > CLASSIC_SPREAD => Level::Warn,
         (None, Rules::Classic) => Level::Well,
     };
-    let names: Vec<&str> = (group.nodes.iter().zip(&loads.whole))
-        .filter_map(|(node, load)| load.map(|_| history.nodes[*node].name.as_str()))
+    let there = group.nodes.iter().zip(&group.capacity).zip(&loads.whole);
+    let there: Vec<(&str, f64)> = there
+        .filter_map(|((node, capacity), load)| load.map(|_| (history.nodes[*node].name.as_str(), *capacity)))
         .collect();
+    let (names, capacity): (Vec<&str>, f64) =
+        (there.iter().map(|(name, _)| *name).collect(), there.iter().map(|(_, capacity)| capacity).sum());
+    let part = |((name, own), r): (&(&str, f64), &f64)| Part { node: (*name).to_owned(), fair: own / capacity, r: *r };
     let whose = |r: f64| {
         let at = variation.relative().iter().position(|one| (one - r).abs() < 1e-12).unwrap_or(0);
         (r, names.get(at).copied().unwrap_or_default().to_owned())
@@ -93,6 +100,7 @@ fn spread(
         w_adj,
         bounds: noise.map(|noise| variation.bounds(noise)).map(|bounds| (bounds.lower, bounds.upper)),
         w_now,
+        parts: there.iter().zip(variation.relative()).map(part).collect(),
         r_max: whose(variation.r_max()),
         r_min: whose(variation.r_min()),
         gini: variation.gini(),

@@ -17,7 +17,12 @@ use crate::sources::prometheus::Exported;
 
 /// What a set's metrics are called as recorded series.
 fn recorded(metric: &Metric) -> String {
-    let name = metric.to_string();
+    series(&metric.to_string())
+}
+
+/// What a metric of this name is called as a recorded series.
+#[must_use]
+pub fn series(name: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
     format!("ambidex:{}", name.chars().map(plain).collect::<String>())
 }

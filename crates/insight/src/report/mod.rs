@@ -2,4 +2,4 @@
 
 pub mod html;
 pub mod terminal;
-pub(crate) mod words;
+pub mod words;

@@ -13,7 +13,8 @@ pub(super) fn moment(at: At) -> String {
 }
 
 /// `2026-11-22T07:05:09Z`.
-pub(crate) fn rfc3339(at: At) -> String {
+#[must_use]
+pub fn rfc3339(at: At) -> String {
     let seconds = at.0.div_euclid(1_000);
     let minute = moment(At(seconds.div_euclid(60) * 60_000)).replace(' ', "T");
     format!("{minute}:{:02}Z", seconds.rem_euclid(60))

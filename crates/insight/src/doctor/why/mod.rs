@@ -56,6 +56,28 @@ pub enum Cause {
     Unknown,
 }
 
+impl Cause {
+    /// All of them, "none of these" last.
+    pub const ALL: [Self; 16] = [
+        Self::HotKey,
+        Self::BiasedPartitioner,
+        Self::OneClient,
+        Self::StickySessions,
+        Self::RouteAffinity,
+        Self::Weights,
+        Self::ConnectionSkew,
+        Self::Locality,
+        Self::RetryAmplification,
+        Self::EjectionFlapping,
+        Self::Hardware,
+        Self::Interrupts,
+        Self::GarbageCollection,
+        Self::ColdCache,
+        Self::Cron,
+        Self::Unknown,
+    ];
+}
+
 /// Something that was seen.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Evidence {
