@@ -5,6 +5,7 @@
 //! | `AMBIDEX_DATA` | folder of the journal, the history and the token; default `./ambidex-data` |
 //! | `AMBIDEX_TOKEN_FILE` | file with the token of the admin API; default: in the data folder |
 //! | `AMBIDEX_ADMIN` | URL of the admin API for the commands that ask it; `--admin` wins |
+//! | `USER`, `LOGNAME` | who says what in reviews; `--by` wins |
 //! | `NO_COLOR` | set and not empty: no colours |
 //! | `PATH` | where the laboratory looks for other balancers |
 
@@ -30,6 +31,11 @@ pub(crate) fn token_file() -> Option<PathBuf> {
 /// Where the admin API is, when the environment says so.
 pub(crate) fn admin() -> Option<String> {
     read("AMBIDEX_ADMIN").and_then(|text| text.into_string().ok())
+}
+
+/// Who is logged in, when the environment says so.
+pub(crate) fn user() -> Option<String> {
+    ["USER", "LOGNAME"].into_iter().find_map(read).and_then(|name| name.into_string().ok())
 }
 
 /// Whether the user wants no colours.

@@ -9,6 +9,7 @@ mod demo;
 mod env;
 mod gate;
 mod logging;
+mod review;
 mod run;
 mod standalone;
 mod system;

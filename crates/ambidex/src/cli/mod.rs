@@ -18,6 +18,7 @@ mod lab_live;
 mod modes;
 mod publishers;
 mod replay;
+mod review;
 mod score;
 mod serve;
 mod simulate;
@@ -144,6 +145,9 @@ enum Command {
     Grpc(grpc::GrpcCommand),
     /// Read what exists (logs, metrics, files), and say which node is overloaded, why, and what to do. Changes nothing.
     Diagnose(Box<diagnose::DiagnoseArguments>),
+    /// What became of the doctor's findings: suppose, try, propose, approve, carry out, watch, record.
+    #[command(subcommand)]
+    Review(review::ReviewCommand),
     /// Fail a pipeline when load lies less evenly on the workers than it did.
     Gate(gate::GateArguments),
     /// Send recorded traffic again, at its gaps, and see what became of its answers.
@@ -231,6 +235,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Envoy(command) => Ok(envoy::run(&command, output)),
         Command::Grpc(command) => Ok(grpc::run(&command, output)),
         Command::Diagnose(arguments) => Ok(diagnose::run(&arguments, output)),
+        Command::Review(command) => Ok(review::run(&command, output)),
         Command::Gate(arguments) => gate::run(&arguments, output),
         Command::Replay(arguments) => Ok(replay::run(&arguments, output)),
         Command::Lab(command) => Ok(lab::run(&command, output)),

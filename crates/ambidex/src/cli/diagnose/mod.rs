@@ -1,6 +1,7 @@
 //! `ambidex diagnose`: reads what exists, and says which node is overloaded, why, and what to do.
 
 mod keys;
+mod reviews;
 mod source;
 mod watch;
 
@@ -60,6 +61,9 @@ struct ReportArguments {
     /// Write the report as one HTML file, too.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Keep findings and what becomes of them in this folder: `ambidex review` goes on with them.
+    #[arg(long, value_name = "DIR")]
+    review: Option<PathBuf>,
     /// Tell all measures.
     #[arg(long)]
     verbose: bool,
@@ -114,6 +118,12 @@ pub(super) fn run(arguments: &DiagnoseArguments, output: Output) -> End {
     match output {
         Output::Text => answer(&terminal::text(&diagnosis, look(arguments.report.verbose))),
         Output::Json => answer_json(&json!(diagnosis)),
+    }
+    if let Some(folder) = &arguments.report.review
+        && let Err(problem) = reviews::take_in(folder, &diagnosis)
+    {
+        complain(&format!("--review {}: {problem}\n", folder.display()));
+        return End::Failed;
     }
     if let Some(Err(problem)) = arguments.report.html.as_deref().map(|file| write_page(file, &diagnosis)) {
         complain(&format!("{problem}\n"));

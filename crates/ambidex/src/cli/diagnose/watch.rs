@@ -64,6 +64,12 @@ pub(super) fn watch(arguments: &DiagnoseArguments, pause: Span, output: Output) 
                 let diagnosis = diagnose(&history, &arguments.judge.options());
                 let notices = book.round(clock::now(), &diagnosis);
                 tell(&diagnosis, &notices, &book, output);
+                // A folder that cannot be written is told each round, and keeps nobody from being told of findings.
+                if let Some(folder) = &arguments.report.review
+                    && let Err(problem) = super::reviews::take_in(folder, &diagnosis)
+                {
+                    complain(&format!("--review {}: {problem}\n", folder.display()));
+                }
                 for outbox in &mut outboxes {
                     outbox.send(&runtime, &diagnosis.source, &notices, pause);
                 }

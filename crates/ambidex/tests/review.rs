@@ -1,0 +1,286 @@
+//! `ambidex review` with real files and real processes: a finding's way to its record, a weight that is moved and stays, one that is
+//! taken back, and what is said of what cannot be.
+
+mod process;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use ambidex_core::review::{Abort, Action, Draft, Event, Look, Moment, Number, Part, Review, Subject, Who};
+use ambidex_core::time::Span;
+use ambidex_lab::load::{self, Load, LoadOptions};
+use ambidex_lab::worker::{self, Worker, WorkerOptions};
+use ambidex_store::reviews::{Filed, Reviews};
+use process::{Running, ambidex, until};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Requests a second of five alike nodes over four hours, of which `b` has so many times the others'.
+fn write_load(folder: &Path, name: &str, times: u32) {
+    let mut text = String::from("time,node,service,requests\n");
+    for minute in 0..240 {
+        for node in ["a", "b", "c", "d", "e"] {
+            let requests = 100 * if node == "b" { times } else { 1 } + minute % 3;
+            let _ = writeln!(text, "2026-11-20T{:02}:{:02}:00Z,{node},api,{requests}", minute / 60, minute % 60);
+        }
+    }
+    fs::write(folder.join(name), text).expect("written");
+}
+
+/// A folder with tables of load, and the reviews of what is found in them.
+struct Scene(TempDir);
+
+impl Scene {
+    fn new() -> Self {
+        let folder = TempDir::new().expect("a folder");
+        write_load(folder.path(), "skewed.csv", 4);
+        write_load(folder.path(), "even.csv", 1);
+        Self(folder)
+    }
+
+    /// What is said on both ways, and the exit code.
+    fn says(&self, arguments: &[&str]) -> (String, Option<i32>) {
+        let output = ambidex(self.0.path()).args(arguments).output().expect("the binary runs");
+        let text = [output.stdout, output.stderr].concat();
+        (String::from_utf8(text).expect("UTF-8"), output.status.code())
+    }
+
+    fn diagnose(&self, table: &str) -> String {
+        let (text, code) = self.says(&["diagnose", "--csv", table, "--review", "data/reviews"]);
+        assert_eq!(code, Some(0), "{text}");
+        text
+    }
+
+    /// A step that works, by somebody.
+    fn step(&self, arguments: &[&str]) -> String {
+        let (text, code) = self.says(&[&["review"], arguments, &["--by", "ada"]].concat());
+        assert_eq!(code, Some(0), "{arguments:?}: {text}");
+        text
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let (text, code) = self.says(&[&["review"], arguments, &["--output", "json"]].concat());
+        assert_eq!(code, Some(0), "{text}");
+        serde_json::from_str(&text).expect("JSON")
+    }
+}
+
+#[test]
+fn a_finding_goes_its_way_to_a_watch_and_what_does_not_fit_is_refused() {
+    let scene = Scene::new();
+    let text = scene.diagnose("skewed.csv");
+    assert!(text.contains("R1 opened: b: "), "{text}");
+    let text = scene.diagnose("skewed.csv");
+    assert!(text.contains("found again: R1") && !text.contains("R2"), "{text}");
+    let list = scene.json(&["list"]);
+    assert_eq!(list["reviews"][0]["rounds"]["found"], 2, "{list:#}");
+    assert_eq!(list["reviews"][0]["subject"]["nodes"][0], "b");
+
+    scene.step(&["suppose", "R1", "weights", "--why", "it was set by hand"]);
+    scene.step(&["experiment", "R1", "--what", "half its weight", "--predicted", "1", "--otherwise", "2.5"]);
+    let said = scene.step(&["experiment", "R1", "--measured", "1.1"]);
+    assert!(said.contains("as it should be"), "{said}");
+    scene.step(&["propose", "R1", "--by-hand", "set the weights anew", "--undo", "set the old ones"]);
+    // A dry run is no step: it needs no approval, and changes nothing.
+    let (text, code) = scene.says(&["review", "carry-out", "R1", "--dry-run"]);
+    assert!(code == Some(0) && text.contains("set the weights anew"), "{text}");
+    for (arguments, said) in [
+        (&["done", "R1", "--by", "ada"][..], "only what was approved is done"),
+        (&["suppose", "R1", "weight", "--by", "ada"], "weights"),
+        (&["suppose", "R1", "cron", "--by", "ada"], "before anything is tried or proposed"),
+        (&["carry-out", "R1"], "is done by people"),
+        (&["record", "R1"], "close it with --noise WHY or --accepted WHY"),
+        (&["approve", "R1"], "say who you are with --by NAME"),
+        (&["approve", "R9", "--by", "ada"], "there is no review R9"),
+        (&["show", "x"], "is no review"),
+        (&["list", "--folder", "nowhere"], "there are no reviews in nowhere"),
+        (&["propose", "R1", "--by-hand", "x", "--by", "ada"], "--undo"),
+    ] {
+        let (text, code) = scene.says(&[&["review"], arguments].concat());
+        assert!(code != Some(0) && text.contains(said), "{arguments:?} does not say {said}: {text}");
+    }
+    scene.step(&["approve", "R1"]);
+    scene.step(&["done", "R1"]);
+    let shown = scene.json(&["show", "R1"]);
+    assert_eq!((&shown["step"], &shown["proposal"]["watch"]), (&"watch".into(), &"48h".into()), "{shown:#}");
+    let steps: Vec<&str> =
+        shown["history"].as_array().expect("a list").iter().filter_map(|one| one["to"].as_str()).collect();
+    assert_eq!(
+        steps,
+        ["finding", "hypothesis", "experiment", "hypothesis", "proposal", "approval", "watch"],
+        "{shown:#}"
+    );
+}
+
+#[test]
+fn what_was_closed_is_known_again_and_an_audit_tells_what_was_noise_and_what_came_back() {
+    let scene = Scene::new();
+    scene.diagnose("skewed.csv");
+    scene.step(&["record", "R1", "--accepted", "it is the canary of the shop"]);
+    let left = scene.says(&["review", "record", "R1"]).0;
+    assert!(
+        left.contains("# R1: b: ") && left.contains("AmbidexSeenBeforeR1") && left.contains("\"number\": 1"),
+        "{left}"
+    );
+    let text = scene.diagnose("skewed.csv");
+    assert!(text.contains("R2 opened") && text.contains("seen before: R1"), "{text}");
+    scene.step(&["record", "R2", "--noise", "the table was made up"]);
+    scene.diagnose("even.csv");
+    let audit = scene.json(&["audit"]);
+    assert_eq!((&audit["opened"], &audit["closed"], &audit["open"]), (&2.into(), &2.into(), &0.into()), "{audit:#}");
+    let first = &audit["frequent"][0];
+    assert_eq!((&first["reviews"], &first["came_back"], &first["metric"]), (&2.into(), &1.into(), &"requests".into()));
+    assert_eq!(audit["noise"][0]["share"], 0.5, "{audit:#}");
+    assert_eq!(audit["rounds"], 3);
+    let never = audit["never_fired"].as_array().expect("a list");
+    assert!(never.contains(&"hot_key".into()), "{audit:#}");
+    let page = scene.page(&["audit", "--since", "24h"]);
+    for part in
+        ["# Findings from ", "## The most frequent", "the table was made up", "hot_key", "## Time to resolution"]
+    {
+        assert!(page.contains(part), "no {part} in {page}");
+    }
+}
+
+impl Scene {
+    fn page(&self, arguments: &[&str]) -> String {
+        let (text, code) = self.says(&[&["review"], arguments].concat());
+        assert_eq!(code, Some(0), "{text}");
+        text
+    }
+}
+
+/// A gateway before five alike workers of which `b` is held at 2.5 fair shares, load on it, and a finding that says so.
+struct Pool {
+    running: Running,
+    _workers: Vec<Worker>,
+    _load: Load,
+}
+
+impl Pool {
+    fn new() -> Self {
+        let named = |name: &str| worker::start(WorkerOptions { name: name.into(), ..WorkerOptions::default() });
+        let names = ["a", "b", "c", "d", "e"];
+        let workers: Vec<Worker> = names.map(|name| named(name).expect("it listens")).into();
+        let members: Vec<String> = (names.iter().zip(&workers))
+            .map(|(name, worker)| format!("{{url: \"http://{}\", name: {name}}}", worker.address))
+            .collect();
+        let running = Running::run(&format!(
+            "listeners: [{{address: \"127.0.0.1:0\"}}]\npools:\n  api:\n    workers: [{}]\n    balance: weighted-round-robin\n    \
+             weights: static\nadmin: {{address: \"127.0.0.1:0\"}}\nthreads: 1\n",
+            members.join(", ")
+        ));
+        let target = running.listener.parse().expect("an address");
+        let options = LoadOptions { target, rate: 250.0, duration: Span::from_secs(600), ..LoadOptions::default() };
+        let load = load::start(options).expect("load");
+        until(|| (load.so_far().ok > 10).then_some(()));
+        running.ask(&["pin", "2.5", "b", "--yes"]);
+        until(|| (weight(&running) > 2.4).then_some(()));
+        write_load(running.folder.path(), "skewed.csv", 4);
+        let found = running.asked(&["diagnose", "--csv", "skewed.csv", "--review", "data/reviews"]);
+        assert!(found.status.success(), "{found:?}");
+        Self { running, _workers: workers, _load: load }
+    }
+
+    /// Proposes and approves; the proposal.
+    fn approved(&self, more: &[&str]) -> Value {
+        let usual = ["review", "propose", "R1", "--canary", "10s", "--watch", "10s", "--by", "ada"];
+        // On a machine that is busy with other tests, how long the slowest takes says nothing.
+        self.running.ask(&[&usual[..], &["--abort-slower", "1000"], more].concat());
+        let shown = self.running.ask_json(&["review", "show", "R1"]);
+        self.running.ask(&["review", "approve", "R1", "--by", "grace"]);
+        shown["proposal"].clone()
+    }
+
+    fn carried_out(&self) -> (Value, String) {
+        let out = self.running.asked(&["review", "carry-out", "R1", "--every", "500ms"]);
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        (self.running.ask_json(&["review", "show", "R1"]), said)
+    }
+}
+
+/// Of `b`, in fair shares.
+fn weight(running: &Running) -> f64 {
+    let pools = running.ask_json(&["workers"]);
+    let workers = pools["pools"][0]["workers"].as_array().expect("a list");
+    let worker = workers.iter().find(|worker| worker["name"] == "b").expect("it is in the pool");
+    worker["weight"].as_f64().expect("a number")
+}
+
+#[test]
+fn an_approved_weight_is_moved_by_halves_load_gets_even_and_what_was_predicted_came() {
+    let pool = Pool::new();
+    let proposal = pool.approved(&[]);
+    assert_eq!(
+        (&proposal["action"]["worker"], &proposal["action"]["from"]),
+        (&"b".into(), &2.5.into()),
+        "{proposal:#}"
+    );
+    assert!((proposal["action"]["to"].as_f64().expect("a weight") - 1.0).abs() < 0.03, "{proposal:#}");
+    let (shown, said) = pool.carried_out();
+    assert!(said.contains("100 % of the change is in force"), "{said}");
+    assert_eq!(shown["closed"]["outcome"]["became"], "even", "{said}{shown:#}");
+    let r_max = &shown["calibrated"]["r_max"];
+    assert!(r_max["before"].as_f64().expect("a number") > 2.2, "{said}{shown:#}");
+    assert!(r_max["actual"].as_f64().expect("a number") < 1.3, "{said}{shown:#}");
+    assert!(weight(&pool.running) < 1.2);
+}
+
+#[test]
+fn a_weight_that_makes_it_worse_is_taken_back_by_itself() {
+    let pool = Pool::new();
+    pool.approved(&["--weight", "4"]);
+    let (shown, said) = pool.carried_out();
+    assert_eq!(shown["closed"]["outcome"]["outcome"], "rolled_back", "{said}{shown:#}");
+    assert_eq!(shown["closed"]["outcome"]["why"]["abort"]["when"], "spread_grew", "{said}{shown:#}");
+    let pinned = until(|| Some(weight(&pool.running)).filter(|weight| *weight < 2.6));
+    assert!(pinned > 2.4, "{said}");
+}
+
+/// A review whose canary began an hour ago, at half of the way from 2.5 to 1, and was never looked at.
+fn left_alone(number: Number) -> Review {
+    let at = Moment(u64::try_from(ambidex_insight::clock::now().0).expect("after 1970") - 3_600_000);
+    let nodes = vec!["b".to_owned()];
+    let subject =
+        Subject { group: "api".into(), metric: "requests".into(), nodes, cause: "weights".into(), about: None };
+    let part = |(node, r): (&str, f64)| Part { node: node.into(), fair: 0.2, r };
+    let parts = [("a", 0.625), ("b", 2.5), ("c", 0.625), ("d", 0.625), ("e", 0.625)].map(part).into();
+    let before = Look { at, parts, cmi: None, errors: None, p99_ms: None };
+    let draft = Draft {
+        action: Action::Weight { pool: "api".into(), worker: "b".into(), from: 2.5, pinned: true, to: 1.0 },
+        predicted: None,
+        blast: None,
+        aborts: Abort::usual(),
+        canary: Span::from_secs(10),
+        watch: Span::from_secs(10),
+        valid: Span::from_secs(86_400),
+    };
+    let by = Who::Person("ada".into());
+    let mut review = Review::open(number, at, subject, None, None);
+    for event in [
+        Event::Propose { by: by.clone(), proposal: draft.try_into().expect("it can be"), trust: None },
+        Event::Approve { by, why: String::new() },
+        Event::Begin { by: Who::Carrier, before },
+    ] {
+        review.on(at, event, &mut Vec::new()).expect("it fits");
+    }
+    review
+}
+
+#[test]
+fn a_canary_whose_carry_out_died_is_taken_back_by_the_next_one() {
+    let pool = Pool::new();
+    let reviews = Reviews::open(&pool.running.folder.path().join("data/reviews")).expect("it opens");
+    let number = reviews.next().expect("room");
+    reviews.put(&Filed { review: left_alone(number), finding: Value::Null }).expect("room");
+    reviews.close().expect("written");
+    pool.running.ask(&["pin", "1.75", "b", "--yes"]);
+    until(|| (weight(&pool.running) < 2.0).then_some(()));
+    let out = pool.running.asked(&["review", "carry-out", "R2", "--every", "500ms"]);
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert_eq!(out.status.code(), Some(1), "{said}");
+    let shown = pool.running.ask_json(&["review", "show", "R2"]);
+    assert_eq!(shown["closed"]["outcome"]["why"]["for"], "silence", "{said}{shown:#}");
+    until(|| (weight(&pool.running) > 2.4).then_some(()));
+}
