@@ -9,7 +9,7 @@ use std::net::TcpListener;
 use std::process::Stdio;
 
 use ambidex_core::draw::Draw;
-use process::ambidex;
+use process::{ambidex, get, until};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -197,4 +197,33 @@ fn what_stays_for_three_rounds_is_told_to_an_alertmanager_until_ctrl_c() {
     let mut said = String::new();
     watching.stdout.take().expect("piped").read_to_string(&mut said).expect("UTF-8");
     assert!(said.contains("opened: 10.0.0.7:8080") && said.contains("round: "), "{said}");
+}
+
+#[test]
+fn how_many_nodes_the_load_takes_is_served_to_autoscalers_while_it_is_watched() {
+    let scene = Scene(TempDir::new().expect("a folder"));
+    let mut table = String::from("time,node,service,cpu\n");
+    for minute in 0..240 {
+        for node in ["a", "b", "c", "d", "e"] {
+            let _ = writeln!(table, "{},{node},api,{}", minute * 60, if node == "b" { 0.6 } else { 0.3 });
+        }
+    }
+    scene.file("cpu.csv", &table);
+    let mut watching = ambidex(scene.0.path())
+        .args(["diagnose", "--csv", "cpu.csv", "--again-every", "1s", "--metrics", "127.0.0.1:0"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let mut line = String::new();
+    BufReader::new(watching.stderr.take().expect("piped")).read_line(&mut line).expect("a line");
+    let address = line.trim().trim_start_matches("metrics: http://").trim_end_matches("/metrics").to_owned();
+    let page = until(|| Some(get(&address, "/metrics")).filter(|page| page.contains("ambidex_diagnosis_up 1")));
+    assert!(page.contains("ambidex_desired_nodes{group=\"api\"} 4"), "{page}");
+    assert!(get(&address, "/").starts_with("HTTP/1.1 404"));
+    let (text, code) = scene.diagnose(&["--csv", "cpu.csv", "--metrics", "127.0.0.1:0"]);
+    assert!(code == Some(2) && text.contains("--again-every"), "{text}");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&watching), rustix::process::Signal::INT)
+        .expect("it runs");
+    assert_eq!(watching.wait().expect("it ends").code(), Some(0));
 }

@@ -1,9 +1,15 @@
 //! What is exported for a Prometheus and for Grafana: checked by Prometheus' own `promtool`, and run by it over series.
 
-use std::fs;
+use std::fmt::Write as _;
+use std::fs::{self, File};
 use std::process::Command;
 
+use ambidex_insight::analysis::planning::{Binding, Load};
+use ambidex_insight::doctor::{Diagnosis, Options, diagnose};
+use ambidex_insight::export::desired::{self, Desired, Withheld};
 use ambidex_insight::export::{grafana, rules};
+use ambidex_insight::history::At;
+use ambidex_insight::sources::csv;
 use ambidex_insight::sources::prometheus::{Exported, exported, names};
 use tempfile::TempDir;
 
@@ -86,4 +92,61 @@ fn a_set_that_is_none_is_told() {
     let wrong = exported(&["nodes".to_owned()], "").map(|_| ()).expect_err("there is none").to_string();
     assert!(wrong.contains("`nodes`") && wrong.contains("kubernetes"), "{wrong}");
     assert!(exported(&["node".to_owned()], "job=node").is_err());
+}
+
+/// Four hours of five nodes, of which one is used twice as much.
+fn uneven() -> Diagnosis {
+    let mut table = String::from("time,node,service,cpu,requests\n");
+    for minute in 0..240 {
+        for node in ["a", "b", "c", "d", "e"] {
+            let cpu = if node == "b" { 0.6 } else { 0.3 };
+            let _ = writeln!(table, "{},{node},api \"1\",{cpu},{}", minute * 60, cpu * 100.0);
+        }
+    }
+    let history = csv::read_from("t.csv", table.as_bytes(), &Default::default(), &mut |_| {}).expect("a table");
+    diagnose(&history, &Options::default())
+}
+
+#[test]
+fn desired_nodes_are_a_page_that_promtool_takes() {
+    let folder = TempDir::new().expect("a folder");
+    let page = desired::page(At(1_795_341_600_000), &uneven());
+    fs::write(folder.path().join("page"), &page).expect("written");
+    let output = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(File::open(folder.path().join("page")).expect("it is there"))
+        .output()
+        .expect("promtool is installed");
+    assert!(output.status.success(), "{}{page}", String::from_utf8_lossy(&[output.stdout, output.stderr].concat()));
+    // Five nodes carry 1.8 of 5, the hottest 1.67 times a fair part: 1.8 x 1.67 / 0.8 is 3.75.
+    assert!(page.lines().any(|line| line.starts_with("ambidex_desired_nodes{") && line.ends_with(" 4")), "{page}");
+    assert!(
+        page.lines().any(|line| line.starts_with("ambidex_desired_nodes_balanced{") && line.ends_with(" 3")),
+        "{page}"
+    );
+}
+
+#[test]
+fn a_number_of_nodes_is_withheld_where_it_would_be_wrong_to_go_by_it() {
+    let sound = uneven();
+    assert_eq!(Desired::of(&sound, &sound.groups[0]), Desired::Nodes(4));
+    let mut bound = sound.clone();
+    let load = Load { load: 1.8, capacity: 1.0, theta: 0.8, nodes: 5 };
+    bound.groups[0].plan.as_mut().expect("a utilization").binding =
+        Some(("tenant 7".into(), Binding::of(0.5, load).expect("it binds")));
+    let (mut partial, mut unknown, mut alone) = (sound.clone(), sound.clone(), sound);
+    partial.partial = true;
+    unknown.groups[0].plan = None;
+    alone.groups[0].insufficient = Some("a node alone".into());
+    for (diagnosis, why) in [
+        (bound, Withheld::PartitionBinds),
+        (partial, Withheld::Partial),
+        (unknown, Withheld::NoUtilization),
+        (alone, Withheld::NotJudged),
+    ] {
+        assert_eq!(Desired::of(&diagnosis, &diagnosis.groups[0]), Desired::Withheld(why));
+        let page = desired::page(At(0), &diagnosis);
+        assert!(!page.contains("ambidex_desired_nodes{") && page.contains(why.word()), "{page}");
+    }
+    assert!(!desired::failed().contains("ambidex_desired_nodes"));
 }

@@ -9,6 +9,7 @@
 //! ambidex:cpu:left         CMI of utilizations: the part that is left of what may be used
 //! ```
 
+pub mod desired;
 pub mod grafana;
 pub mod rules;
 

@@ -1,6 +1,7 @@
 //! `ambidex diagnose`: reads what exists, and says which node is overloaded, why, and what to do.
 
 mod keys;
+mod metrics;
 mod reviews;
 mod source;
 mod watch;

@@ -4,11 +4,13 @@
 //! sent again with the next round. A source that cannot be read is told, and asked again.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 
 use ambidex_core::time::Span;
 use ambidex_insight::alerts::{Book, Change, Notice, Receiver};
 use ambidex_insight::clock;
 use ambidex_insight::doctor::{Diagnosis, Level, diagnose};
+use ambidex_insight::export::desired;
 use clap::Args;
 use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
@@ -16,6 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::super::{End, Output, answer, complain};
 use super::DiagnoseArguments;
+use super::metrics::Page;
 
 #[derive(Debug, Args)]
 pub(super) struct WatchArguments {
@@ -28,6 +31,9 @@ pub(super) struct WatchArguments {
     /// Send what has changed to this Alertmanager.
     #[arg(long, value_name = "URL", requires = "again_every")]
     alertmanager: Option<String>,
+    /// Serve the last round as metrics at this address, such as 127.0.0.1:9905: how many nodes the load takes, for autoscalers.
+    #[arg(long, value_name = "ADDRESS", requires = "again_every")]
+    metrics: Option<SocketAddr>,
 }
 
 /// Where notices go, and those that it has not taken.
@@ -57,12 +63,24 @@ pub(super) fn watch(arguments: &DiagnoseArguments, pause: Span, output: Output) 
             return End::Failed;
         }
     };
+    let page = Page::default();
+    page.set(desired::failed());
+    if let Some(address) = arguments.watch.metrics {
+        match page.serve(address) {
+            Ok(bound) => complain(&format!("metrics: http://{bound}/metrics\n")),
+            Err(error) => {
+                complain(&format!("--metrics {address}: nobody can listen there: {error}\n"));
+                return End::Wrong;
+            }
+        }
+    }
     let (mut book, mut outboxes) = (Book::default(), arguments.watch.outboxes());
     loop {
         match arguments.source.read() {
             Ok(history) => {
                 let diagnosis = diagnose(&history, &arguments.judge.options());
                 let notices = book.round(clock::now(), &diagnosis);
+                page.set(desired::page(clock::now(), &diagnosis));
                 tell(&diagnosis, &notices, &book, output);
                 // A folder that cannot be written is told each round, and keeps nobody from being told of findings.
                 if let Some(folder) = &arguments.report.review
@@ -74,7 +92,10 @@ pub(super) fn watch(arguments: &DiagnoseArguments, pause: Span, output: Output) 
                     outbox.send(&runtime, &diagnosis.source, &notices, pause);
                 }
             }
-            Err(problem) => complain(&format!("{problem}\n")),
+            Err(problem) => {
+                page.set(desired::failed());
+                complain(&format!("{problem}\n"));
+            }
         }
         let ended = runtime.block_on(async {
             tokio::select! {
