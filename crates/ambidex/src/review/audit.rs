@@ -1,4 +1,4 @@
-//! The quarterly audit [D12]: what was found most often, what was done about it and whether it came back, what was noise or never fired,
+//! The quarterly audit (D12): what was found most often, what was done about it and whether it came back, what was noise or never fired,
 //! how long it took, and how good predictions were.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! How many nodes a load takes, as metrics for autoscalers (HPA, KEDA) [D11].
+//! How many nodes a load takes, as metrics for autoscalers (HPA, KEDA) (D11).
 //!
 //! ```text
 //! ambidex_desired_nodes{group}             a whole number of nodes; not there while it is withheld
