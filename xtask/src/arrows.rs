@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::env;
 
 /// The arrows that may exist: crate, and what of the workspace it may use.
-const MAY: [(&str, &[&str]); 14] = [
+const MAY: [(&str, &[&str]); 15] = [
     ("ambidex-core", &[]),
     ("ambidex-http1", &[]),
     ("ambidex-yaml", &[]),
@@ -20,7 +20,8 @@ const MAY: [(&str, &[&str]); 14] = [
     ("ambidex-tower", &["ambidex-core", "ambidex-wire"]),
     ("ambidex-gateway", &["ambidex-core", "ambidex-http1", "ambidex-wire", "ambidex-store", "ambidex-tower"]),
     ("ambidex-control", &["ambidex-core", "ambidex-wire", "ambidex-yaml", "ambidex-store", "ambidex-xds"]),
-    ("ambidex-worker", &["ambidex-core", "ambidex-wire"]),
+    ("ambidex-host", &[]),
+    ("ambidex-worker", &["ambidex-core", "ambidex-host", "ambidex-wire"]),
     ("ambidex-lab", &["ambidex-core", "ambidex-wire", "ambidex-yaml"]),
     ("ambidex-insight", &["ambidex-core"]),
     (
@@ -34,6 +35,7 @@ const MAY: [(&str, &[&str]); 14] = [
             "ambidex-tower",
             "ambidex-gateway",
             "ambidex-control",
+            "ambidex-host",
             "ambidex-worker",
             "ambidex-xds",
             "ambidex-insight",

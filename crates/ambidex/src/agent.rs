@@ -6,7 +6,7 @@ use std::time::Instant;
 use ambidex_control::facts::{Family, Kind};
 use ambidex_core::guard::shed::{Asked, CLASSES, Shed, Why};
 use ambidex_gateway::admission::{Admission, Admitted, Find, Lines, Permit};
-use ambidex_worker::{Clock, Gate, Reporter, StartError, Word, WorkerConfig, answer};
+use ambidex_worker::{Clock, Gate, HostKind, Reporter, StartError, Word, WorkerConfig, answer};
 use http::{HeaderValue, StatusCode};
 
 /// What stands before a worker.
@@ -67,8 +67,33 @@ impl Agent {
             family("worker_waiting", "Requests that wait for the worker", Kind::Gauge, now(report.queue)),
             family("worker_limit", "Requests that the worker gets at once at most", Kind::Gauge, now(report.limit)),
         ];
+        if !self.gate.is_beside() {
+            let done = self.gate.done();
+            families.extend([
+                family(
+                    "worker_busy_seconds",
+                    "Time of all requests that were served",
+                    Kind::Counter,
+                    one(done.busy.as_secs_f64()),
+                ),
+                family("worker_failed", "Requests that the worker failed", Kind::Counter, one(done.failed as f64)),
+            ]);
+        }
         families.extend(heartbeats);
+        families.extend(self.host());
         families
+    }
+
+    fn host(&self) -> Vec<Family> {
+        let seen = self.reporter.host();
+        let family = |family: &ambidex_worker::HostFamily| {
+            let kind = match family.kind {
+                HostKind::Counter => Kind::Counter,
+                HostKind::Gauge => Kind::Gauge,
+            };
+            Family { name: family.name, help: family.help, kind, samples: family.samples.clone() }
+        };
+        seen.iter().map(family).collect()
     }
 }
 

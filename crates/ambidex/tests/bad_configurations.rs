@@ -1245,6 +1245,14 @@ const AFTER_A_GOOD_START: &[Case] = &[
         ],
     ),
     case(
+        "agent: {host: {every: 0s}}\n",
+        &[
+            "gw.yaml:6:23: error: host.every 0s is not between 1s and 5m (agent.host.every)",
+            " 6 | agent: {host: {every: 0s}}",
+            "   |                       ^^",
+        ],
+    ),
+    case(
         "agent: {shed: {limit: {least: 0}}}\n",
         &[
             "gw.yaml:6:31: error: limit.least is 0, initial 20, most 1000 (agent.shed.limit.least)",

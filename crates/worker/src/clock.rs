@@ -34,6 +34,11 @@ impl Clock {
         Mono::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
+    /// How long ago the origin was.
+    pub(crate) fn passed(&self) -> Duration {
+        self.origin.elapsed()
+    }
+
     /// How long it is until `at`, in the system's form.
     #[must_use]
     pub fn until(&self, at: Mono) -> Duration {

@@ -11,6 +11,7 @@ use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::heartbeats::SendHeartbeats;
+use crate::host::HostConfig;
 use crate::scrape::ScrapeConfig;
 
 /// What stands before a worker: when it sheds, whom first, and how it reports.
@@ -31,6 +32,8 @@ pub struct WorkerConfig {
     pub endpoint: Option<SocketAddr>,
     /// Where heartbeats are sent. Default nowhere; source: R-S3, whose key and name nobody but the user knows.
     pub heartbeats: Option<SendHeartbeats>,
+    /// What the kernel says of the host, for `/metrics`.
+    pub host: HostConfig,
     /// The worker's own Prometheus page, which counts in place of what is measured here. Default none; source: R-S5, whose
     /// place and names nobody but the user knows.
     pub scrape: Option<ScrapeConfig>,

@@ -16,7 +16,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::clock::Clock;
 use crate::config::{Priority, ReportForm, WorkerConfig};
-use crate::meter::{Meter, Summary};
+use crate::meter::{Done, Meter, Summary};
 use crate::scrape;
 
 /// What stands before a worker.
@@ -195,6 +195,19 @@ impl Gate {
     #[must_use]
     pub fn counts(&self) -> ShedCounts {
         *self.room().shedder.counts()
+    }
+
+    /// What was done since it began.
+    #[must_use]
+    pub fn done(&self) -> Done {
+        let now = self.clock.now();
+        self.room().meter.done(now)
+    }
+
+    /// Whether no request comes through it.
+    #[must_use]
+    pub fn is_beside(&self) -> bool {
+        self.beside
     }
 
     fn written(&self, in_flight: u32, queue: u32, limit: Option<u32>, summary: &Summary) -> Report {

@@ -20,6 +20,16 @@ pub struct Meter {
     /// What is in flight and waits, and until when that has been counted.
     now: Standing,
     counted: Mono,
+    done: Done,
+}
+
+/// What a worker did since it began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// The time of all requests that it served, also of those that it still serves.
+    pub busy: Span,
+    /// Requests that it failed.
+    pub failed: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -63,12 +73,15 @@ impl Meter {
     #[must_use]
     pub fn new(now: Mono) -> Self {
         let slices = std::array::from_fn(|_| Slice::default());
-        Self { slices, at: 0, turned: now, began: now, now: Standing::default(), counted: now }
+        let done = Done::default();
+        Self { slices, at: 0, turned: now, began: now, now: Standing::default(), counted: now, done }
     }
 
     /// From now on so many requests are in flight and wait.
     pub fn stand(&mut self, now: Mono, in_flight: u32, waiting: u32) {
-        let lasted = now.since(self.counted).as_nanos() as f64;
+        let lasted = now.since(self.counted);
+        self.done.busy = self.done.busy + lasted.times(u64::from(self.now.in_flight));
+        let lasted = lasted.as_nanos() as f64;
         let slice = &mut self.slices[self.at];
         slice.in_flight += f64::from(self.now.in_flight) * lasted;
         slice.waiting += f64::from(self.now.waiting) * lasted;
@@ -80,9 +93,16 @@ impl Meter {
         let slice = &mut self.slices[self.at];
         if failed {
             slice.failed += 1;
+            self.done.failed += 1;
         } else {
             slice.latency.record(took);
         }
+    }
+
+    /// What was done since it began, up to `now`.
+    pub fn done(&mut self, now: Mono) -> Done {
+        self.stand(now, self.now.in_flight, self.now.waiting);
+        self.done
     }
 
     /// Sums up, and begins a new slice when it is time.
@@ -165,6 +185,17 @@ mod tests {
         meter.stand(at(2_500), 0, 0);
         let summary = meter.sum_up(at(5_000));
         assert!((summary.in_flight - 2.0).abs() < 1e-9 && (summary.waiting - 1.0).abs() < 1e-9, "{summary:?}");
+    }
+
+    #[test]
+    fn busy_time_is_that_of_all_requests_side_by_side() {
+        let mut meter = Meter::new(at(0));
+        meter.stand(at(0), 4, 2);
+        meter.stand(at(2_500), 1, 0);
+        meter.answered(Span::from_millis(5), true);
+        assert_eq!(meter.done(at(3_500)), Done { busy: Span::from_millis(11_000), failed: 1 });
+        // A clock that stands still, or seems to go back, makes no time.
+        assert_eq!(meter.done(at(3_000)).busy, Span::from_millis(11_000));
     }
 
     #[test]

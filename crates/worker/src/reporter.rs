@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use ambidex_host::Family;
 use ambidex_wire::heartbeat::key::KeyFault;
 use ambidex_wire::report::endpoint;
 use bytes::Bytes;
@@ -27,6 +28,7 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::config::WorkerConfig;
 use crate::gate::Gate;
 use crate::heartbeats::{Beats, SentCounts};
+use crate::host::{self, HostWatch, Seen};
 use crate::{metrics, orca, scrape};
 
 /// A running reporter; it ends when this is dropped.
@@ -34,6 +36,7 @@ use crate::{metrics, orca, scrape};
 pub struct Reporter {
     address: Option<SocketAddr>,
     sent: Option<Arc<SentCounts>>,
+    host: Option<HostWatch>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -53,7 +56,7 @@ pub enum StartError {
     #[error("heartbeats: {0}")]
     Key(#[from] KeyFault),
     /// The system gives no thread.
-    #[error("the thread of the load endpoint cannot be started: {0}")]
+    #[error("the threads of the load endpoint cannot be started: {0}")]
     Thread(#[source] io::Error),
 }
 
@@ -61,6 +64,8 @@ pub enum StartError {
 struct Served {
     gate: Arc<Gate>,
     sent: Option<Arc<SentCounts>>,
+    /// What the host is like.
+    host: Option<Seen>,
     /// What `/load` says.
     load: Mutex<Bytes>,
 }
@@ -83,6 +88,8 @@ impl Reporter {
         let beats = config.heartbeats.clone().zip(sent.clone());
         let beats = beats.map(|(config, sent)| Beats::read(config, Arc::clone(&gate), sent)).transpose()?;
         let told = sent.clone();
+        let host = HostWatch::start(&config.host).map_err(StartError::Thread)?;
+        let seen = host.as_ref().map(HostWatch::seen);
         let scraped = config.scrape.clone().map(|config| (config, Arc::clone(&gate)));
         let runtime = Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
         let (stop, stopped) = oneshot::channel();
@@ -91,7 +98,7 @@ impl Reporter {
                 let listener = socket.map(TcpListener::from_std).transpose();
                 let listener = listener.inspect_err(|error| tracing::error!(%error, "the load endpoint is not served"));
                 let load = Mutex::new(Bytes::from(endpoint::write(&gate.sum_up())));
-                let served = Arc::new(Served { gate, sent: told, load });
+                let served = Arc::new(Served { gate, sent: told, host: seen, load });
                 let serving = async {
                     match listener.ok().flatten() {
                         Some(listener) => serve(listener, Arc::clone(&served)).await,
@@ -122,13 +129,19 @@ impl Reporter {
             runtime.shutdown_background();
         };
         let thread = std::thread::Builder::new().name("load-report".into()).spawn(run).map_err(StartError::Thread)?;
-        Ok(Self { address, sent, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { address, sent, host, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Where it listens, with the port that the system chose.
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
+    }
+
+    /// What the host is like, where it is looked at.
+    #[must_use]
+    pub fn host(&self) -> Arc<Vec<Family>> {
+        self.host.as_ref().map(|watch| host::families(&watch.seen())).unwrap_or_default()
     }
 
     /// What became of heartbeats, where they are sent.
@@ -216,6 +229,10 @@ async fn stream_reports(stream: TcpStream, served: &Served) {
 }
 
 impl Served {
+    fn host(&self) -> Arc<Vec<Family>> {
+        self.host.as_ref().map(host::families).unwrap_or_default()
+    }
+
     fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
         let (status, kind, body) = match path {
             _ if !matches!(*method, Method::GET | Method::HEAD) => {
@@ -233,7 +250,7 @@ impl Served {
             "/metrics" => (
                 StatusCode::OK,
                 PROMETHEUS,
-                metrics::page(&self.gate, &self.gate.report(), self.sent.as_deref()).into(),
+                metrics::page(&self.gate, &self.gate.report(), self.sent.as_deref(), &self.host()).into(),
             ),
             _ => (StatusCode::NOT_FOUND, TEXT, Bytes::from_static(b"GET /load or /metrics\n")),
         };

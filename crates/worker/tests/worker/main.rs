@@ -185,6 +185,30 @@ fn get_from(address: SocketAddr, path: &str) -> String {
 }
 
 #[tokio::test]
+async fn metrics_have_what_the_host_says_unless_it_is_not_to_be_looked_at() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("stat"), "cpu  1 1 1 1 1 1 1 1\ncpu0 1 1 1 1 1 1 1 1\n").expect("a file");
+    let config = |mode: &str| {
+        let host = serde_json::json!({"mode": mode, "proc": folder.path(), "sys": "/nowhere"});
+        serde_json::json!({"endpoint": "127.0.0.1:0", "host": host}).to_string()
+    };
+    let looked = Held::new(&config("on"));
+    let address = looked.layer.reporter().address().expect("it listens");
+    // The first look is another thread's.
+    let told = || get_from(address, "/metrics").contains("ambidex_host_cores 1\n");
+    let seen = async {
+        while !told() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(60), seen).await;
+    assert!(in_time.is_ok(), "{}", get_from(address, "/metrics"));
+    let off = Held::new(&config("off"));
+    let metrics = get_from(off.layer.reporter().address().expect("it listens"), "/metrics");
+    assert!(metrics.contains("ambidex_worker_in_flight") && !metrics.contains("ambidex_host"), "{metrics}");
+}
+
+#[tokio::test]
 async fn the_endpoint_says_what_coordinators_read_and_ends_with_the_layer() {
     let worker = Held::new(r#"{"endpoint": "127.0.0.1:0"}"#);
     drop(worker.ask("/fails", &[]).await);
@@ -199,6 +223,7 @@ async fn the_endpoint_says_what_coordinators_read_and_ends_with_the_layer() {
     }
     let metrics = get_from(address, "/metrics");
     assert!(metrics.contains("ambidex_worker_admitted_total{class=\"0\"} 1"), "{metrics}");
+    assert!(metrics.contains("ambidex_worker_failed_total 1"), "{metrics}");
     assert!(get_from(address, "/").starts_with("HTTP/1.1 404"));
     drop(worker);
     assert!(std::net::TcpStream::connect(address).is_err());
