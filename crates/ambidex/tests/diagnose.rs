@@ -111,6 +111,7 @@ fn what_cannot_be_read_is_told_with_what_to_do() {
         (&["--prom", "http://127.0.0.1:1"][..], "127.0.0.1:1"),
         (&["--haproxy", "/nowhere/haproxy.sock"][..], "/nowhere/haproxy.sock"),
         (&["--envoy", "http://127.0.0.1:1"][..], "127.0.0.1:1"),
+        (&["--host", "http://127.0.0.1:1", "--for", "1s", "--every", "1s"][..], "none of 1 agents answered twice"),
         (&["--access-log", "ill.log", "--csv", "table.csv"][..], "cannot be used with"),
         (&["--csv", "table.csv", "--window", "4s"][..], "steps of three"),
         (&[][..], "--access-log"),

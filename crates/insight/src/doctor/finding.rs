@@ -130,7 +130,11 @@ fn foremost<'s>(scene: &'s Scene<'_>, at: usize) -> Option<&'s Standing> {
     // A node that has more requests because it can carry more is as it should be.
     let carries = |metric: &Metric| standing(metric).is_some_and(|standing| standing.r < CARRIES);
     let is_count = !is_utilization(&found.metric);
-    let carries_it = carries(&Metric::Cpu) && !standing(&Metric::LatencyP50).is_some_and(|latency| latency.r >= HOT);
+    let takes_longer = standing(&Metric::LatencyP50).is_some_and(|latency| latency.r >= HOT)
+        || standing(&Metric::Busy)
+            .zip(standing(&Metric::Requests))
+            .is_some_and(|(busy, requests)| requests.r > 0.0 && busy.r / requests.r >= HOT);
+    let carries_it = carries(&Metric::Cpu) && !takes_longer;
     (!(is_count && carries_it)).then_some(found)
 }
 
@@ -345,6 +349,17 @@ fn least(metric: &Metric) -> f64 {
         | Metric::Network
         | Metric::Weight
         | Metric::SoftIrq
+        | Metric::SoftIrqCore
+        | Metric::PacketSkew
+        | Metric::InterruptSkew
+        | Metric::QueueSkew
+        | Metric::Dropped
+        | Metric::Squeezed
+        | Metric::CoreWait
+        | Metric::RemoteMemory
+        | Metric::CpuPressure
+        | Metric::MemoryPressure
+        | Metric::IoPressure
         | Metric::Steal
         | Metric::Throttled
         | Metric::GarbageCollection

@@ -121,6 +121,15 @@ pub(super) fn is_utilization(metric: &Metric) -> bool {
         | Metric::Memory
         | Metric::DiskIo
         | Metric::SoftIrq
+        | Metric::SoftIrqCore
+        | Metric::CoreWait
+        | Metric::RemoteMemory
+        | Metric::CpuPressure
+        | Metric::MemoryPressure
+        | Metric::IoPressure
+        | Metric::PacketSkew
+        | Metric::InterruptSkew
+        | Metric::QueueSkew
         | Metric::Steal
         | Metric::Throttled
         | Metric::GarbageCollection
@@ -136,6 +145,8 @@ pub(super) fn is_utilization(metric: &Metric) -> bool {
         | Metric::Connections
         | Metric::Network
         | Metric::Weight
+        | Metric::Dropped
+        | Metric::Squeezed
         | Metric::Retries
         | Metric::Named(_) => false,
     }

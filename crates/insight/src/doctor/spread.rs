@@ -150,6 +150,17 @@ pub(super) fn is_load(metric: &Metric) -> bool {
         | Metric::Queue
         | Metric::Weight
         | Metric::SoftIrq
+        | Metric::SoftIrqCore
+        | Metric::PacketSkew
+        | Metric::InterruptSkew
+        | Metric::QueueSkew
+        | Metric::Dropped
+        | Metric::Squeezed
+        | Metric::CoreWait
+        | Metric::RemoteMemory
+        | Metric::CpuPressure
+        | Metric::MemoryPressure
+        | Metric::IoPressure
         | Metric::Steal
         | Metric::Throttled
         | Metric::GarbageCollection

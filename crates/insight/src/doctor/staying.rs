@@ -180,6 +180,17 @@ fn tells_apart(metric: &Metric) -> bool {
         | Metric::Connections => true,
         Metric::Weight
         | Metric::SoftIrq
+        | Metric::SoftIrqCore
+        | Metric::PacketSkew
+        | Metric::InterruptSkew
+        | Metric::QueueSkew
+        | Metric::Dropped
+        | Metric::Squeezed
+        | Metric::CoreWait
+        | Metric::RemoteMemory
+        | Metric::CpuPressure
+        | Metric::MemoryPressure
+        | Metric::IoPressure
         | Metric::Steal
         | Metric::Throttled
         | Metric::GarbageCollection

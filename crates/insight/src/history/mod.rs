@@ -82,6 +82,28 @@ pub enum Metric {
     Weight,
     /// CPU time in soft interrupts, as a part of the node's.
     SoftIrq,
+    /// The same of the core that has most of it, as a part of that core's.
+    SoftIrqCore,
+    /// Packets of the core that takes most, over the mean of the node's cores: 1 is even.
+    PacketSkew,
+    /// The same of interrupts of devices.
+    InterruptSkew,
+    /// Interrupts of the network card's queue with most, over the mean of its queues.
+    QueueSkew,
+    /// Packets per second that were thrown away between card and socket.
+    Dropped,
+    /// How often a second a core stopped with packets left, because its turn was over.
+    Squeezed,
+    /// Seconds that what could run waited for a core, per second and core.
+    CoreWait,
+    /// The part of its memory's pages that came from another NUMA node than the asking core's.
+    RemoteMemory,
+    /// The part of time in which some task waited for a core.
+    CpuPressure,
+    /// The same for memory.
+    MemoryPressure,
+    /// The same for disks.
+    IoPressure,
     /// CPU time that the hypervisor took.
     Steal,
     /// The part of periods in which its quota held it.
@@ -237,6 +259,17 @@ impl fmt::Display for Metric {
             Self::Network => "network",
             Self::Weight => "weight",
             Self::SoftIrq => "softirq",
+            Self::SoftIrqCore => "softirq of one core",
+            Self::PacketSkew => "packets by core",
+            Self::InterruptSkew => "interrupts by core",
+            Self::QueueSkew => "queues of the network",
+            Self::Dropped => "packets dropped",
+            Self::Squeezed => "packets put off",
+            Self::CoreWait => "waiting for a core",
+            Self::RemoteMemory => "remote memory",
+            Self::CpuPressure => "cpu pressure",
+            Self::MemoryPressure => "memory pressure",
+            Self::IoPressure => "io pressure",
             Self::Steal => "steal",
             Self::Throttled => "throttled",
             Self::GarbageCollection => "garbage collection",

@@ -2,6 +2,7 @@
 //! [`Recorder`](crate::history::Recorder).
 
 pub mod access_log;
+pub mod agents;
 pub mod csv;
 pub mod envoy;
 pub(crate) mod fetch;

@@ -43,6 +43,7 @@ const PROXIES: [&str; 2] = [r#"job="edge",proxy="app",server="s0""#, r#"job="edg
 const BACKENDS: [&str; 2] = [r#"job="old",backend="app",server="b0""#, r#"job="old",backend="app",server="b1""#];
 const NGINXES: [&str; 2] = [r#"job="nginx",instance="n0""#, r#"job="nginx",instance="n1""#];
 const UPSTREAMS: [&str; 2] = [r#"job="vts",upstream="app",backend="v0""#, r#"job="vts",upstream="app",backend="v1""#];
+const AGENTS: [&str; 2] = [r#"job="agents",instance="a0""#, r#"job="agents",instance="a1""#];
 const WORKERS: [&str; 2] = [r#"job="gw",pool="api",worker="w0""#, r#"job="gw",pool="api",worker="w1""#];
 
 fn hosts(page: &mut Page) {
@@ -50,6 +51,19 @@ fn hosts(page: &mut Page) {
         page.counter("node_cpu_seconds_total", HOSTS, &format!(r#",cpu="0",mode="{mode}""#), part);
     }
     page.gauge("node_load1", HOSTS, "", 1.0);
+    for (cpu, rate) in [("0", 30.0), ("1", 10.0)] {
+        page.counter("node_softnet_processed_total", HOSTS, &format!(r#",cpu="{cpu}""#), rate);
+        let line = format!(r#",cpu="{cpu}",type="31",info="PCI-MSI",devices="eth0-TxRx-0""#);
+        page.counter("node_interrupts_total", HOSTS, &line, rate);
+        let timer = format!(r#",cpu="{cpu}",type="LOC",info="Local timer interrupts",devices="""#);
+        page.counter("node_interrupts_total", HOSTS, &timer, 250.0);
+    }
+    page.counter("node_softnet_dropped_total", HOSTS, r#",cpu="0""#, 1.0);
+    page.counter("node_softnet_times_squeezed_total", HOSTS, r#",cpu="0""#, 2.0);
+    page.counter("node_schedstat_waiting_seconds_total", HOSTS, r#",cpu="0""#, 0.2);
+    page.counter("node_memory_numa_local_node_total", HOSTS, r#",node="0""#, 9.0);
+    page.counter("node_memory_numa_other_node_total", HOSTS, r#",node="0""#, 1.0);
+    page.counter("node_pressure_memory_waiting_seconds_total", HOSTS, "", 0.05);
     page.gauge("node_memory_MemAvailable_bytes", HOSTS, "", 4e8);
     page.gauge("node_memory_MemTotal_bytes", HOSTS, "", 1e9);
     page.counter("node_disk_io_time_seconds_total", HOSTS, r#",device="sda""#, 0.3);
@@ -122,6 +136,46 @@ fn proxies(page: &mut Page) {
     page.gauge("nginx_vts_upstream_response_seconds", UPSTREAMS, "", 0.04);
 }
 
+/// As `crates/host` writes them; its own tests hold the names.
+fn agents(page: &mut Page) {
+    for (mode, part) in [("idle", 0.5), ("iowait", 0.1), ("user", 0.2), ("softirq", 0.1), ("steal", 0.1)] {
+        page.counter("ambidex_host_cpu_seconds_total", AGENTS, &format!(r#",mode="{mode}""#), part);
+    }
+    page.gauge("ambidex_host_cores", AGENTS, "", 1.0);
+    for (of, part) in [("mean", 0.1), ("most", 0.8)] {
+        page.gauge("ambidex_host_core_part", AGENTS, &format!(r#",mode="softirq",of="{of}""#), part);
+    }
+    for (what, times) in [("packets", 3.0), ("irq", 4.0), ("net_rx", 3.0)] {
+        page.gauge("ambidex_host_core_skew", AGENTS, &format!(r#",what="{what}""#), times);
+    }
+    page.gauge("ambidex_host_queue_skew", AGENTS, r#",interface="eth0""#, 5.0);
+    for (what, rate) in [("processed", 900.0), ("dropped", 2.0), ("squeezed", 6.0)] {
+        page.counter("ambidex_host_backlog_total", AGENTS, &format!(r#",what="{what}""#), rate);
+    }
+    page.counter("ambidex_host_waited_seconds_total", AGENTS, "", 0.3);
+    page.counter("ambidex_host_periods_total", AGENTS, "", 10.0);
+    page.counter("ambidex_host_throttled_periods_total", AGENTS, "", 1.0);
+    for (from, rate) in [("local", 9.0), ("other", 1.0)] {
+        page.counter("ambidex_host_numa_pages_total", AGENTS, &format!(r#",from="{from}""#), rate);
+    }
+    for direction in ["in", "out"] {
+        page.counter("ambidex_host_network_bytes_total", AGENTS, &format!(r#",direction="{direction}""#), 1_000.0);
+    }
+    page.gauge("ambidex_host_disk_busy", AGENTS, "", 0.3);
+    page.gauge("ambidex_host_memory_bytes", AGENTS, r#",of="total""#, 1e9);
+    page.gauge("ambidex_host_memory_bytes", AGENTS, r#",of="available""#, 4e8);
+    for (resource, part) in [("cpu", 0.2), ("io", 0.1)] {
+        let labels = |of: &str| format!(r#",resource="{resource}",of="{of}""#);
+        page.counter("ambidex_host_pressure_seconds_total", AGENTS, &labels("some"), part);
+        page.counter("ambidex_host_pressure_seconds_total", AGENTS, &labels("full"), part / 2.0);
+    }
+    page.counter("ambidex_worker_admitted_total", AGENTS, r#",class="0""#, 10.0);
+    page.counter("ambidex_worker_failed_total", AGENTS, "", 1.0);
+    page.counter("ambidex_worker_busy_seconds_total", AGENTS, "", 0.4);
+    page.gauge("ambidex_worker_in_flight", AGENTS, "", 4.0);
+    page.gauge("ambidex_worker_waiting", AGENTS, "", 2.0);
+}
+
 fn workers(page: &mut Page) {
     page.counter("ambidex_worker_requests_total", WORKERS, "", 10.0);
     page.counter("ambidex_worker_failures_total", WORKERS, "", 1.0);
@@ -154,6 +208,7 @@ fn same(found: &[(String, f64)], wanted: &[(&str, f64)]) -> Result<(), String> {
 }
 
 /// What the first node of each kind has.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn wanted() -> Vec<(&'static str, Vec<(&'static str, f64)>)> {
     let latency = [("latency p50", 0.031_25), ("latency p95", 0.087_5), ("latency p99", 0.097_5)];
     let with = |more: &[(&'static str, f64)]| [&latency[..], more].concat();
@@ -173,12 +228,20 @@ fn wanted() -> Vec<(&'static str, Vec<(&'static str, f64)>)> {
             vec![
                 ("cpu", 0.4),
                 ("softirq", 0.1),
+                ("softirq of one core", 0.1),
+                ("packets by core", 1.5),
+                ("interrupts by core", 1.5),
+                ("packets dropped", 1.0),
+                ("packets put off", 2.0),
+                ("waiting for a core", 0.2),
+                ("remote memory", 0.1),
                 ("steal", 0.1),
                 ("memory", 0.6),
                 ("disk", 0.3),
                 ("network", 2_000.0),
                 ("connections", 12.0),
                 ("cpu pressure", 0.2),
+                ("memory pressure", 0.05),
                 ("io pressure", 0.1),
             ],
         ),
@@ -212,6 +275,33 @@ fn wanted() -> Vec<(&'static str, Vec<(&'static str, f64)>)> {
         ("b0", haproxy.to_vec()),
         ("n0", vec![("requests", 10.0), ("connections", 8.0), ("in flight", 4.0)]),
         ("v0", vec![("requests", 10.0), ("errors", 1.0), ("busy time", 0.4), ("mean latency", 0.04)]),
+        (
+            "a0",
+            vec![
+                ("requests", 10.0),
+                ("errors", 1.0),
+                ("busy time", 0.4),
+                ("in flight", 4.0),
+                ("queue", 2.0),
+                ("cpu", 0.4),
+                ("softirq", 0.1),
+                ("softirq of one core", 0.8),
+                ("packets by core", 3.0),
+                ("interrupts by core", 4.0),
+                ("queues of the network", 5.0),
+                ("packets dropped", 2.0),
+                ("packets put off", 6.0),
+                ("waiting for a core", 0.3),
+                ("steal", 0.1),
+                ("throttled", 0.1),
+                ("remote memory", 0.1),
+                ("network", 2_000.0),
+                ("disk", 0.3),
+                ("memory", 0.6),
+                ("cpu pressure", 0.2),
+                ("io pressure", 0.1),
+            ],
+        ),
         ("w0", with(&[("requests", 10.0), ("errors", 1.0), ("busy time", 0.4), ("in flight", 4.0), ("weight", 0.6)])),
     ]
 }
@@ -219,7 +309,7 @@ fn wanted() -> Vec<(&'static str, Vec<(&'static str, f64)>)> {
 #[tokio::test]
 async fn every_query_of_every_set_says_what_is_there() {
     let mut page = Page::default();
-    for kind in [hosts, pods, proxies, workers] {
+    for kind in [hosts, pods, proxies, agents, workers] {
         kind(&mut page);
     }
     page.0.push_str("# EOF\n");
@@ -230,7 +320,7 @@ async fn every_query_of_every_set_says_what_is_there() {
     let history = prometheus.read(&Options { since, ..Options::new(&prometheus.url(), At(END * 1_000)) }).await;
 
     assert!(!history.partial && history.remarks.is_empty(), "{:?}", history.remarks);
-    assert_eq!(names().len(), 9, "a new set is to be tried here");
+    assert_eq!(names().len(), 10, "a new set is to be tried here");
     let table = wanted();
     let wrong: Vec<_> =
         table.iter().filter_map(|(node, wanted)| Some((node, same(&figures(&history, node), wanted).err()?))).collect();
@@ -241,7 +331,7 @@ async fn every_query_of_every_set_says_what_is_there() {
     let pod = of("web-5d4f8c7b9-z9z9z");
     assert_eq!(pod.zone.as_deref(), Some("eu-1"));
     assert_eq!((pod.peers.service.as_deref(), pod.peers.version.as_deref()), (Some("shop/web"), Some("5d4f8c7b9")));
-    let capacities = ["h0", "web-5d4f8c7b9-x2v4t", "s1", "w1", "n0"].map(|name| of(name).capacity);
-    assert_eq!(capacities, [Some(1.0), Some(2.0), Some(50.0), Some(0.3), None]);
+    let capacities = ["h0", "web-5d4f8c7b9-x2v4t", "s1", "a1", "w1", "n0"].map(|name| of(name).capacity);
+    assert_eq!(capacities, [Some(1.0), Some(2.0), Some(50.0), Some(0.5), Some(0.3), None]);
     assert_eq!(of("v0").peers.service.as_deref(), Some("vts/app"));
 }

@@ -11,7 +11,7 @@ use ambidex_insight::sources::access_log::{self, Attribute, Format, Mapping, Nod
 use ambidex_insight::sources::haproxy::{self, RuntimeApi};
 use ambidex_insight::sources::prometheus::{self, Chosen, OwnQueries};
 use ambidex_insight::sources::table::{self, ColumnMap, MetricMap, RoleMap};
-use ambidex_insight::sources::{Access, Looks, Progress, csv, envoy, parquet};
+use ambidex_insight::sources::{Access, Looks, Progress, agents, csv, envoy, parquet};
 use clap::Args;
 
 use super::super::colored;
@@ -34,9 +34,9 @@ pub(super) struct SourceArguments {
     log: LogArguments,
     #[command(flatten, next_help_heading = "CSV and Parquet")]
     table: TableArguments,
-    #[command(flatten, next_help_heading = "Prometheus and Envoy")]
+    #[command(flatten, next_help_heading = "Prometheus, Envoy and agents")]
     web: WebArguments,
-    #[command(flatten, next_help_heading = "HAProxy and Envoy")]
+    #[command(flatten, next_help_heading = "HAProxy, Envoy and agents")]
     look: LookArguments,
 }
 
@@ -61,6 +61,9 @@ struct Which {
     /// The admin page of an Envoy.
     #[arg(long, value_name = "URL")]
     envoy: Option<String>,
+    /// Agents of workers (`ambidex agent`), each by its endpoint: the workers, and what the hosts under them are like.
+    #[arg(long, value_name = "URL", num_args = 1..)]
+    host: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -173,6 +176,12 @@ impl SourceArguments {
             let backends = self.look.only.clone();
             let options = haproxy::Options { backends, looks, ..haproxy::Options::new(at.clone(), now) };
             return runtime.block_on(haproxy::read(&options, progress)).map_err(told);
+        }
+        if !self.which.host.is_empty() {
+            let agents = self.which.host.iter().map(|url| self.web.access(url)).collect();
+            let timeout = agents::TIMEOUT;
+            let options = agents::Options { agents, service: self.service.clone(), looks, timeout, now };
+            return runtime.block_on(agents::read(&options, progress)).map_err(told);
         }
         let url = self.which.envoy.as_deref().unwrap_or_default();
         let clusters = self.look.only.clone();

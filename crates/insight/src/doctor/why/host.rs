@@ -1,27 +1,32 @@
-//! Reasons that lie in the node: a slower machine, its neighbours, interrupts, garbage, a cold cache, other work.
+//! Reasons that lie in the node as a process: a slower machine or a neighbour, garbage, a cold cache, other work. What lies in its
+//! kernel is in `kernel`.
 
 use super::requests::rate;
-use super::{Cause, FAIR, Patient, STRONG, WEAK, Weighing};
+use super::{Cause, FAIR, Patient, STRONG, WEAK, Weighing, kernel};
 use crate::analysis::parts::Factor;
 use crate::history::{HappeningKind, Metric};
 
 pub(super) fn weigh(patient: &Patient<'_, '_>) -> Vec<Weighing> {
-    vec![
-        hardware(patient),
-        held(patient, Cause::Interrupts, &Metric::SoftIrq, "of its CPU time goes to soft interrupts"),
-        held(patient, Cause::GarbageCollection, &Metric::GarbageCollection, "of its time goes to collecting garbage"),
-        cold(patient),
-        cron(patient),
-    ]
+    let mut all = vec![hardware(patient), garbage(patient), cold(patient), cron(patient)];
+    all.extend(kernel::weigh(patient));
+    all
 }
 
-/// How much longer it takes for the same: by requests where they were timed, else by latency.
-fn slowness(patient: &Patient<'_, '_>) -> Option<(f64, &'static str)> {
+/// How much longer it takes for the same: by requests where they were timed, else by what the node says of the time of a request, else
+/// by latency.
+pub(super) fn slowness(patient: &Patient<'_, '_>) -> Option<(f64, &'static str)> {
     if let Some(factors) = patient.scene.factors[patient.at] {
         return Some((factors.speed, "for requests of the same routes it takes"));
     }
     let latency = patient.scene.beside_median(&Metric::LatencyP50, patient.at);
-    latency.filter(|(_, others)| *others > 0.0).map(|(mine, others)| (mine / others, "its median latency is"))
+    let latency =
+        latency.filter(|(_, others)| *others > 0.0).map(|(mine, others)| (mine / others, "its median latency is"));
+    latency.or_else(|| {
+        let (busy, others_busy) = patient.scene.beside_median(&Metric::Busy, patient.at)?;
+        let (rate, others_rate) = patient.scene.beside_median(&Metric::Requests, patient.at)?;
+        let known = rate > 0.0 && others_rate > 0.0 && others_busy > 0.0;
+        known.then(|| ((busy / rate) / (others_busy / others_rate), "for a request it takes"))
+    })
 }
 
 fn hardware(patient: &Patient<'_, '_>) -> Weighing {
@@ -39,20 +44,30 @@ fn hardware(patient: &Patient<'_, '_>) -> Weighing {
     if greatest == Some(Factor::Speed) && rate(patient).is_some_and(|rate| rate < EVEN) {
         weighing.seen(WEAK, "and it gets no more requests than they do".into());
     }
-    for (metric, what) in [(Metric::Steal, "the hypervisor takes"), (Metric::Throttled, "its quota holds it for")] {
-        if let Some((mine, others)) = patient.scene.beside_median(&metric, patient.at)
-            && mine >= HELD
-            && mine >= 1.5 * others
-        {
-            weighing
-                .seen(FAIR, format!("{what} {:.0} % of its time, of its peers' {:.0} %", mine * 100.0, others * 100.0));
-        }
+    if let Some((mine, others)) = patient.scene.beside_median(&Metric::Steal, patient.at)
+        && mine >= HELD
+        && mine >= 1.5 * others
+    {
+        let seen =
+            format!("the hypervisor takes {:.0} % of its time, of its peers' {:.0} %", mine * 100.0, others * 100.0);
+        weighing.seen(FAIR, seen);
+        let what = "move it to another machine (or the neighbour away) for 10 minutes".into();
+        weighing.would_show(
+            what,
+            patient.r / slowness(patient).map_or(patient.r, |(slow, _)| slow.max(1.0)),
+            patient.r,
+        );
     }
     weighing
 }
 
+/// Whether its collector holds it more than its peers'.
+fn garbage(patient: &Patient<'_, '_>) -> Weighing {
+    held(patient, Cause::GarbageCollection, &Metric::GarbageCollection, "of its time goes to collecting garbage")
+}
+
 /// Whether something holds it more than its peers.
-fn held(patient: &Patient<'_, '_>, cause: Cause, metric: &Metric, what: &str) -> Weighing {
+pub(super) fn held(patient: &Patient<'_, '_>, cause: Cause, metric: &Metric, what: &str) -> Weighing {
     let mut weighing = Weighing::of(cause);
     let Some((mine, others)) = patient.scene.beside_median(metric, patient.at) else { return weighing };
     if mine < HELD || mine < 1.5 * others {
@@ -60,13 +75,18 @@ fn held(patient: &Patient<'_, '_>, cause: Cause, metric: &Metric, what: &str) ->
         return weighing;
     }
     weighing.seen(STRONG - WEAK, format!("{:.0} % {what}, of its peers' {:.0} %", mine * 100.0, others * 100.0));
+    goes_with_its_load(patient, metric, &mut weighing);
+    weighing
+}
+
+/// Window by window.
+pub(super) fn goes_with_its_load(patient: &Patient<'_, '_>, metric: &Metric, weighing: &mut Weighing) {
     if let Some(together) = patient.scene.goes_with(metric, &patient.windows, patient.at)
         && together.rho > 0.5
         && together.chance < 0.05
     {
         weighing.seen(WEAK + WEAK, format!("it goes with its load (rank correlation {:.2})", together.rho));
     }
-    weighing
 }
 
 fn cold(patient: &Patient<'_, '_>) -> Weighing {
@@ -96,8 +116,9 @@ fn cold(patient: &Patient<'_, '_>) -> Weighing {
 /// Whether it works where no request asks it to.
 fn cron(patient: &Patient<'_, '_>) -> Weighing {
     let mut weighing = Weighing::of(Cause::Cron);
-    let Some(cpu) = patient.scene.relative(&Metric::Cpu, patient.at) else { return weighing };
-    let asked = rate(patient).or_else(|| patient.scene.relative(&Metric::Busy, patient.at));
+    let scene = patient.scene;
+    let Some(cpu) = scene.relative(&Metric::Cpu, patient.at) else { return weighing };
+    let asked = rate(patient).or_else(|| scene.relative(&Metric::Busy, patient.at));
     if cpu >= MORE && asked.is_some_and(|asked| asked < EVEN) {
         let seen = format!(
             "its CPU works {cpu:.2} times its part, and it is asked for no more than that ({:.2})",
@@ -107,17 +128,33 @@ fn cron(patient: &Patient<'_, '_>) -> Weighing {
         if slowness(patient).is_some_and(|(slow, _)| slow < EVEN) {
             weighing.seen(WEAK, "and requests take no longer there".into());
         }
+        for (metric, what) in WANTS {
+            if let Some((mine, others)) = scene.beside_median(&metric, patient.at)
+                && mine >= 2.0 * HELD
+                && mine >= 1.5 * others
+            {
+                let seen = format!("{what} {:.0} % of the time, of its peers' {:.0} %", mine * 100.0, others * 100.0);
+                weighing.seen(WEAK, seen);
+            }
+        }
+        weighing.would_show("stop what else runs there for 10 minutes".into(), patient.r / cpu, patient.r);
     } else if cpu < MORE {
         weighing.seen(-FAIR, "its CPU has its part".into());
     }
     weighing
 }
 
+/// What tasks are in want of where there is more to do than requests ask for.
+const WANTS: [(Metric, &str); 3] = [
+    (Metric::CoreWait, "what could run waits for a core"),
+    (Metric::IoPressure, "tasks wait for its disks"),
+    (Metric::MemoryPressure, "tasks wait for memory"),
+];
 /// How many times as long. Source: diagnosis.md "structural" (1.25).
-const SLOWER: f64 = 1.25;
+pub(super) const SLOWER: f64 = 1.25;
 /// As others. Source: ours.
-const EVEN: f64 = 1.15;
+pub(super) const EVEN: f64 = 1.15;
 /// The part of its time from which on something holds a node. Source: ours; a twentieth.
-const HELD: f64 = 0.05;
+pub(super) const HELD: f64 = 0.05;
 /// Source: diagnosis.md "structural".
-const MORE: f64 = 1.25;
+pub(super) const MORE: f64 = 1.25;

@@ -5,6 +5,7 @@
 //! against: what a source does not know is not asked.
 
 mod host;
+mod kernel;
 mod remedies;
 mod requests;
 mod routing;
@@ -46,6 +47,10 @@ pub enum Cause {
     Hardware,
     /// Interrupts lie on few of its cores.
     Interrupts,
+    /// Its memory is another NUMA node's.
+    RemoteMemory,
+    /// Its quota of CPU time holds it.
+    Quota,
     /// Its collector of garbage holds it.
     GarbageCollection,
     /// Its cache is cold.
@@ -149,6 +154,11 @@ impl Weighing {
         self.experiment = Some(Experiment { what, predicted_r, else_r });
     }
 
+    /// Whether anything that was seen speaks for it.
+    pub(super) fn speaks_for(&self) -> bool {
+        self.evidence.iter().any(|one| one.strength >= FAIR)
+    }
+
     fn done(self) -> Hypothesis {
         let score = self.evidence.iter().map(|one| one.strength).sum();
         let Self { cause, evidence, subject, experiment } = self;
@@ -191,6 +201,8 @@ impl fmt::Display for Cause {
             Self::EjectionFlapping => "taken out and put back again and again",
             Self::Hardware => "a slower machine, or a neighbour on it",
             Self::Interrupts => "interrupts on few cores",
+            Self::RemoteMemory => "memory of another NUMA node",
+            Self::Quota => "a quota of CPU time that holds it",
             Self::GarbageCollection => "garbage collection",
             Self::ColdCache => "a cold cache",
             Self::Cron => "something else that runs there",

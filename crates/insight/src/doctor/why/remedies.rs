@@ -89,7 +89,19 @@ pub(in crate::doctor) const fn remedies(cause: Cause) -> Remedies {
         Cause::Interrupts => (
             "give the node less weight",
             Class::Configuration,
-            "spread interrupts and queues over cores (RSS, RPS, irqbalance), keep threads near their memory",
+            "spread them over cores: more queues of the card (ethtool -L), lines on cores of their own (irqbalance, smp_affinity), \
+             packets handed on (RPS: rps_cpus); keep the worker's threads off the cores that serve them",
+        ),
+        Cause::RemoteMemory => (
+            "give the node less weight",
+            Class::Configuration,
+            "bind the worker's threads and memory to one NUMA node (numactl, cpuset.cpus and cpuset.mems, Kubernetes' topology manager), \
+             or run one worker a NUMA node",
+        ),
+        Cause::Quota => (
+            "raise its limit of CPU time, or give the node less weight",
+            Class::Configuration,
+            "limits by what it needs at its peak, or requests without limits; as many threads as the quota has CPUs",
         ),
         Cause::GarbageCollection => (
             "give the node less weight, or restart it if its heap only grows",

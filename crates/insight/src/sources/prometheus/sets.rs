@@ -7,6 +7,7 @@
 //! A set is there when its probe has series. Rates and quotients are the server's own, so counters that began anew are its matter.
 
 mod ambidex;
+mod ambidex_host;
 mod envoy;
 mod haproxy;
 mod istio;
@@ -56,7 +57,7 @@ pub(super) struct By {
 pub(super) use self::kubernetes::{OWNERS, PLACES, ZONES_OF_NODES};
 
 /// All of them.
-pub(super) const SETS: [&Set; 9] = [
+pub(super) const SETS: [&Set; 10] = [
     &node::NODE,
     &kubernetes::KUBERNETES,
     &istio::ISTIO,
@@ -66,6 +67,7 @@ pub(super) const SETS: [&Set; 9] = [
     &nginx::STATUS,
     &nginx::VTS,
     &ambidex::AMBIDEX,
+    &ambidex_host::AMBIDEX_HOST,
 ];
 
 /// Labels that say in which zone a node stands, in the order in which they are believed.

@@ -188,7 +188,7 @@ async fn warnings_of_missing_parts_make_a_history_partial_and_explosions_are_cut
     assert!(history.partial);
     let said: Vec<_> = history.remarks.iter().map(|remark| remark.what.as_str()).collect();
     for part in [
-        "node: cpu pressure: the server warns: store b: no answer",
+        "node: cpu_pressure: the server warns: store b: no answer",
         "20001 series in one answer are more than 20000",
         "more than 10000 nodes",
     ] {

@@ -97,6 +97,12 @@ fn kind_of(metric: &Metric) -> Kind {
         | Metric::Memory
         | Metric::DiskIo
         | Metric::SoftIrq
+        | Metric::SoftIrqCore
+        | Metric::CoreWait
+        | Metric::RemoteMemory
+        | Metric::CpuPressure
+        | Metric::MemoryPressure
+        | Metric::IoPressure
         | Metric::Steal
         | Metric::Throttled
         | Metric::GarbageCollection
@@ -109,6 +115,11 @@ fn kind_of(metric: &Metric) -> Kind {
         | Metric::Queue
         | Metric::Connections
         | Metric::Weight
+        | Metric::PacketSkew
+        | Metric::InterruptSkew
+        | Metric::QueueSkew
+        | Metric::Dropped
+        | Metric::Squeezed
         | Metric::Retries
         | Metric::Named(_) => Kind::Count,
     }
@@ -207,6 +218,17 @@ const METRICS: &[(Metric, &[&str])] = &[
     (Metric::Network, &["network", "net", "network_io", "bandwidth", "network_traffic", "net_io"]),
     (Metric::Weight, &["weight"]),
     (Metric::SoftIrq, &["softirq", "cpu_softirq", "soft_irq"]),
+    (Metric::SoftIrqCore, &["soft_irq_core", "softirq_core"]),
+    (Metric::PacketSkew, &["packet_skew"]),
+    (Metric::InterruptSkew, &["interrupt_skew", "irq_skew"]),
+    (Metric::QueueSkew, &["queue_skew"]),
+    (Metric::Dropped, &["dropped", "packets_dropped", "softnet_dropped"]),
+    (Metric::Squeezed, &["squeezed", "time_squeeze", "softnet_squeezed"]),
+    (Metric::CoreWait, &["core_wait", "run_queue_wait"]),
+    (Metric::RemoteMemory, &["remote_memory", "numa_other"]),
+    (Metric::CpuPressure, &["cpu_pressure", "pressure_cpu"]),
+    (Metric::MemoryPressure, &["memory_pressure", "pressure_memory"]),
+    (Metric::IoPressure, &["io_pressure", "pressure_io"]),
     (Metric::Steal, &["steal", "cpu_steal"]),
     (Metric::Throttled, &["throttled", "cpu_throttled", "throttling", "cpu_throttling"]),
     (Metric::GarbageCollection, &["gc", "gc_time", "garbage_collection", "gc_pause"]),

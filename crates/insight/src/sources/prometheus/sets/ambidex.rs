@@ -4,7 +4,7 @@ use super::{By, Query, Set, plain};
 
 pub(in super::super) const AMBIDEX: Set = Set {
     name: "ambidex",
-    probe: r#"ambidex_worker_in_flight{worker!="other"}"#,
+    probe: r#"ambidex_worker_in_flight{worker=~".+",worker!="other"}"#,
     labels: By { node: &["worker"], service: &["job", "pool"], version: &[], pods: false },
     queries: &QUERIES,
     capacity: Some(r#"avg by ({by}) (ambidex_worker_weight_applied{worker!="other",{selector}}) > 0"#),
@@ -26,6 +26,6 @@ const QUERIES: [Query; 8] = [
         "latency_p99",
         r#"histogram_quantile(0.99, sum by (le, {by}) (rate(ambidex_worker_latency_seconds_bucket{worker!="other",{selector}}[{rate}])))"#,
     ),
-    plain("in_flight", r#"sum by ({by}) (ambidex_worker_in_flight{worker!="other",{selector}})"#),
+    plain("in_flight", r#"sum by ({by}) (ambidex_worker_in_flight{worker=~".+",worker!="other",{selector}})"#),
     plain("weight", r#"avg by ({by}) (ambidex_worker_weight_applied{worker!="other",{selector}})"#),
 ];

@@ -13,13 +13,34 @@ pub(in super::super) const NODE: Set = Set {
     capacity: Some(r#"count by ({by}) (node_cpu_seconds_total{mode="idle",{selector}})"#),
 };
 
-const QUERIES: [Query; 9] = [
+const QUERIES: [Query; 17] = [
     plain(
         "cpu",
         r#"1 - sum by ({by}) (rate(node_cpu_seconds_total{mode=~"idle|iowait",{selector}}[{rate}]))
             / count by ({by}) (node_cpu_seconds_total{mode="idle",{selector}})"#,
     ),
     plain("soft_irq", r#"avg by ({by}) (rate(node_cpu_seconds_total{mode="softirq",{selector}}[{rate}]))"#),
+    plain("soft_irq_core", r#"max by ({by}) (rate(node_cpu_seconds_total{mode="softirq",{selector}}[{rate}]))"#),
+    plain(
+        "packet_skew",
+        "max by ({by}) (rate(node_softnet_processed_total{{selector}}[{rate}]))
+            / (avg by ({by}) (rate(node_softnet_processed_total{{selector}}[{rate}])) > 5)",
+    ),
+    // Collectors `interrupts` and `softirqs` are off unless asked for.
+    plain(
+        "interrupt_skew",
+        r#"max by ({by}) (sum by (cpu, {by}) (rate(node_interrupts_total{type=~"[0-9]+",{selector}}[{rate}])))
+            / (avg by ({by}) (sum by (cpu, {by}) (rate(node_interrupts_total{type=~"[0-9]+",{selector}}[{rate}]))) > 5)"#,
+    ),
+    plain("dropped", "sum by ({by}) (rate(node_softnet_dropped_total{{selector}}[{rate}]))"),
+    plain("squeezed", "sum by ({by}) (rate(node_softnet_times_squeezed_total{{selector}}[{rate}]))"),
+    plain("core_wait", "avg by ({by}) (rate(node_schedstat_waiting_seconds_total{{selector}}[{rate}]))"),
+    plain(
+        "remote_memory",
+        "sum by ({by}) (rate(node_memory_numa_other_node_total{{selector}}[{rate}]))
+            / (sum by ({by}) (rate(node_memory_numa_other_node_total{{selector}}[{rate}]))
+                + sum by ({by}) (rate(node_memory_numa_local_node_total{{selector}}[{rate}])) > 0)",
+    ),
     plain("steal", r#"avg by ({by}) (rate(node_cpu_seconds_total{mode="steal",{selector}}[{rate}]))"#),
     plain(
         "memory",
@@ -32,6 +53,7 @@ const QUERIES: [Query; 9] = [
             + sum by ({by}) (rate(node_network_transmit_bytes_total{device!~"lo|veth.*|cali.*|lxc.*|br-.*|docker.*|cni.*|flannel.*",{selector}}[{rate}]))"#,
     ),
     plain("connections", "avg by ({by}) (node_sockstat_TCP_inuse{{selector}})"),
-    plain("cpu pressure", "avg by ({by}) (rate(node_pressure_cpu_waiting_seconds_total{{selector}}[{rate}]))"),
-    plain("io pressure", "avg by ({by}) (rate(node_pressure_io_waiting_seconds_total{{selector}}[{rate}]))"),
+    plain("cpu_pressure", "avg by ({by}) (rate(node_pressure_cpu_waiting_seconds_total{{selector}}[{rate}]))"),
+    plain("memory_pressure", "avg by ({by}) (rate(node_pressure_memory_waiting_seconds_total{{selector}}[{rate}]))"),
+    plain("io_pressure", "avg by ({by}) (rate(node_pressure_io_waiting_seconds_total{{selector}}[{rate}]))"),
 ];

@@ -4,7 +4,7 @@ use super::*;
 use crate::sources::prometheus::words::Words;
 
 /// Names of the tables that are not [`Metric`]'s own.
-const NAMED: [&str; 5] = ["cpu cores", "memory bytes", "cpu pressure", "io pressure", "mean latency"];
+const NAMED: [&str; 3] = ["cpu cores", "memory bytes", "mean latency"];
 
 fn all() -> impl Iterator<Item = (&'static Set, &'static str)> {
     SETS.into_iter().flat_map(|set| {
@@ -57,6 +57,23 @@ fn no_word_in_braces_is_left_when_a_query_is_asked() {
         }
         assert_eq!(text.matches('(').count(), text.matches(')').count(), "{}: {text}", set.name);
         assert_eq!(text.matches('{').count(), text.matches('}').count(), "{}: {text}", set.name);
+    }
+}
+
+#[test]
+fn agents_pages_have_the_metrics_that_are_asked_for() {
+    let host = include_str!("../../../../../host/src/families.rs");
+    let worker = include_str!("../../../../../worker/src/metrics.rs");
+    let set = &ambidex_host::AMBIDEX_HOST;
+    for promql in set.queries.iter().map(|query| query.promql).chain(set.capacity) {
+        let words = promql.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        for word in words.filter(|word| word.starts_with("ambidex_")) {
+            let (page, name) = match word.strip_prefix("ambidex_worker_") {
+                Some(name) => (worker, name),
+                None => (host, word.trim_start_matches("ambidex_").trim_end_matches("_total")),
+            };
+            assert!(page.contains(&format!("\"{name}\"")), "{word}");
+        }
     }
 }
 
