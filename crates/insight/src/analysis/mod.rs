@@ -6,6 +6,7 @@
 //! | [`robust`] | who stands out, though others do, too | beside RUS |
 //! | [`cells`] | which route on which node | RFA |
 //! | [`headroom`] | how much is left, and what one more loss does | CMI |
+//! | [`humps`] | are peers two kinds of nodes | peer groups |
 //! | [`structure`] | does it stay, or pass | structural verdicts |
 //! | [`trend`] | where does it go, and when is it there | decline |
 //! | [`parts`] | more requests, dearer ones, or a slower node | decomposition |
@@ -23,6 +24,7 @@ pub mod cells;
 pub mod chance;
 pub mod changes;
 pub mod headroom;
+pub mod humps;
 pub mod parts;
 pub mod planning;
 pub mod ranks;

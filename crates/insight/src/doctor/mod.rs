@@ -16,10 +16,13 @@ mod plan;
 mod routes;
 mod rules;
 mod scene;
+mod split;
 mod spread;
 mod staying;
 mod usual;
 mod why;
+
+use std::ops::Range;
 
 use serde::Serialize;
 
@@ -31,6 +34,7 @@ pub use plan::{Plan, Prices};
 pub use routes::{Marked, Route, Routes};
 pub(crate) use rules::limits;
 pub use rules::{Level, Rules};
+pub use split::Split;
 pub use spread::Spread;
 pub use staying::{Standing, Steadiness};
 pub use usual::UsualSpread;
@@ -38,7 +42,8 @@ pub use why::{Cause, Class, Evidence, Experiment, Hypothesis, Remedies};
 
 use crate::analysis::headroom::THETA;
 use crate::analysis::parts::Factors;
-use crate::history::{At, History, Remark};
+use crate::history::{At, Block, History, Remark};
+use peers::Group;
 use scene::Scene;
 
 /// How to judge.
@@ -52,11 +57,13 @@ pub struct Options {
     pub hours: u32,
     /// What nodes and engineering cost.
     pub prices: Prices,
+    /// Whether peers whose load lies in two humps are judged as two groups. Default: no, it is only told.
+    pub split: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { rules: Rules::default(), theta: THETA, hours: 3, prices: Prices::default() }
+        Self { rules: Rules::default(), theta: THETA, hours: 3, prices: Prices::default(), split: false }
     }
 }
 
@@ -96,6 +103,8 @@ pub struct GroupReport {
     pub not_judged: Vec<NotJudged>,
     /// Why the group was not judged at all.
     pub insufficient: Option<String>,
+    /// Whether it may be two groups.
+    pub split: Option<Split>,
     /// By metric.
     pub spreads: Vec<Spread>,
     /// By metric.
@@ -122,34 +131,22 @@ pub fn diagnose(history: &History, options: &Options) -> Diagnosis {
     let (mut groups, mut findings) = (Vec::new(), Vec::new());
     for mut group in peers::groups(history) {
         let not_judged = group.take_out(history, &judged);
-        let mut report = GroupReport {
-            name: group.name(),
-            nodes: group.nodes.iter().map(|node| history.nodes[*node].name.clone()).collect(),
-            capacity_from: group.capacity_from,
-            not_judged,
-            insufficient: None,
-            spreads: Vec::new(),
-            steadiness: Vec::new(),
-            routes: None,
-            capacity: left::capacity(history, &group, &judged, options.theta),
-            plan: None,
-            factors: Vec::new(),
-            week: over_time::week(history, &group),
-        };
-        if judged.is_empty() {
-            report.insufficient = Some(format!("there is no whole window of {} s", history.step));
-        } else if group.nodes.len() < 2 {
-            report.insufficient = Some("a node alone cannot be compared with others".into());
-        } else {
-            report.spreads = spread::spreads(history, &group, &judged, options.rules);
-            report.steadiness = staying::steadiness(history, &group, &judged, options.rules);
-            report.routes = routes::routes(history, &group, &block, options.rules);
-            let scene = Scene::of(history, &group, judged.clone(), &block, &report.steadiness);
-            findings.extend(finding::findings(&scene, &report.spreads, report.capacity.as_ref()));
-            report.plan = report.capacity.as_ref().and_then(|capacity| plan::plan(&scene, capacity, options.prices));
-            report.factors = scene.factors;
+        let found = split::split(history, &group, &judged);
+        match found {
+            Some((_, parts)) if options.split => {
+                let mut not_judged = Some(not_judged);
+                for part in parts {
+                    let (report, told) = judge(history, &part, options, &judged, &block);
+                    groups.push(GroupReport { not_judged: not_judged.take().unwrap_or_default(), ..report });
+                    findings.extend(told);
+                }
+            }
+            found => {
+                let (report, told) = judge(history, &group, options, &judged, &block);
+                groups.push(GroupReport { not_judged, split: found.map(|(split, _)| split), ..report });
+                findings.extend(told);
+            }
         }
-        groups.push(report);
     }
     finding::by_impact(&mut findings);
     Diagnosis {
@@ -163,6 +160,46 @@ pub fn diagnose(history: &History, options: &Options) -> Diagnosis {
         partial: history.partial,
         remarks: history.remarks.clone(),
     }
+}
+
+/// Judges a group of which all nodes can be judged.
+fn judge(
+    history: &History,
+    group: &Group,
+    options: &Options,
+    judged: &Range<i64>,
+    block: &Block,
+) -> (GroupReport, Vec<Finding>) {
+    let mut findings = Vec::new();
+    let mut report = GroupReport {
+        name: group.name(),
+        nodes: group.nodes.iter().map(|node| history.nodes[*node].name.clone()).collect(),
+        capacity_from: group.capacity_from,
+        not_judged: Vec::new(),
+        insufficient: None,
+        split: None,
+        spreads: Vec::new(),
+        steadiness: Vec::new(),
+        routes: None,
+        capacity: left::capacity(history, group, judged, options.theta),
+        plan: None,
+        factors: Vec::new(),
+        week: over_time::week(history, group),
+    };
+    if judged.is_empty() {
+        report.insufficient = Some(format!("there is no whole window of {} s", history.step));
+    } else if group.nodes.len() < 2 {
+        report.insufficient = Some("a node alone cannot be compared with others".into());
+    } else {
+        report.spreads = spread::spreads(history, group, judged, options.rules);
+        report.steadiness = staying::steadiness(history, group, judged, options.rules);
+        report.routes = routes::routes(history, group, block, options.rules);
+        let scene = Scene::of(history, group, judged.clone(), block, &report.steadiness);
+        findings = finding::findings(&scene, &report.spreads, report.capacity.as_ref());
+        report.plan = report.capacity.as_ref().and_then(|capacity| plan::plan(&scene, capacity, options.prices));
+        report.factors = scene.factors;
+    }
+    (report, findings)
 }
 
 /// Grows when a field changes its meaning or goes.

@@ -15,6 +15,15 @@ pub(super) struct Group {
     /// What is known of what they can carry.
     pub(super) capacity: Vec<f64>,
     pub(super) capacity_from: CapacityFrom,
+    /// Which part of its peers it is, where they were split.
+    pub(super) hump: Option<Hump>,
+}
+
+/// A part of peers whose load lies in two humps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hump {
+    Low,
+    High,
 }
 
 /// Where capacities are from.
@@ -70,7 +79,7 @@ pub(super) fn groups(history: &History) -> Vec<Group> {
         let said: Option<Vec<f64>> = nodes.iter().map(|at| history.nodes[*at].capacity).collect();
         let capacity_from = if said.is_some() { CapacityFrom::Source } else { CapacityFrom::Alike };
         let capacity = said.unwrap_or_else(|| vec![1.0; nodes.len()]);
-        Group { peers: peers.clone(), nodes, capacity, capacity_from }
+        Group { peers: peers.clone(), nodes, capacity, capacity_from, hump: None }
     };
     by_peers.into_iter().map(group).collect()
 }
@@ -80,7 +89,23 @@ impl Group {
     pub(super) fn name(&self) -> String {
         let Peers { service, version, role } = &self.peers;
         let parts: Vec<&str> = [service, version, role].into_iter().flatten().map(String::as_str).collect();
-        if parts.is_empty() { "all nodes".to_owned() } else { parts.join(" ") }
+        let name = if parts.is_empty() { "all nodes".to_owned() } else { parts.join(" ") };
+        match self.hump {
+            None => name,
+            Some(Hump::Low) => format!("{name} (those with less)"),
+            Some(Hump::High) => format!("{name} (those with more)"),
+        }
+    }
+
+    /// Some of its nodes, by number in it, as a group of their own.
+    pub(super) fn part(&self, nodes: &[usize], hump: Hump) -> Self {
+        Self {
+            peers: self.peers.clone(),
+            nodes: nodes.iter().map(|at| self.nodes[*at]).collect(),
+            capacity: nodes.iter().map(|at| self.capacity[*at]).collect(),
+            capacity_from: self.capacity_from,
+            hump: Some(hump),
+        }
     }
 
     /// Takes those out that cannot be judged in these windows (`begin..end` by number), and says why.

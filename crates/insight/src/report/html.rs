@@ -84,6 +84,7 @@ fn group_section(group: &GroupReport) -> Markup {
     html! {
         h2 { (group.name) }
         @if let Some(why) = &group.insufficient { p { "Not judged: " (why) } }
+        @if let Some(split) = &group.split { p { (words::split(split)) } }
         @if !group.spreads.is_empty() { h3 { "How unevenly each load lies" } (spreads(group)) }
         @if let Some(routes) = &group.routes { h3 { "Routes on nodes" } (heat_map(group, routes)) }
         @if let Some(steadiness) = foremost(group) { h3 { "Relative load over time: " (steadiness.metric.to_string()) } (strips(steadiness)) }

@@ -131,6 +131,9 @@ fn measures(out: &mut String, group: &GroupReport, look: Look) {
     if let Some(why) = &group.insufficient {
         let _ = writeln!(out, "  not judged: {why}");
     }
+    if let Some(split) = &group.split {
+        wrapped(out, look, "  ", &words::split(split));
+    }
     if !group.spreads.is_empty() {
         let _ = writeln!(out, "  {:<12} {:>6} {:>6}  {:<22} {:<22} {:>5}", "load", "w", "now", "least", "most", "lost");
     }

@@ -1,7 +1,7 @@
 //! How reports and alerts say moments, levels and verdicts.
 
 use crate::analysis::structure::Verdict;
-use crate::doctor::{Cause, Finding, Hypothesis, Level, Spread, UsualSpread};
+use crate::doctor::{Cause, Finding, Hypothesis, Level, Split, Spread, UsualSpread};
 use crate::history::At;
 
 /// `2026-11-22 07:05`, by UTC.
@@ -95,6 +95,25 @@ pub(crate) fn usual(spread: &Spread) -> String {
     learned.map_or_else(String::new, |usual| {
         format!(", usual at these hours: {:.3}, told over {:.3}", usual.median, usual.warn)
     })
+}
+
+/// A group that may be two.
+pub(super) fn split(split: &Split) -> String {
+    let side = |nodes: &[String]| {
+        let more = nodes.len().saturating_sub(3);
+        let named = nodes[..nodes.len().min(3)].join(", ");
+        if more > 0 { format!("{named} and {more} more") } else { named }
+    };
+    let times = split
+        .ratio
+        .map_or_else(|| "what the others have nothing of".to_owned(), |ratio| format!("{ratio:.2} times as much"));
+    format!(
+        "Two kinds of nodes? Of {} {} have {times}, {} less, and nobody is between. If that is meant so, `--split` judges each kind by \
+         itself; if not, one kind has too much.",
+        split.metric,
+        side(&split.high),
+        side(&split.low)
+    )
 }
 
 #[cfg(test)]

@@ -46,6 +46,9 @@ struct JudgeArguments {
     /// Up to which part nodes are to be used.
     #[arg(long, value_name = "SHARE", default_value = "80%")]
     theta: Share,
+    /// Judge peers whose load lies in two humps as two groups.
+    #[arg(long)]
+    split: bool,
     /// What a node costs, an hour: then it is told what uneven load costs.
     #[arg(long, value_name = "MONEY", value_parser = money)]
     node_price: Option<f64>,
@@ -143,6 +146,7 @@ impl JudgeArguments {
             theta: self.theta.get(),
             hours: self.hours,
             prices: Prices { node_hour: self.node_price, engineering: self.engineering, upkeep: self.upkeep },
+            split: self.split,
         }
     }
 }
