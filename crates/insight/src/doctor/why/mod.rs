@@ -63,7 +63,7 @@ pub enum Cause {
 
 impl Cause {
     /// All of them, "none of these" last.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::HotKey,
         Self::BiasedPartitioner,
         Self::OneClient,
@@ -76,6 +76,8 @@ impl Cause {
         Self::EjectionFlapping,
         Self::Hardware,
         Self::Interrupts,
+        Self::RemoteMemory,
+        Self::Quota,
         Self::GarbageCollection,
         Self::ColdCache,
         Self::Cron,
