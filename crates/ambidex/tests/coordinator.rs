@@ -129,6 +129,31 @@ fn check_knows_a_coordinator_s_file_and_refuses_what_a_gateway_does() {
 }
 
 #[test]
+fn zones_are_carried_by_who_says_from_where_its_requests_come_and_refused_of_all_others() {
+    let file = |zones: &str, publish: &str| {
+        let pool = "pools:\n  api:\n    workers: [{url: \"http://127.0.0.1:9\", zone: a}]\n";
+        checked(&format!("{pool}    zones: {zones}\npublish:\n  edge:\n    {publish}\n"))
+    };
+    let envoy = |more: &str| format!("envoy: {{listen: \"127.0.0.1:18000\"{more}}}");
+    let haproxy = |more: &str| format!("haproxy: {{address: \"127.0.0.1:9999\", backends: {{app: api}}{more}}}");
+    let nginx = "nginx: {file: x.conf, upstreams: {app: api}}";
+    for carries in [envoy(", zone: a"), haproxy(", zone: a"), "grpc: {listen: \"127.0.0.1:18001\", zone: a}".to_owned()]
+    {
+        let (good, said) = file("{}", &carries);
+        assert!(good, "{carries}: {said}");
+    }
+    for (publish, why) in [
+        (envoy(""), "`publish.edge.envoy` does not say from which zone its requests come"),
+        (haproxy(""), "`publish.edge.haproxy` does not say from which zone its requests come"),
+        (nginx.to_owned(), "`publish.edge.nginx` cannot carry zones out: nothing comes back"),
+        (envoy(", zone: \"\""), "zone is empty"),
+    ] {
+        let (good, said) = file("{}", &publish);
+        assert!(!good && said.contains(why), "{publish}: {said}");
+    }
+}
+
+#[test]
 fn members_and_policy_have_one_owner() {
     let file = |keys: &str| {
         format!(

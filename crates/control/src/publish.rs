@@ -61,6 +61,18 @@ pub struct Publish {
     pub how: PublishConfig,
 }
 
+/// Whether a publisher can send requests where their zone wants them. A proxy is told one weight for each worker, so its
+/// requests have to be of one zone; and their number has to come back, or nobody knows what a zone has to carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Zoned {
+    /// It does: it says from which zone its requests come.
+    Said,
+    /// It could, and does not say.
+    Unsaid,
+    /// Nothing comes back from it.
+    Cannot,
+}
+
 /// The kinds of publishers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -111,6 +123,25 @@ impl PublishConfig {
             Self::Nginx(nginx) => nginx.pools(),
             Self::Traefik(traefik) => traefik.pools(),
         }
+    }
+
+    /// Whether it carries weights of this pool.
+    #[must_use]
+    pub fn carries(&self, pool: &str) -> bool {
+        let pools = self.pools();
+        pools.is_empty() || pools.iter().any(|(_, name)| *name == pool)
+    }
+
+    /// Whether it can send requests where their zone wants them.
+    #[must_use]
+    pub fn zoned(&self) -> Zoned {
+        let zone = match self {
+            Self::Envoy(EnvoyConfig { zone, .. })
+            | Self::Grpc(GrpcConfig { zone, .. })
+            | Self::Haproxy(HaproxyConfig { zone, .. }) => zone,
+            Self::Caddy(_) | Self::Kubernetes(_) | Self::Nginx(_) | Self::Traefik(_) => return Zoned::Cannot,
+        };
+        if zone.is_some() { Zoned::Said } else { Zoned::Unsaid }
     }
 
     /// Takes relative paths as beside `folder`.
@@ -302,6 +333,11 @@ impl Ports {
     /// tallies, and are [told](ambidex_core::load::Cells::tell) there. `teller`: which of all; given with the first counts.
     pub(crate) fn count(&self, pool: PoolId, teller: &mut Option<u64>, covers: Span, answers: Vec<(WorkerId, u64)>) {
         self.shared.room().hear_tempo(self.clock.now(), pool, teller, covers, answers);
+    }
+
+    /// Takes that so many requests came from a zone and were sent to workers of another, or the same.
+    pub(crate) fn flow(&self, pool: &str, home: &str, zone: &str, count: u64) {
+        self.shared.room().hear_flow(pool, home, zone, count);
     }
 
     /// What [`remember`](Self::remember) kept, in this run or in one before.

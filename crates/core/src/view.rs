@@ -26,7 +26,7 @@ use crate::load::{Cells, Fates, Load};
 use crate::share::Share;
 use crate::trial::{Drawn, Group, Split};
 use crate::worker::{PoolId, Standing, WorkerId};
-use crate::zone::ZoneTable;
+use crate::zone::{Home, ZoneTable};
 
 /// One picture of all pools.
 #[derive(Clone, Debug, Default)]
@@ -351,10 +351,19 @@ impl PoolView {
     /// The share of the requests that the worker in a slot is to get, both arms together; 0 where nobody has weight.
     #[must_use]
     pub fn share(&self, slot: usize) -> f64 {
+        self.share_of(slot, None)
+    }
+
+    /// The same, of the requests that came from one home; of all where that is not said.
+    #[must_use]
+    pub fn share_of(&self, slot: usize, home: Option<Home>) -> f64 {
         let part = |arm: Arm| {
             let weights = self.arm(arm);
             let whole = if weights.total() > 0.0 { weights.at(slot) / weights.total() } else { 0.0 };
-            self.zones().filter(|_| arm != Arm::Path).map_or(whole, |zones| zones.share(slot, arm, whole))
+            self.zones().filter(|_| arm != Arm::Path).map_or(whole, |zones| match home {
+                Some(home) => zones.share_of(home, slot, arm, whole),
+                None => zones.share(slot, arm, whole),
+            })
         };
         let by_loop = self.learned_share.get();
         let usual = by_loop * part(Arm::Learned) + (1.0 - by_loop) * part(Arm::Fixed);

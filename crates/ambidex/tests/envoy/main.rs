@@ -9,3 +9,4 @@ mod process;
 mod secured;
 mod served;
 mod speaking;
+mod zoned;

@@ -82,6 +82,19 @@ impl Envoy {
         hosts.flatten().map(endpoint).collect()
     }
 
+    /// The priorities of a cluster's endpoints by port: 0 is asked first.
+    pub(crate) fn priorities(&self, cluster: &str) -> BTreeMap<u16, u64> {
+        let said = self.ask_json("/clusters?format=json");
+        let clusters = said["cluster_statuses"].as_array().into_iter().flatten();
+        let hosts = clusters.filter(|one| one["name"] == cluster).filter_map(|one| one["host_statuses"].as_array());
+        let rank = |host: &Value| {
+            let port = host.pointer("/address/socket_address/port_value").and_then(Value::as_u64)?;
+            // What is 0 is left out.
+            Some((u16::try_from(port).ok()?, host["priority"].as_u64().unwrap_or(0)))
+        };
+        hosts.flatten().filter_map(rank).collect()
+    }
+
     /// The weights of a cluster's endpoints by port.
     pub(crate) fn weights(&self, cluster: &str) -> BTreeMap<u16, u64> {
         self.endpoints(cluster).into_iter().map(|(port, (weight, _))| (port, weight)).collect()

@@ -84,6 +84,18 @@ fn who_is_drained_here_is_drained_there_and_what_was_set_by_hand_stays() {
 }
 
 #[test]
+fn requests_of_one_zone_go_where_its_zones_send_them() {
+    let haproxy = Haproxy::start("  server a 127.0.0.1:9\n  server b 127.0.0.1:9\n");
+    let workers = [("name: a, zone: east", NOBODY), ("name: b, zone: west", NOBODY)];
+    let pool = "    weights: static\n    zones: {probes: 0%}\n";
+    let running = haproxy.coordinated(&workers, pool, "backends: {app: api}, zone: east");
+    until_weights(&haproxy, &[128, 1]);
+    running.ask(&["drain", "a", "--yes"]);
+    until(|| (haproxy.out() == [8, 0]).then_some(()));
+    until(|| (haproxy.weights()[1] == 64).then_some(()));
+}
+
+#[test]
 fn release_puts_back_what_was_found() {
     let haproxy = Haproxy::start(PAIR);
     haproxy.ask("set server app/a weight 7");

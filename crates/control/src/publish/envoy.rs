@@ -45,7 +45,7 @@ use crate::tls::RefusedPeers;
 use crate::tls::door::Door;
 
 pub use self::config::{EnvoyConfig, Pick, XdsError};
-pub(super) use self::config::{guarded, reported_every};
+pub(super) use self::config::{guarded, named, reported_every};
 
 mod config;
 mod picture;
@@ -67,8 +67,8 @@ impl Publisher for EnvoyConfig {
 
     async fn run(self, ports: Ports) {
         let audience = Audience::Envoys(self.offer());
-        let Self { listen, mode, tls, load_reports, .. } = self;
-        Serving { listen, mode, tls, load_reports, audience }.run(ports).await;
+        let Self { listen, mode, tls, load_reports, zone, .. } = self;
+        Serving { listen, mode, tls, load_reports, zone, audience }.run(ports).await;
     }
 }
 
@@ -87,6 +87,8 @@ pub(super) struct Serving {
     pub(super) mode: Mode,
     pub(super) tls: Option<DoorTls>,
     pub(super) load_reports: Span,
+    /// That requests come from.
+    pub(super) zone: Option<Arc<str>>,
     pub(super) audience: Audience,
 }
 
@@ -94,11 +96,11 @@ impl Serving {
     /// Serves until there are no more pictures.
     pub(super) async fn run(self, ports: Ports) {
         let mut views = ports.pictures.clone();
-        let mut drawer = Drawer::new(self.mode, self.audience.clone());
+        let mut drawer = Drawer::new(self.mode, self.audience.clone(), self.zone.as_deref());
         let (first, changes) = drawer.draw(&views.borrow_and_update());
         let (pictures, shown) = watch::channel(Arc::new(first));
         let ports = Arc::new(ports);
-        let outside = Arc::new(Joined::new(Arc::clone(&ports), self.load_reports));
+        let outside = Arc::new(Joined::new(Arc::clone(&ports), self.load_reports, self.zone.clone()));
         outside.know(&views.borrow());
         let mut state = told::State::new(&self, changes);
         loop {
@@ -176,27 +178,33 @@ async fn carry(
 struct Joined {
     ports: Arc<Ports>,
     every: Span,
+    zone: Option<Arc<str>>,
     refused: Arc<RefusedPeers>,
     heard: Mutex<Heard>,
 }
 
 #[derive(Default)]
 struct Heard {
-    workers: HashMap<(Arc<str>, Address), WorkerId>,
+    /// The workers, by pool and address, each with its zone.
+    workers: HashMap<(Arc<str>, Address), (WorkerId, Arc<str>)>,
     counts: reports::Counts,
+    /// Requests by pool and zone, as far as they are no whole ones yet.
+    flows: HashMap<(Arc<str>, Arc<str>), f64>,
 }
 
 impl Joined {
-    fn new(ports: Arc<Ports>, every: Span) -> Self {
-        Self { ports, every, refused: Arc::default(), heard: Mutex::default() }
+    fn new(ports: Arc<Ports>, every: Span, zone: Option<Arc<str>>) -> Self {
+        Self { ports, every, zone, refused: Arc::default(), heard: Mutex::default() }
     }
 
     /// Notes who the workers of a view are.
     fn know(&self, view: &View) {
         let pool = |pool: &Arc<ambidex_core::view::PoolView>| {
             let name = Arc::clone(&pool.name);
-            let worker =
-                move |worker: &ambidex_core::view::WorkerView| ((Arc::clone(&name), worker.address.clone()), worker.id);
+            let worker = move |worker: &ambidex_core::view::WorkerView| {
+                let here = (worker.id, Arc::clone(&worker.zone));
+                ((Arc::clone(&name), worker.address.clone()), here)
+            };
             pool.workers.iter().map(worker).collect::<Vec<_>>()
         };
         self.heard().workers = view.pools().iter().flat_map(pool).collect();
@@ -224,7 +232,11 @@ impl Outside for Joined {
             for cluster in loads {
                 for load in cluster.endpoints {
                     let key = (Arc::clone(&cluster.cluster), load.address.clone());
-                    let Some(worker) = heard.workers.get(&key).copied() else { continue };
+                    let Some((worker, zone)) = heard.workers.get(&key).cloned() else { continue };
+                    if self.zone.is_some() {
+                        let ended = load.rate * self.every.as_secs_f64();
+                        *heard.flows.entry((Arc::clone(&cluster.cluster), zone)).or_default() += ended;
+                    }
                     if let Some(report) = heard.counts.report(&load) {
                         arrived.push(Arrived { worker, at, report, source: Source::Poll });
                     }
@@ -232,8 +244,28 @@ impl Outside for Joined {
             }
         }
         arrived.into_iter().for_each(|arrived| self.ports.hear(arrived, self.every));
+        self.tell_flows();
     }
 }
+
+impl Joined {
+    /// Tells how many requests of these clients' zone went to which, whole ones.
+    fn tell_flows(&self) {
+        let Some(home) = &self.zone else { return };
+        let mut whole = Vec::new();
+        self.heard().flows.retain(|(pool, zone), count| {
+            let ended = count.floor().clamp(0.0, MOST_AT_ONCE);
+            *count -= ended;
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+            whole.push((Arc::clone(pool), Arc::clone(zone), ended as u64));
+            *count > 0.0 && *count < 1.0
+        });
+        whole.into_iter().for_each(|(pool, zone, count)| self.ports.flow(&pool, home, &zone, count));
+    }
+}
+
+/// Requests that are taken from the reports of one period. Source: ours; beyond what any proxies send.
+const MOST_AT_ONCE: f64 = 1e9;
 
 /// How long news of Envoys is gathered before it is told. Source: ours; people read it.
 const GATHERS_FOR: Duration = Duration::from_millis(50);

@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use ambidex_core::plan::Mode;
 use ambidex_core::time::Span;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::envoy::{Audience, Serving, XdsError, guarded, reported_every};
+use super::envoy::{Audience, Serving, XdsError, guarded, named, reported_every};
 use super::{Ports, Publisher};
 use crate::config::DoorTls;
 
@@ -27,6 +28,8 @@ pub struct GrpcConfig {
     pub insecure: bool,
     /// How often they report load.
     pub load_reports: Span,
+    /// The zone that their calls come from.
+    pub zone: Option<Arc<str>>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -51,6 +54,10 @@ struct RawGrpc {
     /// Default 1s; source: the slow loop's tick.
     #[serde(default = "second")]
     load_reports: Span,
+    /// The zone that calls of these clients come from: pools with `zones` want to know. Clients of another zone ask at another
+    /// publisher. Default none; source: a pool minds no zones unless it is told to.
+    #[serde(default)]
+    zone: Option<Arc<str>>,
 }
 
 fn second() -> Span {
@@ -61,10 +68,11 @@ impl TryFrom<RawGrpc> for GrpcConfig {
     type Error = XdsError;
 
     fn try_from(raw: RawGrpc) -> Result<Self, XdsError> {
-        let RawGrpc { listen, mode, tls, insecure, load_reports } = raw;
+        let RawGrpc { listen, mode, tls, insecure, load_reports, zone } = raw;
         guarded(listen, tls.as_ref(), insecure)?;
         reported_every(load_reports)?;
-        Ok(Self { listen, mode, tls, insecure, load_reports })
+        named(zone.as_deref())?;
+        Ok(Self { listen, mode, tls, insecure, load_reports, zone })
     }
 }
 
@@ -91,7 +99,7 @@ impl Publisher for GrpcConfig {
     }
 
     async fn run(self, ports: Ports) {
-        let Self { listen, mode, tls, insecure: _, load_reports } = self;
-        Serving { listen, mode, tls, load_reports, audience: Audience::Grpc }.run(ports).await;
+        let Self { listen, mode, tls, insecure: _, load_reports, zone } = self;
+        Serving { listen, mode, tls, load_reports, zone, audience: Audience::Grpc }.run(ports).await;
     }
 }

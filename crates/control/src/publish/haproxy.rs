@@ -10,13 +10,15 @@
 //! started anew, or was changed by hand, has the weights again a second later. What was there before the first change is
 //! kept in the store, to be put back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use ambidex_core::draw::Draw;
 use ambidex_core::plan::Mode;
 use ambidex_core::time::{Mono, Span};
-use ambidex_core::view::View;
+use ambidex_core::view::{PoolView, View};
+use ambidex_core::worker::WorkerId;
+use ambidex_core::zone::Home;
 
 use self::counted::Counts;
 use self::memory::{Found, Memory};
@@ -134,13 +136,14 @@ impl Steward {
         let counts = self.counts.entry(Arc::clone(name)).or_default();
         let looked = counts.take(self.ports.clock.now(), pool, backend, &slots);
         let answers = counts.take_answers();
-        self.ports.count(pool.id, &mut counts.teller, looked.covers, answers);
+        self.ports.count(pool.id, &mut counts.teller, looked.covers, answers.clone());
+        self.flow(pool, &answers);
         self.carried.counts.reports += looked.workers;
         let kept = self.memory.backends.entry(name.to_string()).or_default();
         for server in backend.servers.iter().filter(|server| server.out == Out::No) {
             kept.entry(server.name.clone()).and_modify(|found| found.drained = false);
         }
-        let steering = steer(name, pool, backend, &slots, kept);
+        let steering = steer(name, pool, backend, &slots, kept, self.config.zone.as_deref().map(Home::of));
         look.changes.extend(steering.changes);
         look.remarks.extend(steering.remarks);
         if looked.unnamed > 0 {
@@ -150,6 +153,19 @@ impl Steward {
                  take, unless the pool says `limit`"
             ));
         }
+    }
+
+    /// Tells where requests of this HAProxy's zone went.
+    fn flow(&self, pool: &PoolView, answers: &[(WorkerId, u64)]) {
+        let (Some(home), Some(_)) = (&self.config.zone, pool.zones()) else { return };
+        let zones: HashMap<WorkerId, &Arc<str>> = pool.workers.iter().map(|worker| (worker.id, &worker.zone)).collect();
+        let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
+        for (worker, count) in answers {
+            if let Some(zone) = zones.get(worker) {
+                *sums.entry(zone).or_default() += count;
+            }
+        }
+        sums.into_iter().for_each(|(zone, count)| self.ports.flow(&pool.name, home, zone, count));
     }
 
     /// Carries changes out, as far as that is wanted and allowed; says how many are open.

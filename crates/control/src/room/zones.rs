@@ -8,6 +8,14 @@ use crate::journal::Record;
 use crate::news::What;
 
 impl Room {
+    /// Requests of a zone that another proxy sent to workers of this one.
+    pub(crate) fn hear_flow(&self, pool: &str, home: &str, zone: &str, count: u64) {
+        let known = self.pools.iter().find(|known| *known.config.name == *pool);
+        if let Some(zones) = known.and_then(|pool| pool.zones.as_ref()) {
+            zones.spill.hear(home, zone, count);
+        }
+    }
+
     /// Tells what changed for the zones of a pool in its newest tick.
     pub(super) fn tell_zones(&mut self, at: usize) {
         let pool = Arc::clone(&self.pools[at].config.name);

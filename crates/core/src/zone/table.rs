@@ -175,6 +175,26 @@ impl ZoneTable {
         share + (1.0 - homed).max(0.0) * whole
     }
 
+    /// The same, of the requests that came from one home.
+    pub(crate) fn share_of(&self, home: Home, slot: usize, arm: Arm, whole: f64) -> f64 {
+        let home = self.number(home).map(|home| &self.places[home]).filter(|home| home.shares.total() > 0.0);
+        let Some(home) = home.filter(|_| self.acts) else { return whole };
+        let mut share = 0.0;
+        for (at, part) in home.shares.as_slice().iter().enumerate().take(self.places.len()) {
+            let weights = self.weights(at, arm);
+            let within = if weights.total() <= 0.0 {
+                // What is drawn for a zone that nobody is left in goes to the whole pool.
+                whole
+            } else if usize::from(self.zones[slot]) == at {
+                weights.at(slot) / weights.total()
+            } else {
+                0.0
+            };
+            share += part / home.shares.total() * within;
+        }
+        share
+    }
+
     fn number(&self, home: Home) -> Option<usize> {
         self.places.iter().position(|place| place.home == home)
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use ambidex_control::config::Source;
+use ambidex_control::publish::{PublishConfig, Zoned};
 use ambidex_core::balance::{Balance, PickPolicy};
 use ambidex_gateway::config::{Homes, MaxMind};
 use ambidex_yaml::under;
@@ -32,12 +33,14 @@ pub(super) fn check(checks: &mut Checks<'_>) {
 /// A coordinator's pools that mind zones have to hear from somebody where requests come from.
 pub(super) fn of_coordinator(checks: &mut Checks<'_, CoordinatorFile>) {
     let file = checks.file;
-    for (name, pool) in file.pools.iter().filter(|(_, pool)| pool.zones.is_some()) {
+    for (name, pool) in &file.pools {
+        let Some(zones) = &pool.zones else { continue };
         let path = under(&under("pools", name), "zones");
-        if file.gateways.is_none() {
+        let said = |how: &PublishConfig| how.zoned() == Zoned::Said && how.carries(name);
+        if file.gateways.is_none() && !file.publish.values().any(said) {
             let message = "nobody says where requests come from".to_owned();
-            let help = "add `gateways: {}`, so that gateways follow which have `zones` of their own: Envoy and HAProxy are told \
-                        weights, and not from where they are meant";
+            let help = "add `gateways: {}`, so that gateways follow which have `zones` of their own, or say the `zone` of a \
+                        publisher for Envoy, gRPC or HAProxy";
             checks.error(&path, message, Some(help.to_owned()));
         }
         if pool.balance == Balance::Fixed(PickPolicy::Ring) {
@@ -45,9 +48,27 @@ pub(super) fn of_coordinator(checks: &mut Checks<'_, CoordinatorFile>) {
             checks.error(&path, message, Some("pick another way in this pool, or leave `zones` out".to_owned()));
         }
         for (publisher, how) in &file.publish {
-            if how.pools().iter().any(|(_, pool)| **pool == **name) {
-                let message = format!("what `publish.{publisher}` carries weights to knows no zones of clients");
-                let help = "there requests of this pool go by its weights, wherever they come from";
+            if !how.carries(name) {
+                continue;
+            }
+            let kind = how.word();
+            let (message, help) = match how.zoned() {
+                Zoned::Said => continue,
+                Zoned::Unsaid => (
+                    format!("`publish.{publisher}.{kind}` does not say from which zone its requests come"),
+                    "write its `zone`: one weight for each worker is told, so all of its requests are of one zone; those of \
+                     another have a publisher of their own",
+                ),
+                Zoned::Cannot => (
+                    format!(
+                        "`publish.{publisher}.{kind}` cannot carry zones out: nothing comes back of how many requests go there"
+                    ),
+                    "leave `zones` out of this pool, have `mode: observe` in it, or carry its weights by Envoy, gRPC or HAProxy",
+                ),
+            };
+            if zones.mode().acts() {
+                checks.error(&path, message, Some(help.to_owned()));
+            } else {
                 checks.warning(&path, message, Some(help.to_owned()));
             }
         }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use ambidex_core::plan::Mode;
 use ambidex_core::time::Span;
@@ -34,6 +35,8 @@ pub struct EnvoyConfig {
     pub metrics: Vec<String>,
     /// How often they report load.
     pub load_reports: Span,
+    /// The zone that their requests come from.
+    pub zone: Option<Arc<str>>,
 }
 
 /// How an Envoy picks a worker of a cluster that it takes from here.
@@ -66,6 +69,9 @@ pub enum XdsError {
     /// More than are kept.
     #[error("{0} metrics: at most {MOST_METRICS} may be named; `named_metrics.*` is all that an application named")]
     TooManyMetrics(usize),
+    /// A zone without a name.
+    #[error("zone is empty: write the name that workers there have as their `zone`, or leave it out")]
+    NoZone,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -103,6 +109,10 @@ struct RawEnvoy {
     /// How often Envoys report what they counted of each worker, 100ms to 1m. Default 1s; source: the slow loop's tick.
     #[serde(default = "second")]
     load_reports: Span,
+    /// The zone that requests through these Envoys come from: pools with `zones` want to know. Envoys of another zone ask
+    /// at another publisher. Default none; source: a pool minds no zones unless it is told to.
+    #[serde(default)]
+    zone: Option<Arc<str>>,
 }
 
 fn second() -> Span {
@@ -117,16 +127,17 @@ impl TryFrom<RawEnvoy> for EnvoyConfig {
     type Error = XdsError;
 
     fn try_from(raw: RawEnvoy) -> Result<Self, XdsError> {
-        let RawEnvoy { listen, mode, tls, insecure, pick, connect_timeout, http2, metrics, load_reports } = raw;
+        let RawEnvoy { listen, mode, tls, insecure, pick, connect_timeout, http2, metrics, load_reports, zone } = raw;
         guarded(listen, tls.as_ref(), insecure)?;
         reported_every(load_reports)?;
+        named(zone.as_deref())?;
         if !(Span::from_millis(1)..=Span::from_secs(60)).contains(&connect_timeout) {
             return Err(XdsError::ConnectTimeout(connect_timeout));
         }
         if metrics.len() > MOST_METRICS {
             return Err(XdsError::TooManyMetrics(metrics.len()));
         }
-        Ok(Self { listen, mode, tls, insecure, pick, connect_timeout, http2, metrics, load_reports })
+        Ok(Self { listen, mode, tls, insecure, pick, connect_timeout, http2, metrics, load_reports, zone })
     }
 }
 
@@ -153,6 +164,11 @@ impl EnvoyConfig {
 pub(in crate::publish) fn guarded(listen: SocketAddr, tls: Option<&DoorTls>, insecure: bool) -> Result<(), XdsError> {
     let known = tls.is_some_and(|tls| tls.client_ca.is_some());
     if listen.ip().is_loopback() || known || insecure { Ok(()) } else { Err(XdsError::OffLoopback(listen)) }
+}
+
+/// A zone has a name.
+pub(in crate::publish) fn named(zone: Option<&str>) -> Result<(), XdsError> {
+    if zone == Some("") { Err(XdsError::NoZone) } else { Ok(()) }
 }
 
 /// How often load may be reported.
@@ -186,6 +202,7 @@ mod tests {
             ("{listen: '127.0.0.1:18000', tls: {certificates: []}}", "certificates is empty"),
             ("{listen: '127.0.0.1:18000', load_reports: 1ms}", "between 100ms and 1m"),
             ("{listen: '127.0.0.1:18000', connect_timeout: 0s}", "between 1ms and 1m"),
+            ("{listen: '127.0.0.1:18000', zone: ''}", "zone is empty"),
         ] {
             let error = read(text).expect_err("cannot work");
             assert!(error.contains(wanted), "{text}: {error}");

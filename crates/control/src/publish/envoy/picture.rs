@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ambidex_core::plan::Mode;
 use ambidex_core::view::{PoolView, View, Weights};
 use ambidex_core::worker::{PoolId, Standing};
+use ambidex_core::zone::Home;
 use ambidex_xds::picture::{Cluster, Endpoint, Health, Offer, Picture};
 
 use super::Audience;
@@ -14,12 +15,14 @@ use super::Audience;
 pub(super) struct Drawer {
     mode: Mode,
     audience: Audience,
+    /// That requests come from.
+    home: Option<Home>,
     known: HashMap<PoolId, (Arc<PoolView>, Arc<Cluster>)>,
 }
 
 impl Drawer {
-    pub(super) fn new(mode: Mode, audience: Audience) -> Self {
-        Self { mode, audience, known: HashMap::new() }
+    pub(super) fn new(mode: Mode, audience: Audience, zone: Option<&str>) -> Self {
+        Self { mode, audience, home: zone.map(Home::of), known: HashMap::new() }
     }
 
     /// The picture of a view, and what it changes, one sentence each: against the last picture, or with `observe` what the
@@ -35,7 +38,7 @@ impl Drawer {
             };
             match self.mode {
                 Mode::Apply => differences(before.as_ref().map(|(_, cluster)| &**cluster), &cluster, &mut changes),
-                Mode::Observe => proposals(pool, &cluster, &mut changes),
+                Mode::Observe => proposals(pool, &cluster, self.home, &mut changes),
             }
             known.insert(pool.id, (Arc::clone(pool), cluster));
         }
@@ -47,10 +50,15 @@ impl Drawer {
 
     fn cluster(&self, pool: &PoolView) -> Cluster {
         let shares: Vec<f64> = match self.mode {
-            Mode::Apply => decided(pool),
+            Mode::Apply => decided(pool, self.home),
             Mode::Observe => fair(pool.workers.len(), |slot| part(&pool.fixed, slot)),
         };
-        let endpoint = |(worker, weight): (&ambidex_core::view::WorkerView, f64)| Endpoint {
+        // Those of zones that get nothing of this one's requests are asked when nobody else is left: that is seen at once
+        // where requests are sent, and here a tick later.
+        let away = |slot: usize| self.mode == Mode::Apply && shares[slot] <= 0.0 && pool.share(slot) > 0.0;
+        let spare = fair(pool.workers.len(), |slot| if away(slot) { pool.share(slot) } else { 0.0 });
+        let weighed = (0..pool.workers.len()).map(|slot| if away(slot) { (spare[slot], 1) } else { (shares[slot], 0) });
+        let endpoint = |(worker, (weight, priority)): (&ambidex_core::view::WorkerView, (f64, u32))| Endpoint {
             name: Arc::clone(&worker.name),
             address: worker.address.clone(),
             weight,
@@ -60,12 +68,12 @@ impl Drawer {
                 Standing::Unhealthy => Health::Unhealthy,
             },
             zone: Arc::clone(&worker.zone),
-            priority: 0,
+            priority,
         };
         let plain = pool.workers.iter().all(|worker| !worker.url.starts_with("https:"));
         Cluster {
             name: Arc::clone(&pool.name),
-            endpoints: pool.workers.iter().zip(shares).map(endpoint).collect(),
+            endpoints: pool.workers.iter().zip(weighed).map(endpoint).collect(),
             offer: match &self.audience {
                 Audience::Envoys(offer) if plain => Offer::Envoy(offer.clone()),
                 // How its certificate is to be judged is not known here: such a cluster is the Envoy's own, with EDS from us.
@@ -77,9 +85,9 @@ impl Drawer {
     }
 }
 
-/// The decided shares in fair shares, by slot.
-fn decided(pool: &PoolView) -> Vec<f64> {
-    fair(pool.workers.len(), |slot| pool.share(slot))
+/// The decided shares in fair shares, by slot; of the requests that come from `home`, where that is said.
+fn decided(pool: &PoolView, home: Option<Home>) -> Vec<f64> {
+    fair(pool.workers.len(), |slot| pool.share_of(slot, home))
 }
 
 fn fair(count: usize, share: impl Fn(usize) -> f64) -> Vec<f64> {
@@ -113,8 +121,8 @@ fn differences(before: Option<&Cluster>, after: &Cluster, out: &mut Vec<String>)
     }
 }
 
-fn proposals(pool: &PoolView, cluster: &Cluster, out: &mut Vec<String>) {
-    for (endpoint, decided) in cluster.endpoints.iter().zip(decided(pool)) {
+fn proposals(pool: &PoolView, cluster: &Cluster, home: Option<Home>, out: &mut Vec<String>) {
+    for (endpoint, decided) in cluster.endpoints.iter().zip(decided(pool, home)) {
         moved(cluster, &endpoint.name, endpoint.weight, decided, out);
     }
 }

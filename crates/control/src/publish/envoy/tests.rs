@@ -10,7 +10,7 @@ use crate::coordinator::tests::{TWO, at_rest, pool};
 
 fn drawer(mode: Mode) -> Drawer {
     let config: EnvoyConfig = serde_json::from_str(r#"{"listen": "127.0.0.1:18000"}"#).expect("sound");
-    Drawer::new(mode, Audience::Envoys(config.offer()))
+    Drawer::new(mode, Audience::Envoys(config.offer()), None)
 }
 
 fn first() -> Arc<View> {

@@ -148,6 +148,7 @@ mod tests {
             mode: Mode::Apply,
             tls: None,
             load_reports: Span::from_secs(1),
+            zone: None,
             audience: Audience::Grpc,
         };
         State::new(&serving, Vec::new())

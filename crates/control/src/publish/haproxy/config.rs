@@ -26,6 +26,8 @@ pub struct HaproxyConfig {
     pub every: Span,
     /// Longest wait for a whole answer.
     pub timeout: Span,
+    /// The zone that its requests come from.
+    pub zone: Option<Arc<str>>,
 }
 
 /// Where a runtime API listens: `stats socket` in HAProxy's `global` section.
@@ -58,6 +60,9 @@ pub enum HaproxyError {
     /// Nothing, or longer than anybody waits.
     #[error("timeout {0} is not between 10ms and 1m")]
     Timeout(Span),
+    /// A zone without a name.
+    #[error("zone is empty: write the name that workers there have as their `zone`, or leave it out")]
+    NoZone,
 }
 
 impl HaproxyConfig {
@@ -86,6 +91,10 @@ struct RawHaproxy {
     /// Longest wait for a whole answer, 10ms to 1m. Default 2s; source: ours, 10,000 servers are told in half a second.
     #[serde(default = "two_seconds")]
     timeout: Span,
+    /// The zone that requests through this HAProxy come from: pools with `zones` want to know. Default none; source: a pool
+    /// minds no zones unless it is told to.
+    #[serde(default)]
+    zone: Option<Arc<str>>,
 }
 
 fn second() -> Span {
@@ -100,7 +109,7 @@ impl TryFrom<RawHaproxy> for HaproxyConfig {
     type Error = HaproxyError;
 
     fn try_from(raw: RawHaproxy) -> Result<Self, HaproxyError> {
-        let RawHaproxy { address, mode, backends, every, timeout } = raw;
+        let RawHaproxy { address, mode, backends, every, timeout, zone } = raw;
         let address = address.parse()?;
         if backends.is_empty() {
             return Err(HaproxyError::NoBackends);
@@ -119,7 +128,10 @@ impl TryFrom<RawHaproxy> for HaproxyConfig {
         if !(Span::from_millis(10)..=Span::from_secs(60)).contains(&timeout) {
             return Err(HaproxyError::Timeout(timeout));
         }
-        Ok(Self { address, mode, backends, every, timeout })
+        if zone.as_deref() == Some("") {
+            return Err(HaproxyError::NoZone);
+        }
+        Ok(Self { address, mode, backends, every, timeout, zone })
     }
 }
 

@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 
 use ambidex_core::view::{Address, PoolView};
 use ambidex_core::worker::Standing;
+use ambidex_core::zone::Home;
 
 use super::memory::{Found, Servers};
 use super::told::{Backend, Out, Server};
@@ -90,13 +91,15 @@ pub(super) fn matches(pool: &PoolView, backend: &Backend) -> Vec<Option<usize>> 
     slots
 }
 
-/// What is to be changed in a backend, so that it goes by the pool's picture.
+/// What is to be changed in a backend, so that it goes by the pool's picture. `home`: the zone that all of its requests come
+/// from.
 pub(super) fn steer(
     name: &str,
     pool: &PoolView,
     backend: &Backend,
     slots: &[Option<usize>],
     kept: &Servers,
+    home: Option<Home>,
 ) -> Steering {
     let mut steering = Steering { changes: Vec::new(), remarks: strangers(name, pool, backend, slots) };
     let ours: Vec<(&Server, usize)> =
@@ -110,11 +113,15 @@ pub(super) fn steer(
         }
         return steering;
     }
-    let shares: f64 = serving.iter().map(|(_, slot)| pool.share(*slot)).sum();
-    let fair = |slot: usize| pool.share(slot) / shares * serving.len() as f64;
+    let homed: f64 = serving.iter().map(|(_, slot)| pool.share_of(*slot, home)).sum();
+    // Where this backend has nobody of the zones that such requests are for, they go by the weights of the pool.
+    let home = home.filter(|_| homed > 0.0);
+    let shares: f64 = serving.iter().map(|(_, slot)| pool.share_of(*slot, home)).sum();
+    let fair = |slot: usize| pool.share_of(slot, home) / shares * serving.len() as f64;
     let most = serving.iter().map(|(_, slot)| fair(*slot)).fold(1.0, f64::max);
     let alone = backend.servers.iter().zip(slots).all(|(server, slot)| slot.is_some() || !competes(server));
     let unit = if alone { unit(most) } else { configured(&serving) };
+    steering.remarks.extend(home.and_then(|_| leak(name, &serving, |slot| fair(slot) * unit)));
     for (server, slot) in ours {
         let wanted = wanted(slot).then(|| whole(fair(slot) * unit));
         match one(server, wanted, kept.get(&server.name)) {
@@ -153,6 +160,24 @@ fn one(server: &Server, wanted: Option<u32>, kept: Option<&Found>) -> Result<Vec
         what.push(What::Ready);
     }
     Ok(what)
+}
+
+/// What more than is wanted goes to those that are to get next to nothing, as no weight is less than 1; said where it is much.
+fn leak(name: &str, serving: &[(&Server, usize)], weight: impl Fn(usize) -> f64) -> Option<String> {
+    let sums = serving.iter().fold((0.0, 0.0), |(wanted, set), (_, slot)| {
+        let wanted_here = weight(*slot);
+        (wanted + wanted_here, set + f64::from(whole(wanted_here)))
+    });
+    let more =
+        serving.iter().map(|(_, slot)| (f64::from(whole(weight(*slot))) / sums.1 - weight(*slot) / sums.0).max(0.0));
+    let more: f64 = more.sum();
+    let percent = more * 100.0;
+    (more > MOST_LEAK).then(|| {
+        format!(
+            "of the requests of {name}, {percent:.0} % go to other zones than is wanted: HAProxy knows no weight under 1 of \
+             {MOST_WEIGHT}; leave servers of other zones out of this backend until few are left"
+        )
+    })
 }
 
 /// Servers that are no workers, and workers that are no servers.
@@ -217,6 +242,8 @@ const MOST_WEIGHT: u32 = 256;
 const AVERAGE: f64 = 64.0;
 /// A weight is changed when it moves by more than one in so many. Source: ours, the loop's dead band of 3 %.
 const STEPS: u32 = 32;
+/// The share of requests that may go elsewhere without being told of. Source: ours, as the dead band and the probes together.
+const MOST_LEAK: f64 = 0.05;
 /// Names in a remark.
 const MOST_NAMED: usize = 8;
 

@@ -138,3 +138,23 @@ fn the_intended_shares_are_those_that_requests_get() {
         assert!((share - wanted).abs() < 1e-9, "{shares:?}");
     }
 }
+
+#[test]
+fn the_shares_of_one_home_are_those_that_its_requests_get() {
+    let (both, _) = pool(PickPolicy::WeightedRandom, &[0], [0.6, 0.4], true);
+    let shares = |pool: &PoolView, home: Option<&str>| -> Vec<f64> {
+        (0..4).map(|slot| pool.share_of(slot, home.map(Home::of))).collect()
+    };
+    let near = |got: Vec<f64>, wanted: [f64; 4]| {
+        assert!(got.iter().zip(wanted).all(|(got, wanted)| (got - wanted).abs() < 1e-9), "{got:?} for {wanted:?}");
+    };
+    near(shares(&both, Some("a")), [0.0, 0.6, 0.2, 0.2]);
+    near(shares(&both, Some("b")), [0.0, 0.0, 0.5, 0.5]);
+    let third = 1.0 / 3.0;
+    near(shares(&both, Some("nowhere")), [0.0, third, third, third]);
+    near(shares(&both, None), [0.0, 0.3, 0.35, 0.35]);
+    let (nobody_at_home, _) = pool(PickPolicy::WeightedRandom, &[0, 1], [1.0, 0.0], true);
+    near(shares(&nobody_at_home, Some("a")), [0.0, 0.0, 0.5, 0.5]);
+    let (watched, _) = pool(PickPolicy::WeightedRandom, &[], [1.0, 0.0], false);
+    near(shares(&watched, Some("a")), [0.25; 4]);
+}

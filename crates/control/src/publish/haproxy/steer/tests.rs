@@ -1,5 +1,10 @@
 //! What is set at a HAProxy, and what is left alone, from one look at it.
 
+use std::sync::Arc;
+
+use ambidex_core::share::Share;
+use ambidex_core::view::PoolParts;
+use ambidex_core::zone::{Plan, ZoneTable};
 use proptest::prelude::*;
 
 use super::super::super::sample::pool;
@@ -27,7 +32,7 @@ pub(crate) fn backend(servers: Vec<Server>) -> Backend {
 
 fn steered(pool: &PoolView, servers: Vec<Server>, kept: &Servers) -> Steering {
     let backend = backend(servers);
-    steer("app", pool, &backend, &matches(pool, &backend), kept)
+    steer("app", pool, &backend, &matches(pool, &backend), kept, None)
 }
 
 fn told(steering: &Steering) -> Vec<String> {
@@ -60,7 +65,7 @@ fn workers_are_found_by_name_and_else_by_address_and_strangers_are_told() {
     let backend = backend(vec![other(2, "old"), other(7, "w3"), other(9, "else")]);
     let pool = pool(&[1.0, 1.0, 1.0]);
     assert_eq!(matches(&pool, &backend), [Some(1), Some(2), None]);
-    let remarks = steer("app", &pool, &backend, &matches(&pool, &backend), &Servers::new()).remarks;
+    let remarks = steer("app", &pool, &backend, &matches(&pool, &backend), &Servers::new(), None).remarks;
     assert!(remarks[0].contains("no workers of pool api, by name or address: else (10.0.0.1:8009)"), "{remarks:?}");
     assert!(remarks[1].contains("no servers of app, by name or address: w1"), "{remarks:?}");
 }
@@ -148,4 +153,48 @@ proptest! {
             prop_assert!((to - weight / largest * most).abs() <= 1.01, "{} of {}: {}", weight, largest, to);
         }
     }
+}
+
+/// Workers w1 and w2 in zone a, the others in zone b; requests of a go by these shares.
+fn zoned(workers: usize, shares: [f64; 2]) -> PoolView {
+    let known = pool(&vec![1.0; workers]);
+    let mut members = known.workers.clone();
+    members.iter_mut().enumerate().for_each(|(at, worker)| worker.zone = if at < 2 { "a" } else { "b" }.into());
+    let parts = PoolParts {
+        id: known.id,
+        name: Arc::clone(&known.name),
+        revision: 1,
+        workers: members,
+        pick: known.pick,
+        learned: vec![1.0; workers],
+        fixed: vec![1.0; workers],
+        learned_share: Share::ALL,
+        breaker: known.breaker,
+        budget: Arc::clone(&known.budget),
+    };
+    let plan = |name: &str, shares: [f64; 2]| Plan { name: name.into(), shares: shares.into(), part: 0.5 };
+    let plans = vec![plan("a", shares), plan("b", [0.0, 1.0])];
+    PoolView::new(parts, None).zoned(ZoneTable::new(true, plans, Arc::default()))
+}
+
+fn weights(pool: &PoolView, zone: &str) -> (Vec<u32>, Vec<String>) {
+    let backend = backend((1..).take(pool.workers.len()).map(|number| server(number, 200)).collect());
+    let steering = steer("app", pool, &backend, &matches(pool, &backend), &Servers::new(), Some(Home::of(zone)));
+    let weight = |change: &Change| if let What::Weight(to) = change.what { to } else { panic!("{change}") };
+    (steering.changes.iter().map(weight).collect(), steering.remarks)
+}
+
+#[test]
+fn requests_of_one_zone_go_by_its_shares_and_those_of_no_known_one_by_the_pool_s() {
+    let pool = zoned(4, [0.75, 0.25]);
+    assert_eq!(weights(&pool, "a"), (vec![96, 96, 32, 32], Vec::new()));
+    assert_eq!(weights(&pool, "nowhere").0, [64; 4]);
+}
+
+#[test]
+fn a_zone_that_is_to_get_nothing_keeps_the_least_weight_and_much_of_that_is_told() {
+    assert_eq!(weights(&zoned(4, [1.0, 0.0]), "a"), (vec![128, 128, 1, 1], Vec::new()));
+    let (weights, remarks) = weights(&zoned(102, [1.0, 0.0]), "a");
+    assert_eq!((weights[0], weights[2]), (204, 1));
+    assert!(remarks.iter().any(|remark| remark.contains("20 % go to other zones")), "{remarks:?}");
 }
