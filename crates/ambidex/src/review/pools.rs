@@ -1,6 +1,6 @@
 //! A coordinator's pools as looks: what each worker carries between two questions, and what of a finding is a worker there.
 //!
-//! Load is what the finding is about: of `requests` how many tries workers had; of `busy`, `in_flight` and `connections` the time that
+//! Load is what the finding is about: of `requests` how many tries workers had; of `busy time`, `in flight` and `connections` the time that
 //! they were busy with tries (how many, times their mean latency); of all else the utilization that they report, where all of them do,
 //! else the time again. Workers count as alike. What is counted takes enough tries: of a spread of 0.25 chance is a tenth then.
 
@@ -51,7 +51,7 @@ impl<'a> Pools<'a> {
     pub(crate) fn of(api: &'a Api, pool: &str, metric: &str) -> Result<Self, ReviewError> {
         let by = match metric.split('/').next().unwrap_or_default() {
             "requests" => By::Tries,
-            "busy" | "in_flight" | "connections" => By::Time,
+            "busy time" | "in flight" | "connections" => By::Time,
             _ => By::Utilization,
         };
         let mut pools = Self { api, pool: pool.to_owned(), by, counted: BTreeMap::new() };

@@ -120,7 +120,7 @@ pub(crate) fn one_line(text: &str) -> String {
 }
 
 /// What `ambidex export rules` records. A test holds it against what that writes.
-const EXPORTED: [&str; 7] = ["requests", "busy", "in_flight", "cpu", "memory", "disk_io", "network"];
+const EXPORTED: [&str; 7] = ["requests", "busy time", "in flight", "cpu", "memory", "disk", "network"];
 
 #[cfg(test)]
 mod tests {
