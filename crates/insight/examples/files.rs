@@ -5,6 +5,7 @@
 //! cargo run --release -p ambidex-insight --example files -- make long /tmp/l.parquet 57600  thousands of figures
 //! cargo run --release -p ambidex-insight --example files -- make wide /tmp/w.parquet 57600
 //! command time -v target/release/examples/files read /tmp/a.log
+//! command time -v target/release/examples/files judge /tmp/w.parquet
 //! ```
 
 use std::fs::File;
@@ -12,6 +13,7 @@ use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ambidex_insight::doctor::{Options, diagnose};
 use ambidex_insight::history::History;
 use ambidex_insight::sources::{access_log, csv, parquet as tables, table};
 use parquet::basic::Compression;
@@ -36,7 +38,12 @@ fn main() -> Result<(), Failed> {
             told(&read(path)?);
             Ok(())
         }
-        _ => Err("make log|json|csv|long|wide PATH SIZE, or read PATH".into()),
+        ["judge", path] => {
+            let diagnosis = diagnose(&read(path)?, &Options::default());
+            println!("{} findings, {} groups", diagnosis.findings.len(), diagnosis.groups.len());
+            Ok(())
+        }
+        _ => Err("make log|json|csv|long|wide PATH SIZE, read PATH, or judge PATH".into()),
     }
 }
 
