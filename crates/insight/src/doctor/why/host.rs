@@ -44,6 +44,12 @@ fn hardware(patient: &Patient<'_, '_>) -> Weighing {
     if greatest == Some(Factor::Speed) && rate(patient).is_some_and(|rate| rate < EVEN) {
         weighing.seen(WEAK, "and it gets no more requests than they do".into());
     }
+    if let Some((mine, others)) = patient.scene.beside_median(&Metric::GarbageCollection, patient.at)
+        && mine >= HELD
+        && mine >= 1.5 * others
+    {
+        weighing.seen(-FAIR, format!("its collector of garbage holds it for {:.0} % of its time", mine * 100.0));
+    }
     if let Some((mine, others)) = patient.scene.beside_median(&Metric::Steal, patient.at)
         && mine >= HELD
         && mine >= 1.5 * others
