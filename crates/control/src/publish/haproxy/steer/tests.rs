@@ -178,7 +178,7 @@ fn zoned(workers: usize, shares: [f64; 2]) -> PoolView {
 }
 
 fn weights(pool: &PoolView, zone: &str) -> (Vec<u32>, Vec<String>) {
-    let backend = backend((1..).take(pool.workers.len()).map(|number| server(number, 200)).collect());
+    let backend = backend((1..).take(pool.workers.len()).map(|number| server(number, 10)).collect());
     let steering = steer("app", pool, &backend, &matches(pool, &backend), &Servers::new(), Some(Home::of(zone)));
     let weight = |change: &Change| if let What::Weight(to) = change.what { to } else { panic!("{change}") };
     (steering.changes.iter().map(weight).collect(), steering.remarks)
