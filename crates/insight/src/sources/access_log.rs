@@ -1,7 +1,7 @@
 //! Access logs: requests by route and node, from what every proxy writes already.
 //!
 //! ```text
-//! file --blocks of whole lines--> threads: line --grammar--> fields --> requests of a recorder each --merged in order--> History
+//! file --unpacked--> blocks of whole lines--> threads: line --grammar--> fields --> requests of a recorder each --merged in order--> History
 //! ```
 //! The time is that of the line, the node the server that answered, the route the method and the path without names of things
 //! ([`route`](super::route)). A block becomes a recorder of its own, and they are put together in the order of the file: what comes
@@ -77,11 +77,21 @@ pub enum AccessLogError {
         #[source]
         error: io::Error,
     },
-    /// It is packed.
-    #[error("{file}: is compressed; unpack it on the way, as in `zcat {file} | ambidex diagnose --access-log -`")]
+    /// It is packed by something that nobody here unpacks.
+    #[error("{file}: is compressed; unpack it on the way, as in `{tool} {file} | ambidex diagnose --access-log -`")]
     Compressed {
         /// The file.
         file: String,
+        /// What unpacks it.
+        tool: &'static str,
+    },
+    /// It is packed, and broken before the first line.
+    #[error("{file}: {why}, and no line stands before that; fetch the file again")]
+    Broken {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        why: String,
     },
     /// Nothing is in it.
     #[error("{file}: holds no line that says anything")]

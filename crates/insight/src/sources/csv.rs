@@ -1,6 +1,6 @@
 //! Tables as CSV: with commas, semicolons, tabs or bars, quotes or none, and a header.
 //!
-//! What rows hold is said in [`table`](super::table). A semicolon between cells lets a number have a decimal comma.
+//! What rows hold is said in [`table`](super::table). Files packed by gzip or zstd are unpacked on the way. A semicolon between cells lets a number have a decimal comma.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use ::csv::{ByteRecord, ErrorKind, ReaderBuilder};
 
+use super::packed::{Foreign, Unpacked};
 use super::table::{Counts, Form, Intake, NOT_SAID, NodeKey, Options, Plan, Role, Symbol, TableError, Use, WrongCell};
 use super::{Progress, moment};
 use crate::history::{At, History, NodeAt};
@@ -68,8 +69,16 @@ fn file(
     told: &mut Told<'_>,
 ) -> Result<(), TableError> {
     let failed = |error| TableError::Read { file: name.to_owned(), error };
+    let kind = |what: String| TableError::Kind { file: name.to_owned(), what };
+    let input = Unpacked::new(input).map_err(failed)?;
+    let mut input = input.map_err(|Foreign(tool)| {
+        kind(format!("is compressed; unpack it on the way, as in `{tool} {name} | ambidex diagnose --csv -`"))
+    })?;
     let mut head = Vec::new();
-    Read::take(&mut *input, HEAD as u64).read_to_end(&mut head).map_err(failed)?;
+    Read::take(&mut input, HEAD as u64).read_to_end(&mut head).map_err(failed)?;
+    if let Some(why) = input.broken().filter(|_| head.is_empty()) {
+        return Err(kind(format!("{why}, and no line stands before that; fetch the file again")));
+    }
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head);
     let mark = mark_of(text);
     let mut reader = ReaderBuilder::new()
@@ -84,10 +93,10 @@ fn file(
         if let ErrorKind::Io(error) = error.into_kind() {
             return failed(error);
         }
-        TableError::Kind { file: name.to_owned(), what }
+        kind(what)
     };
     if !reader.read_byte_record(&mut record).map_err(unread)? {
-        return Err(TableError::Kind { file: name.to_owned(), what: "is empty: a header was expected".into() });
+        return Err(kind("is empty: a header was expected".into()));
     }
     let header: Vec<String> = record.iter().map(|cell| String::from_utf8_lossy(cell).trim().to_owned()).collect();
     let plan = Plan::new(name, header, options)?;
@@ -100,12 +109,16 @@ fn file(
         sheet.intake.rows(1, wrong)?;
         rows += 1;
         if rows.is_multiple_of(TELL) {
-            let done = told.before + reader.position().byte();
+            let done = told.before + reader.get_ref().get_ref().1.taken();
             (told.progress)(Progress { what: name.to_owned(), done, of: told.of });
         }
     }
     sheet.end();
-    told.before += reader.position().byte();
+    let input = reader.get_ref().get_ref().1;
+    told.before += input.taken();
+    if let Some(broken) = input.broken() {
+        intake.lacks(format!("{name}: {broken}"));
+    }
     (told.progress)(Progress { what: name.to_owned(), done: told.before, of: told.of });
     intake.end(options.offset)
 }

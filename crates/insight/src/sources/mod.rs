@@ -9,6 +9,7 @@ pub(crate) mod fetch;
 pub mod haproxy;
 mod looks;
 mod moment;
+pub(crate) mod packed;
 #[cfg(feature = "parquet")]
 pub mod parquet;
 pub mod prometheus;

@@ -1,5 +1,7 @@
 //! What is no log, or only in part.
 
+use std::io::Write as _;
+
 use ambidex_insight::history::Bounds;
 use ambidex_insight::sources::access_log::{AccessLogError, NodeFrom, Options, read_from};
 use proptest::prelude::*;
@@ -47,12 +49,41 @@ fn a_format_string_that_cannot_be_used_says_why() {
 
 #[test]
 fn what_is_packed_or_empty_says_so() {
-    assert!(error(b"\x1f\x8b\x08\x00rest", &Options::default()).contains("zcat test.log |"));
+    assert!(error(b"BZh91AY&SY", &Options::default()).contains("`bzcat test.log | ambidex"));
+    assert!(error(b"\x1f\x8b\x08\x00rest", &Options::default()).contains("its gzip is cut off after 0 bytes of text"));
     assert!(error("", &Options::default()).contains("holds no line"));
     assert!(error("\n# a comment\n\n", &Options::default()).contains("holds no line"));
     let missing =
         ambidex_insight::sources::access_log::read(&["/no/such/log".into()], &Options::default(), &mut |_| {});
     assert!(matches!(missing, Err(AccessLogError::Read { .. })));
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text.as_bytes()).expect("memory");
+    encoder.finish().expect("memory")
+}
+
+#[test]
+fn packed_logs_are_read_as_they_are_whatever_their_parts_are_packed_by() {
+    let log = format!("{LINE}\n").repeat(40);
+    let zstd = zstd::encode_all(log.as_bytes(), 1).expect("memory");
+    for packed in [[gzip(&log), gzip(&log)].concat(), [zstd.clone(), zstd].concat()] {
+        let history = read(packed, &of_format(FORMAT)).expect("a log");
+        assert_cell(&history, "10.0.0.1:80", "GET /a", 80, 0, 0.8);
+        assert!(!history.partial);
+    }
+}
+
+#[test]
+fn of_a_packed_log_that_is_cut_off_the_begin_counts_and_the_cut_is_told() {
+    let lines = (0..40_000).map(|number| LINE.replace("/a", &format!("/a/{}", number * 7_919 % 40_000)) + "\n");
+    let packed = gzip(&lines.collect::<String>());
+    let history = read(&packed[..packed.len() / 2], &of_format(FORMAT)).expect("half a log");
+    let requests: u64 = cells(&history).values().map(|cell| cell.0).sum();
+    assert!((5_000..35_000).contains(&requests), "{requests}");
+    assert!(history.partial && said(&history, "test.log: its gzip is cut off after ") == 1, "{:?}", history.remarks);
+    assert_eq!(said(&history, "expected"), 0, "no half line was taken: {:?}", history.remarks);
 }
 
 #[test]

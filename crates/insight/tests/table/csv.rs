@@ -1,5 +1,7 @@
 //! CSV: long, wide, and of requests.
 
+use std::io::Write as _;
+
 use ambidex_insight::history::{History, Metric};
 use ambidex_insight::sources::csv::{read, read_from};
 use ambidex_insight::sources::table::{Options, TableError};
@@ -36,6 +38,29 @@ fn a_long_table_has_a_figure_a_row() {
     assert_eq!(mean(&history, &Metric::LatencyP99, 0, 0), None);
     assert_eq!(history.nodes[1].zone.as_deref(), Some("z2"));
     assert_eq!(history.nodes[1].peers.service.as_deref(), Some("api"));
+}
+
+#[test]
+fn a_packed_table_is_read_as_it_is_and_one_that_is_cut_off_in_part() {
+    let rows = (0..20_000).map(|row: u64| format!("{},n{},{}\n", row / 4 * 15, row % 4, row * 7_919 % 9_973));
+    let table = format!("time,node,rps\n{}", rows.collect::<String>());
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(table.as_bytes()).expect("memory");
+    let packed = encoder.finish().expect("memory");
+    let read = |bytes: &[u8]| read_from("t.csv", bytes, &Options::default(), &mut |_| {});
+    let (whole, plain) = (read(&packed).expect("a table"), history(&table));
+    assert!(!whole.partial && whole.span == plain.span);
+    for node in 0..4 {
+        assert_eq!(mean(&whole, &Metric::Requests, node, 600), mean(&plain, &Metric::Requests, node, 600));
+    }
+    let part = read(&packed[..packed.len() / 2]).expect("half a table");
+    assert!(part.partial && said(&part, "t.csv: its gzip is cut off after ") == 1, "{:?}", part.remarks);
+    assert!(said(&part, "expected") == 0 && part.span < whole.span, "no half row was taken: {:?}", part.remarks);
+    let said = read(&packed[..8]).expect_err("nothing is there").to_string();
+    assert!(
+        said.contains("t.csv: its gzip is cut off after 0 bytes") && said.contains("fetch the file again"),
+        "{said}"
+    );
 }
 
 #[test]

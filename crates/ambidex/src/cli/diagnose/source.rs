@@ -43,7 +43,7 @@ pub(super) struct SourceArguments {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct Which {
-    /// Access logs; `-`: standard input, such as what `zcat` writes.
+    /// Access logs, also packed by gzip or zstd; `-`: standard input.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     access_log: Vec<PathBuf>,
     /// Tables in CSV, long (time, node, metric, value) or wide (time, node, a column a metric); `-`: standard input.

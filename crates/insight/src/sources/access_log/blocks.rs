@@ -9,7 +9,7 @@ use super::LONGEST_LINE;
 /// Cuts what is read at ends of lines.
 #[derive(Debug)]
 pub(super) struct Blocks<R> {
-    input: R,
+    pub(super) input: R,
     size: usize,
     /// The begin of a line whose end was not read yet.
     rest: Vec<u8>,

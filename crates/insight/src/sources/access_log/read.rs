@@ -16,6 +16,7 @@ use super::take::{Part, WrongLines};
 use super::{AccessLogError, Options};
 use crate::history::{Bounds, History, Recorder, Weigh};
 use crate::sources::Progress;
+use crate::sources::packed::{Foreign, Unpacked};
 
 /// Reads files one after the other.
 pub(super) fn files(
@@ -94,11 +95,13 @@ impl<'o> All<'o> {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), AccessLogError> {
         let failed = |error| AccessLogError::Read { file: name.to_owned(), error };
+        let input = Unpacked::new(input).map_err(failed)?;
+        let input = input.map_err(|Foreign(tool)| AccessLogError::Compressed { file: name.to_owned(), tool })?;
         let mut blocks = Blocks::new(input, self.pace.block);
         let mut head = Vec::new();
         blocks.next(&mut head).map_err(failed)?;
-        if PACKED.iter().any(|magic| head.starts_with(magic)) {
-            return Err(AccessLogError::Compressed { file: name.to_owned() });
+        if let Some(why) = blocks.input.broken().filter(|_| head.is_empty()) {
+            return Err(AccessLogError::Broken { file: name.to_owned(), why: why.to_string() });
         }
         let reading = settle(&settle::File { name, head: &head, node }, self.options)?;
         if self.recorder.is_none() {
@@ -111,8 +114,11 @@ impl<'o> All<'o> {
         let mut tell = |read: u64| progress(Progress { what: name.to_owned(), done: before + read, of });
         let settled = Settled { reading: &reading, bounds, weigh };
         self.pace.read(&settled, head, &mut blocks, &mut |part| told.add(part, recorder), &mut tell).map_err(failed)?;
-        self.done += blocks.read;
+        self.done += blocks.input.taken();
         told.finish(name, &reading, recorder);
+        if let Some(broken) = blocks.input.broken() {
+            recorder.lacks(format!("{name}: {broken}"));
+        }
         Ok(())
     }
 
@@ -144,7 +150,7 @@ impl Pace {
         self,
         settled: &Settled<'r>,
         head: Vec<u8>,
-        blocks: &mut Blocks<R>,
+        blocks: &mut Blocks<Unpacked<R>>,
         take: &mut dyn FnMut(Part<'r>),
         tell: &mut dyn FnMut(u64),
     ) -> io::Result<()> {
@@ -174,7 +180,7 @@ impl Pace {
                     }
                     line.sent += 1;
                     more = blocks.next(&mut next)?;
-                    tell(blocks.read);
+                    tell(blocks.input.taken());
                     continue;
                 }
                 let (number, part, block) =
@@ -276,8 +282,6 @@ fn differ(names: &[String]) -> bool {
 const BLOCK: usize = 4 << 20;
 /// Source: ours; one thread reads and puts together, and cannot feed more.
 const MOST_THREADS: usize = 8;
-/// How packed files begin: gzip, zstd, xz, bzip2.
-const PACKED: [&[u8]; 4] = [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ", b"BZh"];
 
 #[cfg(test)]
 mod tests {

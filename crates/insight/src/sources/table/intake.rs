@@ -226,6 +226,11 @@ impl Intake {
         self.recorder.remark_times(what, times);
     }
 
+    /// Something that was asked for could not be read.
+    pub(in crate::sources) fn lacks(&mut self, what: String) {
+        self.recorder.lacks(what);
+    }
+
     /// Begins with another file.
     pub(in crate::sources) fn begin(&mut self, file: &str) {
         self.file = Tally { name: file.to_owned(), ..Tally::default() };
