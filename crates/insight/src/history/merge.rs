@@ -33,6 +33,35 @@ impl Recorder {
         self.partial |= other.partial;
     }
 
+    /// Adds what another recorder knows of the same requests: this one's counts stand, routes and attributes are the other's. Of nodes
+    /// that only one of them knows, all is that one's.
+    pub(crate) fn beside(&mut self, mut other: Self) {
+        let mut both = 0;
+        for at in 0..other.nodes.len() {
+            let Node { name, peers, .. } = &other.nodes[at];
+            let Some(mine) = self.known(name, peers).filter(|mine| !self.counted[mine.0 as usize].is_empty()) else {
+                continue;
+            };
+            if other.counted[at].is_empty() {
+                continue;
+            }
+            both += 1;
+            other.counted[at].clear();
+            for block in self.traffic.blocks.values_mut() {
+                block.cells.retain(|(_, node), _| *node != mine.0);
+                block.latency.remove(&mine.0);
+                block.values.retain(|(_, node), _| *node != mine.0);
+            }
+        }
+        if both > 0 {
+            let what =
+                "nodes whose requests both metrics and spans tell: how many is the metrics', of which route the spans'";
+            self.remark_times(what.to_owned(), both);
+        }
+        self.kept = self.traffic.blocks.values().map(kept).sum();
+        self.merge(other);
+    }
+
     fn merge_traffic(&mut self, other: Traffic, nodes: &[Option<NodeAt>]) {
         let routes: Vec<u32> = other.routes.iter().map(|route| self.route(route)).collect();
         let attributes: Vec<u32> = (other.attributes.iter())

@@ -87,7 +87,7 @@ pub struct NodeAt(pub(super) u32);
 pub struct MetricAt(u32);
 
 /// A metric of all nodes, and what was odd about its samples.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Measured {
     pub(super) metric: Metric,
     pub(super) nodes: Vec<Series>,
@@ -130,7 +130,7 @@ pub struct Requests<'a> {
 }
 
 /// Takes what a source yields.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Recorder {
     pub(super) bounds: Bounds,
     weigh: Weigh,
@@ -200,10 +200,8 @@ impl Recorder {
 
     /// A node's number: the same for the same name among the same peers. `None` of one more than may be.
     pub fn node(&mut self, name: &str, peers: &Peers) -> Option<NodeAt> {
-        let known =
-            self.by_name.get(name).and_then(|all| all.iter().find(|at| self.nodes[at.0 as usize].peers == *peers));
-        if let Some(known) = known {
-            return Some(*known);
+        if let Some(known) = self.known(name, peers) {
+            return Some(known);
         }
         if self.nodes.len() >= self.bounds.nodes {
             self.remark(format!("more than {} nodes: what is of others is left out", self.bounds.nodes));
@@ -214,6 +212,11 @@ impl Recorder {
         self.counted.push(BTreeMap::new());
         self.by_name.entry(name.into()).or_default().push(at);
         Some(at)
+    }
+
+    /// The node of this name among these peers, if there is one.
+    pub(super) fn known(&self, name: &str, peers: &Peers) -> Option<NodeAt> {
+        self.by_name.get(name)?.iter().find(|at| self.nodes[at.0 as usize].peers == *peers).copied()
     }
 
     /// Says in which zone a node is.
@@ -254,6 +257,7 @@ impl Recorder {
 
     /// One value of a metric at a time, of a metric whose number is known.
     pub fn sample_of(&mut self, node: NodeAt, metric: MetricAt, at: At, value: f64) {
+        let value = single(value);
         if !value.is_finite() {
             self.measured[metric.0 as usize].oddities.no_number += 1;
             return;
@@ -261,7 +265,7 @@ impl Recorder {
         let Some(window) = self.window(at) else { return };
         let window = if self.step == self.base { window } else { window.div_euclid(i64::from(self.step / self.base)) };
         let measured = &mut self.measured[metric.0 as usize];
-        match grown(&mut measured.nodes, node).take(at.0, window, single(value)) {
+        match grown(&mut measured.nodes, node).take(at.0, window, value) {
             Taken::Added { figures } => self.figures += figures,
             Taken::Twice => measured.oddities.twice += 1,
             Taken::Late { figures } => {
@@ -315,6 +319,23 @@ impl Recorder {
         }
         self.keep_fewer();
         self.keep_newest();
+    }
+
+    /// How long some requests took, of those that were told as counts: at most as many as those.
+    pub fn latencies(&mut self, node: NodeAt, at: At, took: Span, many: u64) {
+        let Some(window) = self.window(at) else { return };
+        let block = self.traffic.blocks.entry(window.div_euclid(BLOCK)).or_default();
+        let before = block.latency.len();
+        block.latency.entry(node.0).or_default().record_many(took, many);
+        self.histograms += block.latency.len() - before;
+        self.keep_newest();
+    }
+
+    /// A node was there and had no request.
+    pub fn quiet(&mut self, node: NodeAt, at: At) {
+        if let Some(window) = self.window(at) {
+            self.counted[node.0 as usize].entry(window).or_default();
+        }
     }
 
     /// Something that happened.
@@ -373,7 +394,8 @@ impl Recorder {
         }
     }
 
-    /// Counts of requests as series: rates, where the source gave none itself. A node that was there and did nothing has 0.
+    /// Counts of requests as series: rates, of nodes of which the source gave none itself. A node that was there and did nothing
+    /// has 0.
     fn windows_of_requests(&self, series: &mut BTreeMap<Metric, Vec<Series>>) {
         let of = [
             (Metric::Requests, (|cell| cell.requests as f64) as fn(&Cell) -> f64),
@@ -388,10 +410,13 @@ impl Recorder {
         }
         for (metric, value) in of {
             let known = (metric != Metric::Busy || timed) && (metric != Metric::Retries || again);
-            if known && !series.contains_key(&metric) {
-                let (base, step) = (self.base, self.step);
-                let all = self.counted.iter().map(|counted| rates(counted, base, step, value)).collect();
-                series.insert(metric, all);
+            if !known {
+                continue;
+            }
+            let all = series.entry(metric).or_default();
+            all.resize_with(self.counted.len(), Series::default);
+            for (series, counted) in all.iter_mut().zip(&self.counted).filter(|(series, _)| series.is_empty()) {
+                *series = rates(counted, self.base, self.step, value);
             }
         }
     }

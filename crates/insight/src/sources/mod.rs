@@ -9,10 +9,14 @@ pub(crate) mod fetch;
 pub mod haproxy;
 mod looks;
 mod moment;
+pub mod otlp;
 pub(crate) mod packed;
 #[cfg(feature = "parquet")]
 pub mod parquet;
 pub mod prometheus;
+pub mod pushed;
+pub mod receive;
+pub(crate) mod remote_write;
 pub mod route;
 #[cfg(test)]
 mod scripted;

@@ -44,6 +44,7 @@ pub use self::error::PrometheusError;
 pub use self::options::Options;
 pub use self::own::{Labelled, OwnQueries, OwnQuery, OwnQueryError};
 pub use self::who::Chosen;
+pub(super) use self::who::guessed;
 pub use exported::{ExportError, Exported, exported};
 
 /// The names of all sets.

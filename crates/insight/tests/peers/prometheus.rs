@@ -1,5 +1,6 @@
 //! A real Prometheus: with hours of history that are put into it, and scraping real programs.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ use ambidex_insight::doctor::{self, diagnose};
 use ambidex_insight::history::{At, History, Metric};
 use ambidex_insight::sources::Access;
 use ambidex_insight::sources::prometheus::{Options, read};
+use ambidex_insight::sources::receive::{self, Receiver};
 use tempfile::TempDir;
 
 use crate::envoy::Envoy;
@@ -39,11 +41,18 @@ impl Prometheus {
     /// The same, and nobody waits until it answers. A file `web.yml` in the folder says how it is spoken to.
     fn begin(dir: TempDir, jobs: &[(&str, SocketAddr)]) -> Self {
         let mut text = "global: {scrape_interval: 1s}\nscrape_configs:\n".to_owned();
-        for (job, target) in jobs {
-            let _ = writeln!(text, "- {{job_name: {job}, static_configs: [{{targets: ['{target}']}}]}}");
+        let names: BTreeSet<&str> = jobs.iter().map(|(job, _)| *job).collect();
+        for name in names {
+            let targets = jobs.iter().filter(|(job, _)| *job == name).map(|(_, target)| format!("'{target}'"));
+            let targets = targets.collect::<Vec<_>>().join(", ");
+            let _ = writeln!(text, "- {{job_name: {name}, static_configs: [{{targets: [{targets}]}}]}}");
         }
         if jobs.is_empty() {
             text = "{}\n".into();
+        }
+        // What the test has put into the folder says where samples are sent to.
+        if let Ok(more) = fs::read_to_string(dir.path().join("remote_write.yml")) {
+            text.push_str(&more);
         }
         let file = dir.path().join("prometheus.yml");
         fs::write(&file, text).expect("written");
@@ -340,6 +349,67 @@ async fn what_a_prometheus_scrapes_of_real_programs_is_found_by_the_ready_sets()
                 false
             }
         }
+    })
+    .await;
+    drop(exporter);
+    assert!(came, "{last}\n{}", prometheus.process.words());
+}
+
+#[tokio::test]
+async fn what_a_prometheus_sends_by_remote_write_is_what_it_scraped() {
+    let options = receive::Options { window: 5, ..receive::Options::new(vec![SocketAddr::from(([127, 0, 0, 1], 0))]) };
+    let receiver = Receiver::open(&options).await.expect("a free port");
+    let dir = tempfile::tempdir().expect("a folder");
+    let to = format!("remote_write: [{{url: 'http://{}/api/v1/write'}}]\n", receiver.addresses()[0]);
+    fs::write(dir.path().join("remote_write.yml"), to).expect("written");
+    let (exporter, hosts) = node_exporter().await;
+    let page = |name: &str, rate: f64| {
+        let (name, began) = (name.to_owned(), std::sync::OnceLock::new());
+        Served::new(move || {
+            let grown = (now().seconds() - began.get_or_init(|| now().seconds())) * rate;
+            let count = grown.floor();
+            format!(
+                "# TYPE {name} histogram\n{name}_bucket{{le=\"0.1\"}} {count}\n{name}_bucket{{le=\"+Inf\"}} {count}\n\
+                 {name}_sum {}\n{name}_count {count}\n# TYPE http_requests_in_flight gauge\nhttp_requests_in_flight {rate}\n",
+                grown * 0.05
+            )
+        })
+    };
+    let pages = [page("http_request_duration_seconds", 40.0), page("http_request_duration_seconds", 10.0)];
+    let jobs = [("hosts", hosts), ("app", pages[0].address), ("app", pages[1].address)];
+    let prometheus = Prometheus::start(dir, &jobs).await;
+    let (more, less) = (pages[0].address.to_string(), pages[1].address.to_string());
+    let of = |history: &History, metric: &Metric, name: &str| {
+        let node = history.nodes.iter().position(|node| node.name == name)?;
+        let series = history.series.get(metric)?.get(node)?;
+        // The last window may not be over.
+        let figures: Vec<_> = series.windows().filter_map(|window| series.at(window)).collect();
+        figures.len().checked_sub(2).map(|at| figures[at].mean)
+    };
+    let mut last = String::new();
+    let came = poll(async || {
+        let history = receiver.history();
+        let ratio = Some(())
+            .and_then(|()| Some(of(&history, &Metric::Requests, &more)? / of(&history, &Metric::Requests, &less)?));
+        let latency = history
+            .traffic
+            .blocks
+            .values()
+            .flat_map(|block| block.latency.values())
+            .map(|all| all.count())
+            .sum::<u64>();
+        let all = [
+            ratio.is_some_and(|ratio| (2.5..6.0).contains(&ratio)),
+            of(&history, &Metric::Busy, &more).is_some_and(|busy| (0.5..8.0).contains(&busy)),
+            of(&history, &Metric::InFlight, &less) == Some(10.0),
+            of(&history, &Metric::Cpu, &hosts.to_string()).is_some_and(|cpu| (0.0..=1.0).contains(&cpu)),
+            of(&history, &Metric::Memory, &hosts.to_string()).is_some_and(|memory| (0.0..1.0).contains(&memory)),
+            of(&history, &Metric::Network, &hosts.to_string()).is_some(),
+            latency > 50,
+            history.nodes.iter().all(|node| node.peers.service.is_some()),
+        ];
+        last = format!("{all:?} {ratio:?} {:?}", history.remarks);
+        all.into_iter().all(|so| so)
     })
     .await;
     drop(exporter);

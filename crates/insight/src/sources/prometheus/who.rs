@@ -167,7 +167,7 @@ fn present<'a>(labels: &'a Labels, name: &str) -> Option<&'a str> {
 }
 
 /// The workload and version of a pod by its name alone.
-fn guessed(pod: &str) -> (String, Option<String>) {
+pub(in crate::sources) fn guessed(pod: &str) -> (String, Option<String>) {
     let of_a_set = pod.rsplit_once('-').filter(|(rest, tail)| !rest.is_empty() && is_hash(tail) && tail.len() == 5);
     if let Some((rest, _)) = of_a_set {
         return match rest.rsplit_once('-').filter(|(name, hash)| !name.is_empty() && is_hash(hash)) {
