@@ -10,7 +10,7 @@ use std::process::Stdio;
 
 use ambidex_core::draw::Draw;
 use process::{ambidex, get, until};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// A folder with a log of four hours of ten upstreams, of which one takes twice as long and one tenant hangs on another.
@@ -116,12 +116,84 @@ fn what_cannot_be_read_is_told_with_what_to_do() {
         (&["--csv", "table.csv", "--window", "4s"][..], "steps of three"),
         (&[][..], "--access-log"),
         (&["--prom", "http://127.0.0.1:1", "--queries", "table.csv"][..], "table.csv"),
+        (&["--otlp", "missing.json"][..], "missing.json"),
+        (&["--otlp", "table.csv"][..], "table.csv, line 1: is no export of OpenTelemetry: it begins with `a,b,c`"),
+        (&["--listen", "0.0.0.0:0"][..], "--listen-token FILE"),
+        (&["--listen", "127.0.0.1"][..], "invalid socket address"),
+        (&["--listen", "127.0.0.1:0", "--for", "2000h"][..], "something is received for 1s to "),
+        (&["--listen", "127.0.0.1:0", "--for", "1s"][..], "0 exports came, and nothing of them is of a node"),
+        (&["--listen", "127.0.0.1:0", "--listen-token", "missing.txt"][..], "missing.txt: cannot be read"),
         (&["keys", "missing.txt"][..], "missing.txt"),
     ] {
         let (text, code) = scene.diagnose(arguments);
         assert_eq!(code, Some(2), "{arguments:?}: {text}");
         assert!(text.contains(said), "{arguments:?} does not say {said}:\n{text}");
     }
+}
+
+/// An hour of spans of six instances, of which `n4` has three times the requests, as a tenant's that hangs on it.
+fn spans() -> String {
+    let (mut lines, mut draw) = (String::new(), Draw::seeded(5));
+    for node in 0..6 {
+        let attribute = |key: &str, value: String| json!({"key": key, "value": {"stringValue": value}});
+        let resource = [attribute("service.name", "shop".into()), attribute("service.instance.id", format!("n{node}"))];
+        for minute in 0..240_u64 {
+            let many = if node == 4 { 36 } else { 12 };
+            let span = |number: u64| {
+                let tenant = if node == 4 && number >= 12 { 77 } else { draw.below(40) };
+                let begin = (1_795_341_600 + minute * 60 + number) * 1_000_000_000;
+                let took = 20_000_000 + draw.below(5_000_000) as u64;
+                json!({"kind": 2, "name": "GET /a", "startTimeUnixNano": begin.to_string(),
+                       "endTimeUnixNano": (begin + took).to_string(), "attributes": [attribute("tenant.id", format!("t{tenant}"))]})
+            };
+            let spans: Vec<_> = (0..many).map(span).collect();
+            let group = json!({"resource": {"attributes": resource}, "scopeSpans": [{"spans": spans}]});
+            let _ = writeln!(lines, "{}", json!({"resourceSpans": [group]}));
+        }
+    }
+    lines
+}
+
+#[test]
+fn a_hot_tenant_is_found_in_spans_of_opentelemetry() {
+    let scene = Scene::new();
+    scene.file("spans.json", &spans());
+    let (text, code) = scene.diagnose(&["--otlp", "spans.json"]);
+    assert_eq!(code, Some(0), "{text}");
+    for part in ["n4", "a hot key or tenant: tenant t77", "structural"] {
+        assert!(text.contains(part), "no {part} in\n{text}");
+    }
+}
+
+#[test]
+fn what_is_sent_until_ctrl_c_is_judged() {
+    let scene = Scene::new();
+    let mut receiving = ambidex(scene.0.path())
+        .args(["diagnose", "--listen", "127.0.0.1:0", "--for", "1h", "--output", "json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let mut told = String::new();
+    BufReader::new(receiving.stderr.as_mut().expect("piped")).read_line(&mut told).expect("where it listens");
+    let address = told.strip_prefix("receiving at ").and_then(|rest| rest.split(": ").next()).expect("an address");
+    for line in spans().lines() {
+        let head = format!(
+            "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            line.len()
+        );
+        let mut stream = std::net::TcpStream::connect(address).expect("a connection");
+        stream.write_all((head + line).as_bytes()).expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+    let id = rustix::process::Pid::from_child(&receiving);
+    rustix::process::kill_process(id, rustix::process::Signal::INT).expect("it runs");
+    let output = receiving.wait_with_output().expect("it ends");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(output.status.code(), Some(0), "{report:#}");
+    assert!(report["findings"].to_string().contains("n4"), "{report:#}");
 }
 
 #[test]

@@ -484,7 +484,7 @@ impl Recorder {
         self.measured.iter_mut().for_each(|measured| measured.nodes.clear());
         self.counted.iter_mut().for_each(BTreeMap::clear);
         self.traffic.blocks.clear();
-        (self.figures, self.kept, self.taken, self.afar) = (0, 0, 0, 0);
+        (self.figures, self.kept, self.histograms, self.taken, self.afar) = (0, 0, 0, 0, 0);
         self.span = None;
         self.near = (0, 0, 0);
     }

@@ -5,16 +5,16 @@
 //! point --rule by its name--> growth of a counter --> requests | a figure ----> Recorder --> History
 //!                             level as it is -------> a figure --/
 //! ```
-//! A [`Rule`] says what a metric of a name stands for. A figure may be made of many series (a CPU's modes, a host's devices): points of
+//! A `Rule` says what a metric of a name stands for. A figure may be made of many series (a CPU's modes, a host's devices): points of
 //! one second of one node are held until newer ones come, and are folded then. Where spans and metrics both count a node's requests,
 //! the metrics' counts stand, for spans may be a sample; routes, attributes and latencies are those of the spans.
 //!
 //! | grows with | bound |
 //! |---|---|
 //! | nodes, metrics, routes, values | those of a [`Recorder`] |
-//! | series of counters | [`MOST_SERIES`]; those beyond are left out, and a remark names the metric and the label that has most values |
-//! | names that mean nothing here | the first [`MOST_NAMES`] are remarked |
-//! | time, of what is received without end | two spans of [`Pushed::turn`]; the older one goes |
+//! | series of counters | `MOST_SERIES`; those beyond are left out, and a remark names the metric and the label that has most values |
+//! | names that mean nothing here | the first `MOST_NAMES` are remarked |
+//! | time, of what is received without end | two spans of `Pushed::turn`; the older one goes |
 
 mod buckets;
 mod growth;

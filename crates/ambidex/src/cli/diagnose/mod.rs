@@ -2,6 +2,7 @@
 
 mod keys;
 mod metrics;
+mod receive;
 mod reviews;
 mod source;
 mod watch;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use ambidex_core::time::Span;
@@ -10,11 +11,13 @@ use ambidex_insight::history::{Bounds, History, WINDOW};
 use ambidex_insight::sources::access_log::{self, Attribute, Format, Mapping, NodeFrom};
 use ambidex_insight::sources::haproxy::{self, RuntimeApi};
 use ambidex_insight::sources::prometheus::{self, Chosen, OwnQueries};
+use ambidex_insight::sources::receive::Options as Listen;
 use ambidex_insight::sources::table::{self, ColumnMap, MetricMap, RoleMap};
-use ambidex_insight::sources::{Access, Looks, Progress, agents, csv, envoy, parquet};
-use clap::Args;
+use ambidex_insight::sources::{Access, Looks, Progress, agents, csv, envoy, otlp, parquet, pushed};
+use clap::{Args, ValueEnum};
 
 use super::super::colored;
+use super::receive;
 use crate::config::read_as;
 
 #[derive(Debug, Args)]
@@ -27,16 +30,18 @@ pub(super) struct SourceArguments {
     /// Minutes that times without a zone are ahead of UTC.
     #[arg(long, value_name = "MINUTES", default_value_t = 0, allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-1_440..=1_440))]
     utc_offset: i32,
-    /// The windows by which is told what stays, for logs and tables: of a load test of minutes take a twelfth.
+    /// The windows by which is told what stays, for logs, tables and what is pushed: of a load test of minutes take a twelfth.
     #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = window)]
     window: Span,
     #[command(flatten, next_help_heading = "Access logs")]
     log: LogArguments,
     #[command(flatten, next_help_heading = "CSV and Parquet")]
     table: TableArguments,
+    #[command(flatten, next_help_heading = "What is pushed")]
+    push: PushArguments,
     #[command(flatten, next_help_heading = "Prometheus, Envoy and agents")]
     web: WebArguments,
-    #[command(flatten, next_help_heading = "HAProxy, Envoy and agents")]
+    #[command(flatten, next_help_heading = "HAProxy, Envoy, agents and what is pushed")]
     look: LookArguments,
 }
 
@@ -64,6 +69,31 @@ struct Which {
     /// Agents of workers (`ambidex agent`), each by its endpoint: the workers, and what the hosts under them are like.
     #[arg(long, value_name = "URL", num_args = 1..)]
     host: Vec<String>,
+    /// Spans and metrics of OpenTelemetry, as the collector's file exporter writes them; also packed; `-`: standard input.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    otlp: Vec<PathBuf>,
+    /// Receive there what is pushed: OTLP by gRPC and HTTP, and remote write of a Prometheus. For `--for`, or until Ctrl-C.
+    #[arg(long, value_name = "HOST:PORT", num_args = 1..)]
+    listen: Vec<SocketAddr>,
+}
+
+#[derive(Debug, Args)]
+struct PushArguments {
+    /// A file with a token that senders must show; needed on other addresses than loopback.
+    #[arg(long, value_name = "FILE", requires = "listen")]
+    listen_token: Option<PathBuf>,
+    /// Whose requests spans are: of who served them, or of the peers that were asked.
+    #[arg(long, value_enum, value_name = "SIDE", default_value_t)]
+    spans: Side,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Side {
+    /// Of the node that served: spans of kind server and consumer.
+    #[default]
+    Server,
+    /// Of the peer that was asked: spans of kind client and producer.
+    Client,
 }
 
 #[derive(Debug, Args)]
@@ -134,9 +164,9 @@ struct WebArguments {
 
 #[derive(Debug, Args)]
 struct LookArguments {
-    /// For how long is looked.
-    #[arg(long = "for", value_name = "DURATION", default_value = "60s")]
-    lasts: Span,
+    /// For how long is looked or received; 60s unless told otherwise, with `--listen` 10m.
+    #[arg(long = "for", value_name = "DURATION")]
+    lasts: Option<Span>,
     /// How often.
     #[arg(long, value_name = "DURATION", default_value = "5s")]
     every: Span,
@@ -157,6 +187,11 @@ impl SourceArguments {
             csv::read(&which.csv, &self.of_table(), &mut progress).map_err(told)
         } else if !which.parquet.is_empty() {
             parquet::read(&which.parquet, &self.of_table(), &mut progress).map_err(told)
+        } else if !which.otlp.is_empty() {
+            otlp::read(&which.otlp, &self.of_pushed(), &mut progress).map_err(told)
+        } else if !which.listen.is_empty() {
+            let lasts = self.look.lasts.unwrap_or(RECEIVED_FOR);
+            receive::once(&self.receiver(receive::window_of(lasts)), lasts, &mut progress)
         } else {
             self.ask(&mut progress)
         };
@@ -167,7 +202,8 @@ impl SourceArguments {
     fn ask(&self, progress: &mut dyn FnMut(Progress)) -> Result<History, String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(told)?;
         let now = clock::now();
-        let looks = Looks { every: self.look.every, lasts: self.look.lasts };
+        let lasts = self.look.lasts.unwrap_or(Looks::default().lasts);
+        let looks = Looks { every: self.look.every, lasts };
         if let Some(url) = &self.which.prom {
             let options = self.of_prometheus(url)?;
             return runtime.block_on(prometheus::read(&options, progress)).map_err(told);
@@ -214,6 +250,35 @@ impl SourceArguments {
 
     fn bounds(&self) -> Bounds {
         Bounds { window: u32::try_from(self.window.as_millis() / 1_000).unwrap_or(WINDOW), ..Bounds::default() }
+    }
+
+    /// What is received, if something is; windows of so many seconds.
+    pub(super) fn listens(&self, window: u32) -> Option<Listen> {
+        (!self.which.listen.is_empty()).then(|| self.receiver(window))
+    }
+
+    fn receiver(&self, window: u32) -> Listen {
+        Listen {
+            token: self.push.listen_token.clone(),
+            pushed: self.of_pushed(),
+            window: window.min(self.bounds().window / 3).max(1),
+            ..Listen::new(self.which.listen.clone())
+        }
+    }
+
+    fn of_pushed(&self) -> pushed::Options {
+        pushed::Options {
+            node: self.web.node_label.clone(),
+            service: self.web.service_label.clone(),
+            default_service: self.service.clone(),
+            metrics: self.table.metric.clone(),
+            attributes: self.log.attribute.clone(),
+            view: match self.push.spans {
+                Side::Server => pushed::View::Server,
+                Side::Client => pushed::View::Client,
+            },
+            bounds: self.bounds(),
+        }
     }
 
     fn of_prometheus(&self, url: &str) -> Result<prometheus::Options, String> {
@@ -279,6 +344,9 @@ fn header(text: &str) -> Result<(String, String), String> {
 fn told(error: impl std::error::Error) -> String {
     error.to_string()
 }
+
+/// Source: ours; two windows of the usual length.
+const RECEIVED_FOR: Span = Span::from_secs(600);
 
 /// How far a source is, for people on a terminal.
 #[derive(Default)]

@@ -17,8 +17,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::super::{End, Output, answer, complain};
-use super::DiagnoseArguments;
 use super::metrics::Page;
+use super::{DiagnoseArguments, receive};
 
 #[derive(Debug, Args)]
 pub(super) struct WatchArguments {
@@ -65,18 +65,29 @@ pub(super) fn watch(arguments: &DiagnoseArguments, pause: Span, output: Output) 
     };
     let page = Page::default();
     page.set(desired::failed());
-    if let Some(address) = arguments.watch.metrics {
-        match page.serve(address) {
-            Ok(bound) => complain(&format!("metrics: http://{bound}/metrics\n")),
-            Err(error) => {
-                complain(&format!("--metrics {address}: nobody can listen there: {error}\n"));
-                return End::Wrong;
-            }
-        }
+    if let Err(end) = arguments.watch.metrics.map_or(Ok(()), |address| serve(&page, address)) {
+        return end;
     }
+    let receiver = match receive::opened(&runtime, arguments.source.listens(WINDOW)) {
+        Ok(receiver) => receiver,
+        Err(end) => return end,
+    };
+    let mut wait = || {
+        runtime.block_on(async {
+            tokio::select! {
+                _ = interrupts.recv() => true,
+                () = tokio::time::sleep(pause.into()) => false,
+            }
+        })
+    };
     let (mut book, mut outboxes) = (Book::default(), arguments.watch.outboxes());
+    // What is received must come first.
+    if receiver.is_some() && wait() {
+        return End::Worked;
+    }
     loop {
-        match arguments.source.read() {
+        let read = receiver.as_ref().map_or_else(|| arguments.source.read(), |receiver| Ok(receiver.history()));
+        match read {
             Ok(history) => {
                 let diagnosis = diagnose(&history, &arguments.judge.options());
                 let notices = book.round(clock::now(), &diagnosis);
@@ -97,14 +108,21 @@ pub(super) fn watch(arguments: &DiagnoseArguments, pause: Span, output: Output) 
                 complain(&format!("{problem}\n"));
             }
         }
-        let ended = runtime.block_on(async {
-            tokio::select! {
-                _ = interrupts.recv() => true,
-                () = tokio::time::sleep(pause.into()) => false,
-            }
-        });
-        if ended {
+        if wait() {
             return End::Worked;
+        }
+    }
+}
+
+fn serve(page: &Page, address: SocketAddr) -> Result<(), End> {
+    match page.serve(address) {
+        Ok(bound) => {
+            complain(&format!("metrics: http://{bound}/metrics\n"));
+            Ok(())
+        }
+        Err(error) => {
+            complain(&format!("--metrics {address}: nobody can listen there: {error}\n"));
+            Err(End::Wrong)
         }
     }
 }
@@ -163,6 +181,8 @@ fn tell(diagnosis: &Diagnosis, notices: &[Notice], book: &Book, output: Output) 
     }
 }
 
+/// Seconds of a window of what is received. Source: ours; four scrapes of a Prometheus.
+const WINDOW: u32 = 60;
 /// Between rounds. Source: ours; nothing is seen sooner.
 const LEAST: Span = Span::from_secs(1);
 /// Source: ours; a day.
