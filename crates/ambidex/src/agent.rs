@@ -3,11 +3,30 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use ambidex_control::config::FollowTls;
 use ambidex_control::facts::{Family, Kind};
+use ambidex_control::tls::secured_for_heartbeats;
 use ambidex_core::guard::shed::{Asked, CLASSES, Shed, Why};
 use ambidex_gateway::admission::{Admission, Admitted, Find, Lines, Permit};
+use ambidex_worker::heartbeats::{BeatTls, Duplex, Secure, Securing};
 use ambidex_worker::{Clock, Gate, HostKind, Reporter, StartError, Word, WorkerConfig, answer};
 use http::{HeaderValue, StatusCode};
+use tokio::net::TcpStream;
+
+/// How coordinators at `grpcs://` are spoken to: as those that gateways follow.
+#[derive(Debug)]
+struct ByTls;
+
+impl Secure for ByTls {
+    fn secure(&self, stream: TcpStream, host: &str, tls: &BeatTls) -> Securing {
+        let BeatTls { ca, sni, client_cert, client_key } = tls.clone();
+        let (tls, host) = (FollowTls { ca, sni, client_cert, client_key }, host.to_owned());
+        Box::pin(async move {
+            let secured = secured_for_heartbeats(stream, tls, host).await?;
+            Ok(Box::new(secured) as Box<dyn Duplex>)
+        })
+    }
+}
 
 /// What stands before a worker.
 #[derive(Debug)]
@@ -23,7 +42,7 @@ impl Agent {
     /// A port, a key or a thread that cannot be had.
     pub(crate) fn start(config: &WorkerConfig, origin: Instant) -> Result<Self, StartError> {
         let gate = Gate::new(config, Clock::starting_at(origin));
-        let reporter = Reporter::start(Arc::clone(&gate), config)?;
+        let reporter = Reporter::start_securing(Arc::clone(&gate), config, Some(Arc::new(ByTls)))?;
         Ok(Self { gate, reporter })
     }
 

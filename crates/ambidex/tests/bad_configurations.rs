@@ -917,7 +917,7 @@ const AFTER_A_GOOD_START: &[Case] = &[
             "gw.yaml:6:27: error: `coordinator` is not HOST:PORT (agent.heartbeats.to[0])",
             " 6 | agent: {heartbeats: {to: [coordinator], name: w, key: {file: k}}}",
             "   |                           ^^^^^^^^^^^",
-            "   = write `coordinator:9903`, `10.0.0.1:9903` or `[::1]:9903`, or `grpc://coordinator:9905` for a stream",
+            "   = write `coordinator:9903`, `10.0.0.1:9903` or `[::1]:9903`, or `grpc://coordinator:9905` for a stream, `grpcs://` with TLS",
         ],
     ),
     case(

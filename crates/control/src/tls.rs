@@ -17,6 +17,7 @@ mod words;
 
 pub use self::door::{RefusedPeer, RefusedPeers};
 pub use self::files::TlsError;
+pub use self::visit::secured_for_heartbeats;
 
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@
 //! up to a tenth early or late, or a fleet that was started at once would knock at once.
 
 mod config;
+mod secure;
 mod stream;
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -31,6 +32,7 @@ use crate::clock::Clock;
 use crate::gate::Gate;
 
 pub use config::{SendHeartbeats, SendingError, SigningKey, Target};
+pub use secure::{BeatTls, Duplex, Secure, Securing};
 
 /// What became of heartbeats since the start, to all coordinators.
 #[derive(Debug, Default)]
@@ -57,13 +59,19 @@ pub(crate) struct Beats {
     clock: Clock,
     gate: Arc<Gate>,
     counts: Arc<SentCounts>,
+    secure: Option<Arc<dyn Secure>>,
 }
 
 impl Beats {
     /// Reads the key.
-    pub(crate) fn read(config: SendHeartbeats, gate: Arc<Gate>, counts: Arc<SentCounts>) -> Result<Self, KeyFault> {
+    pub(crate) fn read(
+        config: SendHeartbeats,
+        gate: Arc<Gate>,
+        counts: Arc<SentCounts>,
+        secure: Option<Arc<dyn Secure>>,
+    ) -> Result<Self, KeyFault> {
         let key = Key::read(&config.key.file)?;
-        Ok(Self { config, key, clock: Clock::starting_now(), gate, counts })
+        Ok(Self { config, key, clock: Clock::starting_now(), gate, counts, secure })
     }
 
     /// Sends them until it is dropped. Within a runtime only.

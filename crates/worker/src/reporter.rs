@@ -27,7 +27,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::config::WorkerConfig;
 use crate::gate::Gate;
-use crate::heartbeats::{Beats, SentCounts};
+use crate::heartbeats::{Beats, Secure, SentCounts, Target};
 use crate::host::{self, HostWatch, Seen};
 use crate::{metrics, orca, scrape};
 
@@ -55,6 +55,12 @@ pub enum StartError {
     /// The key of heartbeats cannot be had.
     #[error("heartbeats: {0}")]
     Key(#[from] KeyFault),
+    /// Nothing here speaks TLS.
+    #[error(
+        "heartbeats are to go to {0}, and this program speaks no TLS to coordinators: give `Reporter::start_securing` what does, \
+         or write grpc:// where something else guards the way"
+    )]
+    NoTls(Target),
     /// The system gives no thread.
     #[error("the threads of the load endpoint cannot be started: {0}")]
     Thread(#[source] io::Error),
@@ -76,6 +82,22 @@ impl Reporter {
     /// # Errors
     /// A port, a key or a thread that cannot be had.
     pub fn start(gate: Arc<Gate>, config: &WorkerConfig) -> Result<Self, StartError> {
+        Self::start_securing(gate, config, None)
+    }
+
+    /// The same with what speaks TLS to coordinators at `grpcs://`.
+    ///
+    /// # Errors
+    /// As of [`start`](Self::start), and where nothing speaks TLS and a coordinator wants it.
+    pub fn start_securing(
+        gate: Arc<Gate>,
+        config: &WorkerConfig,
+        secure: Option<Arc<dyn Secure>>,
+    ) -> Result<Self, StartError> {
+        let mut targets = config.heartbeats.iter().flat_map(|heartbeats| &heartbeats.to);
+        if let Some(target) = targets.find(|target| target.is_secured() && secure.is_none()) {
+            return Err(StartError::NoTls(target.clone()));
+        }
         let open = |address: SocketAddr| {
             let listen = |source| StartError::Listen { address, source };
             let socket = std::net::TcpListener::bind(address).map_err(listen)?;
@@ -86,7 +108,7 @@ impl Reporter {
         let (socket, address) = config.endpoint.map(open).transpose()?.unzip();
         let sent = config.heartbeats.as_ref().map(|_| Arc::<SentCounts>::default());
         let beats = config.heartbeats.clone().zip(sent.clone());
-        let beats = beats.map(|(config, sent)| Beats::read(config, Arc::clone(&gate), sent)).transpose()?;
+        let beats = beats.map(|(config, sent)| Beats::read(config, Arc::clone(&gate), sent, secure)).transpose()?;
         let told = sent.clone();
         let host = HostWatch::start(&config.host).map_err(StartError::Thread)?;
         let seen = host.as_ref().map(HostWatch::seen);

@@ -32,7 +32,8 @@ pub(super) struct AgentArguments {
     /// The headers in which load is reported: `server_load`, `orca`, `both` or `none`. Default: `server_load`.
     #[arg(long, value_name = "FORM")]
     reports: Option<String>,
-    /// A coordinator that heartbeats are sent to: HOST:PORT, or grpc://HOST:PORT for a stream. May be given several times.
+    /// A coordinator that heartbeats are sent to: HOST:PORT, or grpc://HOST:PORT for a stream, grpcs:// with TLS. May
+    /// be given several times.
     #[arg(long, value_name = "HOST:PORT", requires_all = ["heartbeat_key_file", "heartbeat_name"])]
     heartbeat_to: Vec<String>,
     /// What the coordinators call this worker: its `name` in their pool, else its URL there.
@@ -44,6 +45,12 @@ pub(super) struct AgentArguments {
     /// The number by which the coordinators know that key. Default: 1.
     #[arg(long, value_name = "ID", requires = "heartbeat_to")]
     heartbeat_key_id: Option<u32>,
+    /// PEM file of the authorities that are believed of coordinators at grpcs://. Default: those of the system.
+    #[arg(long, value_name = "FILE", requires = "heartbeat_to")]
+    heartbeat_ca: Option<String>,
+    /// The name that their certificate must be made out to. Default: the host.
+    #[arg(long, value_name = "NAME", requires = "heartbeat_to")]
+    heartbeat_sni: Option<String>,
     /// Networks of gateways whose X-Forwarded-*, Forwarded and X-Request-Id are believed. Default: loopback and private
     /// networks.
     #[arg(long, value_name = "NETWORK")]
@@ -103,7 +110,11 @@ impl AgentArguments {
         if !self.heartbeat_to.is_empty() {
             let mut key = Map::from_iter([("file".to_owned(), json!(self.heartbeat_key_file))]);
             key.extend(self.heartbeat_key_id.map(|id| ("id".to_owned(), json!(id))));
-            let heartbeats = json!({"to": self.heartbeat_to, "name": self.heartbeat_name, "key": key});
+            let mut tls = Map::new();
+            tls.extend(self.heartbeat_ca.as_ref().map(|ca| ("ca".to_owned(), json!(ca))));
+            tls.extend(self.heartbeat_sni.as_ref().map(|sni| ("sni".to_owned(), json!(sni))));
+            let heartbeats =
+                json!({"to": self.heartbeat_to, "name": self.heartbeat_name, "key": key, "tls": Value::Object(tls)});
             agent.insert("heartbeats".to_owned(), heartbeats);
         }
         if let Some(priority) = &self.priority {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
@@ -28,8 +28,14 @@ impl Authority {
 
     /// Writes a certificate for a name or an address as `NAME.pem` and `NAME.key`, and says where.
     pub(crate) fn issue(&self, folder: &Path, file: &str, name: &str) -> (PathBuf, PathBuf) {
+        self.issue_until(folder, file, name, 4096)
+    }
+
+    /// The same, which is over with the beginning of this year.
+    pub(crate) fn issue_until(&self, folder: &Path, file: &str, name: &str, year: i32) -> (PathBuf, PathBuf) {
         let key = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        params.not_after = date_time_ymd(year, 1, 1);
         let issued = params.signed_by(&key, &self.issuer).expect("a certificate");
         let at = |ending: &str| folder.join(format!("{file}.{ending}"));
         fs::write(at("pem"), issued.pem()).expect("written");

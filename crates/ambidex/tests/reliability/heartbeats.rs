@@ -11,6 +11,7 @@ use ambidex_lab::{Service, Span};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::process::authority::Authority;
 use crate::process::{Running, ambidex, until};
 use crate::scene::{listed, metric, page, resident_kib, served_on, trickle};
 
@@ -185,6 +186,37 @@ fn an_agent_sends_its_heartbeats_by_grpc_where_no_datagrams_go_and_is_told_why_i
     let came = |what: &str| metric(&running, &format!("ambidex_heartbeats_total{{came=\"{what}\"}}"));
     until(|| (came("heard") > 2).then_some(()));
     until(|| (metric(&agent, "ambidex_worker_heartbeats_total{came=\"welcomed\"}") > 0).then_some(()));
+}
+
+#[test]
+fn an_agent_speaks_tls_to_a_coordinator_that_it_believes_and_says_why_it_does_not() {
+    let folder = folder();
+    let at = folder.path();
+    let (path, key, ca) = (at.join("coordinator.yaml"), at.join("beats.key"), at.join("ca.pem"));
+    let [ours, others] = ["ours", "others"].map(Authority::called);
+    ours.issue(at, "own", "elsewhere.example");
+    others.write(&ca);
+    let member = "      - {url: \"http://127.0.0.1:1\", name: a}\n";
+    let grpc = "  grpc: {address: \"127.0.0.1:0\", tls: {certificates: [{cert: own.pem, key: own.key}]}}\n";
+    let text = file(&folder, "", member).replace("  every: 1s\n", &format!("  every: 1s\n{grpc}"));
+    fs::write(&path, text).expect("written");
+    let running = Running::start(TempDir::new().expect("a folder"), &["coordinator", path.to_str().expect("UTF-8")]);
+    let to = format!("grpcs://{}", status(&running)["heartbeats"]["grpc"].as_str().expect("it hears streams"));
+    let back = crate::scene::workers(&["1"]);
+    let url = format!("http://{}", back[0].address);
+    let mut arguments = vec!["agent", "--for", &url, "--listen", "127.0.0.1:0", "--endpoint", "off"];
+    arguments.extend(["--admin", "127.0.0.1:0", "--heartbeat-to", &to, "--heartbeat-name", "a"]);
+    arguments.extend(["--heartbeat-key-file", key.to_str().expect("UTF-8"), "--reports", "none"]);
+    arguments.extend(["--heartbeat-ca", ca.to_str().expect("UTF-8")]);
+    let agent = Running::start(TempDir::new().expect("a folder"), &arguments);
+    until(|| agent.log().contains("name the file of its authority as `agent.heartbeats.tls.ca`").then_some(()));
+    ours.write(&ca);
+    until(|| agent.log().contains("is not made out to `127.0.0.1`: write one of its names").then_some(()));
+    ours.issue_until(at, "own", "127.0.0.1", 2020);
+    until(|| agent.log().contains("the coordinator's certificate has expired").then_some(()));
+    ours.issue(at, "own", "127.0.0.1");
+    let came = |what: &str| metric(&running, &format!("ambidex_heartbeats_total{{came=\"{what}\"}}"));
+    until(|| (came("heard") > 2).then_some(()));
 }
 
 #[test]

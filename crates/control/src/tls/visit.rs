@@ -1,4 +1,4 @@
-//! A gateway's connection to the coordinator that it follows, plain or after a handshake.
+//! A connection to a coordinator, plain or after a handshake: of a gateway that follows it, of an agent that sends heartbeats.
 
 use std::io;
 use std::sync::Arc;
@@ -7,12 +7,12 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use rustls_platform_verifier::ConfigVerifierExt as _;
-use tokio::io::AsyncBufReadExt as _;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::files::{self, TlsError};
-use super::words;
+use super::words::{self, Keys};
 use crate::config::FollowTls;
 use crate::reach::Stream;
 
@@ -33,19 +33,34 @@ impl Visit {
         let _ = stream.set_nodelay(true);
         match self.tls {
             None => Ok(Box::new(stream)),
-            Some(settings) => secured(stream, settings, &self.authority).await,
+            Some(settings) => {
+                let host = self.authority.rsplit_once(':').map_or(&*self.authority, |(host, _)| host);
+                secured(stream, settings, host, &words::OF_A_GATEWAY).await
+            }
         }
     }
 }
 
-async fn secured(stream: TcpStream, settings: FollowTls, authority: &str) -> Result<Box<dyn Stream>, String> {
-    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+/// The connection of an agent that sends heartbeats, after a handshake with who may call itself `host`; why there is none, in
+/// words.
+///
+/// # Errors
+/// Files that cannot be read, and a coordinator that cannot show who it is.
+pub async fn secured_for_heartbeats(
+    stream: TcpStream,
+    settings: FollowTls,
+    host: String,
+) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send, String> {
+    secured(stream, settings, &host, &words::OF_AN_AGENT).await
+}
+
+async fn secured(stream: TcpStream, settings: FollowTls, host: &str, keys: &Keys) -> Result<Box<dyn Stream>, String> {
     let asked = settings.sni.as_deref().unwrap_or(host).trim_matches(['[', ']']).to_owned();
     let name = ServerName::try_from(asked.clone()).map_err(|_| format!("`{asked}` is no name of a host"))?;
     // The authorities of the system are some hundred files.
     let read = tokio::task::spawn_blocking(move || client_config(&settings)).await;
     let config = read.map_err(|why| format!("TLS could not be set up: {why}"))?.map_err(|why| why.to_string())?;
-    let failed = |error: io::Error| words::at_a_visit(&words::cause(&error), &asked);
+    let failed = |error: io::Error| words::at_a_visit(&words::cause(&error), &asked, keys);
     let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(failed)?;
     // With TLS 1.3 we are through before the other side has looked at our certificate: what it makes of it comes with its
     // first bytes, which an HTTP/2 server sends unasked.

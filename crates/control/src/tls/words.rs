@@ -92,28 +92,44 @@ pub(super) fn at_the_door(cause: &Cause) -> String {
     }
 }
 
-/// For a gateway: why the coordinator was not connected to under this name.
-pub(super) fn at_a_visit(cause: &Cause, name: &str) -> String {
+/// What is said in whose configuration, for who visits a coordinator.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Keys {
+    /// The section of who visits.
+    pub(super) ours: &'static str,
+    /// The coordinator's.
+    pub(super) theirs: &'static str,
+    /// What a place without TLS begins with.
+    pub(super) plain: &'static str,
+}
+
+/// Of a gateway that follows.
+pub(super) const OF_A_GATEWAY: Keys = Keys { ours: "coordinator.tls", theirs: "gateways.tls", plain: "http://" };
+/// Of an agent that sends heartbeats.
+pub(super) const OF_AN_AGENT: Keys =
+    Keys { ours: "agent.heartbeats.tls", theirs: "heartbeats.grpc.tls", plain: "grpc://" };
+
+/// For who visits a coordinator: why it was not connected to under this name.
+pub(super) fn at_a_visit(cause: &Cause, name: &str, keys: &Keys) -> String {
+    let Keys { ours, theirs, plain } = keys;
     match cause {
-        Cause::UnknownAuthority => {
-            "the coordinator's certificate is of an authority that is not believed: name the file of its authority as \
-             `coordinator.tls.ca`"
-                .into()
-        }
+        Cause::UnknownAuthority => format!(
+            "the coordinator's certificate is of an authority that is not believed: name the file of its authority as `{ours}.ca`"
+        ),
         Cause::Expired => {
             "the coordinator's certificate has expired: renew it there, it takes the new file up by itself".into()
         }
         Cause::NotYet => "the coordinator's certificate is not valid yet: look at the clocks of both machines".into(),
         Cause::OtherName => format!(
-            "the coordinator's certificate is not made out to `{name}`: write one of its names as `coordinator.tls.sni`, or give \
+            "the coordinator's certificate is not made out to `{name}`: write one of its names as `{ours}.sni`, or give \
              the coordinator a certificate for this one"
         ),
         Cause::Unusable(why) => format!("the coordinator's certificate is not believed: {why}"),
         Cause::NotBelieved(alert) => format!(
-            "the coordinator does not believe our certificate ({alert:?}): `coordinator.tls.client_cert` and `client_key` must \
-             name one that an authority of its `gateways.tls.client_ca` has signed and that is not expired"
+            "the coordinator does not believe our certificate ({alert:?}): `{ours}.client_cert` and `client_key` must \
+             name one that an authority of its `{theirs}.client_ca` has signed and that is not expired"
         ),
-        Cause::NoTls => "the coordinator speaks no TLS there: write http://, or give it `gateways.tls`".into(),
+        Cause::NoTls => format!("the coordinator speaks no TLS there: write {plain}, or give it `{theirs}`"),
         Cause::NoCertificate => "the coordinator showed no certificate".into(),
         Cause::Other(why) => format!("no TLS: {why}"),
     }

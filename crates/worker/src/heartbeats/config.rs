@@ -14,13 +14,16 @@ use ambidex_core::time::Span;
 use ambidex_wire::host_port::HostPort;
 use serde::{Deserialize, Serialize};
 
+use super::secure::BeatTls;
+
 /// Where heartbeats go, and what signs them [R-S3].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SendHeartbeats {
     /// The coordinators, each `HOST:PORT`, 1 to 16 of them: each is sent every heartbeat. A name is looked up again every
-    /// half minute. `grpc://HOST:PORT` is where a coordinator hears streams (`heartbeats.grpc`), for networks without UDP.
+    /// half minute. `grpc://HOST:PORT` is where a coordinator hears streams (`heartbeats.grpc`), for networks without UDP;
+    /// `grpcs://HOST:PORT` the same with TLS.
     #[serde(deserialize_with = "some")]
     pub to: Vec<Target>,
     /// What the coordinators call this worker: its `name` in the pool, else its URL there.
@@ -31,6 +34,9 @@ pub struct SendHeartbeats {
     /// From one to the next, 100ms to 10s, give or take a tenth; as the coordinators expect it. Default 500ms; source: R-S3.
     #[serde(default = "half_a_second", deserialize_with = "period")]
     pub every: Span,
+    /// How coordinators at `grpcs://` are checked. Default: by the authorities of the system, and the host in `to`.
+    #[serde(default)]
+    pub tls: BeatTls,
 }
 
 /// A key that the coordinators have, too.
@@ -53,7 +59,26 @@ pub struct SigningKey {
 #[serde(try_from = "String", into = "String")]
 pub struct Target {
     place: HostPort,
-    streamed: bool,
+    way: Way,
+}
+
+/// What carries heartbeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Datagrams,
+    Stream,
+    SecuredStream,
+}
+
+impl Way {
+    /// What stands before the place.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Datagrams => "",
+            Self::Stream => "grpc://",
+            Self::SecuredStream => "grpcs://",
+        }
+    }
 }
 
 /// Why heartbeats cannot be sent so.
@@ -62,15 +87,19 @@ pub enum SendingError {
     /// No address.
     #[error(
         "`{0}` is not HOST:PORT: write `coordinator:9903`, `10.0.0.1:9903` or `[::1]:9903`, or `grpc://coordinator:9905` \
-         for a stream"
+         for a stream, `grpcs://` with TLS"
     )]
     Target(String),
+    /// Half of what is shown.
+    #[error("tls has only one of `client_cert` and `client_key`: name both, or neither")]
+    Pair,
 }
 
 impl SendHeartbeats {
     /// Takes a relative path of the key's file as beside `folder`.
     pub fn beside(&mut self, folder: &Path) {
         self.key.file = folder.join(&self.key.file);
+        self.tls.beside(folder);
     }
 }
 
@@ -90,7 +119,24 @@ impl Target {
     /// Whether heartbeats go there in one gRPC stream, and not each in a datagram.
     #[must_use]
     pub fn is_streamed(&self) -> bool {
-        self.streamed
+        match self.way {
+            Way::Datagrams => false,
+            Way::Stream | Way::SecuredStream => true,
+        }
+    }
+
+    /// Whether that stream is one with TLS.
+    #[must_use]
+    pub fn is_secured(&self) -> bool {
+        match self.way {
+            Way::Datagrams | Way::Stream => false,
+            Way::SecuredStream => true,
+        }
+    }
+
+    /// Host and port, as in a URL.
+    pub(super) fn authority(&self) -> String {
+        self.place.to_string()
     }
 }
 
@@ -98,8 +144,10 @@ impl TryFrom<String> for Target {
     type Error = SendingError;
 
     fn try_from(text: String) -> Result<Self, SendingError> {
-        let (streamed, place) = text.strip_prefix(STREAMED).map_or((false, text.as_str()), |place| (true, place));
-        HostPort::read(place).map(|place| Self { place, streamed }).ok_or(SendingError::Target(text))
+        let ways = [Way::Stream, Way::SecuredStream];
+        let of = |way: Way| Some((way, text.strip_prefix(way.word())?));
+        let (way, place) = ways.into_iter().find_map(of).unwrap_or((Way::Datagrams, text.as_str()));
+        HostPort::read(place).map(|place| Self { place, way }).ok_or_else(|| SendingError::Target(text.clone()))
     }
 }
 
@@ -111,8 +159,8 @@ impl From<Target> for String {
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { place, streamed } = self;
-        f.write_str(if *streamed { STREAMED } else { "" })?;
+        let Self { place, way } = self;
+        f.write_str(way.word())?;
         place.fmt(f)
     }
 }
@@ -150,8 +198,6 @@ const fn half_a_second() -> Span {
     Span::from_millis(500)
 }
 
-/// What a place of streams begins with.
-const STREAMED: &str = "grpc://";
 /// Source: ours; each has a socket and gets every heartbeat.
 const MOST_TARGETS: usize = 16;
 
@@ -161,8 +207,15 @@ mod tests {
 
     #[test]
     fn an_address_reads_back_as_it_was_written() {
-        for text in ["coordinator:9903", "10.0.0.1:1", "[::1]:65535", "a.b-c_d.local:9", "grpc://a:1", "grpc://[::1]:2"]
-        {
+        for text in [
+            "coordinator:9903",
+            "10.0.0.1:1",
+            "[::1]:65535",
+            "a.b-c_d.local:9",
+            "grpc://a:1",
+            "grpc://[::1]:2",
+            "grpcs://a:1",
+        ] {
             assert_eq!(Target::try_from(text.to_owned()).expect(text).to_string(), text);
         }
     }
@@ -181,6 +234,7 @@ mod tests {
             "a b:1",
             "http://a:1",
             "grpc://a",
+            "grpcs://a",
         ] {
             let error = Target::try_from(text.to_owned()).expect_err(text).to_string();
             assert!(error.contains(&format!("`{text}` is not HOST:PORT")), "{error}");
@@ -197,6 +251,7 @@ mod tests {
             (r#""w""#, r#""""#, "1 to 255 bytes"),
             (r#""name": "w""#, r#""name": "w", "every": "10ms""#, "between 100ms and 10s"),
             (r#""name": "w", "#, "", "missing field `name`"),
+            (r#""name": "w""#, r#""name": "w", "tls": {"client_cert": "c"}"#, "name both, or neither"),
         ] {
             let text = good.replace(from, to);
             let error = read(&text).expect_err(&text).to_string();

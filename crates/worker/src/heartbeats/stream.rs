@@ -33,7 +33,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::{Beats, Target, part};
+use super::{Beats, Duplex, Target, part};
 
 /// The way to one coordinator.
 pub(super) struct Line {
@@ -82,17 +82,22 @@ impl Line {
     async fn open(&self) -> Result<Open, Box<dyn Error + Send + Sync>> {
         let socket = TcpStream::connect((self.target.host(), self.target.port())).await?;
         socket.set_nodelay(true)?;
+        let stream: Box<dyn Duplex> = match (self.target.is_secured(), &self.beats.secure) {
+            (false, _) => Box::new(socket),
+            (true, Some(secure)) => secure.secure(socket, self.target.host(), &self.beats.config.tls).await?,
+            (true, None) => return Err("this program speaks no TLS".into()),
+        };
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder.timer(TokioTimer::new()).keep_alive_interval(ASKS_WHETHER_ALIVE).keep_alive_timeout(ALIVE_WITHIN);
-        let (mut asks, connection) = builder.handshake(TokioIo::new(socket)).await?;
+        let (mut asks, connection) = builder.handshake(TokioIo::new(stream)).await?;
         let mut tasks = JoinSet::new();
         tasks.spawn(async {
             // How it ends is seen by its stream.
             let _ = connection.await;
         });
         let (words, said) = mpsc::channel(MOST_UNSENT);
-        let authority = self.target.to_string().replace("grpc://", "");
-        let request = Request::post(format!("http://{authority}{PATH}"))
+        let scheme = if self.target.is_secured() { "https" } else { "http" };
+        let request = Request::post(format!("{scheme}://{}{PATH}", self.target.authority()))
             .header("content-type", "application/grpc")
             .header("te", "trailers")
             .body(Said(said))?;

@@ -151,3 +151,15 @@ fn a_key_that_cannot_be_read_is_told_at_the_start() {
     let error = Reporter::start(gate, &config).expect_err("no key").to_string();
     assert!(error.contains("heartbeats: the key file /nowhere/key"), "{error}");
 }
+
+#[test]
+fn who_is_to_speak_tls_and_cannot_is_told_so_at_the_start() {
+    let (folder, gate) =
+        (tempfile::tempdir().expect("a folder"), Gate::new(&WorkerConfig::default(), Clock::starting_now()));
+    let key = folder.path().join("beats.key");
+    std::fs::write(&key, [7; 32]).expect("written");
+    let config = serde_json::json!({"heartbeats": {"to": ["grpcs://127.0.0.1:1"], "name": "w", "key": {"file": key}}});
+    let config: WorkerConfig = serde_json::from_value(config).expect("sound");
+    let error = Reporter::start(gate, &config).expect_err("nothing speaks TLS").to_string();
+    assert!(error.contains("grpcs://127.0.0.1:1") && error.contains("speaks no TLS to coordinators"), "{error}");
+}
