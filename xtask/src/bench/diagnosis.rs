@@ -2,7 +2,7 @@
 //!
 //! The runs know nothing of the doctor (`ambidex_lab::labelled`), and the doctor sees what operators see: an access log of
 //! nginx, or a table of what clients counted. Labels are kept in `target/bench/diagnosis-labels.jsonl`, one a run, with what
-//! was found beside.
+//! was found beside; those of the last full run are kept as `lab/diagnosis-labels.jsonl`.
 
 use std::fmt::Write as _;
 use std::fs;
