@@ -1,4 +1,4 @@
-//! The host that a worker runs on, looked at off the request path [S10].
+//! The host that a worker runs on, looked at off the request path.
 //!
 //! ```text
 //! thread `host`   look --every--> look --every--> ..      /proc, /sys: see crates/host
