@@ -50,6 +50,7 @@ impl Review {
     pub fn on(&mut self, now: Moment, event: Event, out: &mut Vec<Effect>) -> Result<(), Refusal> {
         check(&event)?;
         self.now = self.now.max(now);
+        let asked_back = self.step() == Step::RollBack;
         // A look at the end of a watch is what the watch was for, and that it was taken back is no reason to do it again: there time
         // comes second.
         if matches!(self.stage, Stage::Proposal { .. } | Stage::Approval { .. } | Stage::Canary { .. }) {
@@ -92,6 +93,8 @@ impl Review {
                 self.take_back(by, why, out);
                 Ok(())
             }
+            // Time took the change back in this very call: what is told of is something else than what is asked for here.
+            Event::RolledBack { .. } if !asked_back => Err(self.refuse("nobody was asked to take anything back")),
             Event::RolledBack { by } => {
                 let Stage::RollBack { why, .. } = self.stage.clone() else {
                     return Err(self.refuse("nothing is being taken back"));
