@@ -87,7 +87,11 @@ fn host() -> Result<String> {
 }
 
 /// Crates whose fuzzers are workspaces of their own, and their targets.
-const FUZZERS: [(&str, &[&str]); 2] = [("crates/http1", &["requests", "responses"]), ("crates/wire", &["heartbeats"])];
+const FUZZERS: [(&str, &[&str]); 3] = [
+    ("crates/http1", &["requests", "responses"]),
+    ("crates/wire", &["heartbeats", "gossip", "subscription"]),
+    ("crates/xds", &["streams", "loads"]),
+];
 /// Executions of each target in CI. Source: some ten seconds each in an optimised build.
 const RUNS: u32 = 100_000;
 /// Where they begin.
