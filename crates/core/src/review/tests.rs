@@ -1,3 +1,5 @@
+//! The table of steps and events pair by pair, the ways through it, and what holds whatever happens.
+
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use alloc::{format, vec};
