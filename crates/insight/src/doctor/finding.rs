@@ -5,8 +5,9 @@
 
 use serde::Serialize;
 
+use super::kinds::{STANDS_OUT, is_utilization, least};
 use super::left::{Capacity, NodeLeft};
-use super::loads::{FEW, is_utilization};
+use super::loads::FEW;
 use super::over_time::{OverTime, Since};
 use super::rules::Level;
 use super::scene::Scene;
@@ -130,17 +131,17 @@ fn foremost<'s>(scene: &'s Scene<'_>, at: usize) -> Option<&'s Standing> {
     // A node that has more requests because it can carry more is as it should be.
     let carries = |metric: &Metric| standing(metric).is_some_and(|standing| standing.r < CARRIES);
     let is_count = !is_utilization(&found.metric);
-    let takes_longer = standing(&Metric::LatencyP50).is_some_and(|latency| latency.r >= HOT)
+    let takes_longer = standing(&Metric::LatencyP50).is_some_and(|latency| latency.r >= STANDS_OUT)
         || standing(&Metric::Busy)
             .zip(standing(&Metric::Requests))
-            .is_some_and(|(busy, requests)| requests.r > 0.0 && busy.r / requests.r >= HOT);
+            .is_some_and(|(busy, requests)| requests.r > 0.0 && busy.r / requests.r >= STANDS_OUT);
     let carries_it = carries(&Metric::Cpu) && !takes_longer;
     (!(is_count && carries_it)).then_some(found)
 }
 
 fn node(scene: &Scene<'_>, at: usize, standing: &Standing) -> Node {
     let others = scene.steadiness.iter().filter_map(|one| one.nodes.get(at));
-    let also = others.filter(|one| one.metric != standing.metric && one.level >= Level::Notice && one.r >= HOT);
+    let also = others.filter(|one| one.metric != standing.metric && one.level >= Level::Notice && one.r >= STANDS_OUT);
     Node {
         node: standing.node.clone(),
         r: standing.r,
@@ -334,43 +335,6 @@ const FOREMOST: [Metric; 11] = [
     Metric::Errors,
 ];
 
-/// From which relative value on a metric is told.
-fn least(metric: &Metric) -> f64 {
-    match metric {
-        // What goes up and down by itself is told from twice as much on.
-        Metric::LatencyP99 | Metric::LatencyP95 | Metric::Queue | Metric::Errors | Metric::Memory => 2.0,
-        Metric::LatencyP50 => 1.5,
-        Metric::Requests
-        | Metric::Busy
-        | Metric::InFlight
-        | Metric::Connections
-        | Metric::Cpu
-        | Metric::DiskIo
-        | Metric::Network
-        | Metric::Weight
-        | Metric::SoftIrq
-        | Metric::SoftIrqCore
-        | Metric::PacketSkew
-        | Metric::InterruptSkew
-        | Metric::QueueSkew
-        | Metric::Dropped
-        | Metric::Squeezed
-        | Metric::CoreWait
-        | Metric::RemoteMemory
-        | Metric::CpuPressure
-        | Metric::MemoryPressure
-        | Metric::IoPressure
-        | Metric::Steal
-        | Metric::Throttled
-        | Metric::GarbageCollection
-        | Metric::Retries
-        | Metric::CacheHits
-        | Metric::Named(_) => HOT,
-    }
-}
-
-/// Source: diagnosis.md "structural".
-const HOT: f64 = 1.25;
 /// A node whose CPU has its part carries what it has. Source: ours.
 const CARRIES: f64 = 1.15;
 /// Source: ours; half of a fair part.

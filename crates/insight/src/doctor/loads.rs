@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use ambidex_core::stats::variation::{Noise, Part, Variation, over_dispersion};
 
+use super::kinds::is_utilization;
 use super::peers::Group;
 use crate::history::{History, Metric};
 
@@ -112,44 +113,6 @@ fn counts(history: &History, group: &Group, judged: &Range<i64>) -> Vec<Vec<u64>
         count
     };
     judged.clone().map(|window| group.nodes.iter().map(|node| count(window, *node)).collect()).collect()
-}
-
-/// Whether a metric is a part of what the node has: then a node of twice the capacity has twice the load at the same value.
-pub(super) fn is_utilization(metric: &Metric) -> bool {
-    match metric {
-        Metric::Cpu
-        | Metric::Memory
-        | Metric::DiskIo
-        | Metric::SoftIrq
-        | Metric::SoftIrqCore
-        | Metric::CoreWait
-        | Metric::RemoteMemory
-        | Metric::CpuPressure
-        | Metric::MemoryPressure
-        | Metric::IoPressure
-        | Metric::PacketSkew
-        | Metric::InterruptSkew
-        | Metric::QueueSkew
-        | Metric::Steal
-        | Metric::Throttled
-        | Metric::GarbageCollection
-        | Metric::CacheHits
-        | Metric::LatencyP50
-        | Metric::LatencyP95
-        | Metric::LatencyP99 => true,
-        Metric::Requests
-        | Metric::Errors
-        | Metric::Busy
-        | Metric::InFlight
-        | Metric::Queue
-        | Metric::Connections
-        | Metric::Network
-        | Metric::Weight
-        | Metric::Dropped
-        | Metric::Squeezed
-        | Metric::Retries
-        | Metric::Named(_) => false,
-    }
 }
 
 /// Source: diagnosis.md "peer groups first".

@@ -8,6 +8,7 @@
 //! whether something stays, the answer is `insufficient`. Nothing here reads a clock: "now" is the history's last moment.
 
 mod finding;
+mod kinds;
 mod left;
 mod loads;
 mod over_time;

@@ -6,6 +6,7 @@ use ambidex_core::review::Part;
 use ambidex_core::share::Share;
 use serde::Serialize;
 
+use super::kinds::is_load;
 use super::loads::{Loads, variation};
 use super::peers::Group;
 use super::rules::{CLASSIC_SPREAD, Level, Rules};
@@ -130,44 +131,6 @@ fn mean_utilization(history: &History, group: &Group, judged: &Range<i64>) -> Op
     let loads = Loads::of(history, group, &Metric::Cpu, judged)?;
     let capacity: f64 = group.capacity.iter().sum();
     Some(Share::clamped(loads.whole.iter().flatten().sum::<f64>() / capacity))
-}
-
-/// Whether a metric is something that nodes carry.
-pub(super) fn is_load(metric: &Metric) -> bool {
-    match metric {
-        Metric::Requests
-        | Metric::Busy
-        | Metric::InFlight
-        | Metric::Connections
-        | Metric::Cpu
-        | Metric::Memory
-        | Metric::DiskIo
-        | Metric::Network => true,
-        Metric::Errors
-        | Metric::LatencyP50
-        | Metric::LatencyP95
-        | Metric::LatencyP99
-        | Metric::Queue
-        | Metric::Weight
-        | Metric::SoftIrq
-        | Metric::SoftIrqCore
-        | Metric::PacketSkew
-        | Metric::InterruptSkew
-        | Metric::QueueSkew
-        | Metric::Dropped
-        | Metric::Squeezed
-        | Metric::CoreWait
-        | Metric::RemoteMemory
-        | Metric::CpuPressure
-        | Metric::MemoryPressure
-        | Metric::IoPressure
-        | Metric::Steal
-        | Metric::Throttled
-        | Metric::GarbageCollection
-        | Metric::Retries
-        | Metric::CacheHits
-        | Metric::Named(_) => false,
-    }
 }
 
 /// By this limit it is asked whether there is enough to judge. Source: diagnosis.md "RUS".

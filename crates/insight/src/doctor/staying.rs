@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use serde::Serialize;
 
+use super::kinds::tells_apart;
 use super::loads::{Loads, beside};
 use super::over_time::OverTime;
 use super::peers::Group;
@@ -160,44 +161,6 @@ fn is_beyond(values: &[f64], value: f64) -> bool {
 /// Whether hours of a metric are looked at: what nodes do, not how it feels.
 fn comes_back(metric: &Metric) -> bool {
     [Metric::Requests, Metric::Busy, Metric::Cpu, Metric::DiskIo, Metric::Network].contains(metric)
-}
-
-/// Whether a node that stands out by a metric is to be told of: by others it is evidence.
-fn tells_apart(metric: &Metric) -> bool {
-    match metric {
-        Metric::Requests
-        | Metric::Busy
-        | Metric::InFlight
-        | Metric::Cpu
-        | Metric::DiskIo
-        | Metric::Network
-        | Metric::Memory
-        | Metric::LatencyP50
-        | Metric::LatencyP95
-        | Metric::LatencyP99
-        | Metric::Errors
-        | Metric::Queue
-        | Metric::Connections => true,
-        Metric::Weight
-        | Metric::SoftIrq
-        | Metric::SoftIrqCore
-        | Metric::PacketSkew
-        | Metric::InterruptSkew
-        | Metric::QueueSkew
-        | Metric::Dropped
-        | Metric::Squeezed
-        | Metric::CoreWait
-        | Metric::RemoteMemory
-        | Metric::CpuPressure
-        | Metric::MemoryPressure
-        | Metric::IoPressure
-        | Metric::Steal
-        | Metric::Throttled
-        | Metric::GarbageCollection
-        | Metric::Retries
-        | Metric::CacheHits
-        | Metric::Named(_) => false,
-    }
 }
 
 /// Windows under which nothing is said of staying. Source: ours; an hour of quarters, as `structure` has it.
