@@ -41,6 +41,8 @@ pub(crate) struct Extent {
     threads: Option<u32>,
     /// Peers of `bench proxy` and `bench lab`: `all`, `none`, or some of `haproxy,nginx,envoy`.
     peers: String,
+    /// `bench steered`: everything takes so many times as long, and comes so many times as rarely.
+    slower: u32,
     /// Which arms `bench lab` runs.
     arms: Which,
     /// The profile that our binary is built with.
@@ -52,6 +54,10 @@ pub(crate) struct Extent {
 /// # Errors
 /// An unknown name or option, or a peer that does not run.
 pub(crate) fn bench(words: &[&str]) -> Result<()> {
+    if words.iter().any(|word| matches!(*word, "--help" | "-h" | "help")) {
+        println!("{USAGE}");
+        return Ok(());
+    }
     let [name, options @ ..] = words else { bail!("{USAGE}") };
     let extent = extent(options)?;
     if cfg!(debug_assertions) && extent.only.as_deref() != Some("small") && *name != "diagnosis" {
@@ -84,6 +90,7 @@ fn extent(words: &[&str]) -> Result<Extent> {
         only: None,
         threads: None,
         peers: "all".to_owned(),
+        slower: 1,
         arms: Which::All,
         profile: SHIPPED.to_owned(),
     };
@@ -98,6 +105,7 @@ fn extent(words: &[&str]) -> Result<Extent> {
             }
             "--only" => extent.only = Some(value.to_owned()),
             "--threads" => extent.threads = Some(value.parse().context("--threads wants a number")?),
+            "--slower" => extent.slower = value.parse().context("--slower wants a whole number")?,
             "--arms" => extent.arms = value.parse()?,
             "--peers" => value.clone_into(&mut extent.peers),
             "--profile" if [SHIPPED, "release"].contains(&value) => value.clone_into(&mut extent.profile),
@@ -105,7 +113,7 @@ fn extent(words: &[&str]) -> Result<Extent> {
             other => bail!("unknown option {other}\n{USAGE}"),
         }
     }
-    if extent.repeats == 0 || extent.seconds == 0 || extent.threads == Some(0) {
+    if extent.repeats == 0 || extent.seconds == 0 || extent.threads == Some(0) || extent.slower == 0 {
         bail!("nothing to measure")
     } else {
         Ok(extent)
@@ -142,7 +150,7 @@ const USAGE: &str =
   modes: --repeats 1 to 5 fifths of the runs (5)
   canary: --repeats N for 20 N runs of each (5)
   resilience: --only pauses, sinkhole, overload, quorum, priority, killed, frozen or cost
-  steered: --only X2, X6 or X9
+  steered: --only X2, X6 or X9; --slower 4 for machines that stand still for milliseconds: all takes 4 times as long
   diagnosis: --only CAUSE such as hot_key, or healthy; --repeats 1 for a third of the runs
   coordinator: --only small for whether the bench itself works, with programs that are not optimized; nothing is written
   lab:

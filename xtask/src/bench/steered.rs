@@ -2,8 +2,13 @@
 //!
 //! The same workers, arrivals and rounds; each peer's ways of choosing all run, and the best of them by its median p99 is
 //! what the goal compares with. What it does when it knows the true capacities stands beside, as nobody has that.
+//!
+//! A machine whose host takes its processors away for milliseconds cannot offer load in time: runs are refused as late.
+//! `--slower N` makes service N times as long and requests N times as rare, so that the same queues are looked at through
+//! a coarser glass: what counts as late is N times as long, too. Only the loops of the balancers keep their pace, which
+//! makes them see N times fewer answers in each of their rounds.
 
-use ambidex_lab::live::{Against, Which};
+use ambidex_lab::live::{Against, Bench, Which};
 use ambidex_lab::measure::Metric;
 use ambidex_lab::report::{Arm, Kind, Report};
 use anyhow::{Context as _, Result};
@@ -21,10 +26,11 @@ pub(super) fn run(extent: &Extent) -> Result<()> {
     let only = extent.only.clone().or_else(|| Some(SCENARIOS.to_owned()));
     let extent = Extent { only, ..extent.clone() };
     let bench = lab::bench(&extent)?;
+    let bench = Bench { late_over: bench.late_over.times(u64::from(extent.slower)), ..bench };
     let against = [Against::Haproxy, Against::Envoy, Against::Steered];
     let mut rows = Vec::new();
     for (file, scenario) in lab::scenarios(&extent)? {
-        let live = lab::live(&scenario, &against);
+        let live = lab::live(&scenario, &against).slowed(extent.slower);
         let mut tell = |text: &str| println!("{text}");
         let report =
             bench.compare(&live, &against, Which::All, &mut tell).with_context(|| file.display().to_string())?;

@@ -105,6 +105,25 @@ impl Scenario {
         read.map_err(|problems| Findings { file: name.to_owned(), text, problems })
     }
 
+    /// The same queues at a slower pace: service takes `factor` times as long, and so do answers before they count as slow;
+    /// requests come as many times more rarely. What happens when, and how long it is looked at, stays.
+    #[must_use]
+    pub fn slowed(mut self, factor: u32) -> Self {
+        let longer = |span: Span| span.times(u64::from(factor));
+        for group in &mut self.workers {
+            group.service.mean = longer(group.service.mean);
+        }
+        let load = &mut self.load;
+        load.slow_over = longer(load.slow_over);
+        for rate in load.rate.iter_mut().chain(load.rates.iter_mut().map(|step| &mut step.rate)) {
+            // A share of what the workers can carry is slowed with them.
+            if let Rate::PerSecond(rate) = rate {
+                *rate /= f64::from(factor);
+            }
+        }
+        self
+    }
+
     /// Every worker, in the order of the file.
     #[must_use]
     pub fn workers(&self) -> Vec<Worker<'_>> {

@@ -47,6 +47,19 @@ fn rates_are_of_what_the_mix_of_requests_lets_the_workers_carry() {
 }
 
 #[test]
+fn a_slower_pace_is_the_same_load() {
+    let (usual, slowed) = (read(GOOD), read(GOOD).slowed(4));
+    let rates = |scenario: &Scenario| -> Vec<f64> { scenario.rates().iter().map(|(_, rate)| *rate).collect() };
+    let quarter: Vec<f64> = rates(&usual).iter().map(|rate| rate / 4.0).collect();
+    assert_eq!(rates(&slowed), quarter);
+    assert_eq!(slowed.workers[0].service.mean, Span::from_millis(80));
+    assert_eq!(
+        (slowed.event, slowed.duration, slowed.load.slow_over),
+        (usual.event, usual.duration, Span::from_secs(2))
+    );
+}
+
+#[test]
 fn workers_of_a_fault_are_told_apart_by_their_place() {
     let text = GOOD.replace("[w-3]", "[w]");
     let scenario = read(&text);
