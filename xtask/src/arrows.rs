@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::env;
 
 /// The arrows that may exist: crate, and what of the workspace it may use.
-const MAY: [(&str, &[&str]); 15] = [
+const MAY: [(&str, &[&str]); 16] = [
     ("ambidex-core", &[]),
     ("ambidex-http1", &[]),
     ("ambidex-yaml", &[]),
@@ -19,11 +19,15 @@ const MAY: [(&str, &[&str]); 15] = [
     ("ambidex-xds", &["ambidex-core"]),
     ("ambidex-tower", &["ambidex-core", "ambidex-wire"]),
     ("ambidex-gateway", &["ambidex-core", "ambidex-http1", "ambidex-wire", "ambidex-store", "ambidex-tower"]),
-    ("ambidex-control", &["ambidex-core", "ambidex-wire", "ambidex-yaml", "ambidex-store", "ambidex-xds"]),
+    (
+        "ambidex-control",
+        &["ambidex-core", "ambidex-haproxy", "ambidex-wire", "ambidex-yaml", "ambidex-store", "ambidex-xds"],
+    ),
+    ("ambidex-haproxy", &["ambidex-core"]),
     ("ambidex-host", &[]),
     ("ambidex-worker", &["ambidex-core", "ambidex-host", "ambidex-wire"]),
     ("ambidex-lab", &["ambidex-core", "ambidex-wire", "ambidex-yaml"]),
-    ("ambidex-insight", &["ambidex-core"]),
+    ("ambidex-insight", &["ambidex-core", "ambidex-haproxy"]),
     (
         "ambidex",
         &[

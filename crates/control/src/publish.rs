@@ -35,7 +35,7 @@ use crate::rounds::Rounds;
 pub use self::caddy::{CaddyConfig, CaddyError};
 pub use self::envoy::{EnvoyConfig, Pick, XdsError};
 pub use self::grpc::GrpcConfig;
-pub use self::haproxy::{HaproxyConfig, HaproxyError, RuntimeApi};
+pub use self::haproxy::{HaproxyConfig, HaproxyError};
 pub use self::kubernetes::{KubernetesConfig, RoutesError};
 pub use self::nginx::{NginxConfig, NginxError};
 pub use self::traefik::{TraefikConfig, TraefikError};

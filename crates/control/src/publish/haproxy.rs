@@ -19,24 +19,23 @@ use ambidex_core::time::{Mono, Span};
 use ambidex_core::view::{PoolView, View};
 use ambidex_core::worker::WorkerId;
 use ambidex_core::zone::Home;
+use ambidex_haproxy::{Level, exchange};
 
 use self::counted::Counts;
 use self::memory::{Found, Memory};
 use self::orders::{obeyed, said};
-use self::socket::exchange;
 use self::steer::{Change, What, matches, steer};
 use self::told::{Backend, Out, Untold, question, read};
 use super::{Carried, Ports, Publisher};
 use crate::clock::{duration, wall_millis};
 
-pub use self::config::{HaproxyConfig, HaproxyError, RuntimeApi};
+pub use self::config::{HaproxyConfig, HaproxyError};
 
 mod config;
 mod counted;
 mod memory;
 mod orders;
 mod release;
-mod socket;
 mod steer;
 mod told;
 
@@ -108,7 +107,7 @@ impl Steward {
             self.config.backends.iter().map(|(name, pool)| (Arc::clone(name), Arc::clone(pool))).collect();
         let names: Vec<&str> = backends.iter().map(|(name, _)| &**name).collect();
         let line = question(names.iter().copied());
-        let text = match exchange(&self.config.address, &line, self.config.timeout).await {
+        let text = match exchange(&self.config.address, Level::Admin, &line, self.config.timeout).await {
             Ok(text) => text,
             Err(why) => return self.lose(why.to_string()),
         };
@@ -239,7 +238,8 @@ impl Steward {
 
     /// What to say of a backend that is not there, with those that are.
     async fn no_backend(&self, name: &str) -> String {
-        let known = exchange(&self.config.address, "show backend", self.config.timeout).await.unwrap_or_default();
+        let known =
+            exchange(&self.config.address, Level::Admin, "show backend", self.config.timeout).await.unwrap_or_default();
         let known: Vec<&str> = said(&known).filter(|line| !line.starts_with('#')).take(10).collect();
         format!("HAProxy has no backend `{name}`; it has: {}", known.join(", "))
     }

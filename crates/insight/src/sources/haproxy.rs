@@ -11,20 +11,19 @@
 //! HAProxy tells the mean time to an answer over the last 1,024 of a server, in whole milliseconds. Where one of a backend's
 //! servers is faster than that, it tells nothing of how long requests took, and we say so instead of counting them as instant.
 
-mod socket;
 mod told;
 
 use std::collections::HashMap;
 
 use ambidex_core::time::Span;
+use ambidex_haproxy::{Kind, Level, Row, exchange};
 
-use self::socket::exchange;
-use self::told::{Kind, Row, Told, read as told};
+use self::told::{Told, read as told};
 use super::Progress;
 use super::looks::{Looks, LooksError, grown};
 use crate::history::{At, Happening, HappeningKind, History, Metric, Peers, Recorder, Requests};
 
-pub use self::socket::{NoAnswer, RuntimeApi};
+pub use ambidex_haproxy::{NoAnswer, RuntimeApi};
 
 /// What is looked at.
 #[derive(Clone, Debug)]
@@ -123,7 +122,7 @@ pub async fn read(options: &Options, progress: &mut dyn FnMut(Progress)) -> Resu
 }
 
 async fn look(options: &Options) -> Result<Told, HaproxyError> {
-    let text = exchange(&options.at, "show info;show stat -1 6 -1", options.timeout).await?;
+    let text = exchange(&options.at, Level::User, "show info;show stat -1 6 -1", options.timeout).await?;
     told(&text).map_err(|why| HaproxyError::Unreadable { at: options.at.clone(), why })
 }
 
@@ -198,12 +197,12 @@ impl Watch {
 
     /// Whether it answered since the last look, in no time that HAProxy tells.
     fn is_instant(&self, row: &Row) -> bool {
-        let before = self.seen.get(&row.key());
+        let before = self.seen.get(&key(row));
         row.millis == 0 && before.is_some_and(|(_, before)| row.requests > before.requests)
     }
 
     fn server(&mut self, at: At, row: &Row, timed: bool) {
-        let before = self.seen.insert(row.key(), (at, row.clone()));
+        let before = self.seen.insert(key(row), (at, row.clone()));
         if !row.serves() {
             let Row { backend, server, status, .. } = row;
             return self
@@ -228,7 +227,7 @@ impl Watch {
         };
         let grew = (
             grown(before.requests, row.requests),
-            grown(before.failures, row.failures),
+            grown(failures(&before), failures(row)),
             grown(before.retries, row.retries),
         );
         let (Some(count), Some(failed), Some(retries)) = grew else { return };
@@ -241,6 +240,15 @@ impl Watch {
 
 fn servers<'a>(told: &'a Told, backends: &'a [String]) -> impl Iterator<Item = &'a Row> {
     told.rows.iter().filter(|row| row.kind == Kind::Server && (backends.is_empty() || backends.contains(&row.backend)))
+}
+
+fn key(row: &Row) -> (String, String) {
+    (row.backend.clone(), row.server.clone())
+}
+
+/// Status 5xx, connections refused or lost, answers broken off.
+fn failures(row: &Row) -> u64 {
+    row.broken + row.errors
 }
 
 fn peers(row: &Row) -> Peers {

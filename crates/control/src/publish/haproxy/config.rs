@@ -1,13 +1,12 @@
 //! `haproxy:` of a publisher: where its runtime API is, and which backend has the workers of which pool.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::SocketAddr;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use ambidex_core::plan::Mode;
 use ambidex_core::time::Span;
+use ambidex_haproxy::RuntimeApi;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +15,7 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "RawHaproxy")]
 pub struct HaproxyConfig {
     /// Its runtime API.
+    #[serde(serialize_with = "in_text")]
     #[schemars(with = "String")]
     pub address: RuntimeApi,
     /// Whether anything is changed there.
@@ -28,15 +28,6 @@ pub struct HaproxyConfig {
     pub timeout: Span,
     /// The zone that its requests come from.
     pub zone: Option<Arc<str>>,
-}
-
-/// Where a runtime API listens: `stats socket` in HAProxy's `global` section.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RuntimeApi {
-    /// A Unix socket's path.
-    Unix(Arc<str>),
-    /// TCP.
-    Tcp(SocketAddr),
 }
 
 /// Why a publisher for HAProxy cannot be used.
@@ -110,7 +101,7 @@ impl TryFrom<RawHaproxy> for HaproxyConfig {
 
     fn try_from(raw: RawHaproxy) -> Result<Self, HaproxyError> {
         let RawHaproxy { address, mode, backends, every, timeout, zone } = raw;
-        let address = address.parse()?;
+        let address = runtime_api(&address)?;
         if backends.is_empty() {
             return Err(HaproxyError::NoBackends);
         }
@@ -135,32 +126,15 @@ impl TryFrom<RawHaproxy> for HaproxyConfig {
     }
 }
 
-impl FromStr for RuntimeApi {
-    type Err = HaproxyError;
-
-    fn from_str(text: &str) -> Result<Self, HaproxyError> {
-        let wrong = || HaproxyError::Address(text.to_owned());
-        match text.strip_prefix("unix:") {
-            Some(path) if !path.is_empty() => Ok(Self::Unix(path.into())),
-            Some(_) => Err(wrong()),
-            None => text.parse().map(Self::Tcp).map_err(|_| wrong()),
-        }
-    }
+/// Of a runtime API, written so that nobody takes a path for an address; no names, since nothing here waits for DNS.
+fn runtime_api(text: &str) -> Result<RuntimeApi, HaproxyError> {
+    let path = text.strip_prefix("unix:").filter(|path| !path.is_empty()).map(|path| RuntimeApi::Unix(path.into()));
+    let tcp = || text.parse::<SocketAddr>().ok().map(|_| RuntimeApi::Tcp(text.into()));
+    path.or_else(tcp).ok_or_else(|| HaproxyError::Address(text.to_owned()))
 }
 
-impl fmt::Display for RuntimeApi {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unix(path) => write!(f, "unix:{path}"),
-            Self::Tcp(address) => address.fmt(f),
-        }
-    }
-}
-
-impl Serialize for RuntimeApi {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
+fn in_text<S: serde::Serializer>(address: &RuntimeApi, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(address)
 }
 
 /// Backends that one publisher asks for at once: their names must fit a command line of HAProxy's buffer (16 KiB).
@@ -187,6 +161,7 @@ mod tests {
     fn what_cannot_work_is_refused_with_what_would() {
         for (text, wanted) in [
             ("{address: /run/haproxy.sock, backends: {app: api}}", "write `unix:/run/haproxy/admin.sock`"),
+            ("{address: 'localhost:9999', backends: {app: api}}", "write `unix:/run/haproxy/admin.sock`"),
             ("{address: '127.0.0.1:9999', backends: {}}", "such as `backends: {app: api}`"),
             ("{address: '127.0.0.1:9999', backends: {'app;disable server app/a': api}}", "is no name of a backend"),
             ("{address: '127.0.0.1:9999', backends: {app: api}, every: 1ms}", "between 100ms and 1m"),

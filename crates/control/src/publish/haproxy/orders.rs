@@ -1,9 +1,8 @@
 //! Changes carried out: many commands a line, and what HAProxy says to each.
 
 use ambidex_core::time::Span;
+use ambidex_haproxy::{Level, RuntimeApi, exchange};
 
-use super::config::RuntimeApi;
-use super::socket::exchange;
 use super::steer::Change;
 
 /// Carries changes out, as many as fit some lines; says how many that were.
@@ -14,7 +13,7 @@ pub(super) async fn obeyed(at: &RuntimeApi, changes: &[Change], within: Span) ->
     let mut done = 0;
     for batch in batches(changes).into_iter().take(MOST_LINES) {
         let line = batch.iter().map(Change::command).collect::<Vec<_>>().join(";");
-        let answer = exchange(at, &line, within).await.map_err(|why| why.to_string())?;
+        let answer = exchange(at, Level::Admin, &line, within).await.map_err(|why| why.to_string())?;
         // A command that is obeyed is answered by an empty line.
         if let Some(words) = said(&answer).next() {
             return Err(advice(at, batch, words));

@@ -1,9 +1,10 @@
 //! Puts back what was found: the weights before the first change, and an end to the drains that were ours.
 
+use ambidex_haproxy::{Level, exchange};
+
 use super::config::HaproxyConfig;
 use super::memory::Memory;
 use super::orders::obeyed;
-use super::socket::exchange;
 use super::steer::{Change, What};
 use super::told::{Backend, Out, question, read};
 
@@ -19,7 +20,7 @@ impl HaproxyConfig {
             return Ok(Vec::new());
         }
         let line = question(names.iter().copied());
-        let text = exchange(&self.address, &line, self.timeout).await.map_err(|why| why.to_string())?;
+        let text = exchange(&self.address, Level::Admin, &line, self.timeout).await.map_err(|why| why.to_string())?;
         let mut changes = Vec::new();
         for (name, told) in names.iter().zip(read(&text, &names)) {
             let backend = told.map_err(|why| why.to_string())?;

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
-use csv::{ReaderBuilder, Trim};
+use ambidex_haproxy::{Kind, Row, rows, table};
 use serde::Deserialize;
 
 /// One backend.
@@ -139,53 +139,19 @@ fn backend_of(name: &str, stat: &str, state: &str) -> Result<Backend, Untold> {
     let unreadable = |why: String| Untold::Unreadable { backend: name.to_owned(), why };
     let state = state.strip_prefix("# ").filter(|_| version.trim() == "1");
     let state = state.ok_or_else(|| unreadable(format!("`show servers state` is of version {version:?}, not 1")))?;
-    let rows: Vec<Row> = rows(stat, b',').map_err(|error| unreadable(format!("`show stat`: {error}")))?;
+    let rows = rows(stat).map_err(|error| unreadable(error.to_string()))?;
     let places: Vec<Place> =
-        self::rows(state, b' ').map_err(|error| unreadable(format!("`show servers state`: {error}")))?;
+        table(state, b' ').map_err(|error| unreadable(format!("`show servers state`: {error}")))?;
     let places: HashMap<&str, &Place> = places.iter().map(|place| (place.srv_name.as_str(), place)).collect();
     let mut backend = Backend { algorithm: String::new(), servers: Vec::new() };
     for row in rows {
-        if row.svname == "BACKEND" {
-            backend.algorithm = row.algo.unwrap_or_default();
-        } else if let Some(place) = places.get(row.svname.as_str()) {
+        if row.kind == Kind::Backend {
+            backend.algorithm = row.algorithm;
+        } else if let Some(place) = places.get(row.server.as_str()) {
             backend.servers.push(server(row, place));
         }
     }
     Ok(backend)
-}
-
-fn rows<T: for<'de> Deserialize<'de>>(text: &str, delimiter: u8) -> Result<Vec<T>, csv::Error> {
-    let mut reader =
-        ReaderBuilder::new().delimiter(delimiter).flexible(true).trim(Trim::All).from_reader(text.as_bytes());
-    reader.deserialize().collect()
-}
-
-/// A line of `show stat`: what we use of it.
-#[derive(Deserialize)]
-struct Row {
-    svname: String,
-    qcur: Option<u32>,
-    scur: Option<u32>,
-    slim: Option<u32>,
-    stot: Option<u64>,
-    econ: Option<u64>,
-    eresp: Option<u64>,
-    wretr: Option<u64>,
-    status: Option<String>,
-    bck: Option<u32>,
-    throttle: Option<String>,
-    hrsp_1xx: Option<u64>,
-    hrsp_2xx: Option<u64>,
-    hrsp_3xx: Option<u64>,
-    hrsp_4xx: Option<u64>,
-    hrsp_5xx: Option<u64>,
-    hrsp_other: Option<u64>,
-    rtime: Option<u64>,
-    ttime: Option<u64>,
-    #[serde(default)]
-    mode: Option<String>,
-    #[serde(default)]
-    algo: Option<String>,
 }
 
 /// A line of `show servers state`: what we use of it.
@@ -203,19 +169,16 @@ struct Place {
 fn server(row: Row, place: &Place) -> Server {
     let address = place.srv_addr.parse::<IpAddr>().ok();
     let port = place.srv_port.filter(|port| *port > 0);
-    // "UP", "UP 1/3" and "no check" get requests; "DOWN", "MAINT", "DRAIN", "NOLB" do not.
-    let up = row.status.as_deref().is_some_and(|status| status.starts_with("UP") || status == "no check");
-    let throttle = row.throttle.as_deref().map(|share| share.trim_end_matches('%'));
     Server {
         address: address.zip(port).map(|(address, port)| SocketAddr::new(address, port)),
         weight: place.srv_uweight,
         configured: place.srv_iweight,
         out: Out::of(place.srv_admin_state),
-        backup: row.bck.is_some_and(|count| count > 0),
-        up,
-        slow_start: throttle.is_some_and(|share| !share.is_empty() && share != "100"),
+        backup: row.backup,
+        up: row.serves(),
+        slow_start: row.slow_start,
         counters: Counters::of(&row),
-        name: row.svname,
+        name: row.server,
     }
 }
 
@@ -235,21 +198,11 @@ impl Out {
 
 impl Counters {
     fn of(row: &Row) -> Self {
-        let sum = |parts: &[Option<u64>]| parts.iter().flatten().sum::<u64>();
-        let failures = sum(&[row.econ, row.eresp, row.wretr]);
-        let common = Self {
-            in_flight: row.scur.unwrap_or(0),
-            queue: row.qcur.unwrap_or(0),
-            limit: row.slim.filter(|limit| *limit > 0),
-            ..Self::default()
-        };
-        if row.mode.as_deref() == Some("tcp") {
-            let answered = row.stot.unwrap_or(0).saturating_sub(failures);
-            return Self { answered, failed: failures, millis: row.ttime.unwrap_or(0), ..common };
-        }
-        let answered = sum(&[row.hrsp_1xx, row.hrsp_2xx, row.hrsp_3xx, row.hrsp_4xx, row.hrsp_other]);
-        let failed = failures + row.hrsp_5xx.unwrap_or(0);
-        Self { answered, failed, millis: row.rtime.unwrap_or(0), ..common }
+        let lost = row.broken + row.retries;
+        let (answered, failed) =
+            if row.tcp { (row.requests.saturating_sub(lost), lost) } else { (row.answered, lost + row.errors) };
+        let Row { sessions: in_flight, queue, limit, millis, .. } = *row;
+        Self { in_flight, queue, limit, answered, failed, millis }
     }
 }
 

@@ -27,7 +27,7 @@ fn servers_are_read_by_the_names_of_columns() {
     let told = look(&[line("a", 4, 1_000, 7, "UP", 2, 20)]);
     assert_eq!((told.version.as_str(), told.uptime, told.rows.len()), ("2.6.12-1+deb12u3", 100, 2));
     let row = &told.rows[0];
-    assert_eq!((row.requests, row.failures, row.retries, row.millis, row.limit), (1_000, 8, 7, 20, Some(32)));
+    assert_eq!((row.requests, failures(row), row.retries, row.millis, row.limit), (1_000, 8, 7, 20, Some(32)));
     assert_eq!((told.rows[1].kind, row.kind, row.serves()), (Kind::Backend, Kind::Server, true));
 }
 
@@ -122,7 +122,7 @@ async fn what_is_no_haproxy_is_said_with_what_it_answered() {
             let _ = stream.read(&mut [0; 100]).await;
             let _ = stream.write_all(answer.as_bytes()).await;
         });
-        let options = Options::new(RuntimeApi::Unix(path.display().to_string()), At(0));
+        let options = Options::new(RuntimeApi::Unix(path.display().to_string().into()), At(0));
         let said = read(&options, &mut |_| {}).await.expect_err(part).to_string();
         assert!(said.contains(part), "{said}");
         served.await.expect("it answered");
