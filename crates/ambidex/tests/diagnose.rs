@@ -300,3 +300,39 @@ fn how_many_nodes_the_load_takes_is_served_to_autoscalers_while_it_is_watched() 
         .expect("it runs");
     assert_eq!(watching.wait().expect("it ends").code(), Some(0));
 }
+
+#[test]
+fn a_gateway_that_sends_to_some_servers_only_is_named_by_its_log() {
+    let scene = Scene::new();
+    let mut draw = Draw::seeded(3);
+    let mut log = String::new();
+    for minute in 0..200 {
+        for turn in 0..150 {
+            let (gateway, upstream) = (draw.below(3), draw.below(6));
+            // The third has an old list: two of six.
+            let upstream = if gateway == 2 { upstream % 2 } else { upstream };
+            let (hour, minute, second) = (8 + minute / 60, minute % 60, turn * 60 / 150);
+            let _ = writeln!(
+                log,
+                r#"{{"time":"2026-11-22T{hour:02}:{minute:02}:{second:02}Z","hostname":"edge-{gateway}","request_method":"GET","path":"/","status":200,"upstream_addr":"10.0.0.{upstream}:8080"}}"#
+            );
+        }
+    }
+    scene.file("edge.log", &log);
+    let (text, code) = scene.diagnose(&["--access-log", "edge.log", "--html", "edge.html"]);
+    assert_eq!(code, Some(0), "{text}");
+    for part in
+        ["callers that leave nodes out: caller edge-2", "10.0.0.0:8080", "edge-2 leaves nodes out: it sends to 2 of 6"]
+    {
+        assert!(text.contains(part), "no {part} in\n{text}");
+    }
+    let page = fs::read_to_string(scene.0.path().join("edge.html")).expect("the page");
+    assert!(page.contains("Who sends where") && page.contains("edge-2"));
+    let (text, _) = scene.diagnose(&["--access-log", "edge.log", "--output", "json"]);
+    let report: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(report["findings"][0]["hypotheses"][0]["cause"], "narrow_caller");
+    assert_eq!(report["groups"][0]["callers"]["narrow"][0]["caller"], "edge-2");
+    // The same log, but told to take whom a field names: nobody then leaves anything out.
+    let (text, _) = scene.diagnose(&["--access-log", "edge.log", "--field", "caller=request_method"]);
+    assert!(!text.contains("leaves nodes out"), "{text}");
+}

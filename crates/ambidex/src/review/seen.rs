@@ -17,12 +17,13 @@ pub(crate) fn subject(finding: &Finding) -> Subject {
     }
 }
 
-/// The metric; with what kind of finding it is, where that is not too much load: nothing left, or nothing to do.
+/// The metric; with what kind of finding it is, where that is not too much load: nothing left, nothing to do, or callers that leave
+/// nodes out.
 fn kind(finding: &Finding) -> String {
     let metric = finding.metric.to_string();
     let rest = finding.id.strip_prefix(&format!("{}/{metric}/", finding.group)).unwrap_or_default();
     let of = |kind: &str| rest.starts_with(&format!("{kind}/")).then(|| format!("{metric}/{kind}"));
-    short(&of("left").or_else(|| of("idle")).unwrap_or(metric))
+    short(&of("left").or_else(|| of("idle")).or_else(|| of("callers")).unwrap_or(metric))
 }
 
 /// The word of a cause, as reports in JSON have it.

@@ -5,6 +5,8 @@
 //! | [`ambidex_core::stats::variation`] | how unevenly lies the load | RUS |
 //! | [`robust`] | who stands out, though others do, too | beside RUS |
 //! | [`cells`] | which route on which node | RFA |
+//! | [`blame`] | the nodes', the callers' or the routes' doing | RFA by hop and calling instance |
+//! | [`narrow`] | which callers leave nodes out | RFA by calling instance |
 //! | [`headroom`] | how much is left, and what one more loss does | CMI |
 //! | [`humps`] | are peers two kinds of nodes | peer groups |
 //! | [`structure`] | does it stay, or pass | structural verdicts |
@@ -20,11 +22,13 @@
 //! A measure that has too little to go by says so as its answer; no number stands for what is not known.
 
 pub mod attributes;
+pub mod blame;
 pub mod cells;
 pub mod chance;
 pub mod changes;
 pub mod headroom;
 pub mod humps;
+pub mod narrow;
 pub mod parts;
 pub mod planning;
 pub mod ranks;

@@ -103,6 +103,8 @@ pub(super) fn findings(scene: &Scene<'_>, spreads: &[Spread], capacity: Option<&
     }
     let mut all: Vec<Finding> = told.into_iter().map(|(_, _, finding)| finding.titled(scene).dated(scene)).collect();
     all.extend(underused(scene, &alike));
+    let bound = super::left_out::finding(scene, &all);
+    all.extend(bound);
     all.extend(capacity.and_then(|capacity| nearly_full(scene, capacity, &alike)));
     all
 }

@@ -7,9 +7,12 @@
 //! Judged are the last three whole hours; a history that is shorter is judged as far as it goes, and where that is too little to say
 //! whether something stays, the answer is `insufficient`. Nothing here reads a clock: "now" is the history's last moment.
 
+mod called;
+mod callers;
 mod finding;
 mod kinds;
 mod left;
+mod left_out;
 mod loads;
 mod over_time;
 mod peers;
@@ -27,6 +30,7 @@ use std::ops::Range;
 
 use serde::Serialize;
 
+pub use callers::{CallerRow, Callers, Hop, Like, MarkedCaller, NarrowCaller};
 pub use finding::{Finding, Impact, Node};
 pub use left::{Capacity, NodeLeft};
 pub use over_time::Since;
@@ -45,7 +49,7 @@ use crate::analysis::headroom::THETA;
 use crate::analysis::parts::Factors;
 use crate::history::{At, Block, History, Remark};
 use peers::Group;
-use scene::Scene;
+use scene::{Known, Scene};
 
 /// How to judge.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -112,6 +116,8 @@ pub struct GroupReport {
     pub steadiness: Vec<Steadiness>,
     /// Where requests were counted by route.
     pub routes: Option<Routes>,
+    /// Where it is known who called, and more than one did.
+    pub callers: Option<Callers>,
     /// Where a utilization is known.
     pub capacity: Option<Capacity>,
     /// What the load takes, where a utilization is known.
@@ -129,6 +135,9 @@ pub fn diagnose(history: &History, options: &Options) -> Diagnosis {
     let many = i64::from(options.hours) * 3_600 / i64::from(history.step);
     let judged = (whole.end - many).max(whole.start)..whole.end;
     let block = routes::judged_block(history, &judged);
+    let hours = NEWEST * 3_600 / i64::from(history.step);
+    let newest = routes::judged_block(history, &((judged.end - hours).max(judged.start)..judged.end));
+    let seen = Seen { judged: judged.clone(), block, newest };
     let (mut groups, mut findings) = (Vec::new(), Vec::new());
     for mut group in peers::groups(history) {
         let not_judged = group.take_out(history, &judged);
@@ -137,13 +146,13 @@ pub fn diagnose(history: &History, options: &Options) -> Diagnosis {
             Some((_, parts)) if options.split => {
                 let mut not_judged = Some(not_judged);
                 for part in parts {
-                    let (report, told) = judge(history, &part, options, &judged, &block);
+                    let (report, told) = judge(history, &part, options, &seen);
                     groups.push(GroupReport { not_judged: not_judged.take().unwrap_or_default(), ..report });
                     findings.extend(told);
                 }
             }
             found => {
-                let (report, told) = judge(history, &group, options, &judged, &block);
+                let (report, told) = judge(history, &group, options, &seen);
                 groups.push(GroupReport { not_judged, split: found.map(|(split, _)| split), ..report });
                 findings.extend(told);
             }
@@ -163,14 +172,18 @@ pub fn diagnose(history: &History, options: &Options) -> Diagnosis {
     }
 }
 
+/// What all groups are judged by.
+struct Seen {
+    judged: Range<i64>,
+    /// What was counted in it.
+    block: Block,
+    /// What was counted in its last hours.
+    newest: Block,
+}
+
 /// Judges a group of which all nodes can be judged.
-fn judge(
-    history: &History,
-    group: &Group,
-    options: &Options,
-    judged: &Range<i64>,
-    block: &Block,
-) -> (GroupReport, Vec<Finding>) {
+fn judge(history: &History, group: &Group, options: &Options, seen: &Seen) -> (GroupReport, Vec<Finding>) {
+    let Seen { judged, block, newest } = seen;
     let mut findings = Vec::new();
     let mut report = GroupReport {
         name: group.name(),
@@ -182,6 +195,7 @@ fn judge(
         spreads: Vec::new(),
         steadiness: Vec::new(),
         routes: None,
+        callers: None,
         capacity: left::capacity(history, group, judged, options.theta),
         plan: None,
         factors: Vec::new(),
@@ -195,7 +209,9 @@ fn judge(
         report.spreads = spread::spreads(history, group, judged, options.rules);
         report.steadiness = staying::steadiness(history, group, judged, options.rules);
         report.routes = routes::routes(history, group, block, options.rules);
-        let scene = Scene::of(history, group, judged.clone(), block, &report.steadiness);
+        report.callers = callers::callers(history, group, block, newest);
+        let known = Known { steadiness: &report.steadiness, callers: report.callers.as_ref() };
+        let scene = Scene::of(history, group, judged.clone(), block, known);
         findings = finding::findings(&scene, &report.spreads, report.capacity.as_ref());
         report.plan = report.capacity.as_ref().and_then(|capacity| plan::plan(&scene, capacity, options.prices));
         report.factors = scene.factors;
@@ -203,5 +219,7 @@ fn judge(
     (report, findings)
 }
 
+/// Hours of what is newest. Source: ours; a block that has just begun, and the one before it.
+const NEWEST: i64 = 2;
 /// Grows when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;

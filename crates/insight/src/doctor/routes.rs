@@ -75,10 +75,8 @@ pub(super) fn routes(history: &History, group: &Group, block: &Block, rules: Rul
         rows.entry(*route).or_insert_with(|| vec![0.0; group.nodes.len()])[*at] += *count as f64;
         requests += count;
     }
-    let windows = windows_of_counts(history, group);
-    let windows: Vec<&[u64]> = windows.iter().map(Vec::as_slice).collect();
     let (numbers, counts): (Vec<u32>, Vec<Vec<f64>>) = rows.into_iter().unzip();
-    let table = Table { counts, capacity: group.capacity.clone(), over_dispersion: over_dispersion(&windows) };
+    let table = Table { counts, capacity: group.capacity.clone(), over_dispersion: scatter(history, group) };
     let affinity = Affinity::of(&table).ok()?;
     let name = |route: usize| history.traffic.routes[numbers[route] as usize].clone();
     let node = |at: usize| history.nodes[group.nodes[at]].name.clone();
@@ -115,6 +113,13 @@ pub(super) fn routes(history: &History, group: &Group, block: &Block, rules: Rul
         routes: order.into_iter().take(SHOWN).map(row).collect(),
         marked: marked.collect(),
     })
+}
+
+/// How many times as much as independent requests a group's scatter.
+pub(super) fn scatter(history: &History, group: &Group) -> f64 {
+    let windows = windows_of_counts(history, group);
+    let windows: Vec<&[u64]> = windows.iter().map(Vec::as_slice).collect();
+    over_dispersion(&windows)
 }
 
 /// Requests by window and node, over all that there is: how much they scatter.

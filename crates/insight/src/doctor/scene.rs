@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
+use super::callers::Callers;
 use super::loads::{Loads, beside};
 use super::peers::Group;
 use super::staying::{Standing, Steadiness};
@@ -18,8 +19,16 @@ pub(super) struct Scene<'h> {
     pub(super) judged: Range<i64>,
     pub(super) block: &'h Block,
     pub(super) steadiness: &'h [Steadiness],
+    pub(super) callers: Option<&'h Callers>,
     pub(super) factors: Vec<Option<Factors>>,
     pub(super) attributes: Vec<Attribute>,
+}
+
+/// What was worked out of a group before.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'h> {
+    pub(super) steadiness: &'h [Steadiness],
+    pub(super) callers: Option<&'h Callers>,
 }
 
 /// An attribute of the requests, as far as its heaviest values go.
@@ -56,11 +65,11 @@ impl<'h> Scene<'h> {
         group: &'h Group,
         judged: Range<i64>,
         block: &'h Block,
-        steadiness: &'h [Steadiness],
+        Known { steadiness, callers }: Known<'h>,
     ) -> Self {
         let factors = factors_of(history, group, block);
         let attributes = attributes(history, group, block);
-        Self { history, group, judged, block, steadiness, factors, attributes }
+        Self { history, group, judged, block, steadiness, callers, factors, attributes }
     }
 
     /// The part of all capacity that a node has.

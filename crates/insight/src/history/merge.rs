@@ -2,7 +2,7 @@
 
 use super::recorder::{COARSER, Measured, NodeAt, Recorder, grown, numbered};
 use super::traffic::Traffic;
-use super::{At, Block, Heavy, Node};
+use super::{At, Block, Heavy, NO_ROUTE, Node};
 
 impl Recorder {
     /// Adds all that another recorder of the same source took. Of what both know of a node, this one's word stands.
@@ -51,6 +51,7 @@ impl Recorder {
                 block.cells.retain(|(_, node), _| *node != mine.0);
                 block.latency.remove(&mine.0);
                 block.values.retain(|(_, node), _| *node != mine.0);
+                block.calls.forget(mine.0);
             }
         }
         if both > 0 {
@@ -59,6 +60,7 @@ impl Recorder {
             self.remark_times(what.to_owned(), both);
         }
         self.kept = self.traffic.blocks.values().map(kept).sum();
+        self.calls = self.traffic.blocks.values().map(|block| block.calls.cells()).sum();
         self.merge(other);
     }
 
@@ -80,12 +82,17 @@ impl Recorder {
                 .filter_map(|((name, at), all)| Some(((attributes[name as usize], node(at)?), all)))
                 .collect();
             renamed.values.values_mut().for_each(|heavy| heavy.keep(self.bounds.values));
+            let route = |at: u32| routes.get(at as usize).copied().unwrap_or(NO_ROUTE);
+            renamed.calls = theirs.calls.renamed(route, node);
+            renamed.calls.keep(self.bounds.callers);
             let block = self.traffic.blocks.entry(number).or_default();
             let before = kept(block);
             block.merge(&renamed);
             self.kept = (self.kept + kept(block)).saturating_sub(before);
         }
         self.histograms = self.traffic.blocks.values().map(|block| block.latency.len()).sum();
+        self.calls = self.traffic.blocks.values().map(|block| block.calls.cells()).sum();
+        self.keep_fewer_callers();
         self.keep_fewer();
         self.keep_newest();
     }

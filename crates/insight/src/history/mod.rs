@@ -6,11 +6,13 @@
 //! window        w-1        w        w+1          5 minutes each, by the clock: a window begins where UTC's minutes end in 0 or 5
 //! series        (node, metric)  mean, p95, how many samples        of what is sampled
 //! traffic       (block, route, node)  requests, errors, busy       of what is counted; a block is twelve windows
+//! calls         (block, caller, route, node)  requests             where it is known which instance sent them
 //! ```
 //! Sources differ in what they know. A node has those metrics that there were, and no figure stands for what is not known: a
 //! window in which nothing was sampled is empty, not 0. A source stops at bounds (nodes, metrics, routes, windows) by name:
 //! what was left out is a [`Remark`], never a silent cut.
 
+mod calls;
 mod heavy;
 mod merge;
 mod recorder;
@@ -23,8 +25,9 @@ use std::fmt;
 use serde::de::value::StrDeserializer;
 use serde::{Deserialize, Serialize};
 
+pub use calls::{Caller, Calls, NO_ROUTE};
 pub use heavy::Heavy;
-pub use recorder::{Bounds, MetricAt, NodeAt, OTHER, Recorder, Requests, Weigh};
+pub use recorder::{Bounds, Call, MetricAt, NodeAt, OTHER, Recorder, Requests, Weigh};
 pub use series::{Figure, Series};
 pub use traffic::{Block, Cell, Traffic};
 

@@ -4,10 +4,15 @@
 //! into windows and says itself what it had to leave out. When there are more figures than it may keep, windows become three times
 //! as long.
 
+mod called;
+
 use std::collections::BTreeMap;
 
 use ambidex_core::time::Span;
 
+pub use called::Call;
+
+use super::calls::MOST_CALLERS;
 use super::series::{Figure, Series, Taken, single};
 use super::traffic::{Cell, Traffic};
 use super::{At, BLOCK, Happening, Heavy, History, Map, Metric, Node, Peers, Remark, WINDOW};
@@ -25,6 +30,10 @@ pub struct Bounds {
     pub values: usize,
     /// Values of all attributes together, before fewer of each are kept. Source: ours; 100 MB.
     pub kept: usize,
+    /// Callers of an hour that are told apart, the heaviest; others count as one. Up to twice as many between two clearings.
+    pub callers: usize,
+    /// Cells of callers (caller, route, node, hour), before fewer callers are told apart. Source: ours; 50 MB.
+    pub calls: usize,
     /// Histograms of latency, one a node and hour, before those of the oldest hours go. Source: ours; 150 MB.
     pub histograms: usize,
     /// Figures, before windows become longer. Source: ours; 240 MB.
@@ -44,6 +53,8 @@ impl Default for Bounds {
             routes: 1_000,
             values: 64,
             kept: 1_000_000,
+            callers: MOST_CALLERS,
+            calls: 1_000_000,
             histograms: 30_000,
             figures: 20_000_000,
             days: 35,
@@ -152,6 +163,10 @@ pub struct Recorder {
     pub(super) kept: usize,
     /// How many histograms of latency are kept now.
     pub(super) histograms: usize,
+    /// How many cells of callers are kept now.
+    pub(super) calls: usize,
+    /// A caller's key, written again and again.
+    key: String,
     pub(super) counted: Vec<BTreeMap<i64, Cell>>,
     /// How much was taken, and how much was not because it was too far from the rest.
     pub(super) taken: u64,
@@ -189,6 +204,8 @@ impl Recorder {
             traffic: Traffic::default(),
             kept: 0,
             histograms: 0,
+            calls: 0,
+            key: String::new(),
             counted: Vec::new(),
             taken: 0,
             afar: 0,
@@ -485,6 +502,7 @@ impl Recorder {
         self.counted.iter_mut().for_each(BTreeMap::clear);
         self.traffic.blocks.clear();
         (self.figures, self.kept, self.histograms, self.taken, self.afar) = (0, 0, 0, 0, 0);
+        self.calls = 0;
         self.span = None;
         self.near = (0, 0, 0);
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use ambidex_core::stats::histogram::Histogram;
 use serde::Serialize;
 
-use super::{Heavy, Map};
+use super::{Calls, Heavy, Map};
 
 /// Counts of one route on one node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -45,6 +45,8 @@ pub struct Block {
     pub latency: Map<u32, Histogram>,
     /// By attribute and node: seconds, or requests where it is not known how long they took.
     pub values: Map<(u32, u32), Heavy>,
+    /// Of those requests whose caller is known: by caller, route and node.
+    pub calls: Calls,
 }
 
 /// All that was counted. Numbers of nodes are those of the history.
@@ -69,6 +71,7 @@ impl Traffic {
 impl Block {
     /// Adds another's counts: of the same routes, nodes and attributes by number.
     pub fn merge(&mut self, other: &Self) {
+        self.calls.merge(&other.calls);
         for (at, cell) in &other.cells {
             self.cells.entry(*at).or_default().add(*cell);
         }

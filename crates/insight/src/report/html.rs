@@ -7,7 +7,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::words;
 use crate::analysis::parts::Factors;
-use crate::doctor::{Diagnosis, Finding, GroupReport, Routes, Steadiness};
+use crate::doctor::{Callers, Diagnosis, Finding, GroupReport, Routes, Steadiness};
 use crate::history::Metric;
 
 /// The file's text.
@@ -87,6 +87,7 @@ fn group_section(group: &GroupReport) -> Markup {
         @if let Some(split) = &group.split { p { (words::split(split)) } }
         @if !group.spreads.is_empty() { h3 { "How unevenly each load lies" } (spreads(group)) }
         @if let Some(routes) = &group.routes { h3 { "Routes on nodes" } (heat_map(group, routes)) }
+        @if let Some(callers) = &group.callers { h3 { "Who sends where" } (callers_map(group, callers)) }
         @if let Some(steadiness) = foremost(group) { h3 { "Relative load over time: " (steadiness.metric.to_string()) } (strips(steadiness)) }
         @if group.factors.iter().any(Option::is_some) { h3 { "Why nodes are as busy as they are" } (bars(group)) }
         @if let Some(week) = &group.week { h3 { "Spread by hour of the week (UTC)" } (hours(week)) }
@@ -130,6 +131,27 @@ fn heat_map(group: &GroupReport, routes: &Routes) -> Markup {
                 tr {
                     td { (route.route) }
                     @for r in route.relative.iter().take(shown) { td style=(shade(*r)) { (format!("{r:.2}")) } }
+                }
+            }
+        } }
+        (cut(group.nodes.len(), shown))
+    }
+}
+
+/// Callers by nodes, as routes are; those that leave nodes out are marked.
+fn callers_map(group: &GroupReport, callers: &Callers) -> Markup {
+    let shown = group.nodes.len().min(MOST_NODES);
+    let bound = |caller: &str| callers.narrow.iter().any(|narrow| narrow.caller == caller);
+    html! {
+        p.soft { (words::called(callers)) ". 1 is a fair part." }
+        div.scroll { table {
+            tr { th { "from" } th { "caller" } th { "requests" } @for node in &group.nodes[..shown] { th { (node) } } }
+            @for row in &callers.callers {
+                tr {
+                    td { (row.from.as_deref().unwrap_or("-")) }
+                    td { (row.caller) @if bound(&row.caller) { " " span.mark { "◆ leaves nodes out" } } }
+                    td { (format!("{:.0}", row.requests)) }
+                    @for r in row.relative.iter().take(shown) { td style=(shade(*r)) { (format!("{r:.2}")) } }
                 }
             }
         } }

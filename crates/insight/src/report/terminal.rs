@@ -8,7 +8,7 @@ use super::words;
 use crate::analysis::headroom;
 use crate::analysis::planning::Needed;
 use crate::analysis::trend::Trend;
-use crate::doctor::{Capacity, CapacityFrom, Diagnosis, Finding, GroupReport, Hypothesis, Level, Plan, Rules};
+use crate::doctor::{Callers, Capacity, CapacityFrom, Diagnosis, Finding, GroupReport, Hypothesis, Level, Plan, Rules};
 
 /// How it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,6 +177,9 @@ fn measures(out: &mut String, group: &GroupReport, look: Look) {
             );
         }
     }
+    if let Some(callers) = &group.callers {
+        called(out, callers, look);
+    }
     if let Some(capacity) = &group.capacity {
         left(out, capacity, look);
     }
@@ -188,6 +191,37 @@ fn measures(out: &mut String, group: &GroupReport, look: Look) {
     }
     for out_of in &group.not_judged {
         let _ = writeln!(out, "  not judged: {} ({})", out_of.node, out_of.why.words());
+    }
+}
+
+fn called(out: &mut String, callers: &Callers, look: Look) {
+    wrapped(out, look, "  ", &words::called(callers));
+    let most = if look.verbose { usize::MAX } else { MOST_MARKED };
+    for hop in callers.hops.iter().filter(|hop| hop.from.is_some()).take(most) {
+        let from = hop.from.as_deref().unwrap_or_default();
+        let w = hop.w.map_or_else(|| "-".into(), |w| format!("{w:.3}"));
+        let own = hop.part_of_instances * 100.0;
+        let own =
+            if hop.instances > 1 { format!(", of which single instances make {own:.0} %") } else { String::new() };
+        let _ = writeln!(out, "    from {from}: {:.0} requests, w {w}{own}", hop.requests);
+    }
+    for narrow in callers.narrow.iter().take(most) {
+        let all = narrow.reached.len() + narrow.left_out.len();
+        let (caller, reached) = (&narrow.caller, narrow.reached.len());
+        let _ = writeln!(
+            out,
+            "    {caller} leaves nodes out: it sends to {reached} of {all} ({:.0} requests)",
+            narrow.requests
+        );
+    }
+    let bound = |caller: &str| callers.narrow.iter().any(|narrow| narrow.caller == caller);
+    for marked in callers.marked.iter().filter(|marked| !bound(&marked.caller)).take(most) {
+        let (caller, node) = (&marked.caller, &marked.node);
+        let _ = writeln!(
+            out,
+            "    {caller} to {node}: {:.2} times its part ({:.0} requests)",
+            marked.relative, marked.requests
+        );
     }
 }
 

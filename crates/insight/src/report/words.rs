@@ -1,7 +1,8 @@
 //! How reports and alerts say moments, levels and verdicts.
 
+use crate::analysis::blame::Blame;
 use crate::analysis::structure::Verdict;
-use crate::doctor::{Cause, Finding, Hypothesis, Level, Split, Spread, UsualSpread};
+use crate::doctor::{Callers, Cause, Finding, Hypothesis, Level, Split, Spread, UsualSpread};
 use crate::history::At;
 
 /// `2026-11-22 07:05`, by UTC.
@@ -95,6 +96,39 @@ pub(crate) fn usual(spread: &Spread) -> String {
     learned.map_or_else(String::new, |usual| {
         format!(", usual at these hours: {:.3}, told over {:.3}", usual.median, usual.warn)
     })
+}
+
+/// Whose doing it is that requests lie unevenly, in parts of what chance does not make.
+pub(super) fn blame(blame: &Blame) -> String {
+    let Blame { nodes, services, instances, routes, zones, .. } = blame;
+    let part = |of: &[crate::analysis::blame::Share]| blame.part(of) * 100.0;
+    if part(&[*nodes, *services, *instances, *routes]) < 1.0 {
+        return "what unevenness there is, chance may have made".to_owned();
+    }
+    let zones = zones.as_ref().map_or_else(String::new, |zones| {
+        let of = |between: f64, within: f64| 100.0 * between / (between + within).max(f64::MIN_POSITIVE);
+        format!(
+            "; between zones lies {:.0} % of the nodes' part and {:.0} % of the callers'",
+            of(zones.nodes_between, zones.nodes_within),
+            of(zones.callers_between, zones.callers_within)
+        )
+    });
+    format!(
+        "of their unevenness all callers share {:.0} %, calling services make {:.0} %, single instances {:.0} %, routes {:.0} %{zones}",
+        part(&[*nodes]),
+        part(&[*services]),
+        part(&[*instances]),
+        part(&[*routes])
+    )
+}
+
+/// Who called, and of how many it is not known.
+pub(super) fn called(callers: &Callers) -> String {
+    let others = callers.others / (callers.requests + callers.others).max(f64::MIN_POSITIVE) * 100.0;
+    let rest = if others >= 1.0 { format!(" ({others:.0} % more are of others)") } else { String::new() };
+    let hops = callers.hops.iter().filter(|hop| hop.from.is_some()).count();
+    let from = if hops > 1 { format!(" of {hops} calling services") } else { String::new() };
+    format!("callers: {:.0} requests{from}{rest}; {}", callers.requests, blame(&callers.blame))
 }
 
 /// A group that may be two.

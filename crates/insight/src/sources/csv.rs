@@ -12,7 +12,7 @@ use ::csv::{ByteRecord, ErrorKind, ReaderBuilder};
 use super::packed::{Foreign, Unpacked};
 use super::table::{Counts, Form, Intake, NOT_SAID, NodeKey, Options, Plan, Role, Symbol, TableError, Use, WrongCell};
 use super::{Progress, moment};
-use crate::history::{At, History, NodeAt};
+use crate::history::{At, Caller, History, NodeAt};
 
 /// Reads tables: of one after the other, all as one history. The path `-` is what comes in.
 ///
@@ -158,6 +158,8 @@ struct Columns {
     failed: Option<usize>,
     took: Option<usize>,
     busy: Option<usize>,
+    caller: Option<usize>,
+    caller_service: Option<usize>,
 }
 
 /// A column of a metric in a wide table.
@@ -188,6 +190,8 @@ impl<'s> Sheet<'s> {
             failed: column(Role::Failed),
             took: column(Role::Took),
             busy: column(Role::Busy),
+            caller: column(Role::Caller),
+            caller_service: column(Role::CallerService),
         };
         let metrics =
             plan.metrics().map(|(at, sure)| MetricColumn { at, sure, measure: None, texts: 0, numbers: false });
@@ -281,7 +285,7 @@ impl<'s> Sheet<'s> {
     }
 
     fn requests(&mut self, record: &ByteRecord, at: At, node: NodeAt) -> Result<(), WrongCell> {
-        let Columns { route, count, failed, took, busy, .. } = self.columns;
+        let Columns { route, count, failed, took, busy, caller, caller_service, .. } = self.columns;
         let count = match count {
             Some(_) => whole(self.number(record, count)?),
             None => 1,
@@ -297,6 +301,9 @@ impl<'s> Sheet<'s> {
             .collect();
         if count > 0 {
             self.intake.requests((at, node), &route, Counts { count, failed, busy }, &values);
+            let [instance, service] = [caller, caller_service].map(|column| column.map(|column| text(record, column)));
+            let caller = Caller::named(service.as_deref(), instance.as_deref());
+            self.intake.called((at, node), &route, caller, count);
         }
         Ok(())
     }

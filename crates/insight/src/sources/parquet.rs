@@ -16,7 +16,7 @@ use ::parquet::schema::types::ColumnDescriptor;
 use self::cells::{Cells, Column, Holds};
 use super::Progress;
 use super::table::{Counts, Form, Intake, NOT_SAID, NodeKey, Options, Plan, Role, Symbol, TableError, Use, WrongCell};
-use crate::history::{At, History, NodeAt};
+use crate::history::{At, Caller, History, NodeAt};
 
 /// Reads tables: of one after the other, all as one history.
 ///
@@ -119,7 +119,7 @@ impl Sheet<'_> {
                 Use::Role(Role::Node | Role::Metric | Role::Service | Role::Version | Role::Role | Role::Zone) => {
                     Some(Holds::Names)
                 }
-                Use::Role(Role::Route) | Use::Attribute => Some(Holds::Texts),
+                Use::Role(Role::Route | Role::Caller | Role::CallerService) | Use::Attribute => Some(Holds::Texts),
                 Use::Role(Role::Value | Role::Capacity | Role::Count | Role::Failed | Role::Took | Role::Busy) => {
                     Some(Holds::numbers(column))
                 }
@@ -232,7 +232,8 @@ impl Sheet<'_> {
         let column = |role| batch.plan.column(role).is_some();
         let [counts, failures, took, busy] =
             [Role::Count, Role::Failed, Role::Took, Role::Busy].map(|role| batch.numbers(role));
-        let routes = batch.plan.column(Role::Route).and_then(|at| batch.cells(at));
+        let [routes, callers, services] = [Role::Route, Role::Caller, Role::CallerService]
+            .map(|role| batch.plan.column(role).and_then(|at| batch.cells(at)));
         let attributes: Vec<_> = (batch.columns.iter())
             .filter(|column| self.plan.uses[column.at] == Use::Attribute)
             .map(|column| (self.plan.header[column.at].as_str(), &column.cells))
@@ -249,6 +250,9 @@ impl Sheet<'_> {
             let values: Vec<_> =
                 values.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (*name, &**value)).collect();
             self.intake.requests(*place, &route, Counts { count, failed, busy }, &values);
+            let [instance, service] = [callers, services].map(|cells| cells.map(|cells| cells.text(row)));
+            let caller = Caller::named(service.as_deref(), instance.as_deref());
+            self.intake.called(*place, &route, caller, count);
         }
     }
 }

@@ -32,13 +32,13 @@ use std::sync::Arc;
 use ambidex_core::time::Span;
 
 use self::answer::Told;
-use self::ask::{Api, Failed, Job, Range, Use};
+use self::ask::{Api, Callers, Failed, Job, Range, Use};
 use self::sets::{SETS, Set};
 use self::who::{Owners, Who};
 use self::words::{Words, length, narrowed};
 use super::Progress;
 use super::fetch::Site;
-use crate::history::{At, Bounds, Happening, HappeningKind, History, Metric, Peers, Recorder, Weigh};
+use crate::history::{At, Bounds, Call, Caller, Happening, HappeningKind, History, Peers, Recorder, Weigh};
 
 pub use self::error::PrometheusError;
 pub use self::options::Options;
@@ -176,16 +176,25 @@ impl Reader<'_> {
             jobs.extend(
                 set.queries.iter().map(|query| job(query.promql, query.metric, query.factor, Use::Of(query.of()))),
             );
+            jobs.extend(set.calls.map(|calling| {
+                let service = calling.service.iter().map(|&label| label.to_owned()).collect();
+                let callers = Callers { instance: calling.instance.map(str::to_owned), service };
+                job(calling.promql, "calls", 1.0, Use::Calls(callers))
+            }));
         }
         let slowest = self.found.iter().map(|(_, rate)| *rate).max();
         for own in &self.options.own.queries {
             let none = sets::By { node: &[], service: &[], version: &[], pods: false };
             let who = Arc::new(Who::new(&none, &own.chosen()));
+            let mut words = self.words(&who, slowest.unwrap_or(RATE));
+            for label in [&own.labels.caller, &own.labels.caller_service].into_iter().flatten() {
+                words.by = format!("{}, {label}", words.by);
+            }
             let job = Job {
                 name: format!("own query: {}", own.metric),
-                promql: self.words(&who, slowest.unwrap_or(RATE)).put(&own.query),
+                promql: words.put(&own.query),
                 factor: own.factor,
-                into: if own.is_capacity() { Use::Capacity } else { Use::Of(Metric::of(&own.metric)) },
+                into: own.used_as(),
                 who,
                 owners: Arc::clone(&owners),
             };
@@ -291,10 +300,19 @@ impl Reader<'_> {
             if let (Use::Of(_), Some((at, _))) = (&job.into, row.values.first()) {
                 self.version(seen.peers, *at);
             }
+            let (service, instance) = match &job.into {
+                Use::Calls(callers) => callers.of(&row.labels),
+                Use::Of(_) | Use::Capacity => (None, None),
+            };
+            let caller = Caller::named(service.as_deref(), instance.as_deref());
             for (at, value) in row.values {
                 match &job.into {
                     Use::Of(metric) => self.recorder.sample(node, metric, at, value * job.factor),
                     Use::Capacity => self.recorder.capacity(node, value * job.factor),
+                    Use::Calls(_) => {
+                        let count = value * job.factor * self.range.step.as_secs_f64();
+                        self.recorder.called(&Call { at, node, caller, route: None, count });
+                    }
                 }
             }
         }

@@ -37,7 +37,7 @@ use self::rules::Rules;
 use self::unknown::Unknown;
 use super::access_log::Attribute;
 use super::table::MetricMap;
-use crate::history::{At, Bounds, Map, NodeAt, Peers, Recorder, Requests, Weigh};
+use crate::history::{At, Bounds, Call, Caller, Map, NodeAt, Peers, Recorder, Requests, Weigh};
 
 /// What the user says of what is pushed. Nothing is needed.
 #[derive(Clone, Debug, Default)]
@@ -95,6 +95,8 @@ pub(crate) struct Seen<'a> {
     /// `None`: it ended before it began, by clocks that were set.
     pub(crate) took: Option<Span>,
     pub(crate) values: &'a [(&'a str, &'a str)],
+    /// Who sent it, where that is known.
+    pub(crate) caller: Caller<'a>,
 }
 
 /// One number of a metric, as it was pushed.
@@ -177,6 +179,8 @@ impl Pushed {
             busy: seen.took,
             values: seen.values,
         });
+        let Seen { at, route, caller, .. } = *seen;
+        self.now.spans.recorder.called(&Call { at, node, caller, route: Some(route), count: 1.0 });
     }
 
     /// Takes one number, by one of the rules of its name.

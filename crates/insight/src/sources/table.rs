@@ -99,6 +99,10 @@ pub enum Role {
     Took,
     /// How long all took together.
     Busy,
+    /// Which instance sent them.
+    Caller,
+    /// Which service that is of.
+    CallerService,
 }
 
 /// Why a table was not read.
@@ -169,7 +173,7 @@ pub enum TableError {
 
 impl Role {
     /// By which names a mapping calls them.
-    const NAMED: [(&'static str, Self); 14] = [
+    const NAMED: [(&'static str, Self); 16] = [
         ("time", Self::Time),
         ("node", Self::Node),
         ("metric", Self::Metric),
@@ -184,6 +188,8 @@ impl Role {
         ("failed", Self::Failed),
         ("duration", Self::Took),
         ("busy", Self::Busy),
+        ("caller", Self::Caller),
+        ("caller_service", Self::CallerService),
     ];
 }
 

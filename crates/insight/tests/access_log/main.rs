@@ -1,5 +1,6 @@
 //! Access logs as products write them, read from begin to end.
 
+mod callers;
 mod formats;
 mod wrong;
 

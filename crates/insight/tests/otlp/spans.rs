@@ -124,3 +124,25 @@ fn times_that_cannot_be_are_told_and_make_no_load() {
         assert!(said(&history, part) >= 1, "{part}: {:?}", history.remarks);
     }
 }
+
+#[test]
+fn who_asked_is_the_client_by_its_own_spans_and_the_peer_by_the_servers() {
+    let to = |node: &str| span(3, 1.0, &[("network.peer.address", node), ("http.request.method", "GET")]);
+    let asked = [to("10.0.0.1"), to("10.0.0.1"), to("10.0.0.2")];
+    let calls = |history: &ambidex_insight::history::History| {
+        let mut all: Vec<(Option<String>, Option<String>, String, String)> = Vec::new();
+        for (caller, _, node, count) in history.traffic.blocks.values().flat_map(|block| block.calls.each()) {
+            let name = history.nodes[node as usize].name.clone();
+            all.push((caller.service.map(str::to_owned), caller.instance.map(str::to_owned), name, count.to_string()));
+        }
+        all.sort();
+        all
+    };
+    let by_clients = read(text(&[spans(&shop("gw-1"), &asked)]), &Options { view: View::Client, ..Options::default() });
+    let of =
+        |node: &str, many: &str| (Some("shop".to_owned()), Some("gw-1".to_owned()), node.to_owned(), many.to_owned());
+    assert_eq!(calls(&by_clients.expect("spans")), [of("10.0.0.1", "2"), of("10.0.0.2", "1")]);
+    let served = span(SERVER, 1.0, &[("network.peer.address", "10.7.0.3"), ("client.address", "192.0.2.1")]);
+    let of = (None, Some("10.7.0.3".to_owned()), "a".to_owned(), "1".to_owned());
+    assert_eq!(calls(&history(&[spans(&shop("a"), &[served])])), [of]);
+}

@@ -41,6 +41,25 @@ fn a_long_table_has_a_figure_a_row() {
 }
 
 #[test]
+fn a_table_of_requests_may_say_who_sent_them() {
+    let history = history(
+        "time,node,route,count,caller,source_service\n\
+         0,a,/x,40,gw-1,edge\n\
+         5,a,/x,2,gw-1,edge\n\
+         0,b,/x,7, ,edge\n\
+         0,b,/x,9,,\n",
+    );
+    let block = history.traffic.blocks.values().next().expect("a block");
+    let mut calls: Vec<_> = (block.calls.each())
+        .map(|(caller, _, node, count)| {
+            (caller.service, caller.instance, names(&history)[node as usize], count.to_string())
+        })
+        .collect();
+    calls.sort_unstable();
+    assert_eq!(calls, [(Some("edge"), None, "b", "7".to_owned()), (Some("edge"), Some("gw-1"), "a", "42".to_owned())]);
+}
+
+#[test]
 fn a_packed_table_is_read_as_it_is_and_one_that_is_cut_off_in_part() {
     let rows = (0..20_000).map(|row: u64| format!("{},n{},{}\n", row / 4 * 15, row % 4, row * 7_919 % 9_973));
     let table = format!("time,node,rps\n{}", rows.collect::<String>());

@@ -4,6 +4,7 @@
 //! speaks against. The sum ranks them; one that stays under what "none of these" has is not told. No evidence is not evidence
 //! against: what a source does not know is not asked.
 
+mod callers;
 mod host;
 mod kernel;
 mod remedies;
@@ -37,6 +38,8 @@ pub enum Cause {
     Weights,
     /// More connections end there, and requests follow them.
     ConnectionSkew,
+    /// Callers send to some of the nodes only.
+    NarrowCaller,
     /// All nodes of its zone have more.
     Locality,
     /// Requests are tried again there.
@@ -63,7 +66,7 @@ pub enum Cause {
 
 impl Cause {
     /// All of them, "none of these" last.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::HotKey,
         Self::BiasedPartitioner,
         Self::OneClient,
@@ -71,6 +74,7 @@ impl Cause {
         Self::RouteAffinity,
         Self::Weights,
         Self::ConnectionSkew,
+        Self::NarrowCaller,
         Self::Locality,
         Self::RetryAmplification,
         Self::EjectionFlapping,
@@ -173,6 +177,7 @@ pub(super) fn hypotheses(patient: &Patient<'_, '_>) -> Vec<Hypothesis> {
     let mut all = Vec::new();
     all.extend(requests::weigh(patient));
     all.extend(routing::weigh(patient));
+    all.push(callers::weigh(patient));
     all.extend(host::weigh(patient));
     let mut all: Vec<Hypothesis> = all.into_iter().map(Weighing::done).filter(|one| one.score > UNKNOWN).collect();
     let mut unknown = Weighing::of(Cause::Unknown);
@@ -198,6 +203,7 @@ impl fmt::Display for Cause {
             Self::RouteAffinity => "routes bound to nodes",
             Self::Weights => "weights",
             Self::ConnectionSkew => "connections that lie unevenly",
+            Self::NarrowCaller => "callers that leave nodes out",
             Self::Locality => "locality: its zone has more",
             Self::RetryAmplification => "requests tried again",
             Self::EjectionFlapping => "taken out and put back again and again",

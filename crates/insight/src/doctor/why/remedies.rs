@@ -66,6 +66,12 @@ pub(in crate::doctor) const fn remedies(cause: Cause) -> Remedies {
             Class::Configuration,
             "bounded age of connections, more connections per client, or balancing by request",
         ),
+        Cause::NarrowCaller => (
+            "let the caller resolve and connect anew (restart it, or close its connections to the node)",
+            Class::Configuration,
+            "at the caller: shorter DNS caching, bounded age of connections (gRPC: max_connection_age, round_robin instead of pick_first), \
+             larger or random subsets; or balance by request in between",
+        ),
         Cause::Locality => (
             "let the zone spill over to others",
             Class::Configuration,

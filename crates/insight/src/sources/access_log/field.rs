@@ -40,6 +40,10 @@ pub enum Field {
     Forwarded,
     /// `User-Agent`.
     Agent,
+    /// The instance that sent it to the node: a gateway, a pod of another service.
+    Caller,
+    /// Which service that is of.
+    CallerService,
     /// One of the attributes that the user named, by number.
     Extra(u8),
 }
@@ -69,7 +73,7 @@ pub(super) struct Target {
 
 impl Field {
     /// How many fields there are at most.
-    pub(super) const COUNT: usize = 17 + MOST_EXTRAS;
+    pub(super) const COUNT: usize = 19 + MOST_EXTRAS;
 
     /// Its place among all.
     pub(super) fn index(self) -> usize {
@@ -91,7 +95,9 @@ impl Field {
             Self::Client => 14,
             Self::Forwarded => 15,
             Self::Agent => 16,
-            Self::Extra(number) => 17 + usize::from(number).min(MOST_EXTRAS - 1),
+            Self::Caller => 17,
+            Self::CallerService => 18,
+            Self::Extra(number) => 19 + usize::from(number).min(MOST_EXTRAS - 1),
         }
     }
 
@@ -155,7 +161,7 @@ fn target_at(at: usize) -> Target {
 }
 
 /// By which names a mapping calls fields.
-const MAPPED: [(&str, Field); 17] = [
+const MAPPED: [(&str, Field); 19] = [
     ("time", Field::Time),
     ("request", Field::Request),
     ("method", Field::Method),
@@ -173,6 +179,8 @@ const MAPPED: [(&str, Field); 17] = [
     ("client", Field::Client),
     ("forwarded", Field::Forwarded),
     ("user_agent", Field::Agent),
+    ("caller", Field::Caller),
+    ("caller_service", Field::CallerService),
 ];
 
 /// Attributes that a user may name. Source: ours; each is looked at for every node, every hour.
@@ -346,6 +354,15 @@ const NAMES: &[(&str, Field, Option<Unit>)] = &[
     ("agent", Field::Agent, None),
     ("userAgent", Field::Agent, None),
     ("useragent", Field::Agent, None),
+    ("caller", Field::Caller, None),
+    ("caller_instance", Field::Caller, None),
+    ("source_instance", Field::Caller, None),
+    ("source_pod", Field::Caller, None),
+    ("gateway", Field::Caller, None),
+    ("caller_service", Field::CallerService, None),
+    ("source_service", Field::CallerService, None),
+    ("source_workload", Field::CallerService, None),
+    ("source_app", Field::CallerService, None),
 ];
 
 #[cfg(test)]
@@ -359,7 +376,7 @@ mod tests {
         let names: HashSet<_> = NAMES.iter().map(|(name, _, _)| name).collect();
         assert_eq!(names.len(), NAMES.len());
         let places: HashSet<_> = MAPPED.iter().map(|(_, field)| field.index()).collect();
-        assert_eq!(places.len(), 17);
+        assert_eq!(places.len(), 19);
         assert!(places.iter().all(|place| *place < Field::Extra(0).index()));
         assert!(Field::Extra(200).index() < Field::COUNT);
     }

@@ -46,6 +46,17 @@ pub(super) enum NodeBy {
     Name(String),
 }
 
+/// What to call who sent a request to a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum CallerBy {
+    /// No field says it.
+    Nobody,
+    /// As a field says: whom it names, or the machine that wrote the line.
+    Field(Field),
+    /// The same for all lines: each file is of one caller.
+    Name(String),
+}
+
 /// How lines of one log are read.
 #[derive(Clone, Debug)]
 pub(super) struct Reading {
@@ -53,6 +64,7 @@ pub(super) struct Reading {
     pub(super) name: String,
     pub(super) grammar: Grammar,
     pub(super) node: NodeBy,
+    pub(super) caller: CallerBy,
     /// The unit of times whose names say none.
     pub(super) unit: Unit,
     /// Whether it has a status, so that a line without one had no answer.

@@ -7,7 +7,7 @@ use super::entry::Entry;
 use super::field::{Field, MOST_EXTRAS, Target, Unit};
 use super::format::Format;
 use super::json::Keys;
-use super::line::{Grammar, NodeBy, Reading, Wrong};
+use super::line::{CallerBy, Grammar, NodeBy, Reading, Wrong};
 use super::names::{Mapping, Names};
 use super::take::{Part, excerpt};
 use super::template::Template;
@@ -54,6 +54,7 @@ pub(super) fn settle(file: &File<'_>, options: &Options) -> Result<Reading, Acce
         ));
     }
     let node = node(file, &format, &has, options, &mut granted)?;
+    let caller = caller(file, &has, &node);
     let unit = unit(&grammar, &has, &lines, &mut granted);
     if options.format.is_none() {
         granted.push(format!("{}: read as `{}`", file.name, format.name()));
@@ -62,6 +63,7 @@ pub(super) fn settle(file: &File<'_>, options: &Options) -> Result<Reading, Acce
         name: format.name().to_owned(),
         grammar,
         node,
+        caller,
         unit,
         status: has.best(Field::Status).is_some() || has.best(Field::TryStatus).is_some(),
         timed: has.best(Field::Took).is_some() || has.best(Field::TryTook).is_some(),
@@ -231,6 +233,20 @@ fn node(
         return Ok(node);
     }
     Err(lacks(file, format, "server that answered", ADD_NODE))
+}
+
+/// Who sent requests to nodes: as a field says it; where lines name the server that answered, the machine that wrote the line.
+fn caller(file: &File<'_>, has: &Has, node: &NodeBy) -> CallerBy {
+    if has.best(Field::Caller).is_some() {
+        return CallerBy::Field(Field::Caller);
+    }
+    let behind = *node == NodeBy::Field(Field::Node);
+    match (file.node, has.best(Field::CallerService)) {
+        (_, _) if behind && has.best(Field::Server).is_some() => CallerBy::Field(Field::Server),
+        (Some(name), _) if behind => CallerBy::Name(name.to_owned()),
+        (_, Some(_)) => CallerBy::Field(Field::Caller),
+        (_, None) => CallerBy::Nobody,
+    }
 }
 
 fn lacks(file: &File<'_>, format: &Format, what: &'static str, add: &'static str) -> AccessLogError {

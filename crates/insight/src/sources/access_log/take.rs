@@ -13,8 +13,8 @@ use memchr::memchr;
 use super::LONGEST_LINE;
 use super::entry::{Entry, Value};
 use super::field::{Field, Unit};
-use super::line::{NodeBy, Reading, Wrong};
-use crate::history::{At, Bounds, Map, NodeAt, Peers, Recorder, Requests, Weigh};
+use super::line::{CallerBy, NodeBy, Reading, Wrong};
+use crate::history::{At, Bounds, Call, Caller, Map, NodeAt, Peers, Recorder, Requests, Weigh};
 use crate::sources::{moment, route};
 
 /// What a part of a log said.
@@ -47,6 +47,7 @@ pub(super) struct WrongLines {
 struct Asked<'e> {
     at: At,
     route: &'e str,
+    caller: Caller<'e>,
     values: Vec<(&'e str, &'e str)>,
 }
 
@@ -110,7 +111,8 @@ impl<'r> Part<'r> {
         let (mut route, mut network) = (std::mem::take(&mut self.route), std::mem::take(&mut self.network));
         let method = write_route(entry, &mut route);
         let values = values(self.reading, entry, method, &mut network);
-        self.tries(entry, status, Asked { at, route: &route, values });
+        let caller = caller(self.reading, entry);
+        self.tries(entry, status, Asked { at, route: &route, caller, values });
         (self.route, self.network) = (route, network);
         Ok(())
     }
@@ -190,6 +192,8 @@ impl<'r> Part<'r> {
             busy: took.map(Span::from_secs_f64),
             values: &asked.values,
         });
+        let (at, route, caller) = (asked.at, asked.route, asked.caller);
+        self.recorder.called(&Call { at, node, caller, route: Some(route), count: 1.0 });
         Some(node)
     }
 
@@ -218,6 +222,19 @@ impl<'r> Part<'r> {
             Value::Text(text) => seconds(text, unit),
         }
     }
+}
+
+/// Who sent the request to the node. Of an address the port is left out, of a list the first is taken.
+fn caller<'e>(reading: &'e Reading, entry: &'e Entry<'_>) -> Caller<'e> {
+    let instance = match &reading.caller {
+        CallerBy::Nobody => None,
+        CallerBy::Name(name) => Some(name.as_str()),
+        CallerBy::Field(field) => entry.text(*field).map(|text| {
+            let first = text.split(',').next().unwrap_or_default().trim();
+            address(first).map_or(first, |(host, _)| host)
+        }),
+    };
+    Caller::named(entry.text(Field::CallerService), instance)
 }
 
 /// What the request can be told apart by.

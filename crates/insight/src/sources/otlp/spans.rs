@@ -5,7 +5,7 @@ use ambidex_core::time::Span as Took;
 use super::Otlp;
 use super::messages::{Span, Traces};
 use super::resource::{NODES, PEERS, attributes, identity, labels, peer, texts};
-use crate::history::At;
+use crate::history::{At, Caller};
 use crate::sources::pushed::{Labels, Seen, View, first, of};
 use crate::sources::route;
 
@@ -58,7 +58,13 @@ impl Otlp {
         path_of(&all, &span.name, &mut path);
         let values = values(&self.told_apart, &all, resource);
         let failed = span.status.as_ref().is_some_and(|status| status.code == FAILED) || server_failed(&all);
-        self.pushed.seen(of_whom, &Seen { at, route: &path, failed, took, values: &values });
+        let caller = match (self.options.view, own) {
+            // Who asked tells it himself.
+            (View::Client, Some(own)) => Caller::named(own.peers.service.as_deref(), Some(&own.name)),
+            (View::Client, None) => Caller::named(None, None),
+            (View::Server, _) => Caller::named(None, first(&all, CALLERS)),
+        };
+        self.pushed.seen(of_whom, &Seen { at, route: &path, failed, took, values: &values, caller });
         self.path = path;
     }
 }
@@ -132,6 +138,8 @@ pub(super) fn names(view: View) -> String {
     }
 }
 
+/// Attributes that name whose connection a request came by. Whoever is behind that (`client.address`) did not choose the node.
+const CALLERS: &[&str] = &["network.peer.address", "net.sock.peer.addr", "net.peer.ip"];
 const SERVER: i32 = 2;
 const CLIENT: i32 = 3;
 const PRODUCER: i32 = 4;

@@ -17,7 +17,7 @@ use ambidex_core::time::Span;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinSet;
 
-use super::answer::{self, Told, Untold};
+use super::answer::{self, Labels, Told, Untold};
 use super::who::{Owners, Who};
 use crate::history::{At, Metric};
 use crate::sources::fetch::{FetchError, Site};
@@ -63,6 +63,24 @@ pub(super) struct Job {
 pub(super) enum Use {
     Of(Metric),
     Capacity,
+    Calls(Callers),
+}
+
+/// Which labels say who sends requests.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Callers {
+    pub(super) instance: Option<String>,
+    /// Joined by `/`.
+    pub(super) service: Vec<String>,
+}
+
+impl Callers {
+    /// Service and instance, as labels say them.
+    pub(super) fn of(&self, labels: &Labels) -> (Option<String>, Option<String>) {
+        let parts: Vec<&str> = self.service.iter().filter_map(|label| labels.get(label)).map(String::as_str).collect();
+        let service = (!parts.is_empty()).then(|| parts.join("/"));
+        (service, self.instance.as_ref().and_then(|label| labels.get(label)).cloned())
+    }
 }
 
 /// What came of a part of a job; a failure is its last.

@@ -14,7 +14,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ask::{Callers, Use};
 use super::who::Chosen;
+use crate::history::Metric;
 
 /// What a file of queries holds.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -57,6 +59,10 @@ pub struct Labelled {
     pub role: Option<String>,
     /// Names the zone.
     pub zone: Option<String>,
+    /// Of `calls`: names the instance that sends.
+    pub caller: Option<String>,
+    /// Of `calls`: names the service that it is of.
+    pub caller_service: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -73,6 +79,10 @@ struct RawQuery {
     role: Option<String>,
     #[serde(default)]
     zone: Option<String>,
+    #[serde(default)]
+    caller: Option<String>,
+    #[serde(default)]
+    caller_service: Option<String>,
     #[serde(default)]
     factor: Option<f64>,
 }
@@ -97,6 +107,14 @@ pub enum OwnQueryError {
         /// As it was said.
         label: String,
     },
+    /// It says how many requests are sent, and not by whom.
+    #[error(
+        "`metric: calls` says who sends requests to whom: name the label of the instance (`caller`), of its service (`caller_service`), or both"
+    )]
+    Callerless,
+    /// It names who sends of what is nobody's call.
+    #[error("`caller` and `caller_service` are of `metric: calls`; `{0}` is a figure of nodes")]
+    Caller(String),
     /// It would change signs, or all to nothing.
     #[error("`factor: {0}` of a query must be a number over 0")]
     Factor(f64),
@@ -108,8 +126,20 @@ impl OwnQuery {
         self.metric == "capacity"
     }
 
+    /// What becomes of its values.
+    pub(super) fn used_as(&self) -> Use {
+        if self.is_capacity() {
+            return Use::Capacity;
+        }
+        if self.metric != CALLS {
+            return Use::Of(Metric::of(&self.metric));
+        }
+        let Labelled { caller, caller_service, .. } = self.labels.clone();
+        Use::Calls(Callers { instance: caller, service: caller_service.into_iter().collect() })
+    }
+
     pub(super) fn chosen(&self) -> Chosen {
-        let Labelled { node, service, version, role, zone } = self.labels.clone();
+        let Labelled { node, service, version, role, zone, .. } = self.labels.clone();
         Chosen { node: Some(node), service, version, role, zone }
     }
 }
@@ -130,14 +160,22 @@ impl TryFrom<RawQuery> for OwnQuery {
     type Error = OwnQueryError;
 
     fn try_from(raw: RawQuery) -> Result<Self, OwnQueryError> {
-        let RawQuery { metric, query, node, service, version, role, zone, factor } = raw;
+        let RawQuery { metric, query, node, service, version, role, zone, caller, caller_service, factor } = raw;
         for (of, text) in [("metric", &metric), ("query", &query)] {
             if text.trim().is_empty() {
                 return Err(OwnQueryError::Empty(of));
             }
         }
-        let labels = Labelled { node, service, version, role, zone };
+        let labels = Labelled { node, service, version, role, zone, caller, caller_service };
         labels.checked()?;
+        let (calls, named) = (metric.trim() == CALLS, labels.caller.is_some() || labels.caller_service.is_some());
+        if calls != named {
+            return Err(if calls {
+                OwnQueryError::Callerless
+            } else {
+                OwnQueryError::Caller(metric.trim().to_owned())
+            });
+        }
         let factor = factor.unwrap_or(1.0);
         if !(factor.is_finite() && factor > 0.0) {
             return Err(OwnQueryError::Factor(factor));
@@ -148,8 +186,14 @@ impl TryFrom<RawQuery> for OwnQuery {
 
 impl Labelled {
     fn checked(&self) -> Result<(), OwnQueryError> {
-        let others =
-            [("service", &self.service), ("version", &self.version), ("role", &self.role), ("zone", &self.zone)];
+        let others = [
+            ("service", &self.service),
+            ("version", &self.version),
+            ("role", &self.role),
+            ("zone", &self.zone),
+            ("caller", &self.caller),
+            ("caller_service", &self.caller_service),
+        ];
         let others = others.into_iter().filter_map(|(of, label)| Some((of, label.as_deref()?)));
         std::iter::once(("node", self.node.as_str())).chain(others).try_for_each(|(of, label)| checked(of, label))
     }
@@ -164,6 +208,8 @@ pub(super) fn checked(of: &'static str, label: &str) -> Result<(), OwnQueryError
     Ok(())
 }
 
+/// The metric of requests by who sends them.
+const CALLS: &str = "calls";
 /// Source: ours; as many as a recorder keeps metrics.
 const MOST_QUERIES: usize = 64;
 
@@ -195,6 +241,8 @@ mod tests {
             ),
             (one(r#""metric": "cpu", "query": "x", "node": "a", "factor": -1"#), "must be a number over 0"),
             (one(r#""metric": "cpu", "query": "x", "node": "a", "nod": "b""#), "unknown field `nod`"),
+            (one(r#""metric": "calls", "query": "x", "node": "a""#), "name the label of the instance (`caller`)"),
+            (one(r#""metric": "cpu", "query": "x", "node": "a", "caller": "b""#), "are of `metric: calls`; `cpu` is"),
         ];
         for (text, part) in table {
             let said = serde_json::from_str::<OwnQueries>(&text).expect_err(part).to_string();

@@ -30,6 +30,19 @@ pub(super) struct Set {
     pub(super) queries: &'static [Query],
     /// What a node can carry, asked once.
     pub(super) capacity: Option<&'static str>,
+    /// Who sends nodes how many requests a second.
+    pub(super) calls: Option<Calling>,
+}
+
+/// How requests are told apart by who sends them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Calling {
+    /// In PromQL, with the words in braces; by the labels below, too.
+    pub(super) promql: &'static str,
+    /// The label that names the instance; `None`: only services are told apart.
+    pub(super) instance: Option<&'static str>,
+    /// Labels that name the calling service, joined by `/`.
+    pub(super) service: &'static [&'static str],
 }
 
 /// One metric.
@@ -77,6 +90,11 @@ pub(super) const ZONES: [&str; 5] =
 /// In the unit that is ours.
 const fn plain(metric: &'static str, promql: &'static str) -> Query {
     Query { metric, promql, factor: 1.0 }
+}
+
+/// Of proxies that count what they send themselves: who is scraped is who calls.
+const fn by_instance(promql: &'static str) -> Calling {
+    Calling { promql, instance: Some("instance"), service: &[] }
 }
 
 /// In milliseconds.

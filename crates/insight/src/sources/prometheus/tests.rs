@@ -1,6 +1,7 @@
 //! Against a server that answers as it is told to: what real ones do only on bad days.
 
 use super::*;
+use crate::history::Metric;
 use crate::sources::scripted::{Script, Scripted, json};
 
 const NOW: At = At(1_800_000_000_000);
@@ -237,4 +238,40 @@ async fn a_set_that_cannot_be_looked_for_is_left_out_once_another_was() {
         "{:?}",
         history.remarks
     );
+}
+
+#[tokio::test]
+async fn a_query_of_calls_says_who_sends_to_whom() {
+    let script = Script::serve(|path| {
+        if !path.starts_with("/api/v1/query_range") {
+            return json(EMPTY.to_owned());
+        }
+        // A tenth of a request a second, at each point of the hour.
+        let (start, end, step) = (parameter(path, "start"), parameter(path, "end"), parameter(path, "step"));
+        let (mut values, mut at) = (Vec::new(), start);
+        while at <= end {
+            values.push(format!(r#"[{at},"0.1"]"#));
+            at += step;
+        }
+        let labels =
+            if path.contains("calls") { r#""pod":"a","source_pod":"gw-1","source":"edge""# } else { r#""pod":"a""# };
+        let row = format!(r#"{{"metric":{{{labels}}},"values":[{}]}}"#, values.join(","));
+        json(format!(r#"{{"status":"success","data":{{"resultType":"matrix","result":[{row}]}}}}"#))
+    })
+    .await;
+    let text = r#"{"queries":[
+        {"metric":"requests","query":"served","node":"pod"},
+        {"metric":"calls","query":"sum by ({by}) (calls)","node":"pod","caller":"source_pod","caller_service":"source"}]}"#;
+    let own = serde_json::from_str(text).expect("queries");
+    let only = Options { sets: Some(Vec::new()), own, ..options(&script.url) };
+    let history = read(&only, &mut |_| {}).await.expect("a history");
+    let mut sum = 0.0;
+    for (caller, route, node, count) in history.traffic.blocks.values().flat_map(|block| block.calls.each()) {
+        assert_eq!((caller.service, caller.instance), (Some("edge"), Some("gw-1")));
+        assert_eq!((route, history.nodes[node as usize].name.as_str()), (crate::history::NO_ROUTE, "a"));
+        sum += count;
+    }
+    // An hour in steps of 30 s has 121 points, each of 3 requests.
+    assert!((sum - 363.0).abs() < 1e-6, "{sum}");
+    assert!(history.traffic.is_empty(), "who sent is no count of its own");
 }

@@ -59,9 +59,8 @@ impl Plan {
         match form {
             Form::Long => [Role::Metric, Role::Value].into_iter().for_each(|role| finder.find(role)),
             Form::Requests => {
-                [Role::Route, Role::Count, Role::Failed, Role::Took, Role::Busy]
-                    .into_iter()
-                    .for_each(|role| finder.find(role));
+                let (of, by) = ([Role::Route, Role::Count, Role::Failed, Role::Took, Role::Busy], CALLERS);
+                of.into_iter().chain(by).for_each(|role| finder.find(role));
             }
             Form::Wide => finder.metrics(options),
         }
@@ -237,9 +236,13 @@ fn usual(role: Role) -> &'static [&'static str] {
             "mean_latency",
         ],
         Role::Busy => &["busy", "total_duration", "total_time", "duration_sum", "busy_time"],
+        Role::Caller => &["caller", "caller_instance", "source_instance", "source_pod", "client_instance", "gateway"],
+        Role::CallerService => &["caller_service", "source_service", "source_workload", "source_app"],
     }
 }
 
+/// Who sent requests.
+const CALLERS: [Role; 2] = [Role::Caller, Role::CallerService];
 /// Columns that an error shows. Source: ours; a line or two.
 const MOST_SHOWN: usize = 20;
 

@@ -6,7 +6,9 @@ use ambidex_core::time::Span;
 
 use super::metrics::Meaning;
 use super::{MetricMap, Options, Plan, TableError};
-use crate::history::{At, History, Map, Metric, MetricAt, NodeAt, Peers, Recorder, Remark, Requests, Series, Weigh};
+use crate::history::{
+    At, Call, Caller, History, Map, Metric, MetricAt, NodeAt, Peers, Recorder, Remark, Requests, Series, Weigh,
+};
 
 /// Takes rows.
 #[derive(Debug)]
@@ -214,6 +216,11 @@ impl Intake {
         let Counts { count, failed, busy } = counts;
         let busy = busy.filter(|busy| *busy >= 0.0).map(Span::from_secs_f64);
         self.recorder.requests(&Requests { at, node, route, count, failed, busy, values });
+    }
+
+    /// Who sent requests of a route; nobody, where neither column says it.
+    pub(in crate::sources) fn called(&mut self, (at, node): (At, NodeAt), route: &str, caller: Caller<'_>, count: u64) {
+        self.recorder.called(&Call { at, node, caller, route: Some(route), count: count as f64 });
     }
 
     /// Moments without a zone.

@@ -1,6 +1,6 @@
 //! Workers behind Ambidex, by its own page. `other` is the rest of a pool, and no worker.
 
-use super::{By, Query, Set, plain};
+use super::{By, Query, Set, by_instance, plain};
 
 pub(in super::super) const AMBIDEX: Set = Set {
     name: "ambidex",
@@ -8,6 +8,9 @@ pub(in super::super) const AMBIDEX: Set = Set {
     labels: By { node: &["worker"], service: &["job", "pool"], version: &[], pods: false },
     queries: &QUERIES,
     capacity: Some(r#"avg by ({by}) (ambidex_worker_weight_applied{worker!="other",{selector}}) > 0"#),
+    calls: Some(by_instance(
+        r#"sum by (instance, {by}) (rate(ambidex_worker_requests_total{worker!="other",{selector}}[{rate}]))"#,
+    )),
 };
 
 const QUERIES: [Query; 8] = [

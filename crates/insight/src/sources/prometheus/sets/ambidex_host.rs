@@ -11,6 +11,7 @@ pub(in super::super) const AMBIDEX_HOST: Set = Set {
     labels: By { node: &["instance"], service: &["job"], version: &[], pods: false },
     queries: &QUERIES,
     capacity: Some("min by ({by}) (ambidex_host_quota_cores{{selector}} or ambidex_host_cores{{selector}})"),
+    calls: None,
 };
 
 const QUERIES: [Query; 22] = [

@@ -10,6 +10,7 @@ pub(in super::super) const ENVOY: Set = Set {
     labels: By { node: &["pod", "instance"], service: &["job"], version: &[], pods: false },
     queries: &QUERIES,
     capacity: None,
+    calls: None,
 };
 
 const QUERIES: [Query; 10] = [

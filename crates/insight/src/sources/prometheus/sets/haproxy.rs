@@ -4,7 +4,7 @@
 //! average: with the rate that is how many requests a server had at once. A server's capacity is its weight: what whoever wrote it
 //! thinks that it can carry.
 
-use super::{By, Query, Set, plain};
+use super::{By, Query, Set, by_instance, plain};
 
 pub(in super::super) const BUILT_IN: Set = Set {
     name: "haproxy",
@@ -12,6 +12,9 @@ pub(in super::super) const BUILT_IN: Set = Set {
     labels: By { node: &["server"], service: &["job", "proxy"], version: &[], pods: false },
     queries: &QUERIES,
     capacity: Some(r#"avg by ({by}) (haproxy_server_weight{proxy!="",{selector}}) > 0"#),
+    calls: Some(by_instance(
+        r#"sum by (instance, {by}) (rate(haproxy_server_sessions_total{proxy!="",{selector}}[{rate}]))"#,
+    )),
 };
 
 pub(in super::super) const EXPORTER: Set = Set {
@@ -20,6 +23,9 @@ pub(in super::super) const EXPORTER: Set = Set {
     labels: By { node: &["server"], service: &["job", "backend"], version: &[], pods: false },
     queries: &EXPORTER_QUERIES,
     capacity: Some(r#"avg by ({by}) (haproxy_server_weight{backend!="",{selector}}) > 0"#),
+    calls: Some(by_instance(
+        r#"sum by (instance, {by}) (rate(haproxy_server_sessions_total{backend!="",{selector}}[{rate}]))"#,
+    )),
 };
 
 const QUERIES: [Query; 8] = [

@@ -1,6 +1,6 @@
 //! Pods of a mesh, by what their sidecars count as the destination.
 
-use super::{By, Query, Set, millis, plain};
+use super::{By, Calling, Query, Set, millis, plain};
 
 pub(in super::super) const ISTIO: Set = Set {
     name: "istio",
@@ -13,6 +13,11 @@ pub(in super::super) const ISTIO: Set = Set {
     },
     queries: &QUERIES,
     capacity: None,
+    calls: Some(Calling {
+        promql: r#"sum by (source_workload_namespace, source_workload, {by}) (rate(istio_requests_total{reporter="destination",{selector}}[{rate}]))"#,
+        instance: None,
+        service: &["source_workload_namespace", "source_workload"],
+    }),
 };
 
 const QUERIES: [Query; 6] = [

@@ -14,6 +14,7 @@ pub(in super::super) const KUBERNETES: Set = Set {
         r#"sum by ({by}) (kube_pod_container_resource_limits{resource="cpu",{selector}})
             or sum by ({by}) (kube_pod_container_resource_requests{resource="cpu",{selector}})"#,
     ),
+    calls: None,
 };
 
 /// Who owns which pod, over all of the time that is asked for.

@@ -1,6 +1,6 @@
 //! nginxes as nodes, by the exporter of their status page; and servers behind them, by the module VTS, which counts each.
 
-use super::{By, Query, Set, plain};
+use super::{By, Query, Set, by_instance, plain};
 
 pub(in super::super) const STATUS: Set = Set {
     name: "nginx",
@@ -8,6 +8,7 @@ pub(in super::super) const STATUS: Set = Set {
     labels: By { node: &["pod", "instance"], service: &["job"], version: &[], pods: false },
     queries: &STATUS_QUERIES,
     capacity: None,
+    calls: None,
 };
 
 pub(in super::super) const VTS: Set = Set {
@@ -16,6 +17,9 @@ pub(in super::super) const VTS: Set = Set {
     labels: By { node: &["backend"], service: &["job", "upstream"], version: &[], pods: false },
     queries: &VTS_QUERIES,
     capacity: None,
+    calls: Some(by_instance(
+        r#"sum by (instance, {by}) (rate(nginx_vts_upstream_requests_total{code=~".xx",{selector}}[{rate}]))"#,
+    )),
 };
 
 const STATUS_QUERIES: [Query; 3] = [

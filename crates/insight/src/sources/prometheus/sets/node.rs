@@ -11,6 +11,7 @@ pub(in super::super) const NODE: Set = Set {
     labels: By { node: &["instance"], service: &["job"], version: &[], pods: false },
     queries: &QUERIES,
     capacity: Some(r#"count by ({by}) (node_cpu_seconds_total{mode="idle",{selector}})"#),
+    calls: None,
 };
 
 const QUERIES: [Query; 17] = [

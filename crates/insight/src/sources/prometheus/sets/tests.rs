@@ -8,7 +8,8 @@ const NAMED: [&str; 3] = ["cpu cores", "memory bytes", "mean latency"];
 
 fn all() -> impl Iterator<Item = (&'static Set, &'static str)> {
     SETS.into_iter().flat_map(|set| {
-        set.queries.iter().map(|query| query.promql).chain(set.capacity).map(move |promql| (set, promql))
+        let calls = set.calls.map(|calling| calling.promql);
+        set.queries.iter().map(|query| query.promql).chain(set.capacity).chain(calls).map(move |promql| (set, promql))
     })
 }
 
@@ -44,6 +45,15 @@ fn every_series_is_narrowed_and_every_query_is_by_node() {
         let named =
             |part: &str| promql.matches(&format!("({part}")).count() + promql.matches(&format!(" {part}")).count();
         assert_eq!(selectors, series.map(named).iter().sum::<usize>(), "{}: {promql}", set.name);
+    }
+}
+
+#[test]
+fn who_calls_is_asked_by_the_labels_that_name_him() {
+    for (name, calling) in SETS.into_iter().filter_map(|set| Some((set.name, set.calls?))) {
+        for label in calling.service.iter().copied().chain(calling.instance) {
+            assert!(calling.promql.contains(&format!("{label}, ")), "{name}: {label}");
+        }
     }
 }
 
