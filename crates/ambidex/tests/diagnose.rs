@@ -336,3 +336,117 @@ fn a_gateway_that_sends_to_some_servers_only_is_named_by_its_log() {
     let (text, _) = scene.diagnose(&["--access-log", "edge.log", "--field", "caller=request_method"]);
     assert!(!text.contains("leaves nodes out"), "{text}");
 }
+
+/// What a server of AWS checks, told by the bytes that came and nothing of ours: whether a request to it was signed with this secret.
+fn is_signed(head: &str, secret: &str) -> bool {
+    let mut lines = head.lines();
+    let first = lines.next().unwrap_or_default();
+    let (path, query) = first.split(' ').nth(1).unwrap_or_default().split_once('?').unwrap_or_default();
+    let fields: Vec<(String, &str)> = (lines.filter_map(|line| line.split_once(':')))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim()))
+        .collect();
+    let field = |name: &str| fields.iter().find(|(own, _)| own == name).map_or("", |(_, value)| *value);
+    let shown = field("authorization");
+    let part = |from: &str| shown.split(from).nth(1).and_then(|rest| rest.split(',').next()).unwrap_or_default();
+    let (credential, names, signature) = (part("Credential="), part("SignedHeaders="), part("Signature="));
+    let mut pairs: Vec<&str> = query.split('&').collect();
+    pairs.sort_unstable();
+    let listed: String = names.split(';').map(|name| format!("{name}:{}\n", field(name))).collect();
+    let digest = |text: &str| hex(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()).as_ref());
+    let canonical = format!("GET\n{path}\n{}\n{listed}\n{names}\n{}", pairs.join("&"), digest(""));
+    let Some((_, scope)) = credential.split_once('/') else { return false };
+    let to_sign = format!("AWS4-HMAC-SHA256\n{}\n{scope}\n{}", field("x-amz-date"), digest(&canonical));
+    let mac = |key: &[u8], text: &str| {
+        let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, key);
+        aws_lc_rs::hmac::sign(&key, text.as_bytes()).as_ref().to_vec()
+    };
+    let key = scope.split('/').fold(format!("AWS4{secret}").into_bytes(), |key, part| mac(&key, part));
+    names.contains("host") && hex(&mac(&key, &to_sign)) == signature
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A Prometheus of AWS that knows one secret, and has one metric of two nodes. Says where it is.
+fn hosted(secret: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/workspaces/ws-1", listener.local_addr().expect("bound"));
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.expect("a connection"));
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") {
+                if stream.read_line(&mut head).expect("a head") == 0 {
+                    break;
+                }
+            }
+            let values = |node: &str| {
+                let parameter = |name: &str| -> i64 {
+                    let (_, rest) = head.split_once(name).expect("asked over a range");
+                    rest.split(['.', '&']).next().and_then(|text| text.parse().ok()).expect("seconds")
+                };
+                let points: Vec<Value> =
+                    (parameter("start=")..=parameter("end=")).step_by(30).map(|at| json!([at, "0.5"])).collect();
+                json!({"metric": {"instance": node}, "values": points})
+            };
+            let told = |kind: &str, result: Value| {
+                json!({"status": "success", "data": {"resultType": kind, "result": result}}).to_string()
+            };
+            let (status, body) = if !is_signed(&head, secret) {
+                ("403 Forbidden", r#"{"message":"The request signature we calculated does not match"}"#.to_owned())
+            } else if head.contains("query_range") {
+                ("200 OK", told("matrix", json!([values("a"), values("b")])))
+            } else {
+                ("200 OK", told("vector", json!([])))
+            };
+            let answer = format!(
+                "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            );
+            let _ = stream.get_mut().write_all(answer.as_bytes());
+        }
+    });
+    url
+}
+
+#[test]
+fn a_prometheus_of_aws_is_asked_with_signed_requests() {
+    let scene = Scene(TempDir::new().expect("a folder"));
+    scene.file("own.yaml", "queries:\n  - {metric: cpu, query: 'load{a=\"b c\"} * 1', node: instance}\n");
+    scene.file("keys", "[work]\naws_access_key_id = AKIDTEST\naws_secret_access_key = geheim/Richtig+1\n");
+    let url = hosted("geheim/Richtig+1");
+    let diagnose = |more: &[&str], environment: &[(&str, &str)]| {
+        let mut command = ambidex(scene.0.path());
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"] {
+            command.env_remove(name);
+        }
+        command.env("AWS_SHARED_CREDENTIALS_FILE", scene.0.path().join("keys")).envs(environment.iter().copied());
+        let usual = ["diagnose", "--prom", url.as_str(), "--queries", "own.yaml"];
+        let output = command.args(usual).args(more).output().expect("the binary runs");
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).expect("UTF-8");
+        assert!(!text.contains("geheim") && !text.contains("marke"), "{text}");
+        (text, output.status.code())
+    };
+    let region = ["--aws-region", "eu-central-1"];
+    let right = [
+        ("AWS_ACCESS_KEY_ID", "AKIDTEST"),
+        ("AWS_SECRET_ACCESS_KEY", "geheim/Richtig+1"),
+        ("AWS_SESSION_TOKEN", "marke"),
+    ];
+    let (text, code) = diagnose(&region, &right);
+    assert!(code == Some(0) && text.contains("cpu"), "{text}");
+    let (text, code) = diagnose(&[&region[..], &["--aws-profile", "work"]].concat(), &[]);
+    assert!(code == Some(0) && text.contains("cpu"), "{text}");
+    let wrong = [("AWS_ACCESS_KEY_ID", "AKIDTEST"), ("AWS_SECRET_ACCESS_KEY", "geheimFalsch")];
+    for (more, environment, part) in [
+        (&region[..], &wrong[..], "403: {\"message\":\"The request signature we calculated"),
+        (&region[..], &wrong[..], "look at key, region, service and this machine's clock"),
+        (&region[..], &[][..], "has no profile `default`; there are: work"),
+        (&["--aws-region", "eu central"][..], &right[..], "`eu central` is no region of AWS"),
+        (&["--aws-profile", "work"][..], &[][..], "--aws-region"),
+    ] {
+        let (text, code) = diagnose(more, environment);
+        assert!(code != Some(0) && text.contains(part), "{part}: {text}");
+    }
+}

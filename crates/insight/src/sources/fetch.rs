@@ -5,6 +5,9 @@
 //! for logging in, or the address is not the right one, and that is said. `HTTP_PROXY` and its kin are followed, but never to an
 //! address of this machine.
 
+mod aws;
+mod sign;
+
 use std::error::Error as _;
 use std::fmt;
 use std::path::PathBuf;
@@ -12,7 +15,11 @@ use std::time::Duration;
 
 use ambidex_core::time::Span;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
-use reqwest::{Certificate, Client, Identity, RequestBuilder, Url};
+use reqwest::{Certificate, Client, Identity, Method, RequestBuilder, Url};
+
+pub use self::aws::Credentials;
+pub use self::sign::Signing;
+use crate::clock;
 
 /// Where something is, and what it wants to see of us.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +36,8 @@ pub struct Access {
     pub ca: Option<PathBuf>,
     /// A PEM file with our certificate and its key, where it asks for one.
     pub identity: Option<PathBuf>,
+    /// How requests are signed, where it is AWS; in place of a token or a password.
+    pub signing: Option<Signing>,
 }
 
 /// Why a site cannot be asked, or did not answer.
@@ -55,6 +64,9 @@ pub enum FetchError {
     /// A header cannot be sent.
     #[error("`{0}` is no header that can be sent: a name, and a value on one line")]
     Header(String),
+    /// What AWS wants to know us by cannot be used.
+    #[error("credentials of AWS: {0}")]
+    Credentials(String),
     /// The client cannot be made.
     #[error("TLS cannot be set up: {0}")]
     Setup(String),
@@ -111,6 +123,7 @@ pub(crate) struct Site {
     base: Url,
     shown: String,
     headers: HeaderMap,
+    signing: Option<Signing>,
     within: Span,
 }
 
@@ -125,7 +138,9 @@ impl Site {
     pub(crate) fn new(access: &Access, within: Span) -> Result<Self, FetchError> {
         let base = address(&access.url)?;
         let (client, headers) = (client(access, &base)?, headers(access)?);
-        Ok(Self { client, shown: shown(&base), base, headers, within })
+        let signing = access.signing.clone();
+        signing.as_ref().map_or(Ok(()), Signing::checked)?;
+        Ok(Self { client, shown: shown(&base), base, headers, signing, within })
     }
 
     /// Its address, without a password.
@@ -156,13 +171,26 @@ impl Site {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        self.ask(self.client.get(url)).await
+        let signed = self.signed(&Method::GET, &mut url, b"")?;
+        self.ask(self.client.get(url).headers(signed)).await
     }
 
     /// What it answers to `POST` of JSON to a path below its own.
     pub(crate) async fn post(&self, path: &str, body: &serde_json::Value) -> Result<Answer, FetchError> {
-        let request = self.client.post(self.below(path)).header(CONTENT_TYPE, "application/json");
-        self.ask(request.body(body.to_string())).await
+        let (mut url, body) = (self.below(path), body.to_string());
+        let signed = self.signed(&Method::POST, &mut url, body.as_bytes())?;
+        let request = self.client.post(url).header(CONTENT_TYPE, "application/json").headers(signed);
+        self.ask(request.body(body)).await
+    }
+
+    /// What shows that we signed a request; nothing, where nobody asks for it.
+    fn signed(&self, method: &Method, url: &mut Url, body: &[u8]) -> Result<HeaderMap, FetchError> {
+        let Some(signing) = &self.signing else { return Ok(HeaderMap::new()) };
+        let mut headers = HeaderMap::new();
+        for (name, value) in signing.sign(method.as_str(), url, body, clock::now()) {
+            headers.insert(HeaderName::from_static(name), sensitive(&value)?);
+        }
+        Ok(headers)
     }
 
     fn below(&self, path: &str) -> Url {

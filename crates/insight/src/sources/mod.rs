@@ -22,7 +22,7 @@ pub mod route;
 mod scripted;
 pub mod table;
 
-pub use fetch::{Access, FetchError};
+pub use fetch::{Access, Credentials, FetchError, Signing};
 pub use looks::{Looks, LooksError};
 
 /// How far a source is.

@@ -13,12 +13,15 @@ use ambidex_insight::sources::haproxy::{self, RuntimeApi};
 use ambidex_insight::sources::prometheus::{self, Chosen, OwnQueries};
 use ambidex_insight::sources::receive::Options as Listen;
 use ambidex_insight::sources::table::{self, ColumnMap, MetricMap, RoleMap};
-use ambidex_insight::sources::{Access, Looks, Progress, agents, csv, envoy, otlp, parquet, pushed};
+use ambidex_insight::sources::{
+    Access, Credentials, Looks, Progress, Signing, agents, csv, envoy, otlp, parquet, pushed,
+};
 use clap::{Args, ValueEnum};
 
 use super::super::colored;
 use super::receive;
 use crate::config::read_as;
+use crate::env;
 
 #[derive(Debug, Args)]
 pub(super) struct SourceArguments {
@@ -160,6 +163,15 @@ struct WebArguments {
     /// A PEM file with our certificate and its key.
     #[arg(long, value_name = "FILE")]
     identity: Option<PathBuf>,
+    /// Sign requests for AWS (Signature Version 4) in this region, with the key of the environment or of the shared credentials file.
+    #[arg(long, value_name = "REGION", conflicts_with_all = ["bearer_file", "basic"])]
+    aws_region: Option<String>,
+    /// What is asked, as signatures have it: `aps` (Amazon Managed Service for Prometheus), `monitoring` (CloudWatch).
+    #[arg(long, value_name = "SERVICE", default_value = "aps")]
+    aws_service: String,
+    /// The profile of the shared credentials file; it comes before a key of the environment.
+    #[arg(long, value_name = "NAME", requires = "aws_region")]
+    aws_profile: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -214,14 +226,15 @@ impl SourceArguments {
             return runtime.block_on(haproxy::read(&options, progress)).map_err(told);
         }
         if !self.which.host.is_empty() {
-            let agents = self.which.host.iter().map(|url| self.web.access(url)).collect();
+            let agents = self.which.host.iter().map(|url| self.web.access(url)).collect::<Result<_, _>>()?;
             let timeout = agents::TIMEOUT;
             let options = agents::Options { agents, service: self.service.clone(), looks, timeout, now };
             return runtime.block_on(agents::read(&options, progress)).map_err(told);
         }
         let url = self.which.envoy.as_deref().unwrap_or_default();
         let clusters = self.look.only.clone();
-        let options = envoy::Options { access: self.web.access(url), clusters, looks, ..envoy::Options::new(url, now) };
+        let options =
+            envoy::Options { access: self.web.access(url)?, clusters, looks, ..envoy::Options::new(url, now) };
         runtime.block_on(envoy::read(&options, progress)).map_err(told)
     }
 
@@ -286,7 +299,7 @@ impl SourceArguments {
         let own = web.queries.as_deref().map(own_queries).transpose()?.unwrap_or_default();
         let chosen = Chosen { node: web.node_label.clone(), service: web.service_label.clone(), ..Chosen::default() };
         Ok(prometheus::Options {
-            access: web.access(url),
+            access: web.access(url)?,
             since: web.since,
             step: web.step,
             matchers: web.matchers.clone(),
@@ -299,15 +312,34 @@ impl SourceArguments {
 }
 
 impl WebArguments {
-    fn access(&self, url: &str) -> Access {
-        Access {
+    fn access(&self, url: &str) -> Result<Access, String> {
+        let signing = self.aws_region.as_deref().map(|region| self.signing(region)).transpose()?;
+        Ok(Access {
+            signing,
             url: url.to_owned(),
             bearer_file: self.bearer_file.clone(),
             basic: self.basic.clone(),
             headers: self.header.clone(),
             ca: self.ca.clone(),
             identity: self.identity.clone(),
-        }
+        })
+    }
+
+    /// By whom requests are signed: a profile that is named, else the key of the environment, else the usual profile.
+    fn signing(&self, region: &str) -> Result<Signing, String> {
+        let of_environment = || env::aws_key().filter(|_| self.aws_profile.is_none());
+        let credentials = match of_environment() {
+            Some((name, secret, token)) => Credentials::new(&name, &secret, token.as_deref()).map_err(told)?,
+            None => {
+                let profile = self.aws_profile.clone().unwrap_or_else(env::aws_profile);
+                let none = "--aws-region needs a key: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write a shared credentials file";
+                let file = env::aws_file().ok_or(none)?;
+                let shown = file.display().to_string();
+                let text = fs::read_to_string(&file).map_err(|error| format!("{none}; {shown}: {error}"))?;
+                Credentials::of_profile(&shown, &text, &profile).map_err(told)?
+            }
+        };
+        Ok(Signing { region: region.to_owned(), service: self.aws_service.clone(), credentials })
     }
 }
 

@@ -12,7 +12,10 @@ pub enum PrometheusError {
     #[error(transparent)]
     Fetch(#[from] FetchError),
     /// It does not know us, or we may not.
-    #[error("Prometheus at {url}: {why}; give a token, a name and password, or the header that it asks for")]
+    #[error(
+        "Prometheus at {url}: {why}; give a token, a name and password, the header that it asks for, or \
+         sign for AWS (`--aws-region`); where it is signed, look at key, region, service and this machine's clock"
+    )]
     Forbidden {
         /// Where.
         url: String,
