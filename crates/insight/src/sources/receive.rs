@@ -13,7 +13,7 @@
 //! | a body that is not whole within [`Limits::within`] | 408; gRPC `DEADLINE_EXCEEDED` |
 //! | no token where one is needed | 401; gRPC `UNAUTHENTICATED` |
 //! | no message, or one of another kind | 400, 415 with what was expected; gRPC `INVALID_ARGUMENT`, `INTERNAL`: senders drop it |
-//! | remote write 2.0, logs, other paths | 415, 404 with what is taken here |
+//! | other messages of remote write, logs, other paths | 415, 404 with what is taken here |
 //!
 //! What is kept is bounded as every history is; what is older than two spans of [`Options::keep`] goes. On other addresses than
 //! loopback a token is needed: whoever can push can also make the report say what he likes.

@@ -1,4 +1,4 @@
-//! What a Prometheus sends by remote write 1.0: samples of series, as it scraped them.
+//! What a Prometheus sends by remote write 1.0 or 2.0: samples of series, as it scraped them.
 //!
 //! ```text
 //! {__name__="node_cpu_seconds_total", instance, mode, ..}  -> rules of that name -> figures of the node that `instance` names
@@ -11,10 +11,11 @@
 
 pub(crate) mod messages;
 mod parts;
+pub(crate) mod second;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use self::messages::{TimeSeries, WriteRequest};
+use self::messages::{Sample, WriteRequest};
 use self::parts::{Part, Parts, Whole};
 use super::prometheus::guessed;
 use super::pushed::{
@@ -33,6 +34,10 @@ pub(crate) struct RemoteWrite {
     parts: Parts,
     nowhere: u64,
     native: u64,
+    /// The first names of native histograms.
+    natives: Vec<String>,
+    /// Series that refer to no labels.
+    wrong: u64,
 }
 
 impl RemoteWrite {
@@ -41,45 +46,54 @@ impl RemoteWrite {
         options.checked()?;
         let pushed = Pushed::new(&options, Dialect::Exporters, window);
         let told_apart = options.told_apart();
-        Ok(Self { pushed, options, told_apart, parts: Parts::default(), nowhere: 0, native: 0 })
+        let (nowhere, native, natives, wrong) = (0, 0, Vec::new(), 0);
+        Ok(Self { pushed, options, told_apart, parts: Parts::default(), nowhere, native, natives, wrong })
     }
 
     /// Takes what was sent.
     pub(crate) fn write(&mut self, request: &WriteRequest) {
         for series in &request.timeseries {
-            self.series(series);
+            let labels = series.labels.iter().take(MOST_LABELS);
+            let labels: Vec<(&str, &str)> = labels.map(|label| (label.name.as_str(), label.value.as_str())).collect();
+            self.series(&labels, &series.samples, series.histograms.len());
         }
+        self.taken();
+    }
+
+    /// All of a request is taken.
+    fn taken(&mut self) {
         for (series, whole) in self.parts.older() {
             self.served(series, &whole);
         }
         self.pushed.taken();
     }
 
-    fn series(&mut self, series: &TimeSeries) {
-        self.native += series.histograms.len() as u64;
-        let labels: Vec<(&str, &str)> =
-            (series.labels.iter().take(MOST_LABELS)).map(|label| (label.name.as_str(), label.value.as_str())).collect();
-        let Some(name) = of(&labels, "__name__") else { return };
+    fn series(&mut self, labels: Labels<'_>, samples: &[Sample], native: usize) {
+        self.native += native as u64;
+        let Some(name) = of(labels, "__name__") else { return };
+        if native > 0 && self.natives.len() < MOST_NATIVES && !self.natives.iter().any(|known| known == name) {
+            self.natives.push(name.chars().take(LONGEST_NAME).collect());
+        }
         let rules = self.pushed.rules(name);
         for rule in rules.iter().filter(|rule| rule.how != How::Served) {
-            self.numbers(name, rule, &labels, series);
+            self.numbers(name, rule, labels, samples);
         }
-        let part = Part::of(name, &labels);
+        let part = Part::of(name, labels);
         let served = part.map(|(base, _)| self.pushed.rules(base)).unwrap_or_default();
         if let Some(((base, part), rule)) = part.zip(served.iter().find(|rule| rule.how == How::Served)) {
-            self.part(base, part, rule, &labels, series);
+            self.part(base, part, rule, labels, samples);
         } else if rules.is_empty() {
             self.pushed.unknown(name);
         }
     }
 
-    fn numbers(&mut self, name: &str, rule: &Rule, labels: Labels<'_>, series: &TimeSeries) {
+    fn numbers(&mut self, name: &str, rule: &Rule, labels: Labels<'_>, samples: &[Sample]) {
         let Some(of) = identity(labels, rule, &self.options) else {
             self.nowhere += 1;
             return;
         };
         let hash = hash(name, labels) ^ (u128::from(rule.rank) << 64);
-        for sample in &series.samples {
+        for sample in samples {
             let (at, value) = (At(sample.timestamp), sample.value);
             if !value.is_finite() && !is_growth(rule) {
                 continue;
@@ -89,14 +103,14 @@ impl RemoteWrite {
         }
     }
 
-    fn part(&mut self, base: &str, part: Part, rule: &Rule, labels: Labels<'_>, series: &TimeSeries) {
+    fn part(&mut self, base: &str, part: Part, rule: &Rule, labels: Labels<'_>, samples: &[Sample]) {
         let labels: Vec<_> = labels.iter().filter(|(name, _)| !matches!(*name, "le" | "__name__")).copied().collect();
         let hash = hash(base, &labels);
         if identity(&labels, rule, &self.options).is_none() {
             self.nowhere += 1;
             return;
         }
-        for sample in &series.samples {
+        for sample in samples {
             if !sample.value.is_finite() || sample.value < 0.0 {
                 continue;
             }
@@ -155,14 +169,18 @@ impl RemoteWrite {
         self.settle();
         let left_out = [
             (self.nowhere, "series without a label that names the node (`instance`, `pod`, ..): left out"),
-            (
-                self.native,
-                "samples of native histograms: left out; a Prometheus sends classic ones where it scrapes them",
-            ),
+            (self.wrong, "series whose references refer to no labels: left out"),
             (self.parts.refused, "parts of histograms of more series than are held: left out"),
         ];
         for (times, what) in left_out.into_iter().filter(|(times, _)| *times > 0) {
             self.pushed.remark(what.to_owned(), times);
+        }
+        if self.native > 0 {
+            let what = format!(
+                "samples of native histograms ({}): left out; a Prometheus sends classic ones where it scrapes them",
+                self.natives.join(", ")
+            );
+            self.pushed.remark(what, self.native);
         }
         self.pushed.into_recorder()
     }
@@ -227,6 +245,8 @@ fn hash(name: &str, labels: Labels<'_>) -> u128 {
 const CODES: &[&str] =
     &["http_response_status_code", "http_status_code", "status_code", "code", "status", "response_code"];
 const ZONES: &[&str] = &["zone", "availability_zone", "az", "topology_kubernetes_io_zone"];
+/// Names of native histograms that are told. Source: ours; a line.
+const MOST_NATIVES: usize = 5;
 /// Labels of a series that are looked at. Source: ours.
 const MOST_LABELS: usize = 128;
 /// Letters. Source: ours; as long as routes of logs.

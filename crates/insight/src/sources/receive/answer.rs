@@ -1,10 +1,12 @@
 //! What senders are told, whichever way they speak.
 
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 use prost::Message;
 use tonic::body::Body;
 use tonic::{Code, Status};
+
+use crate::sources::remote_write::second::Written;
 
 /// Why an export was not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +82,22 @@ pub(super) fn plain(status: StatusCode, kind: &'static str, body: Vec<u8>) -> Re
     response
 }
 
+/// What senders of remote write 2.0 are told: how much was written, and 400 where some was wrong, which they do not send again.
+pub(super) fn wrote(written: &Written) -> Response<Body> {
+    let mut response = match &written.wrong {
+        None => plain(StatusCode::NO_CONTENT, "text/plain", Vec::new()),
+        Some((many, why)) => {
+            let words = format!("{many} series are wrong and left out, the others are written; {why}\n");
+            plain(StatusCode::BAD_REQUEST, "text/plain; charset=utf-8", words.into_bytes())
+        }
+    };
+    // Native histograms and exemplars are left out, and never said to be written.
+    for (name, many) in [(SAMPLES, written.samples), (HISTOGRAMS, 0), (EXEMPLARS, 0)] {
+        response.headers_mut().insert(name, HeaderValue::from(many));
+    }
+    response
+}
+
 /// `google.rpc.Status`, by which gRPC tells more than a code.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Details {
@@ -119,3 +137,8 @@ impl Details {
         Self { code: Code::ResourceExhausted.into(), message, details: vec![info] }
     }
 }
+
+/// Source of the three: the specification of remote write 2.0.
+const SAMPLES: HeaderName = HeaderName::from_static("x-prometheus-remote-write-samples-written");
+const HISTOGRAMS: HeaderName = HeaderName::from_static("x-prometheus-remote-write-histograms-written");
+const EXEMPLARS: HeaderName = HeaderName::from_static("x-prometheus-remote-write-exemplars-written");

@@ -11,11 +11,12 @@ use prost::Message;
 use serde::de::DeserializeOwned;
 use tonic::body::Body;
 
-use super::answer::{Refusal, plain};
+use super::answer::{Refusal, plain, wrote};
 use super::body::{read, unpacked, unsnapped};
 use super::{Shared, Taken, grpc};
 use crate::sources::otlp::messages::{Metrics, Traces};
 use crate::sources::remote_write::messages::WriteRequest;
+use crate::sources::remote_write::second;
 
 /// Answers a request.
 pub(super) async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Body> {
@@ -57,9 +58,25 @@ async fn export(shared: &Shared, request: Request<Incoming>) -> Result<Response<
             Ok(kind.taken())
         }
         "/api/v1/write" => {
-            let request = remote_write(shared, &head.headers, body).await?;
-            shared.take(|taken: &mut Taken| taken.remote.write(&request));
-            Ok(plain(StatusCode::NO_CONTENT, "text/plain", Vec::new()))
+            let kind = Written::of(&head.headers)?;
+            let body = read(body, &head.headers, &shared.limits).await?;
+            let body = unsnapped(&body, &shared.limits)?;
+            match kind {
+                Written::First => {
+                    let request = kind.message::<WriteRequest>(&body)?;
+                    shared.take(|taken: &mut Taken| taken.remote.write(&request));
+                    Ok(plain(StatusCode::NO_CONTENT, "text/plain", Vec::new()))
+                }
+                Written::Second => {
+                    let request = kind.message::<second::Request>(&body)?;
+                    if request.symbols.first().is_some_and(|first| !first.is_empty()) {
+                        return Err(Refusal::Wrong("its first symbol is not empty, as remote write 2.0 has it".into()));
+                    }
+                    let mut written = second::Written::default();
+                    shared.take(|taken: &mut Taken| written = taken.remote.write_second(&request));
+                    Ok(wrote(&written))
+                }
+            }
         }
         _ => Err(place()),
     }
@@ -104,23 +121,48 @@ async fn otlp<M: Message + Default + DeserializeOwned>(
     message.map(|message| (message, kind)).map_err(|why| Refusal::Wrong(format!("it is no message of OTLP: {why}")))
 }
 
-async fn remote_write(shared: &Shared, headers: &HeaderMap, body: Incoming) -> Result<WriteRequest, Refusal> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let (written, packed) = (text(CONTENT_TYPE), text(CONTENT_ENCODING));
-    if written.contains("io.prometheus.write.v2") {
-        let what = "remote write 2.0 is not taken: leave `protobuf_message` of `remote_write` at its default, \
-                    prometheus.WriteRequest";
-        return Err(Refusal::Kind(what.into()));
+/// Which message of remote write a body is.
+#[derive(Clone, Copy, Debug)]
+enum Written {
+    First,
+    Second,
+}
+
+impl Written {
+    /// As the head says it: without `proto` it is 1.0.
+    fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let (written, packed) = (text(CONTENT_TYPE), text(CONTENT_ENCODING));
+        if kind(headers) != "application/x-protobuf" || !packed.eq_ignore_ascii_case("snappy") {
+            let what = format!(
+                "`{written}` with the encoding `{packed}` is not taken: remote write is application/x-protobuf with snappy"
+            );
+            return Err(Refusal::Kind(what));
+        }
+        let parameters = written.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+        let mut proto = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("proto"));
+        match proto.next().map(|(_, value)| value.trim().trim_matches('"')) {
+            None | Some("prometheus.WriteRequest") => Ok(Self::First),
+            Some("io.prometheus.write.v2.Request") => Ok(Self::Second),
+            Some(other) => {
+                let what = format!(
+                    "the message `{other}` is not taken: prometheus.WriteRequest or io.prometheus.write.v2.Request"
+                );
+                Err(Refusal::Kind(what))
+            }
+        }
     }
-    if kind(headers) != "application/x-protobuf" || packed != "snappy" {
-        let what = format!(
-            "`{written}` with the encoding `{packed}` is not taken: remote write is application/x-protobuf with snappy"
-        );
-        return Err(Refusal::Kind(what));
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::First => "prometheus.WriteRequest",
+            Self::Second => "io.prometheus.write.v2.Request",
+        }
     }
-    let body = read(body, headers, &shared.limits).await?;
-    let body = unsnapped(&body, &shared.limits)?;
-    WriteRequest::decode(&body[..]).map_err(|why| Refusal::Wrong(format!("it is no prometheus.WriteRequest: {why}")))
+
+    fn message<M: Message + Default>(self, body: &[u8]) -> Result<M, Refusal> {
+        M::decode(body).map_err(|why| Refusal::Wrong(format!("it is no {}: {why}", self.name())))
+    }
 }
 
 /// What a body is, without its parameters.

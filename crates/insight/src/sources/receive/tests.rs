@@ -107,6 +107,48 @@ async fn metrics_and_remote_write_make_one_history() {
     assert!(history.series.contains_key(&crate::history::Metric::Memory));
 }
 
+/// As a Prometheus says it, and as others may write it.
+const SECOND: &str = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
+
+fn snapped_text(text: &str) -> Vec<u8> {
+    snap::raw::Encoder::new().compress_vec(text.as_bytes()).expect("memory")
+}
+
+#[tokio::test]
+async fn remote_write_2_is_answered_with_how_much_was_written() {
+    use crate::sources::remote_write::second::{Request, Series};
+    let receiver = open(|_| {}).await;
+    let symbols = ["", "__name__", "node_load1", "instance", "h1"].map(str::to_owned).to_vec();
+    let samples = vec![Sample { value: 2.0, timestamp: 1_795_341_610_000 }];
+    let right = Series { labels_refs: vec![1, 2, 3, 4], samples, histograms: Vec::new() };
+    let wrong = Series { labels_refs: vec![1, 9], ..right.clone() };
+    for (kind, timeseries, status, written) in [
+        (SECOND, vec![right.clone(), right.clone()], 204, "2"),
+        ("application/x-protobuf; Proto=\"io.prometheus.write.v2.Request\"", vec![right.clone()], 204, "1"),
+        (SECOND, vec![wrong, right], 400, "1"),
+        (SECOND, Vec::new(), 204, "0"),
+    ] {
+        let request = Request { symbols: symbols.clone(), timeseries };
+        let body = snap::raw::Encoder::new().compress_vec(&request.encode_to_vec()).expect("memory");
+        let sent = post(&receiver, "/api/v1/write", kind, body).header("content-encoding", "snappy");
+        let answer = sent.header("x-prometheus-remote-write-version", "2.0.0").send().await.expect("an answer");
+        let of =
+            |name: &str| answer.headers()[&format!("x-prometheus-remote-write-{name}-written")].to_str().expect("text");
+        assert_eq!(
+            (answer.status().as_u16(), of("samples"), of("histograms"), of("exemplars")),
+            (status, written, "0", "0")
+        );
+        let words = answer.text().await.expect("a body");
+        assert_eq!(
+            words.contains("series 0 (counted from 0): reference 9 is beyond the 5 symbols"),
+            status == 400,
+            "{words}"
+        );
+    }
+    let history = receiver.history();
+    assert_eq!(history.nodes.iter().map(|node| node.name.as_str()).collect::<Vec<_>>(), ["h1"]);
+}
+
 #[tokio::test]
 async fn what_is_not_taken_is_told_with_what_would_be() {
     let receiver = open(|options| options.limits.unpacked = 100_000).await;
@@ -132,10 +174,22 @@ async fn what_is_not_taken_is_told_with_what_would_be() {
         ),
         (post(&receiver, "/api/v1/write", protobuf, "x"), 415, "remote write is application/x-protobuf with snappy"),
         (
-            post(&receiver, "/api/v1/write", "application/x-protobuf;proto=io.prometheus.write.v2.Request", "x"),
+            post(&receiver, "/api/v1/write", "application/x-protobuf;proto=io.prometheus.write.v3.Request", "x")
+                .header("content-encoding", "snappy"),
             415,
-            "remote write 2.0 is not taken",
+            "the message `io.prometheus.write.v3.Request` is not taken: prometheus.WriteRequest or",
         ),
+        (
+            post(&receiver, "/api/v1/write", SECOND, snapped_text("what is this")).header("content-encoding", "snappy"),
+            400,
+            "it is no io.prometheus.write.v2.Request",
+        ),
+        (
+            post(&receiver, "/api/v1/write", SECOND, snapped_text("\x22\x01x")).header("content-encoding", "snappy"),
+            400,
+            "its first symbol is not empty",
+        ),
+        (post(&receiver, "/api/v1/write", SECOND, "x"), 415, "remote write is application/x-protobuf with snappy"),
         (
             post(&receiver, "/api/v1/write", protobuf, "what is this").header("content-encoding", "snappy"),
             400,

@@ -1,6 +1,6 @@
 //! Series as a Prometheus sends them.
 
-use super::messages::{Label, Sample};
+use super::messages::{Label, TimeSeries};
 use super::*;
 use crate::history::{History, Metric};
 
