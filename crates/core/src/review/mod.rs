@@ -37,6 +37,9 @@
 //! shell's wall clock, and minds that those jump: time here never goes back, and what is in force without being seen is taken back. No
 //! weight is decided by it; what a weight does in seconds is seen by looks, and those are counted.
 
+mod abort;
+mod action;
+mod change;
 mod check;
 mod kept;
 mod look;
@@ -56,9 +59,11 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use abort::Abort;
+pub use action::{Action, ActionClass};
 pub use kept::Kept;
 pub use look::{Became, HOT, Look, MOST_NODES, Part, Shift};
-pub use proposal::{Abort, Action, ActionClass, Blast, Draft, Expected, Predicted, Proposal, ProposalError};
+pub use proposal::{Blast, Draft, Expected, Predicted, Proposal, ProposalError};
 pub use read::{Calibrated, Compared};
 pub use subject::{Pattern, Subject};
 pub use told::{Abortion, Outcome, Reason, Shown, Transition, Who};

@@ -1,56 +1,13 @@
 //! A proposal: what is to be changed, what that should do, on whom it acts, when it is taken back, and until when it holds.
 
-use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::abort::Abort;
+use super::action::Action;
 use super::look::{Look, Part};
 use crate::time::Span;
-
-/// What is to be changed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "action", rename_all = "snake_case")]
-pub enum Action {
-    /// A worker's weight in a pool of a coordinator, in fair shares: Ambidex can do it, and undo it.
-    Weight {
-        /// The pool.
-        pool: String,
-        /// The worker.
-        worker: String,
-        /// What it is.
-        from: f64,
-        /// Whether that is an operator's: then it is put back, else the loop decides again.
-        pinned: bool,
-        /// What it is to be.
-        to: f64,
-    },
-    /// Something that people do.
-    ByHand {
-        /// What kind of change.
-        class: ActionClass,
-        /// What to do.
-        what: String,
-        /// How it is undone.
-        undo: String,
-    },
-}
-
-/// Kinds of changes: trust is earned by each on its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ActionClass {
-    /// A weight.
-    Weight,
-    /// Another setting.
-    Configuration,
-    /// Code.
-    Code,
-    /// What is where.
-    Architecture,
-}
 
 /// A number with what it may lie between.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -81,37 +38,6 @@ pub struct Blast {
     pub nodes: u32,
     /// The part of all load that goes elsewhere, of `0..=1`.
     pub share: f64,
-}
-
-/// When a change is taken back: while one of these holds in two looks one after the other.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "when", rename_all = "snake_case")]
-pub enum Abort {
-    /// The spread grew by more than this, beside before.
-    SpreadGrew {
-        /// Of `w`.
-        by: f64,
-    },
-    /// A node has more than this.
-    NodeOver {
-        /// Relative load.
-        r: f64,
-    },
-    /// The fullest has less left than this, and had more.
-    LeftUnder {
-        /// CMI.
-        cmi: f64,
-    },
-    /// More requests fail, in points of a share.
-    ErrorsGrew {
-        /// Of `0..=1`.
-        by: f64,
-    },
-    /// The slowest node takes so many times as long as the slowest before.
-    SlowerBy {
-        /// How many times.
-        times: f64,
-    },
 }
 
 /// A checked proposal: one that cannot be does not exist.
@@ -252,128 +178,6 @@ fn within(what: &'static str, given: Span, least: Span, most: Span) -> Result<()
     if (least..=most).contains(&given) { Ok(()) } else { Err(ProposalError::Length { what, given, least, most }) }
 }
 
-impl Action {
-    /// Its kind.
-    #[must_use]
-    pub const fn class(&self) -> ActionClass {
-        match self {
-            Self::Weight { .. } => ActionClass::Weight,
-            Self::ByHand { class, .. } => *class,
-        }
-    }
-
-    /// Whether Ambidex can do it.
-    #[must_use]
-    pub const fn is_ours(&self) -> bool {
-        match self {
-            Self::Weight { .. } => true,
-            Self::ByHand { .. } => false,
-        }
-    }
-
-    fn check(&self) -> Result<(), ProposalError> {
-        let text = |what: &'static str, text: &str| match text.len() {
-            0 => Err(ProposalError::Empty(what)),
-            given if given > MOST_TEXT => Err(ProposalError::Long { what, most: MOST_TEXT, given }),
-            _ => Ok(()),
-        };
-        match self {
-            Self::Weight { pool, worker, from, to, .. } => {
-                text("the pool", pool)?;
-                text("the worker", worker)?;
-                if !(WEIGHTS.0..=WEIGHTS.1).contains(to) {
-                    return Err(ProposalError::Weight(*to));
-                }
-                if (from - to).abs() < 1e-6 { Err(ProposalError::Nothing(*to)) } else { Ok(()) }
-            }
-            Self::ByHand { what, undo, .. } => {
-                text("what is to be done", what)?;
-                text("how it is undone", undo)
-            }
-        }
-    }
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Weight { pool, worker, from, to, .. } => {
-                write!(f, "weight of {worker} in pool {pool}: {from:.2} -> {to:.2} fair shares")
-            }
-            Self::ByHand { what, .. } => f.write_str(what),
-        }
-    }
-}
-
-impl Action {
-    /// What undoes it, in words.
-    #[must_use]
-    pub fn undone(&self) -> String {
-        match self {
-            Self::Weight { pool, worker, from, pinned: true, .. } => {
-                format!("pin {worker} in pool {pool} at {from:.2} again")
-            }
-            Self::Weight { pool, worker, pinned: false, .. } => {
-                format!("unpin {worker} in pool {pool}: the loop decides again")
-            }
-            Self::ByHand { undo, .. } => undo.clone(),
-        }
-    }
-}
-
-impl Abort {
-    fn is_sound(self) -> bool {
-        match self {
-            Self::SpreadGrew { by } | Self::ErrorsGrew { by } => by.is_finite() && by > 0.0,
-            Self::NodeOver { r } => r.is_finite() && r > 1.0,
-            Self::LeftUnder { cmi } => cmi.is_finite() && cmi > 0.0,
-            Self::SlowerBy { times } => times.is_finite() && times > 1.0,
-        }
-    }
-
-    /// Whether it holds after a change. What is not known never does.
-    #[must_use]
-    pub fn holds(self, before: &Look, now: &Look) -> bool {
-        let both = |of: fn(&Look) -> Option<f64>| of(before).zip(of(now));
-        match self {
-            Self::SpreadGrew { by } => now.w() > before.w() + by,
-            // A node that had more before is what the change is about.
-            Self::NodeOver { r } => now
-                .parts
-                .iter()
-                .any(|part| part.r > r && before.r(&part.node).is_none_or(|before| part.r > before * 1.1)),
-            Self::LeftUnder { cmi } => both(|look| look.cmi).is_some_and(|(was, is)| is < cmi && is < was),
-            Self::ErrorsGrew { by } => both(|look| look.errors).is_some_and(|(was, is)| is > was + by),
-            Self::SlowerBy { times } => both(|look| look.p99_ms).is_some_and(|(was, is)| was > 0.0 && is > was * times),
-        }
-    }
-
-    /// What a change of Ambidex's own is taken back for, unless its proposal says otherwise.
-    #[must_use]
-    pub fn usual() -> Vec<Self> {
-        [
-            Self::SpreadGrew { by: 0.05 },
-            Self::NodeOver { r: 1.5 },
-            Self::LeftUnder { cmi: 0.2 },
-            Self::ErrorsGrew { by: 0.01 },
-            Self::SlowerBy { times: 1.5 },
-        ]
-        .into()
-    }
-}
-
-impl fmt::Display for Abort {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::SpreadGrew { by } => write!(f, "w grew by more than {by:.2}"),
-            Self::NodeOver { r } => write!(f, "a node that had less has over {r:.2} times its part"),
-            Self::LeftUnder { cmi } => write!(f, "CMI fell under {cmi:.2}"),
-            Self::ErrorsGrew { by } => write!(f, "{:.1} points more requests failed", by * 100.0),
-            Self::SlowerBy { times } => write!(f, "p99 of the slowest node is over {times:.2} times what it was"),
-        }
-    }
-}
-
 impl Expected {
     /// Of a number, and how far off it may be.
     #[must_use]
@@ -418,8 +222,6 @@ impl Predicted {
     }
 }
 
-/// Weights in fair shares. Source: those of an operator's pin, without 0: what takes a worker out is a drain.
-const WEIGHTS: (f64, f64) = (0.01, 100.0);
 /// Bytes of a text. Source: ours; a paragraph.
 pub(super) const MOST_TEXT: usize = 2_000;
 /// Source: ours; each kind with some limits.

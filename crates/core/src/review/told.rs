@@ -6,8 +6,9 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::abort::Abort;
+use super::action::Action;
 use super::look::Became;
-use super::proposal::{Abort, Action};
 use super::{Moment, Step};
 
 /// Who made a transition.
