@@ -31,7 +31,7 @@ pub enum Abort {
         /// Of `0..=1`.
         by: f64,
     },
-    /// The slowest node takes so many times as long as the slowest before.
+    /// The slowest node takes so many times as long as the slowest before: its p99, by the median of three looks.
     SlowerBy {
         /// How many times.
         times: f64,
@@ -86,7 +86,9 @@ impl fmt::Display for Abort {
             Self::NodeOver { r } => write!(f, "a node that had less has over {r:.2} times its part"),
             Self::LeftUnder { cmi } => write!(f, "CMI fell under {cmi:.2}"),
             Self::ErrorsGrew { by } => write!(f, "{:.1} points more requests failed", by * 100.0),
-            Self::SlowerBy { times } => write!(f, "p99 of the slowest node is over {times:.2} times what it was"),
+            Self::SlowerBy { times } => {
+                write!(f, "p99 of the slowest node is over {times:.2} times what it was (median of three looks)")
+            }
         }
     }
 }

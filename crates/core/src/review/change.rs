@@ -39,7 +39,7 @@ impl Review {
     }
 
     pub(super) fn look(&mut self, look: Look, out: &mut Vec<Effect>) -> Result<(), Refusal> {
-        let broken = self.broken(&look);
+        let broken = self.broken(&self.judged(&look));
         let twice = broken.filter(|abort| self.doubt == Some(*abort));
         match self.stage.clone() {
             Stage::Canary { part, since, seen, .. } => {
@@ -121,6 +121,16 @@ impl Review {
         out.push(Effect::Undo);
     }
 
+    /// A look as it is judged: what the slowest takes is the median of it and the two before it. One window of seconds is no reason to take
+    /// anything back; while there are fewer nothing is said of it.
+    fn judged(&self, look: &Look) -> Look {
+        let before = self.looks.items();
+        let newest = before[before.len().saturating_sub(LOOKS_OF_P99 - 1)..].iter().chain([look]);
+        let known: Vec<Look> = newest.filter(|look| look.p99_ms.is_some()).cloned().collect();
+        let p99_ms = Look::slowest(&known).filter(|_| known.len() == LOOKS_OF_P99);
+        Look { p99_ms, ..look.clone() }
+    }
+
     fn broken(&self, look: &Look) -> Option<Abort> {
         let before = self.before.as_ref()?;
         self.proposal.as_ref()?.aborts().iter().copied().find(|abort| abort.holds(before, look))
@@ -146,3 +156,5 @@ const PARTS: [f64; 2] = [0.5, 1.0];
 const LEAST_LOOKS: u32 = 3;
 /// How long nothing may be seen of a canary, at least. Source: ours; a process that starts again takes seconds.
 const LEAST_SILENCE: Span = Span::from_secs(60);
+/// Looks that the slowest node's p99 is the median of. Source: ours; as many as a change is compared with.
+const LOOKS_OF_P99: usize = 3;

@@ -30,7 +30,8 @@ pub struct Look {
     pub cmi: Option<f64>,
     /// Failed requests of all, of `0..=1`; `None`: not known.
     pub errors: Option<f64>,
-    /// The slowest node's 99th percentile of latency, in milliseconds; `None`: not known.
+    /// The slowest node's 99th percentile of latency, in milliseconds; `None`: not known. One look's is a window of seconds: changes are
+    /// judged by the [median](Look::slowest) of several.
     pub p99_ms: Option<f64>,
 }
 
@@ -118,8 +119,8 @@ impl Look {
         self
     }
 
-    /// The mean of several looks, dated by the newest: nodes that are in all of them, what is known in any. `None` of none, or
-    /// where no node is in all.
+    /// The mean of several looks, dated by the newest: nodes that are in all of them, what is known in any; of the slowest's p99 the
+    /// median. `None` of none, or where no node is in all.
     #[must_use]
     pub fn mean(looks: &[Self]) -> Option<Self> {
         let newest = looks.last()?;
@@ -134,8 +135,19 @@ impl Look {
             let all: Vec<f64> = looks.iter().filter_map(of).collect();
             (!all.is_empty()).then(|| all.iter().sum::<f64>() / all.len() as f64)
         };
-        let (cmi, errors, p99_ms) = (mean(|look| look.cmi), mean(|look| look.errors), mean(|look| look.p99_ms));
+        let (cmi, errors, p99_ms) = (mean(|look| look.cmi), mean(|look| look.errors), Self::slowest(looks));
         (!parts.is_empty()).then_some(Self { at: newest.at, parts, cmi, errors, p99_ms })
+    }
+}
+
+impl Look {
+    /// The median of the slowest's p99 over looks; `None` where none knows it. Of two the lower: percentiles of short windows err upwards,
+    /// and do not add up to one of a longer window.
+    #[must_use]
+    pub fn slowest(looks: &[Self]) -> Option<f64> {
+        let mut all: Vec<f64> = looks.iter().filter_map(|look| look.p99_ms).collect();
+        all.sort_by(f64::total_cmp);
+        all.get(all.len().checked_sub(1)? / 2).copied()
     }
 }
 

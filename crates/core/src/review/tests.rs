@@ -424,3 +424,44 @@ proptest! {
         prop_assert!(predicted.r_max.low <= predicted.r_max.mid && predicted.r_max.mid <= predicted.r_max.high);
     }
 }
+
+/// In its canary, with looks whose slowest takes so long.
+fn slow(p99s: &[f64]) -> Review {
+    let mut review = opened();
+    let mut out = Vec::new();
+    let mut tell = |millis: u64, event| review.on(at(millis), event, &mut out).expect("it fits");
+    tell(1, propose(true, None));
+    tell(2, Event::Approve { by: person(), why: String::new() });
+    tell(3, Event::Begin { by: Who::Carrier, before: look(at(3), 1.8) });
+    for (turn, p99) in (1..).zip(p99s) {
+        let seen = at(3 + turn * 1_000);
+        tell(3 + turn * 1_000, Event::Look(Look { p99_ms: Some(*p99), ..look(seen, 1.4) }));
+    }
+    review
+}
+
+#[test]
+fn a_slow_window_takes_nothing_back_and_three_do() {
+    // Before it was 20 ms, and 30 are the limit.
+    for (p99s, step) in [
+        (&[90.0, 90.0][..], Step::Canary),
+        (&[20.0, 90.0, 20.0, 90.0, 20.0], Step::Canary),
+        (&[20.0, 90.0, 20.0, 20.0, 90.0], Step::Canary),
+        (&[20.0, 20.0, 90.0, 90.0, 90.0], Step::RollBack),
+        (&[90.0, 90.0, 90.0, 90.0], Step::RollBack),
+    ] {
+        assert_eq!(slow(p99s).step(), step, "{p99s:?}");
+    }
+}
+
+#[test]
+fn the_slowest_of_several_looks_is_their_median() {
+    let of = |p99s: &[Option<f64>]| {
+        let looks: Vec<Look> = p99s.iter().map(|p99_ms| Look { p99_ms: *p99_ms, ..look(at(0), 1.0) }).collect();
+        (Look::slowest(&looks), Look::mean(&looks).and_then(|look| look.p99_ms))
+    };
+    assert_eq!(of(&[Some(10.0), Some(500.0), Some(12.0)]), (Some(12.0), Some(12.0)));
+    assert_eq!(of(&[Some(10.0), Some(500.0)]), (Some(10.0), Some(10.0)));
+    assert_eq!(of(&[None, None]), (None, None));
+    assert_eq!(of(&[]), (None, None));
+}
