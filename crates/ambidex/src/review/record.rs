@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use ambidex_core::review::{Moment, Outcome, Review};
+use ambidex_core::review::{Moment, Outcome, Review, Subject};
 use ambidex_insight::export;
 use ambidex_insight::history::At;
 use ambidex_insight::report::words::rfc3339;
+use ambidex_insight::sources::prometheus::{Exported, exported, names};
 use ambidex_store::reviews::Filed;
 use serde_json::{Value, json};
 
@@ -47,12 +48,85 @@ fn rule(filed: &Filed) -> Option<String> {
     let r = filed.finding["nodes"][0]["r"].as_f64().filter(|r| r.is_finite() && *r > 1.25)?;
     let limit = (1.0 + (r - 1.0) * 0.8).clamp(1.25, 1.5);
     let (number, cause) = (review.number(), cause(review));
+    let about = review.subject().about.as_ref().map_or_else(String::new, |about| format!(" ({})", quoted(about)));
+    let series = format!("{}:relative", export::series(metric));
+    let all = selectors(review.subject(), cause);
+    let each: Vec<String> =
+        all.iter().map(|selector| format!("          avg_over_time({series}{selector}[3h]) >= {limit:.2}\n")).collect();
     Some(format!(
-        "groups:\n  - name: ambidex-reviews\n    rules:\n      - alert: AmbidexSeenBefore{number}\n        expr: |-\n          \
-         avg_over_time({}:relative[3h]) >= {limit:.2}\n        for: 15m\n        labels: {{severity: warning, review: {number}}}\n        \
-         annotations:\n          summary: 'as in {number}: {cause}'\n          description: 'ambidex review show {number}'\n",
-        export::series(metric)
+        "groups:\n  - name: ambidex-reviews\n    rules:\n      - alert: AmbidexSeenBefore{number}\n        expr: |-\n{}        \
+         for: 15m\n        labels: {{severity: warning, review: {number}, cause: {}}}\n        annotations:\n          \
+         summary: 'as in {number}: {}{about}'\n          description: 'ambidex review show {number}'\n",
+        each.join("          or\n"),
+        word(cause),
+        quoted(cause)
     ))
+}
+
+/// Which of the recorded series a finding's are, by set: those of its group, and where the cause is a node's own, of its nodes. All of them
+/// where no set has labels that could name the group.
+fn selectors(subject: &Subject, cause: &str) -> Vec<String> {
+    let known: Vec<String> = names().into_iter().map(str::to_owned).collect();
+    let sets = exported(&known, "").unwrap_or_default();
+    let metric = export::series(&subject.metric);
+    let recorded = |set: &&Exported| set.queries.iter().any(|(one, _)| export::series(&one.to_string()) == metric);
+    // A group is called by its service, then by version and role.
+    let service = subject.group.split(' ').next().unwrap_or_default();
+    let named = |set: &Exported| {
+        let labels: Vec<&str> = set.service.split(", ").filter(|label| !label.is_empty()).collect();
+        let values: Vec<&str> = service.splitn(labels.len().max(1), '/').collect();
+        let mut matchers = vec![format!("set=\"{}\"", set.name)];
+        match (set.name, &values[..]) {
+            // A pod's service is its workload, by which its name begins.
+            ("kubernetes", _) => {
+                let (namespace, workload) = service.split_once('/')?;
+                matchers.push(format!("namespace=\"{}\"", escaped(namespace)));
+                matchers.push(format!("pod=~\"{}-.+\"", escaped(&literal(workload))));
+            }
+            (_, values) if values.len() == labels.len() => {
+                let each = labels.iter().zip(values);
+                matchers.extend(each.map(|(label, value)| format!("{label}=\"{}\"", escaped(value))));
+            }
+            (_, _) => return None,
+        }
+        if OF_NODES.contains(&cause) && !subject.nodes.is_empty() {
+            let nodes: Vec<String> = subject.nodes.iter().map(|node| literal(node)).collect();
+            matchers.push(format!("{}=~\"{}\"", set.node, escaped(&nodes.join("|"))));
+        }
+        Some(format!("{{{}}}", matchers.join(", ")))
+    };
+    let found: Vec<String> = sets.iter().filter(recorded).filter_map(named).collect();
+    if found.is_empty() || subject.group == ALL { vec![String::new()] } else { found }
+}
+
+/// A name as a regular expression that is nothing else.
+fn literal(name: &str) -> String {
+    name.chars().fold(String::new(), |mut out, c| {
+        if !(c.is_alphanumeric() || matches!(c, '_' | '-' | ':' | '/')) {
+            out.push('\\');
+        }
+        out.push(c);
+        out
+    })
+}
+
+/// A text within double quotes of PromQL, on one line.
+fn escaped(text: &str) -> String {
+    one_line_plain(text).replace('\\', "\\\\").replace('"', "\\\"")
+}
+
+fn one_line_plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// A text within single quotes of YAML, in which Prometheus sees no template.
+fn quoted(text: &str) -> String {
+    one_line(text).replace('\'', "''").replace("{{", "{ {")
+}
+
+/// The value of a label.
+fn word(text: &str) -> String {
+    text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect()
 }
 
 fn runbook(filed: &Filed) -> Option<String> {
@@ -119,13 +193,26 @@ pub(crate) fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() || c == '|' || c == '<' || c == '>' { ' ' } else { c }).collect()
 }
 
+/// Causes that are a node's own: the same on another node is something else.
+const OF_NODES: [&str; 8] = [
+    "hardware",
+    "interrupts",
+    "remote_memory",
+    "quota",
+    "garbage_collection",
+    "cold_cache",
+    "cron",
+    "ejection_flapping",
+];
+/// The group of a source that tells no services.
+const ALL: &str = "all nodes";
 /// What `ambidex export rules` records. A test holds it against what that writes.
 const EXPORTED: [&str; 7] = ["requests", "busy time", "in flight", "cpu", "memory", "disk", "network"];
 
 #[cfg(test)]
 mod tests {
+    use ambidex_insight::doctor::Cause;
     use ambidex_insight::export::rules;
-    use ambidex_insight::sources::prometheus::{exported, names};
 
     use super::*;
 
@@ -136,5 +223,40 @@ mod tests {
         for metric in EXPORTED {
             assert!(recorded.contains(&format!("record: {}:relative", export::series(metric))), "{metric}");
         }
+    }
+
+    fn subject(group: &str, metric: &str) -> Subject {
+        let nodes = vec!["10.0.0.1:9100".to_owned(), "b".to_owned()];
+        Subject { group: group.into(), metric: metric.into(), nodes, cause: String::new(), about: None }
+    }
+
+    #[test]
+    fn a_rule_is_of_the_group_that_the_review_was_about() {
+        let of = |group, metric, cause: &str| selectors(&subject(group, metric), cause).join(" ");
+        let cpu = of("db", "cpu", "weights");
+        assert!(cpu.contains(r#"{set="node", job="db"}"#) && !cpu.contains("instance"), "{cpu}");
+        let pods = of("shop/web 5d4f8c7b9", "cpu", "weights");
+        assert!(pods.contains(r#"{set="kubernetes", namespace="shop", pod=~"web-.+"}"#), "{pods}");
+        let servers = of("lb/api", "requests", "narrow_caller");
+        assert!(servers.contains(r#"{set="haproxy", job="lb", proxy="api"}"#), "{servers}");
+        assert_eq!(of("all nodes", "cpu", "weights"), "", "nothing names the group");
+    }
+
+    #[test]
+    fn a_cause_that_is_a_nodes_own_is_looked_for_on_that_node() {
+        let found = selectors(&subject("db", "cpu"), "hardware").join(" ");
+        assert!(found.contains(r#"job="db", instance=~"10\\.0\\.0\\.1:9100|b""#), "{found}");
+        for cause in OF_NODES {
+            assert!(super::super::seen::words().iter().any(|word| word == cause), "{cause}");
+        }
+        assert_eq!(super::super::seen::word(Cause::Hardware), "hardware");
+    }
+
+    #[test]
+    fn names_from_elsewhere_do_not_end_what_they_stand_in() {
+        let subject = subject("a\"}b\nc", "cpu");
+        let found = selectors(&subject, "weights").join(" ");
+        assert!(found.contains(r#"job="a\"}b c""#), "{found}");
+        assert_eq!(quoted("it's {{ $value }} <b>"), "it''s { { $value }}  b ");
     }
 }
