@@ -8,7 +8,7 @@ use crate::env;
 use crate::run::{run, run_with};
 
 /// Commands that the tests start, and the Debian package of each.
-const DEBIAN: [(&str, &str); 17] = [
+const DEBIAN: [(&str, &str); 18] = [
     ("haproxy", "haproxy"),
     ("nginx", "nginx"),
     ("caddy", "caddy"),
@@ -26,6 +26,7 @@ const DEBIAN: [(&str, &str); 17] = [
     ("faketime", "faketime"),
     ("prometheus", "prometheus"),
     ("prometheus-node-exporter", "prometheus-node-exporter"),
+    ("setpriv", "util-linux"),
 ];
 
 /// Programs that no Debian release packages and that come as Python wheels: the file, and the package that holds it.

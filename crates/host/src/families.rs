@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
+use crate::events::under;
 use crate::host::{Host, Lately};
 use crate::skew::Skew;
-use crate::snapshot::{Backlog, Counter, Disk, Limited, Mode, Pages, Resource, Snapshot, Softirq, Traffic};
+use crate::snapshot::{Backlog, Counter, Disk, Handled, Limited, Mode, Pages, Resource, Snapshot, Softirq, Traffic};
 
 /// Numbers of one name.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +33,7 @@ pub enum Kind {
 #[must_use]
 pub fn families(host: &Host) -> Vec<Family> {
     let mut all = counters(host);
+    all.extend(as_it_happened(host));
     all.extend(host.now().into_iter().flat_map(levels));
     all.extend(host.lately().into_iter().flat_map(lately));
     all.retain(|family| !family.samples.is_empty());
@@ -137,6 +139,47 @@ fn counters(host: &Host) -> Vec<Family> {
     ]
 }
 
+/// What programs in the kernel counted, where there are any.
+fn as_it_happened(host: &Host) -> Vec<Family> {
+    let label = |name: &'static str, value: &str| vec![(name, value.to_owned())];
+    let served = Softirq::ALL.iter().filter_map(|kind| {
+        let nanos = host.total(Counter::Served(*kind))?;
+        Some((label("kind", kind.kernel()), nanos as f64 * NANO))
+    });
+    let handled = |all: [(&str, Handled); 2], name: &'static str| -> Vec<Sample> {
+        let sample =
+            |(word, what): (&str, Handled)| Some((label(name, word), host.total(Counter::Handled(what))? as f64));
+        all.into_iter().filter_map(sample).collect()
+    };
+    let mut waits: Vec<Sample> = Vec::new();
+    let mut so_far = 0_u64;
+    for length in 0..=u8::MAX {
+        let Some(count) = host.total(Counter::Wait(length)) else { break };
+        so_far = so_far.saturating_add(count);
+        match under(length.into()) {
+            // Each second length is told apart: four times as long as the last.
+            Some(seconds) if length % 2 == 0 => waits.push((label("le", &seconds.to_string()), so_far as f64)),
+            Some(_) => {}
+            None => waits.push((label("le", "+Inf"), so_far as f64)),
+        }
+    }
+    let counter = |name, help, samples| Family { name, help, kind: Kind::Counter, samples };
+    vec![
+        counter("host_softirq_seconds", "Time in soft interrupts from begin to end, by kind", served.collect()),
+        counter("host_run_waits", "Tasks that waited for a core, by how long at most", waits),
+        counter(
+            "host_core_packets",
+            "Packets that cores handled, of all interfaces",
+            handled([("in", Handled::Received), ("out", Handled::Sent)], "direction"),
+        ),
+        counter(
+            "host_polls",
+            "Looks into queues of cards and cores, and those that found as much as they may take",
+            handled([("all", Handled::Polls), ("full", Handled::FullPolls)], "of"),
+        ),
+    ]
+}
+
 fn levels(now: &Snapshot) -> Vec<Family> {
     let gauge = |name, help, samples| Family { name, help, kind: Kind::Gauge, samples };
     let one = |value: Option<f64>| -> Vec<Sample> { value.map(|value| (Vec::new(), value)).into_iter().collect() };
@@ -178,6 +221,15 @@ fn lately(lately: &Lately) -> Vec<Family> {
     };
     let queues =
         lately.queues.iter().filter_map(|one| Some((vec![label("interface", &one.interface)], one.skew.times()?)));
+    let waits = lately.waits.iter().flat_map(|waits| {
+        let most = waits.cores.as_ref().map(|cores| (vec![label("of", "most")], cores.most));
+        let all = [("p50", waits.p50), ("p99", waits.p99)];
+        all.map(|(of, seconds)| (vec![label("of", of)], seconds)).into_iter().chain(most)
+    });
+    let waited_most =
+        lately.waits.iter().filter_map(|waits| waits.cores.as_ref()).flat_map(|cores| {
+            cores.worst.iter().map(|(core, seconds)| (vec![label("core", &core.to_string())], *seconds))
+        });
     vec![
         gauge(
             "host_core_part",
@@ -204,6 +256,16 @@ fn lately(lately: &Lately) -> Vec<Family> {
             "host_disk_busy",
             "Part of its time in which the busiest disk had something to do",
             lately.disk.map(|part| (Vec::new(), part)).into_iter().collect(),
+        ),
+        gauge(
+            "host_run_wait_seconds",
+            "How long tasks waited for a core: percentiles of all, and the 99th of the core with most",
+            waits.collect(),
+        ),
+        gauge(
+            "host_run_wait_worst_seconds",
+            "The 99th percentile of the cores with most, three at most",
+            waited_most.collect(),
         ),
     ]
 }

@@ -7,9 +7,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::events::Waits;
 use crate::network::family;
 use crate::skew::Skew;
-use crate::snapshot::{Backlog, Counter, Disk, Key, Limited, Mode, Of, Snapshot, Softirq};
+use crate::snapshot::{Backlog, Counter, Disk, Handled, Key, Limited, Mode, Of, Snapshot, Softirq};
 
 /// A host, as far as it was looked at.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +33,8 @@ pub struct Lately {
     pub queues: Vec<Queues>,
     /// The part of its time in which the busiest disk had something to do.
     pub disk: Option<f64>,
+    /// How long tasks waited for a core; `None`: not known, or too few.
+    pub waits: Option<Waits>,
 }
 
 /// An interrupt line.
@@ -128,7 +131,10 @@ fn add(grown: &BTreeMap<&Key, u64>, totals: &mut BTreeMap<Counter, u64>) {
             | Counter::Traffic(_)
             | Counter::Disk(_)
             | Counter::Pages(_)
-            | Counter::Pressure(..) => true,
+            | Counter::Pressure(..)
+            | Counter::Served(_)
+            | Counter::Wait(_)
+            | Counter::Handled(_) => true,
         };
         if counts {
             let total = totals.entry(key.counter).or_insert(0);
@@ -153,6 +159,8 @@ fn lately(now: &Snapshot, grown: &BTreeMap<&Key, u64>, passed: f64) -> Lately {
         ("irq", Counter::Interrupts),
         ("net_rx", Counter::Softirq(Softirq::NetRx)),
         ("packets", Counter::Backlog(Backlog::Processed)),
+        ("received", Counter::Handled(Handled::Received)),
+        ("sent", Counter::Handled(Handled::Sent)),
     ];
     let counts = counts.into_iter().filter_map(|(what, counter)| Some((what, often(by_number(counter))?))).collect();
     let rates: BTreeMap<u32, f64> = by_number(Counter::Line).into_iter().collect();
@@ -166,12 +174,38 @@ fn lately(now: &Snapshot, grown: &BTreeMap<&Key, u64>, passed: f64) -> Lately {
     let disks = grown.iter().filter(|(key, _)| key.counter == Counter::Disk(Disk::Busy));
     let disk = disks.map(|(_, millis)| (*millis as f64 / 1_000.0 / passed).min(1.0)).reduce(f64::max);
     Lately {
-        parts: parts(grown),
+        parts: parts(grown).into_iter().chain(served(grown, passed)).collect(),
         counts,
         lines: lines.into_iter().take(LINES).map(line).collect(),
         queues: queues(now, &rates),
         disk,
+        waits: waits(grown),
     }
+}
+
+/// What parts of their time cores spent in soft interrupts from begin to end: all kinds, and those of packets that come.
+fn served(grown: &BTreeMap<&Key, u64>, passed: f64) -> Vec<(&'static str, Skew)> {
+    let part = |is: fn(Softirq) -> bool| {
+        let mut nanos: BTreeMap<u32, f64> = BTreeMap::new();
+        for (key, growth) in grown {
+            if let (Counter::Served(kind), Of::Number(core)) = (key.counter, &key.of)
+                && is(kind)
+            {
+                *nanos.entry(*core).or_default() += *growth as f64;
+            }
+        }
+        Skew::of(nanos.into_iter().map(|(core, nanos)| (core, (nanos / 1e9 / passed).min(1.0))))
+    };
+    let all = [("served", part(|_| true)), ("served_net_rx", part(|kind| kind == Softirq::NetRx))];
+    all.into_iter().filter_map(|(word, skew)| Some((word, skew?))).collect()
+}
+
+fn waits(grown: &BTreeMap<&Key, u64>) -> Option<Waits> {
+    let of = |(key, growth): (&&Key, &u64)| match (key.counter, &key.of) {
+        (Counter::Wait(length), Of::Number(core)) => Some((*core, length, *growth)),
+        (_, Of::Number(_) | Of::Named(_) | Of::Host) => None,
+    };
+    Waits::of(grown.iter().filter_map(of))
 }
 
 /// What parts of their time cores spent how.
@@ -304,6 +338,35 @@ mod tests {
         let (_, softirq) = parts.iter().find(|(word, _)| *word == "softirq").expect("known");
         assert_eq!((softirq.most, softirq.mean, softirq.worst[0].0), (0.9, 0.225, 0));
         assert_eq!(parts.iter().map(|(word, _)| *word).collect::<Vec<_>>(), ["busy", "softirq", "irq", "steal"]);
+    }
+
+    #[test]
+    fn what_the_kernel_counted_as_it_happened_is_by_core_and_by_length() {
+        let at = |times: u64| {
+            snapshot(&[
+                (Counter::Served(Softirq::NetRx), 0, 4_000_000_000 * times),
+                (Counter::Served(Softirq::Timer), 0, 1_000_000_000 * times),
+                (Counter::Served(Softirq::NetRx), 1, 0),
+                (Counter::Wait(3), 0, 1_000 * times),
+                (Counter::Wait(14), 1, 1_000 * times),
+                (Counter::Handled(Handled::Sent), 0, 9_000 * times),
+                (Counter::Handled(Handled::Sent), 1, 1_000 * times),
+            ])
+        };
+        let mut host = Host::default();
+        host.take(secs(0), at(1));
+        host.take(secs(10), at(2));
+        assert_eq!(host.total(Counter::Served(Softirq::NetRx)), Some(4_000_000_000));
+        let lately = host.lately().expect("two looks");
+        let part = |word| lately.parts.iter().find(|(one, _)| *one == word).map(|(_, skew)| (skew.most, skew.mean));
+        assert_eq!((part("served"), part("served_net_rx")), (Some((0.5, 0.25)), Some((0.4, 0.2))));
+        assert_eq!(
+            lately.counts.iter().find(|(what, _)| *what == "sent").and_then(|(_, skew)| skew.times()),
+            Some(1.8)
+        );
+        let waits = lately.waits.as_ref().expect("enough");
+        assert!(waits.p99 > 8e-3 && waits.p50 < 9e-6, "{waits:?}");
+        assert_eq!(waits.cores.as_ref().expect("each has enough").worst[0].0, 1);
     }
 
     #[test]

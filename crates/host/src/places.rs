@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cgroup::{self, Limit, Member, upwards};
-use crate::families::{Family, families};
+use crate::events::{Events, Refused};
+use crate::families::{Family, Kind, families};
 use crate::host::Host;
 use crate::snapshot::{Counter, Interface, Of, Resource, Snapshot, Traffic};
 use crate::{cores, devices, memory, network};
@@ -212,25 +213,71 @@ type Parser = fn(&str, &mut Snapshot);
 pub struct Watch {
     places: Places,
     host: Host,
+    events: Counting,
+}
+
+/// Whether programs in the kernel count.
+#[derive(Debug)]
+enum Counting {
+    /// Nobody asked for it.
+    Off,
+    On(Box<Events>),
+    /// It was asked for, and the kernel does not.
+    Refused,
 }
 
 impl Watch {
     /// One that has not looked yet.
     #[must_use]
     pub fn new(places: Places) -> Self {
-        Self { places, host: Host::default() }
+        Self { places, host: Host::default(), events: Counting::Off }
+    }
+
+    /// Has programs in the kernel count, too, from the next look on.
+    ///
+    /// # Errors
+    /// The kernel or the build refuses; all else is looked at all the same.
+    pub fn count_events(&mut self) -> Result<(), Refused> {
+        let events = Events::load();
+        self.events = Counting::Refused;
+        self.events = Counting::On(Box::new(events?));
+        Ok(())
     }
 
     /// Looks, `at` so long after some beginning.
-    pub fn look(&mut self, at: Duration) {
-        self.host.take(at, self.places.read());
+    ///
+    /// # Errors
+    /// The kernel does not give any more what its programs counted; they are gone then. What else there is was looked at.
+    pub fn look(&mut self, at: Duration) -> Result<(), Refused> {
+        let mut snapshot = self.places.read();
+        let read = match &self.events {
+            Counting::On(events) => events.read(&mut snapshot),
+            Counting::Off | Counting::Refused => Ok(()),
+        };
+        if read.is_err() {
+            self.events = Counting::Refused;
+        }
+        self.host.take(at, snapshot);
         self.host.name_cores(|line| self.places.cores_of(line));
+        read
     }
 
     /// What is to be told of it.
     #[must_use]
     pub fn families(&self) -> Vec<Family> {
-        families(&self.host)
+        let mut all = families(&self.host);
+        let counts = match &self.events {
+            Counting::Off => None,
+            Counting::On(_) => Some(1.0),
+            Counting::Refused => Some(0.0),
+        };
+        all.extend(counts.map(|value| Family {
+            name: "host_events",
+            help: "1: programs in the kernel count; 0: it was asked for, and the kernel does not (the log says why)",
+            kind: Kind::Gauge,
+            samples: vec![(Vec::new(), value)],
+        }));
+        all
     }
 }
 

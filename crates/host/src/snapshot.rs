@@ -62,6 +62,25 @@ pub enum Counter {
     Pages(Pages),
     /// Microseconds in which tasks were held for want of it: some of them (`false`), or all (`true`).
     Pressure(Resource, bool),
+    /// Nanoseconds in soft interrupts from their begin to their end, by core.
+    Served(Softirq),
+    /// How often a task waited so long for the core; the number of the length: `events::Waits`.
+    Wait(u8),
+    /// What went through the core's hands of the network.
+    Handled(Handled),
+}
+
+/// What a core does for the network, as it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Handled {
+    /// Packets on their way up, of all interfaces.
+    Received,
+    /// Packets that an interface took.
+    Sent,
+    /// Looks into the queue of a card, or of a core.
+    Polls,
+    /// Those that found as much as they may take: more is likely to wait.
+    FullPolls,
 }
 
 /// What a core does.

@@ -1,7 +1,7 @@
 //! The host that a worker runs on, looked at off the request path.
 //!
 //! ```text
-//! thread `host`   look --every--> look --every--> ..      /proc, /sys: see crates/host
+//! thread `host`   look --every--> look --every--> ..      /proc, /sys, and programs in the kernel if asked for: see crates/host
 //!                   \-> families, swapped whole -> /metrics
 //! ```
 //! A thread of its own, because a kernel takes its time over such files where there are many cores: neither requests nor reports
@@ -38,6 +38,10 @@ pub struct HostConfig {
     /// Whose quota of CPU time is looked at, as a path in the tree of cgroups: the worker's. Default the agent's own; source: ours,
     /// a pod's containers share the pod's.
     pub cgroup: Option<String>,
+    /// Whether programs in the kernel (eBPF) count what /proc does not tell: how long tasks wait for a core, time in soft interrupts
+    /// from begin to end. Wants CAP_BPF and CAP_PERFMON; where the kernel refuses, the log says why, and all else goes on. Default
+    /// off; source: ours, nobody is to find programs in his kernel that he did not ask for.
+    pub events: HostMode,
 }
 
 /// Whether the host is looked at.
@@ -55,7 +59,7 @@ pub enum HostMode {
 impl Default for HostConfig {
     fn default() -> Self {
         let Places { proc, sys, cgroup } = Places::default();
-        Self { mode: HostMode::On, every: EVERY, proc, sys, cgroup }
+        Self { mode: HostMode::On, every: EVERY, proc, sys, cgroup, events: HostMode::Off }
     }
 }
 
@@ -90,14 +94,23 @@ impl HostWatch {
             HostMode::On => {}
         }
         let places = Places { proc: config.proc.clone(), sys: config.sys.clone(), cgroup: config.cgroup.clone() };
-        let (seen, every) = (Seen::default(), config.every.into());
+        let (seen, every, events) = (Seen::default(), config.every.into(), config.events);
         let (stop, stopped) = mpsc::channel();
         let shown = Arc::clone(&seen);
         let run = move || {
             let clock = Clock::starting_now();
             let mut watch = Watch::new(places);
+            match events {
+                HostMode::Off => {}
+                HostMode::On => match watch.count_events() {
+                    Ok(()) => tracing::info!("programs in the kernel count for the host's metrics (agent.host.events)"),
+                    Err(refused) => tracing::warn!("agent.host.events: {refused}"),
+                },
+            }
             loop {
-                watch.look(clock.passed());
+                if let Err(refused) = watch.look(clock.passed()) {
+                    tracing::warn!("agent.host.events: no more programs count in the kernel: {refused}");
+                }
                 *shown.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(watch.families());
                 match stopped.recv_timeout(every) {
                     Err(RecvTimeoutError::Timeout) => {}
@@ -146,6 +159,10 @@ mod tests {
         let read = |text: &str| serde_json::from_str::<HostConfig>(text);
         assert_eq!(read("{}").expect("the defaults"), HostConfig::default());
         assert_eq!(read(r#"{"mode": "off"}"#).expect("off").mode, HostMode::Off);
+        assert_eq!(
+            [read("{}"), read(r#"{"events": "on"}"#)].map(|read| read.expect("either").events),
+            [HostMode::Off, HostMode::On]
+        );
         for text in [r#"{"every": "0s"}"#, r#"{"every": "6m"}"#] {
             let error = read(text).expect_err(text).to_string();
             assert!(error.contains("is not between 1s and 5m"), "{error}");

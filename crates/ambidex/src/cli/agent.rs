@@ -55,6 +55,10 @@ pub(super) struct AgentArguments {
     /// networks.
     #[arg(long, value_name = "NETWORK")]
     trusted: Vec<String>,
+    /// Have programs in the kernel (eBPF) count for the host's metrics what /proc does not tell: how long tasks wait for a core.
+    /// Wants CAP_BPF and CAP_PERFMON.
+    #[arg(long)]
+    host_events: bool,
     /// Threads that serve requests; the other cores are the worker's.
     #[arg(long, default_value_t = 1)]
     threads: u16,
@@ -99,6 +103,9 @@ impl AgentArguments {
             shed.insert("limit".to_owned(), json!({"initial": limit, "least": limit, "most": limit}));
         }
         let mut agent = Map::from_iter([("shed".to_owned(), Value::Object(shed))]);
+        if self.host_events {
+            agent.insert("host".to_owned(), json!({"events": "on"}));
+        }
         if self.endpoint != "off" {
             // A port alone means every address, as it does for listeners.
             let every = if self.endpoint.starts_with(':') { "0.0.0.0" } else { "" };
