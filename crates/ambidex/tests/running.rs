@@ -1,5 +1,7 @@
 //! A running gateway through its command line: orders, reloads, going back, and its end.
 
+#[path = "running/events.rs"]
+mod events;
 #[path = "running/followed.rs"]
 mod followed;
 mod process;

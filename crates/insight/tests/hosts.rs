@@ -55,7 +55,7 @@ const BEGIN: i64 = 1_790_000_100_000;
 const WORKER: [(Metric, f64); 4] =
     [(Metric::Requests, 100.0), (Metric::Busy, 4.0), (Metric::Cpu, 0.4), (Metric::Network, 1e6)];
 /// What a host says that is well.
-const HOST: [(Metric, f64); 13] = [
+const HOST: [(Metric, f64); 14] = [
     (Metric::SoftIrq, 0.03),
     (Metric::SoftIrqCore, 0.08),
     (Metric::PacketSkew, 1.3),
@@ -64,6 +64,7 @@ const HOST: [(Metric, f64); 13] = [
     (Metric::Dropped, 0.01),
     (Metric::Squeezed, 0.1),
     (Metric::CoreWait, 0.02),
+    (Metric::RunWait, 0.000_3),
     (Metric::RemoteMemory, 0.02),
     (Metric::Steal, 0.01),
     (Metric::Throttled, 0.002),
@@ -83,6 +84,7 @@ fn reasons() -> Vec<Case> {
     vec![
         ("slow, and nobody knows why", slow(&[]), Cause::Hardware),
         ("a neighbour", slow(&[(Metric::Steal, Is(0.3))]), Cause::Hardware),
+        ("another program in bursts", slow(&[(Metric::RunWait, Is(0.02))]), Cause::Hardware),
         (
             "all packets on one core of many",
             slow(&[(Metric::SoftIrqCore, Is(0.9)), (Metric::PacketSkew, Is(9.0)), (Metric::SoftIrq, Is(0.02))]),
@@ -91,6 +93,11 @@ fn reasons() -> Vec<Case> {
         (
             "one queue, and packets that are dropped",
             slow(&[(Metric::SoftIrqCore, Is(0.7)), (Metric::QueueSkew, Is(6.0)), (Metric::Dropped, Is(40.0))]),
+            Cause::Interrupts,
+        ),
+        (
+            "one core full of packets, for which tasks wait",
+            slow(&[(Metric::SoftIrqCore, Is(0.9)), (Metric::RunWait, Is(0.03))]),
             Cause::Interrupts,
         ),
         ("far memory", slow(&[(Metric::RemoteMemory, Is(0.6))]), Cause::RemoteMemory),
@@ -136,6 +143,21 @@ fn hosts_that_are_well_speak_against_what_they_could_be_the_reason_of() {
     let diagnosis = fleet(true, &slow(&[]), 1);
     let told: Vec<Cause> = diagnosis.findings[0].hypotheses.iter().map(|one| one.cause).collect();
     assert_eq!(told, [Cause::Hardware, Cause::Unknown]);
+}
+
+#[test]
+fn who_waits_long_for_cores_that_are_free_has_a_neighbour_unless_a_quota_holds_it() {
+    let told = |and: &[(Metric, Unlike)]| {
+        let diagnosis = fleet(true, &slow(and), 1);
+        let hypotheses = &diagnosis.findings[0].hypotheses;
+        let hardware = hypotheses.iter().find(|one| one.cause == Cause::Hardware).expect("it is slow");
+        format!("{:?}", hardware.evidence)
+    };
+    let waits = (Metric::RunWait, Is(0.02));
+    let seen = told(std::slice::from_ref(&waits));
+    assert!(seen.contains("waits over 20 ms for a core, of its peers' 0.3 ms") && seen.contains("40 %"), "{seen}");
+    let held = told(&[waits, (Metric::Throttled, Is(0.4))]);
+    assert!(!held.contains("for a core"), "{held}");
 }
 
 #[test]

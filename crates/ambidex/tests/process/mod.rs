@@ -43,15 +43,29 @@ impl Running {
 
     /// The same with more in its environment.
     pub(crate) fn start_with(folder: TempDir, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let command = ambidex(folder.path());
+        Self::spawn(folder, command, arguments, environment)
+    }
+
+    /// The same as a program that another one runs, such as `setpriv`.
+    pub(crate) fn start_under(program: &[&str], folder: TempDir, arguments: &[&str]) -> Self {
+        let plain = ambidex(folder.path());
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]).arg(plain.get_program()).env_clear().current_dir(folder.path());
+        command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Self::spawn(folder, command, arguments, &[])
+    }
+
+    fn spawn(folder: TempDir, mut command: Command, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let log = fs::File::create(folder.path().join("log")).expect("a file");
-        let mut child = ambidex(folder.path())
+        let mut child = command
             .args(arguments)
             .args(["--output", "json"])
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
-            .expect("the binary runs");
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
         let log = fs::read_to_string(folder.path().join("log")).unwrap_or_default();

@@ -30,6 +30,7 @@ impl Kind {
             Metric::SoftIrq
             | Metric::SoftIrqCore
             | Metric::CoreWait
+            | Metric::RunWait
             | Metric::RemoteMemory
             | Metric::CpuPressure
             | Metric::MemoryPressure

@@ -99,6 +99,8 @@ pub enum Metric {
     Squeezed,
     /// Seconds that what could run waited for a core, per second and core.
     CoreWait,
+    /// Seconds that 99 of a hundred tasks that could run waited for a core at most.
+    RunWait,
     /// The part of its memory's pages that came from another NUMA node than the asking core's.
     RemoteMemory,
     /// The part of time in which some task waited for a core.
@@ -269,6 +271,7 @@ impl fmt::Display for Metric {
             Self::Dropped => "packets dropped",
             Self::Squeezed => "packets put off",
             Self::CoreWait => "waiting for a core",
+            Self::RunWait => "wait for a core p99",
             Self::RemoteMemory => "remote memory",
             Self::CpuPressure => "cpu pressure",
             Self::MemoryPressure => "memory pressure",

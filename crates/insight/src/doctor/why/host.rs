@@ -1,6 +1,7 @@
 //! Reasons that lie in the node as a process: a slower machine or a neighbour, garbage, a cold cache, other work. What lies in its
 //! kernel is in `kernel`.
 
+use super::kernel::FULL;
 use super::requests::rate;
 use super::{Cause, FAIR, Patient, STRONG, WEAK, Weighing, kernel};
 use crate::analysis::parts::Factor;
@@ -40,6 +41,7 @@ fn hardware(patient: &Patient<'_, '_>) -> Weighing {
             weighing.seen(-STRONG, format!("it is as fast as its peers ({what} {slow:.2} times as long)"));
         }
     }
+    bursts(patient, &mut weighing);
     let greatest = patient.scene.factors[patient.at].map(|factors| factors.greatest().0);
     if greatest == Some(Factor::Speed) && rate(patient).is_some_and(|rate| rate < EVEN) {
         weighing.seen(WEAK, "and it gets no more requests than they do".into());
@@ -65,6 +67,35 @@ fn hardware(patient: &Patient<'_, '_>) -> Weighing {
         );
     }
     weighing
+}
+
+/// Whether tasks wait long for a core where cores are free for most of the time: a mean over seconds does not show who else wants
+/// them in bursts. Where a quota holds it, or a core is full of soft interrupts, that is why.
+fn bursts(patient: &Patient<'_, '_>, weighing: &mut Weighing) {
+    let mine = |metric: &Metric| patient.scene.beside_median(metric, patient.at).map(|(mine, _)| mine);
+    let explained = mine(&Metric::Throttled).is_some_and(|part| part >= HELD)
+        || mine(&Metric::SoftIrqCore).is_some_and(|part| part >= FULL);
+    if let (false, Some(waiting), Some(busy)) = (explained, waiting(patient), mine(&Metric::Cpu))
+        && busy < AT_EASE
+    {
+        let at_ease = format!("though its cores are busy for only {:.0} % of the time", busy * 100.0);
+        weighing.seen(FAIR, format!("{waiting}, {at_ease}: something takes them in bursts"));
+    }
+}
+
+/// That its tasks wait for a core, where that is long for whoever waits, and more than at its peers.
+pub(super) fn waiting(patient: &Patient<'_, '_>) -> Option<String> {
+    let both = patient.scene.beside_median(&Metric::RunWait, patient.at);
+    let (mine, others) = both.filter(|(mine, others)| *mine >= LONG_WAIT && *mine >= 3.0 * others)?;
+    let millis = |seconds: f64| {
+        let millis = seconds * 1_000.0;
+        if millis < 10.0 { format!("{millis:.1}") } else { format!("{millis:.0}") }
+    };
+    Some(format!(
+        "one task in a hundred waits over {} ms for a core, of its peers' {} ms",
+        millis(mine),
+        millis(others)
+    ))
 }
 
 /// Whether its collector holds it more than its peers'.
@@ -143,6 +174,9 @@ fn cron(patient: &Patient<'_, '_>) -> Weighing {
                 weighing.seen(WEAK, seen);
             }
         }
+        if let Some(waiting) = waiting(patient) {
+            weighing.seen(WEAK, waiting);
+        }
         weighing.would_show("stop what else runs there for 10 minutes".into(), patient.r / cpu, patient.r);
     } else if cpu < MORE {
         weighing.seen(-FAIR, "its CPU has its part".into());
@@ -156,6 +190,11 @@ const WANTS: [(Metric, &str); 3] = [
     (Metric::IoPressure, "tasks wait for its disks"),
     (Metric::MemoryPressure, "tasks wait for memory"),
 ];
+/// Seconds of the 99th percentile from which on a task that waits for a core is late for a request. Source: ours; a hundredth of the
+/// requests that take a few milliseconds take half as long again.
+const LONG_WAIT: f64 = 0.002;
+/// Of the time of its cores; under this there is a free one at most moments. Source: ours.
+const AT_EASE: f64 = 0.7;
 /// How many times as long. Source: diagnosis.md "structural" (1.25).
 pub(super) const SLOWER: f64 = 1.25;
 /// As others. Source: ours.

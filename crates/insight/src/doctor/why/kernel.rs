@@ -4,7 +4,7 @@
 //! What has more to do has more interrupts and comes to its quota sooner: where a node is asked for more than its peers, that is
 //! taken for the reason, and these for what comes of it.
 
-use super::host::{EVEN, HELD, MORE, SLOWER, goes_with_its_load, held, slowness};
+use super::host::{EVEN, HELD, MORE, SLOWER, goes_with_its_load, held, slowness, waiting};
 use super::requests::rate;
 use super::{Cause, FAIR, Patient, STRONG, WEAK, Weighing};
 use crate::history::Metric;
@@ -29,6 +29,9 @@ fn interrupts(patient: &Patient<'_, '_>) -> Weighing {
             );
             if mine >= FULL && mine >= 1.5 * others {
                 weighing.seen(STRONG, seen);
+                if let Some(waiting) = waiting(patient) {
+                    weighing.seen(FAIR, waiting);
+                }
                 goes_with_its_load(patient, &Metric::SoftIrqCore, &mut weighing);
             } else if mine < FULL / 2.0 || mine < EVEN * others {
                 weighing.seen(-FAIR, seen);
@@ -123,7 +126,7 @@ fn without(patient: &Patient<'_, '_>) -> f64 {
 }
 
 /// Of a core's time. Source: ours; a core that spends half of it so has no room for who runs there.
-const FULL: f64 = 0.5;
+pub(super) const FULL: f64 = 0.5;
 /// The most over the mean. Source: ours; a card with one queue on a host of two cores has as much.
 const UNEVEN: f64 = 2.0;
 /// Source: ours; a kernel keeps nearly all memory near unless it cannot.

@@ -80,17 +80,20 @@ pub(super) fn of_host(before: &Page, now: &Page) -> Option<Vec<(Metric, f64)>> {
     let pressure = |resource: &str| {
         rate(&format!("ambidex_host_pressure_seconds_total{{resource=\"{resource}\",of=\"some\"}}"), "")
     };
+    let core_part = |mode: &str| now.at(&format!("ambidex_host_core_part{{mode=\"{mode}\",of=\"most\"}}"));
     let pages = |part: &str| grown("ambidex_host_numa_pages_total", part);
     let figures = [
         (Metric::Cpu, idle.map(|idle| 1.0 - idle / all)),
         (Metric::SoftIrq, part(cpu(r#"mode="softirq""#), Some(all))),
-        (Metric::SoftIrqCore, now.at(r#"ambidex_host_core_part{mode="softirq",of="most"}"#)),
+        // From begin to end where programs in the kernel count it; else by the kernel's own samples.
+        (Metric::SoftIrqCore, core_part("served").or_else(|| core_part("softirq"))),
         (Metric::PacketSkew, now.at(r#"ambidex_host_core_skew{what="packets"}"#)),
         (Metric::InterruptSkew, now.at(r#"ambidex_host_core_skew{what="irq"}"#)),
         (Metric::QueueSkew, now.most("ambidex_host_queue_skew", "")),
         (Metric::Dropped, rate("ambidex_host_backlog_total", r#"what="dropped""#)),
         (Metric::Squeezed, rate("ambidex_host_backlog_total", r#"what="squeezed""#)),
         (Metric::CoreWait, rate("ambidex_host_waited_seconds_total", "").map(|waited| waited / cores)),
+        (Metric::RunWait, now.at(r#"ambidex_host_run_wait_seconds{of="p99"}"#)),
         (Metric::Steal, part(cpu(r#"mode="steal""#), Some(all))),
         (
             Metric::Throttled,

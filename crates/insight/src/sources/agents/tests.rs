@@ -50,6 +50,13 @@ fn two_pages_say_what_was_done_between_them() {
     {
         assert!(near(at(&host, &metric), wanted), "{metric}: {host:?}");
     }
+    // What was counted from begin to end goes before what was sampled.
+    let counted =
+        "ambidex_host_core_part{mode=\"served\",of=\"most\"} 0.7\nambidex_host_run_wait_seconds{of=\"p99\"} 0.02\n";
+    let counting = read_page(&(page(15.0, 20.0) + counted));
+    let counting = of_host(&before, &counting).expect("it looked again");
+    assert!(near(at(&counting, &Metric::SoftIrqCore), 0.7) && near(at(&counting, &Metric::RunWait), 0.02));
+    assert_eq!(at(&host, &Metric::RunWait), None);
     // Nothing ran, or nobody says: no part of nothing.
     assert_eq!([Metric::Throttled, Metric::Steal, Metric::Memory].map(|metric| at(&host, &metric)), [None; 3]);
     assert!(near(now.capacity(), 1.5));

@@ -107,7 +107,7 @@ fn kind_of(metric: &Metric) -> Kind {
         | Metric::Throttled
         | Metric::GarbageCollection
         | Metric::CacheHits => Kind::Share,
-        Metric::LatencyP50 | Metric::LatencyP95 | Metric::LatencyP99 | Metric::Busy => Kind::Time,
+        Metric::LatencyP50 | Metric::LatencyP95 | Metric::LatencyP99 | Metric::Busy | Metric::RunWait => Kind::Time,
         Metric::Network => Kind::Bytes,
         Metric::Requests
         | Metric::Errors
@@ -225,6 +225,7 @@ const METRICS: &[(Metric, &[&str])] = &[
     (Metric::Dropped, &["dropped", "packets_dropped", "softnet_dropped"]),
     (Metric::Squeezed, &["squeezed", "time_squeeze", "softnet_squeezed"]),
     (Metric::CoreWait, &["core_wait", "run_queue_wait"]),
+    (Metric::RunWait, &["run_wait", "run_queue_latency", "runqlat"]),
     (Metric::RemoteMemory, &["remote_memory", "numa_other"]),
     (Metric::CpuPressure, &["cpu_pressure", "pressure_cpu"]),
     (Metric::MemoryPressure, &["memory_pressure", "pressure_memory"]),

@@ -14,7 +14,7 @@ pub(in super::super) const AMBIDEX_HOST: Set = Set {
     calls: None,
 };
 
-const QUERIES: [Query; 22] = [
+const QUERIES: [Query; 23] = [
     plain("requests", r#"sum by ({by}) (rate(ambidex_worker_admitted_total{worker="",{selector}}[{rate}]))"#),
     plain("errors", r#"sum by ({by}) (rate(ambidex_worker_failed_total{worker="",{selector}}[{rate}]))"#),
     plain("busy", r#"sum by ({by}) (rate(ambidex_worker_busy_seconds_total{worker="",{selector}}[{rate}]))"#),
@@ -30,7 +30,12 @@ const QUERIES: [Query; 22] = [
         r#"sum by ({by}) (rate(ambidex_host_cpu_seconds_total{mode="softirq",{selector}}[{rate}]))
             / sum by ({by}) (rate(ambidex_host_cpu_seconds_total{{selector}}[{rate}]))"#,
     ),
-    plain("soft_irq_core", r#"max by ({by}) (ambidex_host_core_part{mode="softirq",of="most",{selector}})"#),
+    // From begin to end where programs in the kernel count it; else by the kernel's own samples.
+    plain(
+        "soft_irq_core",
+        r#"max by ({by}) (ambidex_host_core_part{mode="served",of="most",{selector}})
+            or max by ({by}) (ambidex_host_core_part{mode="softirq",of="most",{selector}})"#,
+    ),
     plain("packet_skew", r#"max by ({by}) (ambidex_host_core_skew{what="packets",{selector}})"#),
     plain("interrupt_skew", r#"max by ({by}) (ambidex_host_core_skew{what="irq",{selector}})"#),
     plain("queue_skew", "max by ({by}) (ambidex_host_queue_skew{{selector}})"),
@@ -39,6 +44,10 @@ const QUERIES: [Query; 22] = [
     plain(
         "core_wait",
         "sum by ({by}) (rate(ambidex_host_waited_seconds_total{{selector}}[{rate}])) / sum by ({by}) (ambidex_host_cores{{selector}})",
+    ),
+    plain(
+        "run_wait",
+        "histogram_quantile(0.99, sum by (le, {by}) (rate(ambidex_host_run_waits_total{{selector}}[{rate}])))",
     ),
     plain(
         "steal",
