@@ -6,6 +6,7 @@ mod process;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
 
 use ambidex_core::review::{Abort, Action, Draft, Event, Look, Moment, Number, Part, Review, Subject, Who};
 use ambidex_core::time::Span;
@@ -13,6 +14,7 @@ use ambidex_lab::load::{self, Load, LoadOptions};
 use ambidex_lab::worker::{self, Worker, WorkerOptions};
 use ambidex_store::reviews::{Filed, Reviews};
 use process::{Running, ambidex, until};
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -185,12 +187,40 @@ impl Pool {
 
     /// Proposes and approves; the proposal.
     fn approved(&self, more: &[&str]) -> Value {
-        let usual = ["review", "propose", "R1", "--canary", "10s", "--watch", "10s", "--by", "ada"];
+        self.approved_of("R1", "10s", more)
+    }
+
+    fn approved_of(&self, review: &str, canary: &str, more: &[&str]) -> Value {
+        let usual = ["review", "propose", review, "--canary", canary, "--watch", "10s", "--by", "ada"];
         // On a machine that is busy with other tests, how long the slowest takes says nothing.
         self.running.ask(&[&usual[..], &["--abort-slower", "1000"], more].concat());
-        let shown = self.running.ask_json(&["review", "show", "R1"]);
-        self.running.ask(&["review", "approve", "R1", "--by", "grace"]);
+        let shown = self.running.ask_json(&["review", "show", review]);
+        self.running.ask(&["review", "approve", review, "--by", "grace"]);
         shown["proposal"].clone()
+    }
+
+    /// Carries out, and interrupts by a signal when `so`; the exit code and what was said.
+    fn interrupted(
+        &self,
+        review: &str,
+        every: &str,
+        signal: Signal,
+        so: impl Fn(&str) -> bool,
+    ) -> (Option<i32>, String) {
+        let file = self.running.folder.path().join("said");
+        let said = || fs::read_to_string(&file).expect("written");
+        let mut child = ambidex(self.running.folder.path())
+            .args(["review", "carry-out", review, "--every", every])
+            .env("AMBIDEX_ADMIN", &self.running.admin)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(&file).expect("a file"))
+            .spawn()
+            .expect("the binary runs");
+        until(|| so(&said()).then_some(()));
+        rustix::process::kill_process(Pid::from_child(&child), signal).expect("it runs");
+        let code = until(|| child.try_wait().expect("ours")).code();
+        (code, said())
     }
 
     fn carried_out(&self) -> (Value, String) {
@@ -236,6 +266,38 @@ fn a_weight_that_makes_it_worse_is_taken_back_by_itself() {
     assert_eq!(shown["closed"]["outcome"]["why"]["abort"]["when"], "spread_grew", "{said}{shown:#}");
     let pinned = until(|| Some(weight(&pool.running)).filter(|weight| *weight < 2.6));
     assert!(pinned > 2.4, "{said}");
+}
+
+#[test]
+fn who_interrupts_a_canary_has_the_weight_as_it_was_and_the_record_tells_it() {
+    let pool = Pool::new();
+    let half = |_: &str| weight(&pool.running) < 2.0;
+    // The canary takes ten minutes: only the interruption can end it.
+    pool.approved_of("R1", "10m", &[]);
+    let (code, said) = pool.interrupted("R1", "20s", Signal::INT, |said| said.contains("looking at how it is before"));
+    assert!(code != Some(0) && said.contains("nothing was changed"), "{code:?} {said}");
+    assert_eq!(pool.running.ask_json(&["review", "show", "R1"])["step"], "approval", "{said}");
+    for (review, signal) in [("R1", Signal::INT), ("R2", Signal::TERM)] {
+        if review == "R2" {
+            pool.running.ask(&["diagnose", "--csv", "skewed.csv", "--review", "data/reviews"]);
+            pool.approved_of("R2", "10m", &[]);
+        }
+        let (code, said) = pool.interrupted(review, "500ms", signal, half);
+        assert_eq!(code, Some(1), "{said}");
+        let shown = pool.running.ask_json(&["review", "show", review]);
+        assert_eq!((&shown["step"], &shown["closed"]["outcome"]["outcome"]), (&"record".into(), &"rolled_back".into()));
+        let why = &shown["closed"]["outcome"]["why"];
+        assert_eq!(
+            (&why["for"], &why["why"]),
+            (&"ordered".into(), &"carry-out was interrupted".into()),
+            "{said}{shown:#}"
+        );
+        // At 2.5, and held there as it was.
+        let pools = until(|| Some(pool.running.ask_json(&["workers"])).filter(|_| weight(&pool.running) > 2.4));
+        let workers = pools["pools"][0]["workers"].as_array().expect("a list");
+        let worker = workers.iter().find(|worker| worker["name"] == "b").expect("it is in the pool");
+        assert_eq!(worker["pinned"], 2.5, "{worker:#}");
+    }
 }
 
 /// A review whose canary began an hour ago, at half of the way from 2.5 to 1, and was never looked at.

@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! Approval --3 looks--> Canary: half, whole --borne--> Watch .. over --> Record
-//!                          | aborted, Ctrl-C, cannot be made               ^
+//!                          | aborted, interrupted, cannot be made          ^
 //!                          +--> RollBack: undone, and again until it is ---+
 //! ```
 //! Each step is written down before it is done. Whoever begins it again goes on where it was: a canary that nobody has looked at for
-//! a minute is taken back, a roll-back is done, a watch is gone on with. Ctrl-C takes a canary back; a watch goes on with the next
-//! carry-out, or with `ambidex diagnose --review`.
+//! a minute is taken back, a roll-back is done, a watch is gone on with. Who interrupts it (Ctrl-C, `kill`, a terminal that goes) has
+//! a canary taken back; a watch goes on with the next carry-out, or with `ambidex diagnose --review`.
 
 use std::time::Duration;
 
@@ -38,9 +38,30 @@ pub(crate) struct Carrier<'a> {
     change: Change,
     pace: Pace,
     runtime: Runtime,
-    interrupts: Signal,
+    interrupts: Interrupts,
     /// Tells people what happens.
     say: &'a mut dyn FnMut(&str),
+}
+
+/// All by which a process is told to end while it could still put things back: Ctrl-C, `kill` or a supervisor, a terminal that goes.
+struct Interrupts([Signal; 3]);
+
+impl Interrupts {
+    /// Within a runtime.
+    fn listen() -> std::io::Result<Self> {
+        let of = |kind| signal(kind);
+        Ok(Self([of(SignalKind::interrupt())?, of(SignalKind::terminate())?, of(SignalKind::hangup())?]))
+    }
+
+    /// Until one comes; one that came before is not lost.
+    async fn come(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
 }
 
 /// A weight that is changed.
@@ -80,7 +101,7 @@ impl<'a> Carrier<'a> {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| ReviewError::Wrong(format!("no runtime: {error}")))?;
         // Listened for from the begin, so that none is lost.
-        let interrupts = runtime.block_on(async { signal(SignalKind::interrupt()) });
+        let interrupts = runtime.block_on(async { Interrupts::listen() });
         let interrupts =
             interrupts.map_err(|error| ReviewError::Wrong(format!("Ctrl-C cannot be listened for: {error}")))?;
         let pools = Pools::of(api, pool, &filed.review.subject().metric)?;
@@ -239,7 +260,7 @@ impl<'a> Carrier<'a> {
         }
     }
 
-    /// Until the next look; whether Ctrl-C came.
+    /// Until the next look; whether it was interrupted.
     fn pause(&mut self, review: &Review) -> bool {
         let left = review.deadline().map_or(Span::ZERO, |at: Moment| at.since(now()));
         let length = match (review.step(), review.proposal()) {
@@ -258,7 +279,7 @@ impl<'a> Carrier<'a> {
         let interrupts = &mut self.interrupts;
         self.runtime.block_on(async {
             tokio::select! {
-                _ = interrupts.recv() => true,
+                () = interrupts.come() => true,
                 () = tokio::time::sleep(Duration::from(length)) => false,
             }
         })
