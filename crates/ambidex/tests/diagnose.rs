@@ -1,6 +1,8 @@
 //! `ambidex diagnose` with real files: what it finds, what it says of bad input, and how it ends.
 
 mod process;
+#[path = "diagnose/scaled.rs"]
+mod scaled;
 
 use std::fmt::Write as _;
 use std::fs;

@@ -1,8 +1,9 @@
 //! The documents, held against the binary and the code.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
@@ -62,6 +63,43 @@ fn every_configuration_in_the_documents_is_good() {
         }
     }
     assert!(checked > 10, "only {checked} blocks");
+}
+
+/// Whether Kubernetes' and KEDA's schemas know all of these manifests, and what was said. Needs models of them, packages of Python:
+/// `cargo xtask test` installs them.
+fn known_to_autoscalers(manifests: &str) -> (bool, String) {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut child = Command::new("python3")
+        .arg(here.join("tests/docs/manifests.py"))
+        .env("PYTHONPATH", here.join("../../target/peers/manifests"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("python3 is installed");
+    child.stdin.take().expect("piped").write_all(manifests.as_bytes()).expect("written");
+    let output = child.wait_with_output().expect("it ends");
+    (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
+
+#[test]
+fn manifests_for_autoscalers_have_only_fields_that_kubernetes_and_keda_know() {
+    let document = read("docs/diagnose.md");
+    let manifests: Vec<&str> =
+        blocks(&document, "yaml").into_iter().filter(|block| block.starts_with("apiVersion:")).collect();
+    let manifests = manifests.join("---\n");
+    let (known, said) = known_to_autoscalers(&manifests);
+    assert!(
+        known && said.contains("ScaledObject is good") && said.contains("HorizontalPodAutoscaler is good"),
+        "{said}"
+    );
+    for (written, wrong) in
+        [("minReplicas:", "leastReplicas:"), ("threshold: \"1\"", "threshold: 1"), ("averageValue:", "value_of_each:")]
+    {
+        assert!(manifests.contains(written), "{written}");
+        let (known, said) = known_to_autoscalers(&manifests.replace(written, wrong));
+        assert!(!known, "{wrong} is not told: {said}");
+    }
 }
 
 #[test]
