@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 
 use crate::access_log::LogStats;
 use crate::admission::Admission;
+use crate::by_route::RouteCounts;
 use crate::cache::CacheStats;
 use crate::config::{GatewayConfig, ListenAddress};
 use crate::front::{Front, FrontError};
@@ -256,6 +257,12 @@ impl Gateway {
     #[must_use]
     pub fn addresses(&self) -> Vec<ListenAddress> {
         self.listeners().iter().map(|open| open.bound.clone()).collect()
+    }
+
+    /// Which route's requests which worker answered, to be read whenever somebody wants to know.
+    #[must_use]
+    pub fn route_counts(&self) -> RouteCounts {
+        RouteCounts { threads: self.stats.clone(), front: Arc::clone(&self.front) }
     }
 
     /// The numbers of now.

@@ -8,6 +8,7 @@ mod alarms;
 mod atlas;
 mod body;
 mod buffers;
+mod by_route;
 mod by_worker;
 mod cache;
 mod clock;
@@ -62,6 +63,7 @@ mod websocket;
 
 pub use access_log::{LogError, LogStats};
 pub use atlas::AtlasError;
+pub use by_route::{RouteCount, RouteCounts};
 pub use cache::CacheStats;
 pub use front::FrontError;
 pub use gateway::{Gateway, GatewayError, GatewayStats, Shared};

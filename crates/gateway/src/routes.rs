@@ -12,6 +12,7 @@ use ambidex_tower::Clock;
 
 use http::{HeaderName, HeaderValue};
 
+use crate::by_route;
 use crate::config::{HostPattern, Key, Match, PathPattern, Route, RouteRecording};
 use crate::extras::Extras;
 use crate::front::FrontError;
@@ -28,6 +29,8 @@ struct Compiled {
     route: Route,
     target: Target,
     label: Arc<str>,
+    /// By which its answers are counted.
+    number: u32,
     extras: Arc<Extras>,
 }
 
@@ -62,6 +65,7 @@ impl Routes {
             Ok::<_, FrontError>(Compiled {
                 route: route.clone(),
                 target,
+                number: by_route::number(&label),
                 label: label.into(),
                 extras: Arc::new(extras),
             })
@@ -76,6 +80,16 @@ impl Routes {
     /// What a route matches, for log and traces: the same for all its requests.
     pub(crate) fn label(&self, route: usize) -> Arc<str> {
         Arc::clone(&self.0[route].label)
+    }
+
+    /// The number by which answers of a route are counted; `None` where it is the only one.
+    pub(crate) fn counted(&self, route: usize) -> Option<u32> {
+        (self.0.len() > 1).then(|| self.0[route].number)
+    }
+
+    /// The label of the routes that are counted by this number.
+    pub(crate) fn labelled(&self, number: u32) -> Option<Arc<str>> {
+        self.0.iter().find(|compiled| compiled.number == number).map(|compiled| Arc::clone(&compiled.label))
     }
 
     /// What a route wants beside sending.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use http::StatusCode;
 
+use crate::by_route::RouteTable;
 use crate::reason::Reason;
 
 /// A counter with one writer.
@@ -79,6 +80,8 @@ pub struct ThreadStats {
     pub repairs: Count,
     /// Those that it could not be told of.
     pub repairs_lost: Count,
+    /// Which route's requests which worker answered.
+    pub(crate) routes: RouteTable,
 }
 
 impl ThreadStats {

@@ -70,6 +70,9 @@ impl Client {
             record.status = Some(head.status());
             record.tier = tier.as_deref().unwrap_or("").to_owned();
         });
+        if let Some(route) = picture.front.routes.counted(target.route) {
+            thread.stats.routes.count(route, pick.worker, head.status().is_server_error(), at.since(plan.arrived));
+        }
         let speaker = way.hears_reports.then_some(pick.worker);
         if let Some(worker) = speaker.filter(|_| head.head().known().meets(REPORTS)) {
             hear_head(thread, worker, flight.cells(), head.head(), at);
@@ -85,9 +88,7 @@ impl Client {
         if tries > 1 {
             notes.add(const { Name::literal("ambidex-attempts") }, &tries.to_string());
         }
-        if let Some(tier) = &tier {
-            notes.add(const { Name::literal("ambidex-tier") }, tier);
-        }
+        tier.iter().for_each(|tier| notes.add(const { Name::literal("ambidex-tier") }, tier));
         let watch = body.take_watch();
         let Errand { entry, service } = errand;
         let relay =
