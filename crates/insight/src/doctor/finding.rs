@@ -130,8 +130,8 @@ fn foremost<'s>(scene: &'s Scene<'_>, at: usize) -> Option<&'s Standing> {
         };
         stays && standing.r >= least(&standing.metric)
     })?;
-    // A node that has more requests because it can carry more is as it should be.
-    let carries = |metric: &Metric| standing(metric).is_some_and(|standing| standing.r < CARRIES);
+    // A node that has more requests because it can carry more is as it should be. A CPU that nothing was measured of does not say so.
+    let carries = |metric: &Metric| standing(metric).is_some_and(|standing| standing.r > 0.0 && standing.r < CARRIES);
     let is_count = !is_utilization(&found.metric);
     let takes_longer = standing(&Metric::LatencyP50).is_some_and(|latency| latency.r >= STANDS_OUT)
         || standing(&Metric::Busy)

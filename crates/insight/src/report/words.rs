@@ -54,7 +54,8 @@ pub(super) const fn shape(level: Level) -> &'static str {
 }
 
 /// In a few words.
-pub(crate) const fn verdict(verdict: Verdict) -> &'static str {
+#[must_use]
+pub const fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Structural => "structural: it stays",
         Verdict::Emerging => "emerging: in most of the newest windows",
@@ -67,13 +68,14 @@ pub(crate) const fn verdict(verdict: Verdict) -> &'static str {
 }
 
 /// The reasons that are told: the first three, without "none of these" where another one is before it.
-pub(crate) fn reasons(finding: &Finding) -> impl Iterator<Item = &Hypothesis> {
+pub fn reasons(finding: &Finding) -> impl Iterator<Item = &Hypothesis> {
     let known = finding.hypotheses.iter().take_while(|one| one.cause != Cause::Unknown).count();
     finding.hypotheses.iter().take(known.clamp(1, 3))
 }
 
 /// What a finding costs, in phrases; empty where nothing is known of it.
-pub(crate) fn costs(finding: &Finding) -> Vec<String> {
+#[must_use]
+pub fn costs(finding: &Finding) -> Vec<String> {
     let impact = &finding.impact;
     let mut all = Vec::new();
     all.extend(impact.p99_ratio.filter(|ratio| *ratio >= 1.1).map(|ratio| format!("p99 {ratio:.1} times its peers'")));
