@@ -5,17 +5,18 @@
 //! refused, `serve` for what keeps connections from starving the loop.
 //!
 //! ```text
-//! GET  / /ui/{name} /healthz /readyz /metrics
+//! GET  / /doctor /ui/{name} /healthz /readyz /metrics
 //! GET  /api/v1/status /pools /publishers /series /decisions /decisions/stream /decisions/verify /events
 //! GET  /api/v1/explain/weight/{pool}/{worker}?at=     /config /config/history
-//! GET  /api/v1/drills /trials /feed?pool=&after=&wait= /feed/stream /openapi
+//! GET  /api/v1/drills /trials /doctor /reviews /reviews/{review} /feed?pool=&after=&wait= /feed/stream /openapi
 //! POST /api/v1/pools/{pool}/workers/{worker}/{drain|undrain|pin|unpin|drill}   /pools/{pool}/{freeze|unfreeze|undrill}
 //! POST /api/v1/pools/{pool}/approve/{number}   /pools/{pool}/trial/{start|pause|resume|promote|abort}
-//! POST /api/v1/config/{reload|rollback|accept}
+//! POST /api/v1/config/{reload|rollback|accept}   /api/v1/reviews/{review}/{approve|reject}
 //! ```
 
 mod answer;
 mod change;
+mod doctor;
 mod drill;
 mod feed;
 mod guard;
@@ -89,6 +90,9 @@ impl Api {
             ("/api/v1/explain/weight/{pool}/{worker}", get(read::explain)),
             ("/api/v1/drills", get(drill::all)),
             ("/api/v1/trials", get(trial::all)),
+            ("/api/v1/doctor", get(doctor::told)),
+            ("/api/v1/reviews", get(doctor::reviews)),
+            ("/api/v1/reviews/{review}", get(doctor::review)),
             ("/api/v1/config", get(read::config)),
             ("/api/v1/config/history", get(read::config_history)),
             ("/api/v1/pools/{pool}/workers/{worker}/{order}", post(change::worker)),
@@ -96,6 +100,7 @@ impl Api {
             ("/api/v1/pools/{pool}/approve/{number}", post(change::approve)),
             ("/api/v1/pools/{pool}/trial/{order}", post(trial::order)),
             ("/api/v1/config/{order}", post(change::config)),
+            ("/api/v1/reviews/{review}/{order}", post(doctor::order)),
         ]);
         endpoints
     }

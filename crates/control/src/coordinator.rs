@@ -22,6 +22,7 @@ use crate::config::{
     AdminConfig, ElectionConfig, FollowConfig, GatewaysConfig, GossipConfig, HeartbeatsConfig, PoolConfig,
 };
 use crate::discovery::{Discovery, Names};
+use crate::doctor::Desk;
 use crate::election;
 use crate::facts::{ConfigHost, GatewayFacts};
 use crate::gateways::{self, Gateways};
@@ -124,6 +125,8 @@ pub(crate) struct Shared {
     pub(crate) pools_changed: Notify,
     /// Whether what is decided here holds.
     pub(crate) leadership: Leadership,
+    /// What the doctor told.
+    pub(crate) desk: Desk,
     stop: Notify,
     room: Mutex<Room>,
 }
@@ -146,7 +149,7 @@ impl Shared {
 /// The running coordinator. Dropping it ends its thread and leaves the last view in place.
 #[derive(Debug)]
 pub struct Coordinator {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
     hearing: Mutex<Option<Hearing>>,
     gossip: Option<Gossip>,
@@ -177,7 +180,8 @@ impl Coordinator {
         room.publish = publish;
         let (here, refused) = (Arc::clone(&room.guests), Arc::clone(&room.refused));
         let (stop, changed, pools_changed, room) = (Notify::new(), Notify::new(), Notify::new(), Mutex::new(room));
-        let shared = Arc::new(Shared { clock, gateway, config, changed, pools_changed, leadership, stop, room });
+        let desk = Desk::default();
+        let shared = Arc::new(Shared { clock, gateway, config, changed, pools_changed, leadership, desk, stop, room });
         let mut bound = None;
         if let Some(admin) = admin {
             let token = Token::open(&data)?;

@@ -14,6 +14,7 @@ pub mod clock;
 pub mod config;
 mod coordinator;
 mod discovery;
+pub mod doctor;
 mod drills;
 mod election;
 mod explain;

@@ -4,6 +4,7 @@
 //! that joined first have series of their own, all later ones of a pool share `worker="other"`. First come, and not
 //! largest, because a series that changes its worker reads as a counter that fell.
 
+mod doctor;
 mod modes;
 mod page;
 mod publishers;
@@ -128,6 +129,7 @@ struct PoolRow {
 impl Snapshot {
     fn take(shared: &Shared) -> Self {
         let mut gateway = shared.gateway.families();
+        gateway.extend(doctor::families(&shared.desk.told()));
         let room = shared.room();
         gateway.extend(room.heartbeats.families());
         gateway.extend(room.gossip.iter().flat_map(|standing| standing.families()));

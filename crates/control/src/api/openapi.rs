@@ -28,6 +28,8 @@ enum Takes {
     Wait,
     /// A point in the past.
     Moment,
+    /// The number of a review.
+    Review,
     /// One of these words.
     Word(&'static [&'static str]),
 }
@@ -60,7 +62,7 @@ const SINCE: (&str, Takes, &str) = (
     "What came after: an item's number, milliseconds since 1970, or how long ago, such as `10m`.",
 );
 
-const OPERATIONS: [Operation; 24] = [
+const OPERATIONS: [Operation; 28] = [
     Operation { answer: Answer::Text, ..read("/healthz", "The process runs.") },
     Operation { answer: Answer::Probe, ..read("/readyz", "200 once every pool had a worker, else 503.") },
     Operation { answer: Answer::Metrics, ..read("/metrics", "Metrics, as OpenMetrics text.") },
@@ -115,6 +117,12 @@ const OPERATIONS: [Operation; 24] = [
     },
     read("/api/v1/drills", "Drills that run and that ended."),
     read("/api/v1/trials", "The newest canary, switch or experiment of each pool."),
+    read(
+        "/api/v1/doctor",
+        "What the doctor found: findings, who has how much of what, what is left, and the board of reviews.",
+    ),
+    read("/api/v1/reviews", "What became of the doctor's findings."),
+    read("/api/v1/reviews/{review}", "What became of one of them."),
     read("/api/v1/config", "The configuration in force."),
     read("/api/v1/config/history", "The configurations that were in force."),
     change("/api/v1/pools/{pool}/workers/{worker}/{order}", "drain, undrain, pin, unpin or drill a worker."),
@@ -125,6 +133,10 @@ const OPERATIONS: [Operation; 24] = [
     ),
     change("/api/v1/pools/{pool}/approve/{number}", "Lets a runbook do what it proposed."),
     change("/api/v1/config/{order}", "reload, rollback or accept the configuration."),
+    change(
+        "/api/v1/reviews/{review}/{order}",
+        "approve or reject the change that a review proposes; by whom and why stays in the record.",
+    ),
     read("/api/v1/openapi", "This document."),
 ];
 
@@ -203,8 +215,8 @@ impl Operation {
             described["security"] = json!([{"token": []}]);
             described["requestBody"] = json!({
                 "required": false,
-                "description": "`pin` takes {\"weight\": 0.5}, in fair shares; `drill` a fault; `trial` {\"kind\": \"canary\"}; the \
-                                others nothing.",
+                "description": "`pin` takes {\"weight\": 0.5}, in fair shares; `drill` a fault; `trial` {\"kind\": \"canary\"}; a review \
+                                {\"by\": \"ada\", \"why\": \"..\"}; the others nothing.",
                 "content": {"application/json": {"schema": {}}},
             });
         }
@@ -215,6 +227,8 @@ impl Operation {
     fn named(&self, name: &str) -> Takes {
         match (name, self.path) {
             ("number", _) => Takes::Count,
+            ("review", _) => Takes::Review,
+            ("order", "/api/v1/reviews/{review}/{order}") => Takes::Word(&["approve", "reject"]),
             ("order", "/api/v1/config/{order}") => Takes::Word(&["reload", "rollback"]),
             ("order", "/api/v1/pools/{pool}/{order}") => Takes::Word(&["freeze", "unfreeze", "undrill"]),
             ("order", "/api/v1/pools/{pool}/trial/{order}") => {
@@ -234,6 +248,7 @@ impl Takes {
             Self::Truth => json!({"type": "boolean"}),
             Self::Wait => json!({"type": "string", "pattern": "^([0-9]|[1-4][0-9]|5[0-5])s$|^[0-9]{1,4}ms$"}),
             Self::Moment => json!({"type": "string", "pattern": "^[0-9]{1,15}$|^[0-9]{1,6}(ms|s|m|h)$"}),
+            Self::Review => json!({"type": "string", "pattern": "^R?[1-9][0-9]{0,8}$"}),
             Self::Word(words) => json!({"type": "string", "enum": words}),
         }
     }

@@ -13,7 +13,7 @@ use crate::pool::{Applied, Pool};
 use crate::room::Room;
 use crate::roster::Worker;
 use crate::status::{ChanceStatus, CostStatus, ModesStatus, ZoneStatus};
-use crate::ui::{ChartPool, Charts, Line, Page, PageSource, PoolPanel, SignalAge, WorkerRow};
+use crate::ui::{ChartPool, Charts, DoctorPage, Line, Page, PageSource, PoolPanel, SignalAge, WorkerRow};
 
 /// Fills the dashboard's page.
 #[derive(Debug)]
@@ -26,6 +26,14 @@ impl PageSource for Pages {
 
     fn charts(&self, after: u64) -> Charts {
         charts(&self.0.room(), self.0.clock.now(), after)
+    }
+
+    fn doctor(&self) -> DoctorPage {
+        DoctorPage {
+            wall_millis: wall_millis(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            told: self.0.desk.told(),
+        }
     }
 }
 
@@ -41,6 +49,7 @@ fn page(shared: &Shared) -> Page {
         following: room.following.as_ref().map(|following| following.status(now)),
         probation: Some(room.probing.status(now)),
         election: room.election(now),
+        doctor: shared.desk.told(),
         lines: room
             .news
             .since(0)

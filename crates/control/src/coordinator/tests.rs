@@ -74,7 +74,8 @@ pub(crate) fn at_rest_as(pools: Vec<PoolConfig>, office: impl FnOnce(Clock) -> L
     let (gateway, config) = (Arc::new(Nothing), Arc::new(Nothing));
     let (changed, pools_changed, stop) = (Notify::new(), Notify::new(), Notify::new());
     let leadership = office(clock);
-    Arc::new(Shared { clock, gateway, config, changed, pools_changed, leadership, stop, room: Mutex::new(room) })
+    let (desk, room) = (Desk::default(), Mutex::new(room));
+    Arc::new(Shared { clock, gateway, config, changed, pools_changed, leadership, desk, stop, room })
 }
 
 pub(crate) fn process(pools: Vec<PoolConfig>, journal: Arc<dyn Journal>) -> Process {

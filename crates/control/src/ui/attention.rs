@@ -13,6 +13,7 @@ use maud::{Markup, html};
 
 use super::text;
 use super::view::{BreakerState, Page, PoolPanel, WorkerRow};
+use crate::doctor::{DoctorStatus, Grave};
 use crate::publish::PublisherState;
 use crate::room::{ElectionStatus, FollowStatus, ProbationStatus};
 use crate::status::ZoneStatus;
@@ -91,6 +92,7 @@ pub(super) fn section(page: &Page) -> Markup {
     items.extend(page.following.as_ref().map(following_item));
     items.extend(page.probation.as_ref().and_then(probation_item));
     items.extend(page.election.as_ref().map(election_item));
+    items.extend(doctor_item(&page.doctor));
     items.sort_by_key(|(level, _)| std::cmp::Reverse(*level));
     let calm = items.iter().all(|(level, _)| *level == Level::Note);
     let workers: usize = page.pools.iter().map(|pool| pool.workers.len() + pool.more_workers).sum();
@@ -186,6 +188,19 @@ fn probation_item(probation: &ProbationStatus) -> Option<(Level, Markup)> {
         .as_ref()
         .map_or_else(String::new, |because| format!(" It was gone back from, because {because}."));
     Some((level, html! { "Configuration: " (why) "." (because) }))
+}
+
+/// That the doctor found something; what, stands on its own page.
+fn doctor_item(told: &DoctorStatus) -> Option<(Level, Markup)> {
+    let first = told.findings.first().filter(|first| first.level >= Grave::Warning)?;
+    let more =
+        told.findings.iter().skip(1).filter(|finding| finding.level >= Grave::Warning).count() + told.more_findings;
+    let level = if first.hurts && first.level == Grave::Critical { Level::Warning } else { Level::Note };
+    let text = html! {
+        a href="/doctor" { "The doctor" } ": " (first.title) "."
+        @if more > 0 { " And " (more) " more." }
+    };
+    Some((level, text))
 }
 
 /// Which of several coordinators leads.

@@ -8,6 +8,7 @@
 //! view types ([`Page`]) --> page(): whole document          GET /
 //!                      \--> live(): what changes of it      events `page` and `part` of GET /ui/events, once a second
 //! [`Charts`] --> JSON                                       event `points` of GET /ui/events, and GET /ui/series
+//! [`DoctorPage`] --> doctor::page(), parts()                GET /doctor, and events of GET /ui/events?page=doctor
 //! asset(name): script, style, icon                          GET /ui/NAME
 //! ```
 //! Everything that is shown may come from outside (a worker's name, a message): maud escapes all of it, and
@@ -18,6 +19,7 @@ mod attention;
 mod charts;
 mod costs;
 mod decisions;
+mod doctor;
 mod modes;
 mod publishers;
 mod serve;
@@ -31,6 +33,7 @@ use maud::{DOCTYPE, Markup, html};
 
 pub use assets::{Asset, asset};
 pub use charts::{ChartPool, Charts};
+pub use doctor::DoctorPage;
 pub(crate) use serve::routes;
 pub use serve::{PageSource, router};
 pub use view::{BreakerState, Line, Page, PoolPanel, SignalAge, WorkerRow};
@@ -44,31 +47,51 @@ pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'
 pub fn page(page: &Page) -> Markup {
     html! {
         (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (title(page)) }
-                link rel="icon" href="/ui/icon.svg" type="image/svg+xml";
-                link rel="stylesheet" href="/ui/uplot.css";
-                link rel="stylesheet" href="/ui/dashboard.css";
-                noscript { meta http-equiv="refresh" content="5"; }
-                script src="/ui/uplot.js" defer {}
-                script src="/ui/dashboard.js" type="module" {}
-            }
+        html lang="en" data-title="Ambidex" {
+            (head(&title(page)))
             body {
-                header .top {
-                    a .brand href="/" { (mark()) "Ambidex" }
-                    span #state .state { "as of " (text::time_of_day(page.wall_millis)) " UTC" }
-                }
-                main #live { (live(page)) }
+                (top(page.wall_millis, "/"))
+                main #live data-events="/ui/events" { (live(page)) }
                 footer {
                     "Ambidex " (page.version) ". Times are UTC. A weight of 1 is a fair share: what every worker of the pool "
                     "would get if all were alike. The same as JSON: " a href="/api/v1/status" { "/api/v1/status" } ", "
                     a href="/api/v1/decisions" { "/api/v1/decisions" } ", " a href="/metrics" { "/metrics" } "."
                 }
             }
+        }
+    }
+}
+
+/// What every document loads.
+fn head(title: &str) -> Markup {
+    html! {
+        head {
+            meta charset="utf-8";
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            meta name="color-scheme" content="light dark";
+            title { (title) }
+            link rel="icon" href="/ui/icon.svg" type="image/svg+xml";
+            link rel="stylesheet" href="/ui/uplot.css";
+            link rel="stylesheet" href="/ui/dashboard.css";
+            link rel="stylesheet" href="/ui/doctor.css";
+            noscript { meta http-equiv="refresh" content="5"; }
+            script src="/ui/uplot.js" defer {}
+            script src="/ui/dashboard.js" type="module" {}
+        }
+    }
+}
+
+/// What stands on top of every document: its pages, of which this is one, and how fresh it is.
+fn top(wall_millis: u64, here: &str) -> Markup {
+    html! {
+        header .top {
+            a .brand href="/" { (mark()) "Ambidex" }
+            nav aria-label="Pages" {
+                @for (path, name) in [("/", "Workers"), ("/doctor", "Doctor")] {
+                    a href=(path) aria-current=[(here == path).then_some("page")] { (name) }
+                }
+            }
+            span #state .state { "as of " (text::time_of_day(wall_millis)) " UTC" }
         }
     }
 }

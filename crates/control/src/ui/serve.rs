@@ -1,6 +1,7 @@
 //! The dashboard over HTTP: the page, its files, its stream and its series.
 //!
-//! `GET /` the document, `/ui/events` the stream that keeps it up to date, `/ui/series` all points, `/ui/NAME` files.
+//! `GET /` the document, `/ui/events` the stream that keeps it up to date, `/ui/series` all points, `/ui/NAME` files. `GET /doctor` is
+//! the doctor's document, and `/ui/events?page=doctor` its stream, which has no points.
 //!
 //! Events of the stream: `page`, HTML of the whole `main`, at first and when sections come or go; then each second a
 //! `part`, HTML of one section, for those that changed (the first always does: it holds the time); and `points`, JSON
@@ -14,7 +15,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Path;
+use axum::extract::{Path, RawQuery};
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -23,7 +24,7 @@ use futures_core::Stream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Interval, MissedTickBehavior};
 
-use super::{CONTENT_SECURITY_POLICY, Charts, Page, Part, asset};
+use super::{CONTENT_SECURITY_POLICY, Charts, DoctorPage, Page, Part, asset, doctor};
 
 /// Where the page's content comes from.
 pub trait PageSource: Send + Sync + 'static {
@@ -32,6 +33,16 @@ pub trait PageSource: Send + Sync + 'static {
 
     /// The points after `second` (seconds since 1970); 0 asks for all.
     fn charts(&self, after: u64) -> Charts;
+
+    /// What is to be shown of the doctor now.
+    fn doctor(&self) -> DoctorPage;
+}
+
+/// Which document a stream is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Document {
+    Main,
+    Doctor,
 }
 
 /// The routes of the dashboard, to be merged into the admin server's.
@@ -44,11 +55,18 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(
     source: Arc<dyn PageSource>,
 ) -> Vec<(&'static str, MethodRouter<S>)> {
     let viewers = Arc::new(Semaphore::new(MOST_VIEWERS));
-    let (document, series, stream) = (Arc::clone(&source), Arc::clone(&source), source);
+    let (document, doctor, series, stream) = (Arc::clone(&source), Arc::clone(&source), Arc::clone(&source), source);
     vec![
         ("/", get(move || async move { (HEADERS, super::page(&document.page())).into_response() })),
+        ("/doctor", get(move || async move { (HEADERS, super::doctor::page(&doctor.doctor())).into_response() })),
         ("/ui/series", get(move || async move { axum::Json(series.charts(0)).into_response() })),
-        ("/ui/events", get(move || async move { events(stream, viewers) })),
+        (
+            "/ui/events",
+            get(move |RawQuery(query): RawQuery| async move {
+                let document = if query.as_deref() == Some("page=doctor") { Document::Doctor } else { Document::Main };
+                events(stream, document, viewers)
+            }),
+        ),
         ("/ui/{name}", get(|Path(name): Path<String>| async move { file(&name) })),
     ]
 }
@@ -62,19 +80,20 @@ fn file(name: &str) -> Response {
     }
 }
 
-fn events(source: Arc<dyn PageSource>, viewers: Arc<Semaphore>) -> Response {
+fn events(source: Arc<dyn PageSource>, document: Document, viewers: Arc<Semaphore>) -> Response {
     let Ok(place) = viewers.try_acquire_owned() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many dashboards are open: close one\n").into_response();
     };
     let mut beat = tokio::time::interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let events = Events { source, beat, due: VecDeque::new(), shown: Vec::new(), newest: 0, _place: place };
+    let events = Events { source, document, beat, due: VecDeque::new(), shown: Vec::new(), newest: 0, _place: place };
     Sse::new(events).keep_alive(KeepAlive::default()).into_response()
 }
 
 /// One viewer's stream.
 struct Events {
     source: Arc<dyn PageSource>,
+    document: Document,
     beat: Interval,
     /// Events of this second that were not sent yet.
     due: VecDeque<Event>,
@@ -103,7 +122,11 @@ impl Events {
     fn renew(&mut self) {
         // A carriage return ends a field of the stream; in HTML it is white space like any other.
         let part = |part: Part| (part.id, part.html.into_string().replace('\r', " "));
-        let parts: Vec<_> = super::parts(&self.source.page()).into_iter().map(part).collect();
+        let parts = match self.document {
+            Document::Main => super::parts(&self.source.page()),
+            Document::Doctor => doctor::parts(&self.source.doctor()),
+        };
+        let parts: Vec<_> = parts.into_iter().map(part).collect();
         if parts.iter().map(|(id, _)| id).eq(self.shown.iter().map(|(id, _)| id)) {
             let changed = parts.iter().zip(&self.shown).filter(|(new, old)| new != old);
             self.due.extend(changed.map(|((_, html), _)| Event::default().event("part").data(html)));
@@ -112,6 +135,9 @@ impl Events {
             self.due.push_back(Event::default().event("page").data(all));
         }
         self.shown = parts;
+        if self.document == Document::Doctor {
+            return;
+        }
         let charts = self.source.charts(self.newest);
         self.newest = charts.pools.iter().filter_map(|pool| pool.seconds.last()).max().copied().unwrap_or(self.newest);
         self.due.extend(Event::default().event("points").json_data(charts).ok());

@@ -41,6 +41,15 @@ pub(super) fn time_of_day(wall_millis: u64) -> String {
     format!("{:02}:{:02}:{:02}", secs / 3_600, secs / 60 % 60, secs % 60)
 }
 
+/// `2026-11-22 05:07` of a wall time in milliseconds since 1970.
+pub(super) fn moment(wall_millis: u64) -> String {
+    let seconds = i64::try_from(wall_millis / 1_000).unwrap_or(i64::MAX);
+    // What no calendar reaches is no time of ours.
+    let Ok(date) = time::OffsetDateTime::from_unix_timestamp(seconds) else { return "?".to_owned() };
+    let (month, minutes) = (u8::from(date.month()), seconds.rem_euclid(86_400) / 60);
+    format!("{:04}-{month:02}-{:02} {:02}:{:02}", date.year(), date.day(), minutes / 60, minutes % 60)
+}
+
 /// An element's id made of a name: what is no letter or digit becomes its code, so that two names never meet.
 pub(super) fn anchor(kind: &str, name: &str) -> String {
     let mut id = format!("{kind}-");

@@ -1,5 +1,7 @@
 //! What the page shows, as plain data: whoever serves the page fills these.
 
+use std::sync::Arc;
+
 use ambidex_core::decision::Decision;
 use ambidex_core::drill::Fault;
 pub use ambidex_core::guard::breaker::BreakerState;
@@ -9,6 +11,7 @@ use ambidex_core::time::Span;
 use ambidex_core::worker::Standing;
 
 use super::attention::{Peers, facts};
+use crate::doctor::DoctorStatus;
 use crate::paths::TrialStatus;
 use crate::publish::PublisherState;
 use crate::room::{ElectionStatus, FollowStatus, ProbationStatus};
@@ -32,6 +35,8 @@ pub struct Page {
     pub probation: Option<ProbationStatus>,
     /// Which of several coordinators leads, where there are several.
     pub election: Option<ElectionStatus>,
+    /// What the doctor told.
+    pub doctor: Arc<DoctorStatus>,
     /// What was decided and what happened, newest first.
     pub lines: Vec<Line>,
     /// Why nothing is written to the journal, when that is so.

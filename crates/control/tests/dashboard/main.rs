@@ -2,12 +2,17 @@
 //! in the dark and on a narrow screen. Pictures of what was seen are left in `target/tmp`.
 
 mod browser;
+mod doctor;
 mod running;
 mod sample;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::Router;
+use axum::extract::Path;
+use axum::http::HeaderMap;
+use axum::routing::post;
 use browser::{Browser, Tab};
 use running::Running;
 use sample::Sample;
@@ -15,7 +20,14 @@ use sample::Sample;
 /// Serves the sample on a thread of its own until the test ends.
 fn served() -> (SocketAddr, Arc<Sample>) {
     let sample = Arc::new(Sample::default());
-    let router = ambidex_control::ui::router(Arc::clone(&sample) as Arc<dyn ambidex_control::ui::PageSource>);
+    let router: Router = ambidex_control::ui::router(Arc::clone(&sample) as Arc<dyn ambidex_control::ui::PageSource>);
+    let heard = Arc::clone(&sample);
+    let hear = move |Path((review, order)): Path<(String, String)>, headers: HeaderMap, body: String| async move {
+        let token = headers.get("authorization").and_then(|token| token.to_str().ok()).unwrap_or_default();
+        heard.order(format!("{review} {order} {token} {body}"));
+        "{}"
+    };
+    let router = router.route("/api/v1/reviews/{review}/{order}", post(hear));
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.set_nonblocking(true).expect("non-blocking");
     let address = listener.local_addr().expect("an address");

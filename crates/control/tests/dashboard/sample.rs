@@ -1,11 +1,14 @@
 //! A pool as it may look at three in the morning, with a name that nobody should be allowed to choose.
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ambidex_control::TrialStatus;
 use ambidex_control::publish::{Carried, PublisherState};
 use ambidex_control::status::{CostStatus, ZoneFlow, ZoneStatus};
-use ambidex_control::ui::{BreakerState, ChartPool, Charts, Line, Page, PageSource, PoolPanel, SignalAge, WorkerRow};
+use ambidex_control::ui::{
+    BreakerState, ChartPool, Charts, DoctorPage, Line, Page, PageSource, PoolPanel, SignalAge, WorkerRow,
+};
 use ambidex_core::again::Mode;
 use ambidex_core::decision::Decision;
 use ambidex_core::plan::{Mode as PlanMode, Passive, PlanConfig, PlanInput, Planner, Seen, Source};
@@ -22,12 +25,24 @@ const START: u64 = 1_795_240_000;
 #[derive(Default)]
 pub(crate) struct Sample {
     rendered: AtomicU64,
+    /// What was ordered through the page.
+    orders: Mutex<Vec<String>>,
 }
 
 impl Sample {
     /// How often the page was made.
     pub(crate) fn rendered(&self) -> u64 {
         self.rendered.load(SeqCst)
+    }
+
+    /// Takes an order.
+    pub(crate) fn order(&self, order: String) {
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner).push(order);
+    }
+
+    /// What was ordered.
+    pub(crate) fn orders(&self) -> Vec<String> {
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn second(&self) -> u64 {
@@ -58,9 +73,15 @@ impl PageSource for Sample {
             following: None,
             probation: None,
             election: None,
+            doctor: Arc::default(),
             lines: lines(self.second()),
             journal_fault: Some("No space left on device".to_owned()),
         }
+    }
+
+    fn doctor(&self) -> DoctorPage {
+        self.rendered.fetch_add(1, SeqCst);
+        crate::doctor::page(self.second() * 1_000)
     }
 
     fn charts(&self, after: u64) -> Charts {

@@ -27,11 +27,12 @@ enum Needs {
 }
 
 /// The router's path, one that fits it, what it needs, what is sent, and the status when let in.
-const ENDPOINTS: [(&str, &str, Needs, &str, u16); 46] = [
+const ENDPOINTS: [(&str, &str, Needs, &str, u16); 54] = [
     ("/healthz", "/healthz", Needs::Nothing, "", 200),
     ("/readyz", "/readyz", Needs::Nothing, "", 200),
     ("/metrics", "/metrics", Needs::Nothing, "", 200),
     ("/", "/", Needs::Reading, "", 200),
+    ("/doctor", "/doctor", Needs::Reading, "", 200),
     ("/ui/series", "/ui/series", Needs::Reading, "", 200),
     ("/ui/events", "/ui/events", Needs::Reading, "", 200),
     ("/ui/{name}", "/ui/dashboard.js", Needs::Reading, "", 200),
@@ -49,6 +50,9 @@ const ENDPOINTS: [(&str, &str, Needs, &str, u16); 46] = [
     ("/api/v1/explain/weight/{pool}/{worker}", "/api/v1/explain/weight/api/a", Needs::Reading, "", 200),
     ("/api/v1/drills", "/api/v1/drills", Needs::Reading, "", 200),
     ("/api/v1/trials", "/api/v1/trials", Needs::Reading, "", 200),
+    ("/api/v1/doctor", "/api/v1/doctor", Needs::Reading, "", 200),
+    ("/api/v1/reviews", "/api/v1/reviews", Needs::Reading, "", 404),
+    ("/api/v1/reviews/{review}", "/api/v1/reviews/R1", Needs::Reading, "", 404),
     ("/api/v1/config", "/api/v1/config", Needs::Reading, "", 200),
     ("/api/v1/config/history", "/api/v1/config/history", Needs::Reading, "", 200),
     (WORKER, "/api/v1/pools/api/workers/a/drain", Needs::Changing, "", 200),
@@ -74,12 +78,17 @@ const ENDPOINTS: [(&str, &str, Needs, &str, u16); 46] = [
     (CONFIG, "/api/v1/config/reload", Needs::Changing, "", 422),
     (CONFIG, "/api/v1/config/rollback", Needs::Changing, "", 422),
     (CONFIG, "/api/v1/config/nonsense", Needs::Changing, "", 404),
+    (REVIEW, "/api/v1/reviews/R1/approve", Needs::Changing, r#"{"by":"ada","why":"alike"}"#, 404),
+    (REVIEW, "/api/v1/reviews/R1/reject", Needs::Changing, r#"{"by":"ada"}"#, 400),
+    (REVIEW, "/api/v1/reviews/R1/approve", Needs::Changing, r#"{"by":"ada","why":" "}"#, 400),
+    (REVIEW, "/api/v1/reviews/R1/nonsense", Needs::Changing, "", 404),
 ];
 const WORKER: &str = "/api/v1/pools/{pool}/workers/{worker}/{order}";
 const POOL: &str = "/api/v1/pools/{pool}/{order}";
 const APPROVE: &str = "/api/v1/pools/{pool}/approve/{number}";
 const TRIAL: &str = "/api/v1/pools/{pool}/trial/{order}";
 const CONFIG: &str = "/api/v1/config/{order}";
+const REVIEW: &str = "/api/v1/reviews/{review}/{order}";
 
 /// A running process, where it is reached from this machine, and its token.
 struct Scene {
@@ -161,7 +170,8 @@ fn the_openapi_document_has_every_endpoint_that_is_no_page_with_its_method() {
         })
         .collect();
     let method = |needs: Needs| if needs == Needs::Changing { "post" } else { "get" };
-    let served = ENDPOINTS.into_iter().filter(|(path, ..)| *path != "/" && !path.starts_with("/ui/"));
+    let is_page = |path: &str| matches!(path, "/" | "/doctor") || path.starts_with("/ui/");
+    let served = ENDPOINTS.into_iter().filter(|(path, ..)| !is_page(path));
     assert_eq!(told, served.map(|(path, _, needs, ..)| (path, method(needs))).collect());
 }
 

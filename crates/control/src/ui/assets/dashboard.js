@@ -18,7 +18,7 @@ document.addEventListener('securitypolicyviolation', (event) => {
 let whole = true;
 
 function connect() {
-  const stream = new EventSource('/ui/events');
+  const stream = new EventSource(live.dataset.events);
   stream.addEventListener('open', () => {
     whole = true;
   });
@@ -50,32 +50,47 @@ async function renew() {
   if (answer?.ok) take(await answer.json(), true);
 }
 
+// Of workers and publishers on the first page, of findings on the doctor's.
+const WORRIES = '.workers:not(.left) :is(tr.warning, tr.bad), .finding:is(.warning, .bad)';
+
 function renewed() {
-  const worries = live.querySelectorAll('tr.warning, tr.bad').length;
-  document.title = worries ? `(${worries}) Ambidex` : 'Ambidex';
-  say(`live, ${live.querySelector('#attention').dataset.asOf} UTC`, false);
+  const worries = live.querySelectorAll(WORRIES).length;
+  document.title = worries ? `(${worries}) ${root.dataset.title}` : root.dataset.title;
+  say(`live, ${live.querySelector('[data-as-of]').dataset.asOf} UTC`, false);
 }
 
-// Approvals: the token is asked for once and kept for this tab only.
+// Orders: the token is asked for once and kept for this tab only.
 live.addEventListener('click', async (event) => {
-  const button = event.target.closest('button[data-approve]');
-  if (!button) return;
+  const approve = event.target.closest('button[data-approve]');
+  if (approve) {
+    const [number, ...pool] = approve.dataset.approve.split('/').reverse();
+    await order([approve], `/api/v1/pools/${encodeURIComponent(pool.reverse().join('/'))}/approve/${number}`);
+  }
+  const button = event.target.closest('button[data-order]');
+  if (button) {
+    const card = button.closest('[data-review]');
+    const said = (name) => card.querySelector(`input[name=${name}]`).value;
+    const path = `/api/v1/reviews/${card.dataset.review}/${button.dataset.order}`;
+    await order(card.querySelectorAll('button'), path, { by: said('by'), why: said('why') });
+  }
+});
+
+// The buttons wait for the answer; where it is good, they are gone with the next picture.
+async function order(buttons, path, body) {
   const token = sessionStorage.getItem('token') ?? prompt('The admin token (in the data folder of the process):');
   if (!token) return;
-  const [number, ...pool] = button.dataset.approve.split('/').reverse();
-  const path = `/api/v1/pools/${encodeURIComponent(pool.reverse().join('/'))}/approve/${number}`;
-  button.disabled = true;
+  buttons.forEach((button) => (button.disabled = true));
   const headers = { authorization: `Bearer ${token.trim()}` };
-  const answer = await fetch(path, { method: 'POST', headers }).catch(() => null);
+  const answer = await fetch(path, { method: 'POST', headers, body: body && JSON.stringify(body) }).catch(() => null);
   if (answer?.ok) {
     sessionStorage.setItem('token', token.trim());
     return;
   }
-  sessionStorage.removeItem('token');
-  button.disabled = false;
+  if (!answer || answer.status === 401) sessionStorage.removeItem('token');
+  buttons.forEach((button) => (button.disabled = false));
   const said = await answer?.json().catch(() => null);
-  alert(said?.error ?? 'The gateway did not answer: nothing was approved.');
-});
+  alert(said?.error ?? 'The gateway did not answer: nothing was ordered.');
+}
 
 function say(text, stale) {
   // Read aloud when the connection goes, not once a second.
