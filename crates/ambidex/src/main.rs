@@ -6,6 +6,7 @@ mod cli;
 mod clock;
 mod config;
 mod demo;
+mod doctor;
 mod env;
 mod gate;
 mod logging;

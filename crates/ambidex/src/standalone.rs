@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::clock;
 use crate::config::{CoordinatedPool, CoordinatorFile, Form as _};
+use crate::doctor::Doctor;
 use crate::run::Runs;
 use crate::system::{ApplyError, Joints, SystemError, poll_tls};
 
@@ -23,6 +24,8 @@ use crate::system::{ApplyError, Joints, SystemError, poll_tls};
 pub(crate) struct Standalone {
     /// Taken at the end: it is joined to what holds this.
     coordinator: Mutex<Option<Coordinator>>,
+    /// Taken before it.
+    doctor: Mutex<Option<Doctor>>,
     admin: Option<SocketAddr>,
     gateways: Option<String>,
 }
@@ -68,7 +71,9 @@ impl Runs for Standalone {
         coordinator.configured(Configured::Put, file.probation);
         let admin = coordinator.admin_address();
         let gateways = coordinator.gateways_address().map(|address| format!("{scheme}://{address}"));
-        Ok(Self { coordinator: Mutex::new(Some(coordinator)), admin, gateways })
+        let doctor = Doctor::start(coordinator.observer(), None, &file.doctor).map_err(SystemError::Doctor)?;
+        let (coordinator, doctor) = (Mutex::new(Some(coordinator)), Mutex::new(Some(doctor)));
+        Ok(Self { coordinator, doctor, admin, gateways })
     }
 
     fn apply(&self, _old: &CoordinatorFile, new: &CoordinatorFile) -> Result<(), ApplyError> {
@@ -77,6 +82,7 @@ impl Runs for Standalone {
         let heartbeats = coordinator.open_heartbeats(new.heartbeats.as_ref())?;
         coordinator.apply(pools(new));
         coordinator.publish(publishers(new));
+        self.doctor().iter().for_each(|doctor| doctor.take(&new.doctor));
         Ok(coordinator.hear(heartbeats)?)
     }
 
@@ -97,7 +103,14 @@ impl Runs for Standalone {
     }
 
     fn end(&self) {
+        drop(self.doctor().take());
         drop(self.coordinator().take());
+    }
+}
+
+impl Standalone {
+    fn doctor(&self) -> MutexGuard<'_, Option<Doctor>> {
+        self.doctor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

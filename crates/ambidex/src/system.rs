@@ -30,6 +30,7 @@ use crate::agent::Agent;
 use crate::cli::counted;
 use crate::clock;
 use crate::config::{Config, File, Form as _, Pool};
+use crate::doctor::Doctor;
 use crate::run::{Runs, facts};
 
 /// What the two are joined to.
@@ -57,6 +58,9 @@ pub(crate) enum SystemError {
     /// The agent's endpoint.
     #[error(transparent)]
     Agent(#[from] ambidex_worker::StartError),
+    /// The doctor's thread.
+    #[error("the doctor's thread could not start: {0}")]
+    Doctor(#[source] std::io::Error),
 }
 
 /// Why a new configuration was not taken; nothing has changed then.
@@ -82,6 +86,8 @@ pub(crate) struct System {
     gateway: Gateway,
     /// Taken at the end: it is joined to what holds this.
     coordinator: Mutex<Option<Coordinator>>,
+    /// Taken before it.
+    doctor: Mutex<Option<Doctor>>,
     view: Arc<ArcSwap<View>>,
     admin: Option<SocketAddr>,
     agent: Option<Agent>,
@@ -129,7 +135,10 @@ impl Runs for System {
         let gateway = Gateway::start(gateway_config(file, &view.load()), shared)?;
         coordinator.configured(Configured::Put, file.probation);
         let admin = coordinator.admin_address();
-        Ok(Self { gateway, coordinator: Mutex::new(Some(coordinator)), view, admin, agent })
+        let doctor = Doctor::start(coordinator.observer(), Some(gateway.route_counts()), &file.doctor)
+            .map_err(SystemError::Doctor)?;
+        let (coordinator, doctor) = (Mutex::new(Some(coordinator)), Mutex::new(Some(doctor)));
+        Ok(Self { gateway, coordinator, doctor, view, admin, agent })
     }
 
     fn apply(&self, old: &File, new: &File) -> Result<(), ApplyError> {
@@ -147,6 +156,7 @@ impl Runs for System {
         let now = if taken.is_ok() { new } else { old };
         coordinator.apply(pools(&now.pools, &[now], follows));
         taken?;
+        self.doctor().iter().for_each(|doctor| doctor.take(&new.doctor));
         Ok(coordinator.hear(heartbeats)?)
     }
 
@@ -189,7 +199,14 @@ impl Runs for System {
     }
 
     fn end(&self) {
+        drop(self.doctor().take());
         drop(self.coordinator().take());
+    }
+}
+
+impl System {
+    fn doctor(&self) -> MutexGuard<'_, Option<Doctor>> {
+        self.doctor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

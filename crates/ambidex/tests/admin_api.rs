@@ -23,7 +23,7 @@ generation = { max-examples = 8, deterministic = true, database = "none" }
 parameters = { "path.pool" = "api", "path.worker" = "a", "query.wait" = "10ms" }
 phases = { stateful = { enabled = false } }
 [[operations]]
-include-path-regex = "/(feed|[{]order[}]|[{]number[}])$"
+include-path-regex = "/(feed|reviews|[{]order[}]|[{]number[}]|[{]review[}])$"
 checks = { positive_data_acceptance = { enabled = false } }
 [[operations]]
 include-path-regex = "/(stream|events)$"

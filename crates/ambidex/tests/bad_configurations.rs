@@ -306,7 +306,7 @@ const WHOLE_FILES: &[Case] = &[
             "gw.yaml:1:1: error: unknown key `a` (a)",
             " 1 | a: &a [b, b]",
             "   | ^",
-            "   = known: listeners, pools, routes, coordinator, zones, admin, heartbeats, gossip, cache, log, access_log, record, tracing, agent, redis, deduplication, journal, probation, drain, threads",
+            "   = known: listeners, pools, routes, coordinator, zones, admin, heartbeats, gossip, cache, log, access_log, record, tracing, agent, redis, deduplication, journal, probation, doctor, drain, threads",
         ],
     ),
     case(
@@ -1025,6 +1025,82 @@ const AFTER_A_GOOD_START: &[Case] = &[
         ],
     ),
     case(
+        "doctor: of\n",
+        &[
+            "gw.yaml:6:9: error: `of` does not fit here (doctor)",
+            " 6 | doctor: of",
+            "   |         ^^",
+            "   = expected `off`, `on`, or a map of keys and values",
+        ],
+    ),
+    case(
+        "doctor: {evry: 5m}\n",
+        &[
+            "gw.yaml:6:10: error: unknown key `evry` (doctor.evry)",
+            " 6 | doctor: {evry: 5m}",
+            "   |          ^^^^",
+            "   = did you mean `every`?",
+        ],
+    ),
+    case(
+        "doctor: {every: 2h}\n",
+        &[
+            "gw.yaml:6:17: error: doctor.every 2h is not between 1s and 1h (doctor.every)",
+            " 6 | doctor: {every: 2h}",
+            "   |                 ^^",
+        ],
+    ),
+    case(
+        "doctor: {window: 10s}\n",
+        &[
+            "gw.yaml:6:18: error: doctor.window 10s is no multiple of 3s: three looks make a window (doctor.window)",
+            " 6 | doctor: {window: 10s}",
+            "   |                  ^^^",
+        ],
+    ),
+    case(
+        "doctor: {hours: 0}\n",
+        &[
+            "gw.yaml:6:17: error: doctor.hours 0 is not between 1 and 840 (doctor.hours)",
+            " 6 | doctor: {hours: 0}",
+            "   |                 ^",
+        ],
+    ),
+    case(
+        "doctor: {theta: 0%}\n",
+        &[
+            "gw.yaml:6:17: error: doctor.theta 0% is not between 1% and 100%: nothing may be used then (doctor.theta)",
+            " 6 | doctor: {theta: 0%}",
+            "   |                 ^^",
+        ],
+    ),
+    case(
+        "doctor: {keep: 5m}\n",
+        &[
+            "gw.yaml:6:16: error: doctor.keep 5m is not between 1h and 840h (doctor.keep)",
+            " 6 | doctor: {keep: 5m}",
+            "   |                ^^",
+        ],
+    ),
+    case(
+        "doctor: {carry_out: true}\n",
+        &[
+            "gw.yaml:6:21: error: there is nothing to carry out, since no reviews are kept (doctor.carry_out)",
+            " 6 | doctor: {carry_out: true}",
+            "   |                     ^^^^",
+            "   = name the folder in which people approve changes: `reviews: FOLDER`",
+        ],
+    ),
+    case(
+        "doctor: {keep: 2h}\n",
+        &[
+            "gw.yaml:6:16: error: 2h is kept, and the last 3 h are to be judged (doctor.keep)",
+            " 6 | doctor: {keep: 2h}",
+            "   |                ^^",
+            "   = write 3h or more, or fewer hours",
+        ],
+    ),
+    case(
         "drain: {grace: 2h}\n",
         &[
             "gw.yaml:6:16: error: drain.grace 2h is not between 0s and 1h (drain.grace)",
@@ -1528,7 +1604,7 @@ const AFTER_A_GOOD_START: &[Case] = &[
             "gw.yaml:6:1: error: unknown key `quorum` (quorum)",
             " 6 | quorum: {ask: 2}",
             "   | ^^^^^^",
-            "   = known: listeners, pools, routes, coordinator, zones, admin, heartbeats, gossip, cache, log, access_log, record, tracing, agent, redis, deduplication, journal, probation, drain, threads",
+            "   = known: listeners, pools, routes, coordinator, zones, admin, heartbeats, gossip, cache, log, access_log, record, tracing, agent, redis, deduplication, journal, probation, doctor, drain, threads",
         ],
     ),
 ];

@@ -44,6 +44,7 @@ fn every_configuration_in_the_documents_is_good() {
         "docs/configuration.md",
         "docs/cache.md",
         "docs/canary.md",
+        "docs/doctor.md",
         "docs/failure-modes.md",
         "docs/gossip.md",
         "docs/heartbeats.md",

@@ -7,11 +7,13 @@ use std::collections::BTreeMap;
 
 use ambidex_control::config::{HeartbeatsConfig, PoolMembers, Source};
 use ambidex_core::balance::{Balance, PickPolicy};
+use ambidex_core::time::Span;
 use ambidex_gateway::config::{Route, Tier};
 use ambidex_yaml::{Node, Problem, item, under, unknown};
 
 use super::coordinated::CoordinatorFile;
 use super::file::{Admin, File};
+use crate::doctor::DoctorSection;
 
 /// Everything that does not fit together, in the order of the file.
 pub(crate) fn across(file: &File, tree: &Node) -> Vec<Problem> {
@@ -30,6 +32,7 @@ pub(crate) fn across(file: &File, tree: &Node) -> Vec<Problem> {
     checks.a_shared_cache_has_a_server();
     checks.admin_stays_inside(&file.admin);
     checks.agents_have_one_worker();
+    checks.the_doctor_fits(&file.doctor);
     let members = file.pools.values().filter_map(|pool| pool.workers.as_ref());
     checks.keys_speak_for_somebody(file.heartbeats.as_ref(), members);
     checks.sorted()
@@ -51,6 +54,7 @@ pub(crate) fn of_coordinator(file: &CoordinatorFile, tree: &Node) -> Vec<Problem
     checks.keys_speak_for_somebody(file.heartbeats.as_ref(), file.pools.values().map(|pool| &pool.workers));
     checks.gateways_stay_inside();
     checks.publishers_name_pools();
+    checks.the_doctor_fits(&file.doctor);
     zones::of_coordinator(&mut checks);
     checks.leaders_are_found();
     checks.sorted()
@@ -122,6 +126,20 @@ impl<'f, F> Checks<'f, F> {
                 let help = format!("workers are called by their `name`, else by their URL: {some}");
                 self.warning(&path, format!("key {} speaks for no worker of any pool", key.id), Some(help));
             }
+        }
+    }
+
+    fn the_doctor_fits(&mut self, section: &DoctorSection) {
+        let Some(doctor) = section.on() else { return };
+        if doctor.carry_out && doctor.reviews.is_none() {
+            let help = "name the folder in which people approve changes: `reviews: FOLDER`";
+            let message = "there is nothing to carry out, since no reviews are kept".to_owned();
+            self.error("doctor.carry_out", message, Some(help.to_owned()));
+        }
+        let judged = Span::from_secs(u64::from(doctor.hours) * 3_600);
+        if doctor.keep < judged {
+            let message = format!("{} is kept, and the last {} h are to be judged", doctor.keep, doctor.hours);
+            self.error("doctor.keep", message, Some(format!("write {}h or more, or fewer hours", doctor.hours)));
         }
     }
 

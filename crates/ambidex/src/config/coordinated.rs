@@ -27,6 +27,7 @@ use super::checks;
 use super::file::{Admin, Log};
 use super::form::Form;
 use crate::cli::counted;
+use crate::doctor::DoctorSection;
 
 /// The whole configuration of a coordinator that runs by itself.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -60,6 +61,10 @@ pub(crate) struct CoordinatorFile {
     /// Whether a configuration that makes things worse for clients is gone back from: `off`, `observe`, `on`, or a mapping.
     #[serde(default)]
     pub(crate) probation: ProbationConfig,
+    /// Whether the process diagnoses itself: `off`, `on`, or a mapping. It changes nothing. Default on; source: R-D1, our own telemetry
+    /// is there anyway.
+    #[serde(default)]
+    pub(crate) doctor: DoctorSection,
 }
 
 /// Workers that can serve the same requests, and how they are weighed.
@@ -137,6 +142,7 @@ impl Form for CoordinatorFile {
         if let Some(election) = &mut self.election {
             election.beside(folder);
         }
+        self.doctor.beside(folder);
         if let Some(path) = &mut self.journal.path {
             *path = folder.join(&path);
         }

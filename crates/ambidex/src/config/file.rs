@@ -33,6 +33,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::checks;
 use super::form::Form;
 use crate::cli::counted;
+use crate::doctor::DoctorSection;
 
 /// The whole configuration.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -93,6 +94,10 @@ pub(crate) struct File {
     /// Whether a configuration that makes things worse for clients is gone back from: `off`, `observe`, `on`, or a mapping.
     #[serde(default)]
     pub(crate) probation: ProbationConfig,
+    /// Whether the process diagnoses itself: `off`, `on`, or a mapping. It changes nothing. Default on; source: R-D1, our own telemetry
+    /// is there anyway.
+    #[serde(default)]
+    pub(crate) doctor: DoctorSection,
     /// How the process ends.
     #[serde(default)]
     pub(crate) drain: Drain,
@@ -143,6 +148,7 @@ impl Form for File {
         if let Some(redis) = &mut self.redis {
             redis.beside(folder);
         }
+        self.doctor.beside(folder);
         if let Some(path) = &mut self.journal.path {
             *path = folder.join(&path);
         }

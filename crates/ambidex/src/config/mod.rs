@@ -19,7 +19,7 @@ use ambidex_yaml::{Mark, Node, Problem, Value, text_of};
 
 pub(crate) use ambidex_yaml::{Findings, MOST_BYTES, Severity, read_as, unknown};
 pub(crate) use coordinated::{CoordinatedPool, CoordinatorFile};
-pub(crate) use file::{File, Level, Log, LogFormat, Pool};
+pub(crate) use file::{File, Level, Log, LogFormat, Off, Pool};
 pub(crate) use form::{Form, Known, load_any};
 
 /// A configuration that can be used, with what is known about its places.

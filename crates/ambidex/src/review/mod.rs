@@ -10,6 +10,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod carry;
+pub(crate) mod next;
 pub(crate) mod pools;
 pub(crate) mod record;
 pub(crate) mod seen;

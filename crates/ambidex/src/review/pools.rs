@@ -5,9 +5,12 @@
 //! else the time again. Workers count as alike. What is counted takes enough tries: of a spread of 0.25 chance is a tenth then.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 
+use ambidex_control::Order;
+use ambidex_control::doctor::Observer;
 use ambidex_core::review::{Look, Part, Subject};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{ReviewError, now};
 use crate::api::{Api, escaped};
@@ -23,10 +26,46 @@ pub(crate) struct Place {
     pub(crate) pinned: Option<f64>,
 }
 
+/// Where a coordinator's pools are asked and its workers ordered: through its admin API, or within its process.
+pub(crate) trait Reach: Debug {
+    /// Its pools, as `/api/v1/pools` tells them.
+    fn pools(&self) -> Result<Vec<Value>, ReviewError>;
+
+    /// Orders something of a worker.
+    fn order(&self, pool: &str, worker: &str, order: Order) -> Result<(), ReviewError>;
+}
+
+impl Reach for Api {
+    fn pools(&self) -> Result<Vec<Value>, ReviewError> {
+        let told = self.get("/api/v1/pools")?;
+        Ok(told["pools"].as_array().cloned().unwrap_or_default())
+    }
+
+    fn order(&self, pool: &str, worker: &str, order: Order) -> Result<(), ReviewError> {
+        let body = match order {
+            Order::Pin(weight) => json!({ "weight": weight }),
+            Order::Drain | Order::Undrain | Order::Unpin => json!({}),
+        };
+        let path = format!("/api/v1/pools/{}/workers/{}/{}", escaped(pool), escaped(worker), order.name());
+        self.post(&path, &body)?;
+        Ok(())
+    }
+}
+
+impl Reach for Observer {
+    fn pools(&self) -> Result<Vec<Value>, ReviewError> {
+        Ok(Observer::pools(self).iter().map(|pool| json!(pool)).collect())
+    }
+
+    fn order(&self, pool: &str, worker: &str, order: Order) -> Result<(), ReviewError> {
+        Observer::order(self, pool, worker, order).map(drop).map_err(|error| ReviewError::Wrong(error.to_string()))
+    }
+}
+
 /// What is asked about, and what was counted when it was asked last.
 #[derive(Debug)]
 pub(crate) struct Pools<'a> {
-    api: &'a Api,
+    reach: &'a dyn Reach,
     pool: String,
     by: By,
     counted: BTreeMap<String, Counts>,
@@ -48,13 +87,13 @@ struct Counts {
 
 impl<'a> Pools<'a> {
     /// Looks at a pool from now on, by the metric of a finding.
-    pub(crate) fn of(api: &'a Api, pool: &str, metric: &str) -> Result<Self, ReviewError> {
+    pub(crate) fn of(reach: &'a dyn Reach, pool: &str, metric: &str) -> Result<Self, ReviewError> {
         let by = match metric.split('/').next().unwrap_or_default() {
             "requests" => By::Tries,
             "busy time" | "in flight" | "connections" => By::Time,
             _ => By::Utilization,
         };
-        let mut pools = Self { api, pool: pool.to_owned(), by, counted: BTreeMap::new() };
+        let mut pools = Self { reach, pool: pool.to_owned(), by, counted: BTreeMap::new() };
         let workers = pools.workers()?;
         pools.counted = counts(&workers);
         Ok(pools)
@@ -126,23 +165,16 @@ impl<'a> Pools<'a> {
 
     /// Holds a worker's weight.
     pub(crate) fn pin(&self, worker: &str, weight: f64) -> Result<(), ReviewError> {
-        self.order(worker, "pin", &serde_json::json!({ "weight": weight }))
+        self.reach.order(&self.pool, worker, Order::Pin(weight))
     }
 
     /// Lets the loop decide it.
     pub(crate) fn unpin(&self, worker: &str) -> Result<(), ReviewError> {
-        self.order(worker, "unpin", &serde_json::json!({}))
-    }
-
-    fn order(&self, worker: &str, order: &str, body: &Value) -> Result<(), ReviewError> {
-        let path = format!("/api/v1/pools/{}/workers/{}/{order}", escaped(&self.pool), escaped(worker));
-        self.api.post(&path, body)?;
-        Ok(())
+        self.reach.order(&self.pool, worker, Order::Unpin)
     }
 
     fn workers(&self) -> Result<Vec<Value>, ReviewError> {
-        let pools = self.api.get("/api/v1/pools")?;
-        let pools = pools["pools"].as_array().cloned().unwrap_or_default();
+        let pools = self.reach.pools()?;
         let found = pools.iter().find(|pool| pool["name"] == self.pool.as_str());
         found
             .map(|pool| pool["workers"].as_array().cloned().unwrap_or_default())

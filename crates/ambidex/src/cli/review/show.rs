@@ -2,16 +2,16 @@
 
 use std::fmt::Write as _;
 
-use ambidex_core::review::{Number, Review, Step};
-use ambidex_core::time::Span;
+use ambidex_core::review::{Number, Review};
 use ambidex_store::reviews::Filed;
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
 use super::super::{End, Output, answer, answer_json};
+use crate::review::next::next;
 use crate::review::record::{Left, moment};
 use crate::review::take::{Before, before};
-use crate::review::{Folder, ReviewError, now, title};
+use crate::review::{Folder, ReviewError, title};
 
 pub(super) fn one(folder: &Folder, number: Number, output: Output) -> Result<End, ReviewError> {
     let (all, _) = folder.all()?;
@@ -88,35 +88,6 @@ pub(super) fn table(all: &[&Filed]) -> Table {
         ]);
     }
     table
-}
-
-/// What is to be done next, and by when.
-fn next(review: &Review) -> String {
-    let by = review.deadline().map(|at| in_time(at.since(now()))).unwrap_or_default();
-    let ours = review.proposal().is_some_and(|proposal| proposal.action().is_ours());
-    let number = review.number();
-    match review.step() {
-        Step::Finding => "suppose a cause, or propose a change".into(),
-        Step::Hypothesis => "try it, or propose a change".into(),
-        Step::Experiment => format!("say what it measured: `ambidex review experiment {number} --measured R`"),
-        Step::Proposal => format!("approve or reject it{by}"),
-        Step::Approval if ours => format!("carry it out{by}"),
-        Step::Approval => format!("make the change, and say so: `ambidex review done {number}`{by}"),
-        Step::Canary => "its carry-out looks at it".into(),
-        Step::RollBack if ours => format!("its carry-out takes it back: `ambidex review carry-out {number}`"),
-        Step::RollBack => format!("take it back, and say so: `ambidex review done {number} --undone`"),
-        Step::Watch => format!("it is watched{by}"),
-        Step::Record => String::new(),
-    }
-}
-
-fn in_time(left: Span) -> String {
-    let hours = left.as_millis() / 3_600_000;
-    match hours {
-        0 => format!(" within {} min", left.as_millis() / 60_000),
-        1..48 => format!(" within {hours} h"),
-        _ => format!(" within {} days", hours / 24),
-    }
 }
 
 pub(super) fn text(filed: &Filed, seen_before: &[Before]) -> String {
