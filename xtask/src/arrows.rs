@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::env;
 
 /// The arrows that may exist: crate, and what of the workspace it may use.
-const MAY: [(&str, &[&str]); 16] = [
+const MAY: [(&str, &[&str]); 17] = [
     ("ambidex-core", &[]),
     ("ambidex-http1", &[]),
     ("ambidex-yaml", &[]),
@@ -28,6 +28,7 @@ const MAY: [(&str, &[&str]); 16] = [
     ("ambidex-worker", &["ambidex-core", "ambidex-host", "ambidex-wire"]),
     ("ambidex-lab", &["ambidex-core", "ambidex-wire", "ambidex-yaml"]),
     ("ambidex-insight", &["ambidex-core", "ambidex-haproxy"]),
+    ("ambidex-shardcheck", &["ambidex-core"]),
     (
         "ambidex",
         &[

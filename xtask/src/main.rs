@@ -5,6 +5,7 @@
 //! arrows    checks that crates depend on each other only as docs/architecture.md says
 //! docs      writes the documents that are made from the code
 //! fuzz      runs the codec's fuzzers, for as many seconds each as are named, or as shortly as CI
+//! mutants-shard  has the checkers of the shard protocol look for bugs on purpose, and fails if one is not found
 //! order     writes the order in which the linker lays functions out, by what a gateway runs
 //! bench     measures side by side with the balancers that people run: proxy, lab, skew, resilience, reload, pick;
 //!           scores the failure-mode detectors: modes; and the judge of canaries: canary
@@ -31,10 +32,11 @@ fn main() -> ExitCode {
         ["docs"] => docs::write(),
         ["fuzz"] => fuzz::run_all(fuzz::Extent::Short),
         ["fuzz", seconds] => fuzz::run_for(seconds),
+        ["mutants-shard"] => mutants_shard(),
         ["order"] => order::write(),
         ["bench", ref words @ ..] => bench::bench(words),
         _ => {
-            eprintln!("usage: cargo xtask test | arrows | docs | fuzz [SECONDS] | order | bench NAME");
+            eprintln!("usage: cargo xtask test | arrows | docs | fuzz [SECONDS] | mutants-shard | order | bench NAME");
             return ExitCode::from(2);
         }
     };
@@ -45,4 +47,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The one build that has the bugs: with its own feature, in its own folder, so that nothing else is ever built with them.
+fn mutants_shard() -> anyhow::Result<()> {
+    let build = ["cargo", "run", "--quiet", "--package", "ambidex-shardcheck", "--features", "seeded-bugs"];
+    let then = ["--target-dir", "target/mutants", "--", "mutants", "4000"];
+    run::run(&[&build[..], &then].concat())
 }

@@ -28,6 +28,7 @@ pub mod plan;
 pub mod probation;
 pub mod review;
 pub mod runbook;
+pub mod shard;
 pub mod share;
 pub mod signal;
 pub mod size;
