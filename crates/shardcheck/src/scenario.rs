@@ -33,6 +33,8 @@ pub enum Fault {
     Lossy,
     /// Messages take long, so that they overtake each other.
     Slow,
+    /// A worker dies when it has answered a coordinator, once in six times, before it does anything else; it comes back at the end.
+    Answered(usize),
     /// A worker's disk takes long.
     SlowDisk(usize),
     /// A worker's disk loses entries of what it stages, and says nothing.
@@ -95,7 +97,7 @@ fn fault(draw: &mut Draw, calm: Mono) -> Vec<(Mono, Mono, Fault)> {
     let begin = Mono::from_nanos(draw.bits() % calm.as_nanos());
     let lasts = Span::from_millis(50 + draw.below(1_600) as u64);
     let end = (begin + lasts).min(calm);
-    let fault = match draw.below(10) {
+    let fault = match draw.below(11) {
         0 | 1 => Fault::Crash(node(draw)),
         2 => Fault::Stall(node(draw)),
         3 => Fault::Stall(Node::Coordinator(draw.below(COORDINATORS))),
@@ -114,6 +116,7 @@ fn fault(draw: &mut Draw, calm: Mono) -> Vec<(Mono, Mono, Fault)> {
             }
             return faults;
         }
+        9 => Fault::Answered(draw.below(WORKERS)),
         _ => Fault::Torn(draw.below(WORKERS)),
     };
     vec![(begin, end, fault)]

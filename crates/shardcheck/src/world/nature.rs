@@ -34,7 +34,8 @@ impl World {
                     life.stands_until = life.stands_until.max(until);
                 }
             }
-            Fault::Cut(..) | Fault::Lossy | Fault::Slow | Fault::SlowDisk(_) | Fault::Torn(_) => {}
+            Fault::Cut(..) | Fault::Lossy | Fault::Slow => {}
+            Fault::Answered(_) | Fault::SlowDisk(_) | Fault::Torn(_) => {}
         }
     }
 
@@ -46,13 +47,16 @@ impl World {
         match fault {
             // One fault of a kind may begin while another one has not ended.
             Fault::Crash(node) if !self.faults.contains(&fault) => self.up(node),
-            Fault::Crash(_) | Fault::Stall(_) | Fault::Cut(..) | Fault::Lossy => {}
+            Fault::Answered(worker) if !self.faults.contains(&Fault::Crash(Node::Worker(worker))) => {
+                self.up(Node::Worker(worker));
+            }
+            Fault::Answered(_) | Fault::Crash(_) | Fault::Stall(_) | Fault::Cut(..) | Fault::Lossy => {}
             Fault::Slow | Fault::SlowDisk(_) | Fault::Torn(_) => {}
         }
     }
 
     /// A process dies: what it was about to do, and all that was not durable, is gone.
-    fn down(&mut self, node: Node) {
+    pub(super) fn down(&mut self, node: Node) {
         let Some(life) = self.lives.get_mut(&node) else { return };
         life.up = false;
         life.number += 1;

@@ -177,6 +177,10 @@ impl World {
                 Effect::Reply { caller, move_, reply } => {
                     let to = Node::Coordinator(caller.who as usize % COORDINATORS);
                     self.send(Node::Worker(me), to, Packet::Reply(caller, move_, reply));
+                    if self.faults.contains(&Fault::Answered(me)) && self.draw.below(6) == 0 {
+                        self.say(|| format!("worker {me}: dies, having answered"));
+                        return self.down(Node::Worker(me));
+                    }
                 }
                 Effect::Read { move_ } => {
                     self.send(Node::Worker(me), Node::Store, Packet::ReadMove(id, move_));
@@ -292,10 +296,10 @@ impl World {
             }
             holder.ran(self.now, Ticket(run), Some(answer), &mut out);
         }
-        self.act(me, id, out);
         let answer = Said::Done(record::Seen::Acknowledged);
         let response = Packet::Response { ticket: request.ticket, hop: request.hop, answer };
         self.send(Node::Worker(me), Node::Router(router), response);
+        self.act(me, id, out);
     }
 
     fn service(&mut self, me: usize) -> Span {
