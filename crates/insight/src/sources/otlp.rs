@@ -3,6 +3,7 @@
 //! ```text
 //! {"resourceSpans": [..]}      a line an export, also packed by gzip or zstd
 //! {"resourceMetrics": [..]}
+//! length | protobuf            an export behind its length in four bytes, also packed one by one by zstd
 //! ```
 //! | what is told | what becomes of it |
 //! |---|---|
@@ -16,6 +17,7 @@
 //! `service.version`.
 
 mod file;
+mod frames;
 mod lenient;
 pub(crate) mod messages;
 mod points;
@@ -62,6 +64,19 @@ pub enum OtlpError {
         file: String,
         /// The first line that is none.
         line: u64,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// It begins as a file of protobuf, and is none.
+    #[error(
+        "{file}, export {number}: is no export of OpenTelemetry: {why}; each was expected behind its length in four bytes, as the \
+         collector's file exporter writes it with `format: proto`"
+    )]
+    OtherExport {
+        /// The file.
+        file: String,
+        /// The first export that is none.
+        number: u64,
         /// What is wrong with it.
         why: String,
     },

@@ -1,5 +1,6 @@
 //! What OpenTelemetry tells, read from begin to end.
 
+mod frames;
 mod metrics;
 mod spans;
 mod wrong;
