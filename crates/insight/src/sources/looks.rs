@@ -44,12 +44,17 @@ impl Looks {
         self.lasts.as_millis() / self.every.as_millis().max(1) + 1
     }
 
-    /// A recorder whose windows hold whole looks: about twelve windows, and none longer than is usual.
+    /// A recorder whose windows hold whole looks.
     pub(crate) fn recorder(self) -> Recorder {
+        Recorder::of_windows(Bounds::default(), Weigh::Count, self.window())
+    }
+
+    /// Seconds of windows that hold whole looks: about twelve windows, and none longer than is usual.
+    pub(crate) fn window(self) -> u32 {
         let every = self.every.as_millis().div_ceil(1_000).max(1);
         let looks = (self.count() - 1).div_ceil(WINDOWS).max(1);
         let seconds = (looks * every).min(u64::from(STEP));
-        Recorder::of_windows(Bounds::default(), Weigh::Count, u32::try_from(seconds).unwrap_or(STEP))
+        u32::try_from(seconds).unwrap_or(STEP)
     }
 
     /// The looks, the first at once, which is `now`.

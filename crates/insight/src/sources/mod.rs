@@ -3,6 +3,7 @@
 
 pub mod access_log;
 pub mod agents;
+pub mod ambidex;
 pub mod csv;
 pub mod envoy;
 pub(crate) mod fetch;

@@ -14,7 +14,7 @@ use ambidex_insight::sources::prometheus::{self, Chosen, OwnQueries};
 use ambidex_insight::sources::receive::Options as Listen;
 use ambidex_insight::sources::table::{self, ColumnMap, MetricMap, RoleMap};
 use ambidex_insight::sources::{
-    Access, Credentials, Looks, Progress, Signing, agents, csv, envoy, otlp, parquet, pushed,
+    Access, Credentials, Looks, Progress, Signing, agents, ambidex, csv, envoy, otlp, parquet, pushed,
 };
 use clap::{Args, ValueEnum};
 
@@ -42,9 +42,9 @@ pub(super) struct SourceArguments {
     table: TableArguments,
     #[command(flatten, next_help_heading = "What is pushed")]
     push: PushArguments,
-    #[command(flatten, next_help_heading = "Prometheus, Envoy and agents")]
+    #[command(flatten, next_help_heading = "Prometheus, Envoy, agents and ambidex")]
     web: WebArguments,
-    #[command(flatten, next_help_heading = "HAProxy, Envoy, agents and what is pushed")]
+    #[command(flatten, next_help_heading = "HAProxy, Envoy, agents, ambidex and what is pushed")]
     look: LookArguments,
 }
 
@@ -78,6 +78,9 @@ struct Which {
     /// Receive there what is pushed: OTLP by gRPC and HTTP, and remote write of a Prometheus. For `--for`, or until Ctrl-C.
     #[arg(long, value_name = "HOST:PORT", num_args = 1..)]
     listen: Vec<SocketAddr>,
+    /// A running gateway or coordinator of ambidex, by the address of its admin API: its workers.
+    #[arg(long, value_name = "URL")]
+    ambidex: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -182,7 +185,7 @@ struct LookArguments {
     /// How often.
     #[arg(long, value_name = "DURATION", default_value = "5s")]
     every: Span,
-    /// Only these backends or clusters.
+    /// Only these backends, clusters or pools.
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
 }
@@ -230,6 +233,12 @@ impl SourceArguments {
             let timeout = agents::TIMEOUT;
             let options = agents::Options { agents, service: self.service.clone(), looks, timeout, now };
             return runtime.block_on(agents::read(&options, progress)).map_err(told);
+        }
+        if let Some(url) = &self.which.ambidex {
+            let pools = self.look.only.clone();
+            let access = self.web.access(&with_scheme(url))?;
+            let options = ambidex::Options { access, pools, looks, ..ambidex::Options::new(url, now) };
+            return runtime.block_on(ambidex::read(&options, progress)).map_err(told);
         }
         let url = self.which.envoy.as_deref().unwrap_or_default();
         let clusters = self.look.only.clone();
@@ -341,6 +350,11 @@ impl WebArguments {
         };
         Ok(Signing { region: region.to_owned(), service: self.aws_service.clone(), credentials })
     }
+}
+
+/// An admin API may be named as for other commands: by HOST:PORT alone.
+fn with_scheme(url: &str) -> String {
+    if url.contains("://") { url.to_owned() } else { format!("http://{url}") }
 }
 
 /// Reads a file of queries.
