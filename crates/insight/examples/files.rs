@@ -6,6 +6,7 @@
 //! cargo run --release -p ambidex-insight --example files -- make wide /tmp/w.parquet 57600
 //! command time -v target/release/examples/files read /tmp/a.log
 //! command time -v target/release/examples/files judge /tmp/w.parquet
+//! target/release/examples/files keep /tmp/w.parquet /tmp/kept                               as a folder, which is read and judged, too
 //! ```
 
 use std::fs::File;
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ambidex_insight::doctor::{Options, diagnose};
-use ambidex_insight::history::History;
+use ambidex_insight::history::{History, kept};
 use ambidex_insight::sources::{access_log, csv, parquet as tables, table};
 use parquet::basic::Compression;
 use parquet::column::writer::ColumnWriter;
@@ -38,12 +39,18 @@ fn main() -> Result<(), Failed> {
             told(&read(path)?);
             Ok(())
         }
+        ["keep", path, folder] => {
+            let history = read(path)?;
+            let told = kept::Keeper::open(folder.as_ref(), kept::Limits::default())?.keep(&history)?;
+            println!("{told:?}");
+            Ok(())
+        }
         ["judge", path] => {
             let diagnosis = diagnose(&read(path)?, &Options::default());
             println!("{} findings, {} groups", diagnosis.findings.len(), diagnosis.groups.len());
             Ok(())
         }
-        _ => Err("make log|json|csv|long|wide PATH SIZE, read PATH, or judge PATH".into()),
+        _ => Err("make log|json|csv|long|wide PATH SIZE, keep PATH FOLDER, read PATH, or judge PATH".into()),
     }
 }
 
@@ -51,6 +58,7 @@ fn read(path: &str) -> Result<History, Failed> {
     let paths = [PathBuf::from(path)];
     let tables_of = table::Options::default();
     Ok(match paths[0].extension().and_then(|end| end.to_str()) {
+        None if paths[0].is_dir() => kept::read(&paths[0], None, &mut |_| {})?,
         Some("parquet") => tables::read(&paths, &tables_of, &mut |_| {})?,
         Some("csv") => csv::read(&paths, &tables_of, &mut |_| {})?,
         Some("log") => {

@@ -98,6 +98,26 @@ impl Heavy {
         all
     }
 
+    /// All of it, to be written down: how many are kept at least, the floor, the total; and by value its weight, by how much that may be
+    /// too little, and how often it was added to.
+    pub(super) fn told(&self) -> (usize, f64, f64, impl Iterator<Item = (&str, f64, f64, u64)>) {
+        let all = self.kept.iter().map(|(value, kept)| (&**value, kept.weight, kept.error, kept.times));
+        (self.most, self.floor, self.total, all)
+    }
+
+    /// What was written down so.
+    pub(super) fn of_told(
+        most: usize,
+        floor: f64,
+        total: f64,
+        all: impl Iterator<Item = (String, f64, f64, u64)>,
+    ) -> Self {
+        let kept = all.map(|(value, weight, error, times)| (value.into_boxed_str(), Kept { weight, error, times }));
+        let mut heavy = Self { most: most.max(1), kept: kept.collect(), floor, total };
+        heavy.prune();
+        heavy
+    }
+
     fn prune(&mut self) {
         if self.kept.len() <= 2 * self.most {
             return;

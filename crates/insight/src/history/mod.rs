@@ -14,6 +14,7 @@
 
 mod calls;
 mod heavy;
+pub mod kept;
 mod merge;
 mod recorder;
 mod series;

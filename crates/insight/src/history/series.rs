@@ -136,14 +136,21 @@ impl Series {
         other.flush();
         let before = self.figures.len();
         for (window, figure) in (other.begin..).zip(other.figures).filter(|(_, figure)| figure.samples > 0) {
-            if self.figures.is_empty() {
-                self.begin = window;
-            }
-            let slot = self.slot(window);
-            *slot = both(*slot, figure);
+            self.add(window, figure);
         }
         self.newest = self.newest.max(other.newest);
         self.last_at = self.last_at.max(other.last_at);
+        self.figures.len() - before
+    }
+
+    /// Adds a part of a window; says how many figures there are more.
+    pub(super) fn add(&mut self, window: i64, figure: Figure) -> usize {
+        let before = self.figures.len();
+        if self.figures.is_empty() {
+            self.begin = window;
+        }
+        let slot = self.slot(window);
+        *slot = both(*slot, figure);
         self.figures.len() - before
     }
 
@@ -162,7 +169,7 @@ impl Series {
 }
 
 /// Of two parts of a window. The higher p95 is at most what all samples' is exceeded by.
-fn both(one: Figure, other: Figure) -> Figure {
+pub(super) fn both(one: Figure, other: Figure) -> Figure {
     if one.samples == 0 || other.samples == 0 {
         return if one.samples == 0 { other } else { one };
     }
@@ -179,7 +186,8 @@ pub(super) fn single(value: f64) -> f32 {
     value as f32
 }
 
-const NOTHING: Figure = Figure { mean: 0.0, p95: 0.0, samples: 0 };
+/// A window in which nothing was sampled.
+pub(super) const NOTHING: Figure = Figure { mean: 0.0, p95: 0.0, samples: 0 };
 
 #[cfg(test)]
 mod tests {

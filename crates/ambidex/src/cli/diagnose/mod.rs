@@ -1,5 +1,6 @@
 //! `ambidex diagnose`: reads what exists, and says which node is overloaded, why, and what to do.
 
+mod keep;
 mod keys;
 mod metrics;
 mod receive;
@@ -32,6 +33,8 @@ pub(super) struct DiagnoseArguments {
     judge: JudgeArguments,
     #[command(flatten, next_help_heading = "Reporting")]
     report: ReportArguments,
+    #[command(flatten, next_help_heading = "Keeping")]
+    keep: keep::KeepArguments,
     #[command(flatten, next_help_heading = "Watching")]
     watch: watch::WatchArguments,
 }
@@ -109,10 +112,17 @@ pub(super) fn run(arguments: &DiagnoseArguments, output: Output) -> End {
     if let Some(DiagnoseCommand::Keys(arguments)) = &arguments.command {
         return keys::run(arguments, output);
     }
+    let mut keeping = match arguments.keep.open() {
+        Ok(keeping) => keeping,
+        Err(problem) => {
+            complain(&format!("{problem}\n"));
+            return End::Wrong;
+        }
+    };
     if let Some(pause) = arguments.watch.again_every {
-        return watch::watch(arguments, pause, output);
+        return watch::watch(arguments, keeping, pause, output);
     }
-    let history = match arguments.source.read() {
+    let history = match arguments.source.read(keeping.as_mut()) {
         Ok(history) => history,
         Err(problem) => {
             complain(&format!("{problem}\n"));
@@ -133,6 +143,9 @@ pub(super) fn run(arguments: &DiagnoseArguments, output: Output) -> End {
     if let Some(Err(problem)) = arguments.report.html.as_deref().map(|file| write_page(file, &diagnosis)) {
         complain(&format!("{problem}\n"));
         return End::Wrong;
+    }
+    if keeping.is_some_and(|keeping| keeping.is_failing()) {
+        return End::Failed;
     }
     end(&diagnosis, arguments.report.fail_on)
 }

@@ -8,12 +8,18 @@ use ambidex_insight::sources::Progress;
 use ambidex_insight::sources::receive::{Options, Receiver};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep_until};
 
 use super::super::{End, complain};
+use super::keep::Keeping;
 
 /// Receives for so long, or until Ctrl-C.
-pub(super) fn once(options: &Options, lasts: Span, progress: &mut dyn FnMut(Progress)) -> Result<History, String> {
+pub(super) fn once(
+    options: &Options,
+    lasts: Span,
+    mut keeping: Option<&mut Keeping>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<History, String> {
     if !(LEAST..=MOST).contains(&lasts) {
         return Err(format!("--for {lasts}: something is received for {LEAST} to {MOST}"));
     }
@@ -24,12 +30,19 @@ pub(super) fn once(options: &Options, lasts: Span, progress: &mut dyn FnMut(Prog
         let receiver = open(options).await?;
         let (begin, mut seconds) = (Instant::now(), interval(Duration::from_secs(1)));
         seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut keeps = interval_at(begin + KEPT_EVERY, KEPT_EVERY);
+        keeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let end = sleep_until(begin + lasts.into());
         tokio::pin!(end);
         loop {
             tokio::select! {
                 () = &mut end => break,
                 _ = interrupts.recv() => break,
+                _ = keeps.tick() => {
+                    if let Some(keeping) = &mut keeping {
+                        keeping.keep(&receiver.history());
+                    }
+                }
                 _ = seconds.tick() => {
                     let what = format!("receiving: {} exports", receiver.exports());
                     progress(Progress { what, done: begin.elapsed().as_secs(), of: Some(lasts.as_millis() / 1_000) });
@@ -75,6 +88,8 @@ pub(super) fn window_of(lasts: Span) -> u32 {
     u32::try_from(seconds).unwrap_or(STEP).clamp(SHORTEST, STEP)
 }
 
+/// How often what is received is kept. Source: ours; a window of a history.
+const KEPT_EVERY: Duration = Duration::from_secs(300);
 /// Source: ours; an hour of history has as many.
 const WINDOWS: u64 = 12;
 /// Source: ours; who scrapes each 15 s, or pushes each 10 s, has a figure in nearly each of them.

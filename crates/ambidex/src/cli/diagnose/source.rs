@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use ambidex_core::time::Span;
 use ambidex_insight::clock;
-use ambidex_insight::history::{Bounds, History, WINDOW};
+use ambidex_insight::history::{Bounds, History, STEP, WINDOW, kept};
 use ambidex_insight::sources::access_log::{self, Attribute, Format, Mapping, NodeFrom};
 use ambidex_insight::sources::haproxy::{self, RuntimeApi};
 use ambidex_insight::sources::prometheus::{self, Chosen, OwnQueries};
@@ -19,6 +19,7 @@ use ambidex_insight::sources::{
 use clap::{Args, ValueEnum};
 
 use super::super::colored;
+use super::keep::Keeping;
 use super::receive;
 use crate::config::read_as;
 use crate::env;
@@ -42,7 +43,7 @@ pub(super) struct SourceArguments {
     table: TableArguments,
     #[command(flatten, next_help_heading = "What is pushed")]
     push: PushArguments,
-    #[command(flatten, next_help_heading = "Prometheus, Envoy, agents and ambidex")]
+    #[command(flatten, next_help_heading = "Prometheus, histories, Envoy, agents and ambidex")]
     web: WebArguments,
     #[command(flatten, next_help_heading = "HAProxy, Envoy, agents, ambidex and what is pushed")]
     look: LookArguments,
@@ -81,6 +82,9 @@ struct Which {
     /// A running gateway or coordinator of ambidex, by the address of its admin API: its workers.
     #[arg(long, value_name = "URL")]
     ambidex: Option<String>,
+    /// What was kept by `--keep` in this folder.
+    #[arg(long, value_name = "FOLDER")]
+    history: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -130,9 +134,9 @@ struct TableArguments {
 
 #[derive(Debug, Args)]
 struct WebArguments {
-    /// How far back is asked of a Prometheus.
-    #[arg(long, value_name = "DURATION", default_value = "3h")]
-    since: Span,
+    /// How far back is asked of a Prometheus, 3h unless told otherwise; of a history, all of it.
+    #[arg(long, value_name = "DURATION")]
+    since: Option<Span>,
     /// Between two points; by the range unless told otherwise.
     #[arg(long, value_name = "DURATION")]
     step: Option<Span>,
@@ -192,7 +196,8 @@ struct LookArguments {
 
 impl SourceArguments {
     /// Reads it; else what is wrong, in a sentence or more.
-    pub(super) fn read(&self) -> Result<History, String> {
+    /// It is kept where that is asked for.
+    pub(super) fn read(&self, mut keeping: Option<&mut Keeping>) -> Result<History, String> {
         let mut bar = Bar::default();
         let mut progress = |progress: Progress| bar.show(&progress);
         let which = &self.which;
@@ -206,12 +211,27 @@ impl SourceArguments {
             otlp::read(&which.otlp, &self.of_pushed(), &mut progress).map_err(told)
         } else if !which.listen.is_empty() {
             let lasts = self.look.lasts.unwrap_or(RECEIVED_FOR);
-            receive::once(&self.receiver(receive::window_of(lasts)), lasts, &mut progress)
+            receive::once(&self.receiver(receive::window_of(lasts)), lasts, keeping.as_deref_mut(), &mut progress)
+        } else if let Some(folder) = &which.history {
+            self.kept(folder, &mut progress)
         } else {
             self.ask(&mut progress)
         };
         bar.clear();
+        if let (Ok(history), Some(keeping)) = (&read, keeping) {
+            keeping.keep(history);
+        }
         read
+    }
+
+    fn kept(&self, folder: &Path, progress: &mut dyn FnMut(Progress)) -> Result<History, String> {
+        if self.window != Span::from_secs(u64::from(WINDOW)) {
+            return Err(format!(
+                "--window {}: a history is kept in windows of {STEP} s, and judged by those of {WINDOW} s",
+                self.window
+            ));
+        }
+        kept::read(folder, self.web.since, progress).map_err(told)
     }
 
     fn ask(&self, progress: &mut dyn FnMut(Progress)) -> Result<History, String> {
@@ -309,7 +329,7 @@ impl SourceArguments {
         let chosen = Chosen { node: web.node_label.clone(), service: web.service_label.clone(), ..Chosen::default() };
         Ok(prometheus::Options {
             access: web.access(url)?,
-            since: web.since,
+            since: web.since.unwrap_or(SINCE),
             step: web.step,
             matchers: web.matchers.clone(),
             chosen,
@@ -391,6 +411,8 @@ fn told(error: impl std::error::Error) -> String {
     error.to_string()
 }
 
+/// Of a Prometheus. Source: diagnosis.md "structural"; what is judged.
+const SINCE: Span = Span::from_secs(3 * 3_600);
 /// Source: ours; two windows of the usual length.
 const RECEIVED_FOR: Span = Span::from_secs(600);
 

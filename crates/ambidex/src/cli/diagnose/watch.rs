@@ -11,12 +11,15 @@ use ambidex_insight::alerts::{Book, Change, Notice, Receiver};
 use ambidex_insight::clock;
 use ambidex_insight::doctor::{Diagnosis, Level, diagnose};
 use ambidex_insight::export::desired;
+use ambidex_insight::history::History;
+use ambidex_insight::sources::receive::Receiver as Received;
 use clap::Args;
 use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::super::{End, Output, answer, complain};
+use super::keep::Keeping;
 use super::metrics::Page;
 use super::{DiagnoseArguments, receive};
 
@@ -42,7 +45,7 @@ struct Outbox {
     waiting: VecDeque<Notice>,
 }
 
-pub(super) fn watch(arguments: &DiagnoseArguments, pause: Span, output: Output) -> End {
+pub(super) fn watch(arguments: &DiagnoseArguments, mut keeping: Option<Keeping>, pause: Span, output: Output) -> End {
     if !(LEAST..=MOST).contains(&pause) {
         complain(&format!("--again-every {pause}: it must be {LEAST} to {MOST}\n"));
         return End::Wrong;
@@ -72,21 +75,18 @@ pub(super) fn watch(arguments: &DiagnoseArguments, pause: Span, output: Output) 
         Ok(receiver) => receiver,
         Err(end) => return end,
     };
-    let mut wait = || {
-        runtime.block_on(async {
-            tokio::select! {
-                _ = interrupts.recv() => true,
-                () = tokio::time::sleep(pause.into()) => false,
-            }
-        })
-    };
+    let mut wait = || runtime.block_on(waited(&mut interrupts, pause));
     let (mut book, mut outboxes) = (Book::default(), arguments.watch.outboxes());
     // What is received must come first.
-    if receiver.is_some() && wait() {
+    if let Some(receiver) = receiver.as_ref().filter(|_| wait()) {
+        received(receiver, keeping.as_mut());
         return End::Worked;
     }
     loop {
-        let read = receiver.as_ref().map_or_else(|| arguments.source.read(), |receiver| Ok(receiver.history()));
+        let read = match &receiver {
+            Some(receiver) => Ok(received(receiver, keeping.as_mut())),
+            None => arguments.source.read(keeping.as_mut()),
+        };
         match read {
             Ok(history) => {
                 let diagnosis = diagnose(&history, &arguments.judge.options());
@@ -109,9 +109,28 @@ pub(super) fn watch(arguments: &DiagnoseArguments, pause: Span, output: Output) 
             }
         }
         if wait() {
+            // What came since the last round is kept, too.
+            receiver.iter().for_each(|receiver| drop(received(receiver, keeping.as_mut())));
             return End::Worked;
         }
     }
+}
+
+/// Waits for the next round; whether it was ended meanwhile.
+async fn waited(interrupts: &mut Signal, pause: Span) -> bool {
+    tokio::select! {
+        _ = interrupts.recv() => true,
+        () = tokio::time::sleep(pause.into()) => false,
+    }
+}
+
+/// What was received by now, which is kept.
+fn received(receiver: &Received, keeping: Option<&mut Keeping>) -> History {
+    let history = receiver.history();
+    if let Some(keeping) = keeping {
+        keeping.keep(&history);
+    }
+    history
 }
 
 fn serve(page: &Page, address: SocketAddr) -> Result<(), End> {
