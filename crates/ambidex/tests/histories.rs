@@ -1,4 +1,4 @@
-//! `ambidex diagnose` with histories: what is kept outlives the process, is read again.
+//! `ambidex diagnose` with histories: what is kept outlives the process, is read again, and rules are tried on it.
 
 mod process;
 
@@ -7,6 +7,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, Stdio};
 
+use ambidex_insight::clock;
 use ambidex_lab::load::{self, LoadOptions};
 use ambidex_lab::worker::{self, WorkerOptions};
 use process::{Running, ambidex, until};
@@ -142,6 +143,10 @@ fn what_cannot_be_kept_or_read_is_told_with_what_to_do() {
         (&["--csv", "day.csv", "--keep", "mine"], "mine holds other things than a history"),
         (&["--csv", "day.csv", "--keep", "day.csv"], "--keep: the history in day.csv: "),
         (&["--csv", "day.csv", "--keep-size", "1GiB"], "--keep <FOLDER>"),
+        (&["backtest", "--history", "kept", "--rules", "effect@z"], "`effect@z` is no rule set"),
+        (&["backtest", "--history", "kept", "--labels", "nowhere.yaml"], "--labels nowhere.yaml: cannot be read"),
+        (&["backtest", "--history", "kept", "--reviews", "nowhere"], "there are no reviews in nowhere"),
+        (&["backtest", "--history", "kept", "--again-every", "1h"], "the history is too short: it has 2 rounds"),
     ] {
         let (text, code) = scene.diagnose(arguments);
         assert_eq!(code, Some(2), "{arguments:?}: {text}");
@@ -159,6 +164,80 @@ fn a_disk_that_cannot_be_written_keeps_nobody_from_being_told() {
     fs::create_dir_all(scene.0.path().join("kept/20261122T13Z.hour/in the way")).expect("made");
     let (text, code) = scene.diagnose(&["--csv", "day.csv", "--keep", "kept"]);
     assert!(code == Some(1) && text.contains("--keep: the history in kept") && text.contains("c: cpu 1.8"), "{text}");
+}
+
+const LABELS: &str = r#"{"node": "c", "from": "2026-11-22T10:00:00Z", "to": "2026-11-22T14:00:00Z", "cause": "cron"}
+{"node": "b", "from": "2026-11-20 10:00:00", "to": "2026-11-20 11:00:00"}
+"#;
+
+#[test]
+fn rules_are_tried_on_a_history_beside_labels() {
+    let scene = Scene::new();
+    scene.file("day.csv", &day(MIDNIGHT, 24));
+    scene.file("labels.jsonl", LABELS);
+    let yaml = "labels:\n  - {node: c, from: 2026-11-22T10:00:00Z, to: 2026-11-22T14:00:00Z, cause: cron}\n";
+    scene.file("labels.yaml", yaml);
+    scene.json(&["--csv", "day.csv", "--keep", "kept"]);
+    let tried = ["backtest", "--history", "kept", "--rules", "effect,effect@9,classic", "--labels"];
+    let report = scene.json(&[&tried[..], &["labels.jsonl"]].concat());
+    assert_eq!((&report["schema_version"], &report["rounds"]), (&1.into(), &96.into()), "{report:#}");
+    assert_eq!((&report["labels"], &report["elsewhere"]), (&1.into(), &1.into()));
+    let effect = &report["sets"][0];
+    assert_eq!((&effect["name"], &effect["rules"]), (&"effect".into(), &"effect".into()));
+    assert_eq!((&effect["precision"], &effect["recall"]), (&1.0.into(), &1.0.into()), "{effect:#}");
+    assert!(effect["per_week"].as_f64().is_some_and(|many| many > 0.0) && effect["causes"][0] == 1, "{effect:#}");
+    assert_eq!(report["sets"][1]["missed"][0]["node"], "c");
+    assert_eq!(report["sets"][2]["rules"], "classic");
+    // As YAML, and of a table, they are the same.
+    let again = scene.json(&["backtest", "--csv", "day.csv", "--rules", "effect", "--labels", "labels.yaml"]);
+    assert_eq!(again["sets"][0], *effect);
+    let (text, code) = scene.diagnose(&[&tried[..], &["labels.yaml"]].concat());
+    assert_eq!(code, Some(0), "{text}");
+    for part in ["96 rounds every 15m", "precision", "effect@9", "so, and not told: c from 2026-11-22T10:00:00Z"] {
+        assert!(text.contains(part), "no {part} in\n{text}");
+    }
+}
+
+#[test]
+fn labels_that_are_wrong_are_told_by_line() {
+    let scene = Scene::new();
+    scene.file("day.csv", &day(MIDNIGHT, 2));
+    for (labels, said) in [
+        (LABELS.replace("cron", "corn"), "line 1: unknown cause `corn`"),
+        (LABELS.replace("2026-11-20 11", "tomorrow 11"), "line 2: `tomorrow 11:00:00` is no moment"),
+        (LABELS.replace("node", "nod"), "line 1: unknown field `nod`"),
+        (LABELS.replace("\"c\"", "\"cc\""), "a label is of node `cc`, which the history does not have: is `c` meant?"),
+        ("labels:\n  - {node: c, frm: x}\n".into(), "frm"),
+        ("labels: []\n".into(), "it has no labels"),
+    ] {
+        scene.file("labels", &labels);
+        let (text, code) = scene.diagnose(&["backtest", "--csv", "day.csv", "--labels", "labels"]);
+        assert!(code == Some(2) && text.contains(said), "{said}:\n{text}");
+    }
+}
+
+#[test]
+fn without_labels_precision_is_not_known_and_reviews_say_what_was_noise() {
+    let scene = Scene::new();
+    // A day that ends now, of which the last four hours are uneven.
+    let begin = clock::now().0 / 1_000 / 900 * 900 - 14 * 3_600;
+    scene.file("day.csv", &day(begin, 14));
+    let (text, code) = scene.diagnose(&["--csv", "day.csv", "--review", "reviews", "--keep", "kept"]);
+    assert!(code == Some(0) && text.contains("R1 opened: c: cpu 1.8"), "{text}");
+    let (text, code) = scene.diagnose(&["backtest", "--history", "kept"]);
+    assert!(code == Some(0) && text.contains("precision and recall cannot be known"), "{text}");
+    let (text, code) = scene.diagnose(&["backtest", "--history", "kept", "--reviews", "reviews"]);
+    assert!(code == Some(2) && text.contains("nobody has said what was so"), "{text}");
+    let (text, code) =
+        scene.says(&["review", "record", "R1", "--noise", "a test", "--folder", "reviews", "--by", "ada"]);
+    assert_eq!(code, Some(0), "{text}");
+    let report = scene.json(&["backtest", "--history", "kept", "--reviews", "reviews"]);
+    let set = &report["sets"][0];
+    assert_eq!((&report["noise"], &report["complete"]), (&1.into(), &false.into()), "{report:#}");
+    assert_eq!(
+        (&set["precision"], &set["recall"], &set["wrong_ones"][0]["node"]),
+        (&0.0.into(), &Value::Null, &"c".into())
+    );
 }
 
 #[test]

@@ -9,6 +9,7 @@
 
 pub mod alerts;
 pub mod analysis;
+pub mod backtest;
 pub mod clock;
 pub mod doctor;
 pub mod export;

@@ -16,6 +16,7 @@ mod calls;
 mod heavy;
 pub mod kept;
 mod merge;
+mod past;
 mod recorder;
 mod series;
 mod traffic;

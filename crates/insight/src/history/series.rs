@@ -143,6 +143,18 @@ impl Series {
         self.figures.len() - before
     }
 
+    /// Its figures of some windows alone.
+    pub(super) fn cut(&self, windows: &std::ops::Range<i64>) -> Self {
+        let there = self.windows();
+        let (first, last) = (windows.start.max(there.start), windows.end.min(there.end));
+        let place = |window: i64| usize::try_from(window - self.begin).unwrap_or(0);
+        if first >= last {
+            return Self::default();
+        }
+        let figures = self.figures[place(first)..place(last)].to_vec();
+        Self { begin: first, figures, waiting: Vec::new(), newest: last - 1, last_at: self.last_at }
+    }
+
     /// Adds a part of a window; says how many figures there are more.
     pub(super) fn add(&mut self, window: i64, figure: Figure) -> usize {
         let before = self.figures.len();

@@ -26,6 +26,14 @@ pub mod table;
 pub use fetch::{Access, Credentials, FetchError, Signing};
 pub use looks::{Looks, LooksError};
 
+use crate::history::At;
+
+/// A moment as files write it: ISO 8601, as web servers do, or a number since 1970. Without a zone it is taken for UTC.
+#[must_use]
+pub fn moment_of(text: &str) -> Option<At> {
+    moment::read(text, 0).map(|moment| moment.at)
+}
+
 /// How far a source is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {

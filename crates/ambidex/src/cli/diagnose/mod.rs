@@ -1,7 +1,9 @@
 //! `ambidex diagnose`: reads what exists, and says which node is overloaded, why, and what to do.
 
+mod backtest;
 mod keep;
 mod keys;
+mod labels;
 mod metrics;
 mod receive;
 mod reviews;
@@ -82,6 +84,8 @@ struct ReportArguments {
 
 #[derive(Debug, Subcommand)]
 enum DiagnoseCommand {
+    /// How often rules would have told something, and how often rightly: on a history, before they are enabled.
+    Backtest(Box<backtest::BacktestArguments>),
     /// What a sample of keys would do to a partitioner, before a schema is changed.
     Keys(keys::KeysArguments),
 }
@@ -109,8 +113,10 @@ const AFTER: &str = "Nothing is changed. Exit codes: 0 it could be judged; 1 a f
                      what it reads is wrong, or there is too little to judge.";
 
 pub(super) fn run(arguments: &DiagnoseArguments, output: Output) -> End {
-    if let Some(DiagnoseCommand::Keys(arguments)) = &arguments.command {
-        return keys::run(arguments, output);
+    match &arguments.command {
+        Some(DiagnoseCommand::Keys(arguments)) => return keys::run(arguments, output),
+        Some(DiagnoseCommand::Backtest(arguments)) => return backtest::run(arguments, output),
+        None => {}
     }
     let mut keeping = match arguments.keep.open() {
         Ok(keeping) => keeping,

@@ -418,12 +418,12 @@ const RECEIVED_FOR: Span = Span::from_secs(600);
 
 /// How far a source is, for people on a terminal.
 #[derive(Default)]
-struct Bar {
+pub(super) struct Bar {
     shown: String,
 }
 
 impl Bar {
-    fn show(&mut self, progress: &Progress) {
+    pub(super) fn show(&mut self, progress: &Progress) {
         if !io::stderr().is_terminal() {
             return;
         }
@@ -443,7 +443,7 @@ impl Bar {
         }
     }
 
-    fn clear(&self) {
+    pub(super) fn clear(&self) {
         if !self.shown.is_empty() {
             let _ = write!(io::stderr().lock(), "\r\x1b[K");
         }
