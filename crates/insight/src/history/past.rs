@@ -54,6 +54,7 @@ impl History {
             values: (block.values.iter())
                 .filter_map(|((name, node), heavy)| Some(((*name, *numbers.get(node)?), heavy.clone())))
                 .collect(),
+            calls: block.calls.clone().renamed(|route| route, |node| numbers.get(&node).copied()),
         };
         Traffic {
             routes: self.traffic.routes.clone(),

@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::super::series::{Figure, NOTHING};
 use super::super::{At, Cell, Happening, HappeningKind, Heavy, Metric, Node, Peers};
-use super::piece::{COARSE, Counted, FINE, HOUR, Piece};
+use super::piece::{COARSE, Called, Counted, FINE, HOUR, Piece};
 
 /// Why bytes are no hour.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,6 +109,20 @@ struct Traffic {
     latency: Option<Latency>,
     #[prost(message, repeated, tag = "9")]
     values: Vec<Values>,
+    #[prost(message, repeated, tag = "10")]
+    calls: Vec<Call>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Call {
+    #[prost(string, optional, tag = "1")]
+    service: Option<String>,
+    #[prost(string, optional, tag = "2")]
+    instance: Option<String>,
+    #[prost(uint32, optional, tag = "3")]
+    route: Option<u32>,
+    #[prost(double, tag = "4")]
+    count: f64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -265,6 +279,14 @@ fn of_counted(node: u32, counted: &Counted, routes: &mut Names, attributes: &mut
         again: cells().map(|cell| cell.again).collect(),
         latency,
         values: values.collect(),
+        calls: (counted.calls.iter())
+            .map(|(Called { service, instance, route }, count)| Call {
+                service: service.clone(),
+                instance: instance.clone(),
+                route: route.as_ref().map(|route| routes.number(route)),
+                count: *count,
+            })
+            .collect(),
     }
 }
 
@@ -367,6 +389,16 @@ fn to_counted(form: Traffic, routes: &[String], attributes: &[String]) -> Option
     if let Some(Latency { buckets, counts, sum_nanos }) = form.latency {
         let filled = buckets.iter().map(|bucket| *bucket as usize).zip(counts);
         counted.latency = Some(Histogram::of_filled(filled, Span::from_nanos(sum_nanos))?);
+    }
+    for Call { service, instance, route, count } in form.calls {
+        let route = match route {
+            Some(number) => Some(routes.get(number as usize)?.clone()),
+            None => None,
+        };
+        if !(count.is_finite() && count >= 0.0) {
+            return None;
+        }
+        counted.calls.insert(Called { service, instance, route }, count);
     }
     for Values { attribute, most, floor, total, all } in form.values {
         let whole = |number: f64| number.is_finite() && number >= 0.0;

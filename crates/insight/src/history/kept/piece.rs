@@ -6,7 +6,9 @@ use ambidex_core::stats::histogram::Histogram;
 
 use super::super::recorder::{NodeAt, grown, numbered};
 use super::super::series::{Figure, NOTHING, both};
-use super::super::{At, BLOCK, Block, Bounds, Cell, Happening, Heavy, History, Metric, Node, Peers, Recorder, Series};
+use super::super::{
+    At, BLOCK, Block, Bounds, Caller, Cell, Happening, Heavy, History, Metric, NO_ROUTE, Node, Peers, Recorder, Series,
+};
 
 /// All that is known of an hour.
 #[derive(Clone, Debug)]
@@ -36,6 +38,17 @@ pub(super) struct Counted {
     pub(super) latency: Option<Histogram>,
     /// By attribute.
     pub(super) values: BTreeMap<String, Heavy>,
+    /// By who called, where that is known.
+    pub(super) calls: BTreeMap<Called, f64>,
+}
+
+/// Who called, and for what.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Called {
+    pub(super) service: Option<String>,
+    pub(super) instance: Option<String>,
+    /// `None`: not known.
+    pub(super) route: Option<String>,
 }
 
 impl Piece {
@@ -94,7 +107,7 @@ impl Piece {
         for (node, counted) in other.traffic {
             let Some(node) = numbers[node as usize] else { continue };
             let mine = self.traffic.entry(node).or_default();
-            if counted.requests() > mine.requests() {
+            if counted.requests().total_cmp(&mine.requests()).is_gt() {
                 *mine = counted;
             }
         }
@@ -138,7 +151,7 @@ impl Piece {
         adopted
     }
 
-    /// Makes its windows a quarter of an hour long. What only explains what is judged now goes: latencies, and attributes.
+    /// Makes its windows a quarter of an hour long. What only explains what is judged now goes: latencies, attributes, and callers.
     pub(super) fn coarsen(&mut self) {
         let by = (COARSE / self.step) as usize;
         for figures in self.series.values_mut().flat_map(BTreeMap::values_mut) {
@@ -147,6 +160,7 @@ impl Piece {
         for counted in self.traffic.values_mut() {
             counted.latency = None;
             counted.values.clear();
+            counted.calls.clear();
         }
         self.step = COARSE;
     }
@@ -195,14 +209,16 @@ impl Piece {
             recorder.lacks("hours that were kept of a source that could not be read whole".to_owned());
         }
         recorder.coarsen();
+        recorder.keep_fewer_callers();
         recorder.keep_fewer();
         recorder.keep_newest();
     }
 }
 
 impl Counted {
-    fn requests(&self) -> u64 {
-        self.cells.values().map(|cell| cell.requests).sum()
+    /// How much is told: requests, and those of which the caller is known.
+    fn requests(&self) -> f64 {
+        self.cells.values().map(|cell| cell.requests as f64).chain(self.calls.values().copied()).sum()
     }
 
     fn pour(self, hour: i64, node: NodeAt, recorder: &mut Recorder) {
@@ -219,6 +235,13 @@ impl Counted {
             recorder.kept += heavy.kept();
             block.values.insert((attribute, node.0), heavy);
         }
+        let (before, mut key) = (block.calls.cells(), String::new());
+        for (Called { service, instance, route }, count) in self.calls {
+            Caller { service: service.as_deref(), instance: instance.as_deref() }.write_key(&mut key);
+            let route = route.map_or(NO_ROUTE, |route| recorder.route(&route));
+            block.calls.add(&key, (route, node.0), count);
+        }
+        recorder.calls = (recorder.calls + block.calls.cells()).saturating_sub(before);
         recorder.traffic.blocks.insert(hour, block);
     }
 }
@@ -299,6 +322,12 @@ impl Taking<'_> {
         }
         for (node, latency) in &block.latency {
             self.counted(*node).latency.get_or_insert_default().merge(latency);
+        }
+        for (caller, route, node, count) in block.calls.each() {
+            let named = |name: Option<&str>| name.map(str::to_owned);
+            let (service, instance) = (named(caller.service), named(caller.instance));
+            let called = Called { service, instance, route: traffic.routes.get(route as usize).cloned() };
+            *self.counted(node).calls.entry(called).or_default() += count;
         }
         for ((attribute, node), heavy) in &block.values {
             let name = traffic.attributes[*attribute as usize].clone();

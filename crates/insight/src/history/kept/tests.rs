@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-use crate::history::{At, Happening, HappeningKind, Metric, NodeAt, Peers, Requests};
+use crate::history::{At, Call, Caller, Happening, HappeningKind, Metric, NodeAt, Peers, Requests};
 
 const MINUTE: i64 = 60_000;
 /// 2026-11-22T10:00Z.
@@ -42,6 +42,9 @@ fn history(names: &[&str], minutes: std::ops::Range<i64>, cpu: f64) -> History {
             let (at, busy) = (At(BEGIN + minute * MINUTE), Some(Span::from_millis(20)));
             let values = [("tenant", if minute % 2 == 0 { "t1" } else { "t2" })];
             recorder.requests(&Requests { at, node, route: "GET /", count: 1, failed: 0, busy, values: &values });
+            let caller = Caller { service: Some("edge"), instance: Some("gw-1") };
+            let route = (minute % 3 > 0).then_some("GET /");
+            recorder.called(&Call { at, node, caller, route, count: 1.0 });
         }
     }
     recorder.finish("a test".into())
@@ -84,6 +87,11 @@ fn what_is_kept_is_read_as_it_was() {
     let block = &read.traffic.blocks[&(BEGIN / HOUR)];
     assert_eq!(block.latency[&0].count(), 60);
     assert_eq!(block.values[&(0, 0)].top(2).len(), 2);
+    let (mut calls, mut before): (Vec<_>, Vec<_>) =
+        (block.calls.each().collect(), told.traffic.blocks[&(BEGIN / HOUR)].calls.each().collect());
+    calls.sort_by_key(|(caller, route, node, _)| (*caller, *route, *node));
+    before.sort_by_key(|(caller, route, node, _)| (*caller, *route, *node));
+    assert!(calls == before && calls.len() == 4, "{calls:?}");
     assert!(read.source.contains("a test"), "{}", read.source);
 }
 
