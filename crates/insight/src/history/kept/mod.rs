@@ -49,7 +49,8 @@ use crate::sources::Progress;
 pub struct Limits {
     /// Hours older than this beside the newest one go. Default: 35 days; source: [`Bounds::days`], what can be judged at once.
     pub age: Span,
-    /// Bytes of all files together. Default: 1 GiB; source: measured, 35 days of 1,000 nodes with 10 metrics.
+    /// Bytes of all files together. Default: 1 GiB; source: 35 days of 1,000 nodes with 10 metrics, of which a day took 6 MB where figures
+    /// repeat (measured, `examples/files.rs`) and takes 26 MB where nothing can be packed.
     pub size: Size,
 }
 

@@ -99,7 +99,7 @@ fn backends_can_be_chosen_and_backups_are_their_own_peers() {
     let at = RuntimeApi::Unix("/run/x".into());
     let wrong = Options { backends: vec!["api".into()], ..Options::new(at, At(0)) };
     let said = check(&wrong, &told).expect_err("no such backend").to_string();
-    assert_eq!(said, "HAProxy at /run/x has no servers of api; its backends: app");
+    assert_eq!(said, "HAProxy at unix:/run/x has no servers of api; its backends: app");
 }
 
 #[tokio::test]

@@ -77,13 +77,13 @@ fn what_is_no_answer_is_refused_with_its_reason() {
     assert!(why(half).contains("the connection ended before the answer did"));
     assert!(why("Unknown command: 'show'\n\nUnknown command\n\n").contains("Unknown command: 'show'"));
     assert!(why(&SAMPLE.replace("\n1\n#", "\n2\n#")).contains("not 1"));
-    assert!(why(&SAMPLE.replace(",svname,", ",other,")).contains("missing field `svname`"));
+    assert!(why(&SAMPLE.replace(",svname,", ",other,")).contains("no column `svname`"));
 }
 
 #[test]
 fn columns_may_come_in_any_order_and_more_of_them() {
     let stat = "# type,new,svname,status,pxname,qcur,scur,slim,stot,econ,eresp,wretr,bck,throttle,hrsp_1xx,hrsp_2xx,hrsp_3xx,hrsp_4xx,\
-         hrsp_5xx,hrsp_other,rtime,ttime\n2,x,a,UP 1/2,app,1,2,,3,0,0,0,0,45,0,3,0,0,0,0,7,8\n\n";
+         hrsp_5xx,hrsp_other,rtime,ttime,weight\n2,x,a,UP 1/2,app,1,2,,3,0,0,0,0,45,0,3,0,0,0,0,7,8,5\n\n";
     let state = "1\n# srv_name srv_addr srv_admin_state srv_uweight srv_iweight\na 10.0.0.1 0 5 1\n\n";
     let backend = read(&format!("{stat}{state}"), &["app"]).remove(0).expect("sound");
     let a = &backend.servers[0];
