@@ -2,13 +2,14 @@
 //! its board shows is approved there.
 
 mod process;
+mod stranded;
 
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 
-use ambidex_core::review::{Abort, Action, Draft, Event, Look, Moment, Number, Part, Review, Subject, Who};
+use ambidex_core::review::Number;
 use ambidex_core::time::Span;
 use ambidex_lab::load::{self, Load, LoadOptions};
 use ambidex_lab::worker::{self, Worker, WorkerOptions};
@@ -266,43 +267,10 @@ fn closed(folder: &Path, number: &str) -> Filed {
     filed
 }
 
-/// A review whose canary began an hour ago, at half of the way from 2.5 to 1, and was never looked at.
-fn left_alone(number: Number) -> Review {
-    let at = Moment(u64::try_from(ambidex_insight::clock::now().0).expect("after 1970") - 3_600_000);
-    let nodes = vec!["b".to_owned()];
-    let subject =
-        Subject { group: "api".into(), metric: "requests".into(), nodes, cause: "weights".into(), about: None };
-    let part = |(node, r): (&str, f64)| Part { node: node.into(), fair: 0.2, r };
-    let parts = [("a", 0.625), ("b", 2.5), ("c", 0.625), ("d", 0.625), ("e", 0.625)].map(part).into();
-    let before = Look { at, parts, cmi: None, errors: None, p99_ms: None };
-    let draft = Draft {
-        action: Action::Weight { pool: "api".into(), worker: "b".into(), from: 2.5, pinned: true, to: 1.0 },
-        predicted: None,
-        blast: None,
-        aborts: Abort::usual(),
-        canary: Span::from_secs(10),
-        watch: Span::from_secs(10),
-        valid: Span::from_secs(86_400),
-    };
-    let by = Who::Person("ada".into());
-    let mut review = Review::open(number, at, subject, None, None);
-    for event in [
-        Event::Propose { by: by.clone(), proposal: draft.try_into().expect("it can be"), trust: None },
-        Event::Approve { by, why: String::new() },
-        Event::Begin { by: Who::Carrier, before },
-    ] {
-        review.on(at, event, &mut Vec::new()).expect("it fits");
-    }
-    review
-}
-
 #[test]
 fn a_canary_whose_process_died_is_taken_back_by_the_next_one() {
     let folder = TempDir::new().expect("a folder");
-    let reviews = Reviews::open(&folder.path().join("reviews")).expect("it opens");
-    let number = reviews.next().expect("room");
-    reviews.put(&Filed { review: left_alone(number), finding: Value::Null }).expect("room");
-    reviews.close().expect("written");
+    stranded::leave_in(&folder.path().join("reviews"));
     let pool = Pool::in_folder(folder, ", carry_out: true");
     until(|| (pool.weight() > 2.4).then_some(()));
     let card = until(|| Some(pool.card("R1")).filter(|card| card["step"] == "record"));
