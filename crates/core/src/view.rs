@@ -78,6 +78,8 @@ pub struct PoolView {
     pub learned_share: Share,
     /// The hash ring, when the pick needs one.
     pub ring: Option<Arc<RingTable>>,
+    /// How many points of it each worker has, by slot, where that is not by the configured weights.
+    points: Option<Arc<[u32]>>,
     /// When a seat keeps requests from a worker.
     pub breaker: BreakerConfig,
     /// Its budget for second tries; like the cells it outlives views.
@@ -159,6 +161,12 @@ impl PoolView {
     /// replaces: a ring that would come out the same is taken over from it, so that a tick of the weights stays cheap.
     #[must_use]
     pub fn new(parts: PoolParts, previous: Option<&Self>) -> Self {
+        Self::placed(parts, None, previous)
+    }
+
+    /// The same with these numbers of points on the ring, by slot, instead of those of the configured weights.
+    #[must_use]
+    pub fn placed(parts: PoolParts, points: Option<Arc<[u32]>>, previous: Option<&Self>) -> Self {
         let PoolParts { id, name, revision, workers, pick, learned, fixed, learned_share, breaker, budget } = parts;
         let serving = |weights: Vec<f64>| {
             let weights = weights.into_iter().chain(core::iter::repeat(0.0));
@@ -174,7 +182,10 @@ impl PoolView {
         let ring = (pick == PickPolicy::Ring).then(|| {
             let members = workers.iter().map(|worker| &*worker.name).zip(fixed.as_slice().iter().copied());
             let known = previous.and_then(|view| view.ring.as_ref());
-            RingTable::reused(known, members)
+            let Some(points) = &points else { return RingTable::reused(known, members) };
+            let points = points.iter().copied().chain(core::iter::repeat(1));
+            let serving = |((name, weight), points)| (name, if weight > 0.0 { points } else { 0 });
+            RingTable::reused_with(known, members.zip(points).map(serving))
         });
         let drill = workers.iter().find_map(|worker| worker.drill.clone());
         Self {
@@ -187,6 +198,7 @@ impl PoolView {
             fixed,
             learned_share,
             ring,
+            points,
             breaker,
             budget,
             guards,
@@ -292,7 +304,7 @@ impl PoolView {
             breaker: self.breaker,
             budget: Arc::clone(&self.budget),
         };
-        let view = Self::new(parts, None);
+        let view = Self::placed(parts, self.points.clone(), None);
         (view.learned.total() > 0.0 || view.fixed.total() > 0.0).then_some(view)
     }
 
@@ -325,6 +337,12 @@ impl PoolView {
             Arm::Learned | Arm::Fixed => self.ring.as_deref(),
             Arm::Path => self.split.as_ref().and_then(|split| split.ring.as_deref()),
         }
+    }
+
+    /// How many points of the ring the worker in a slot has, where that follows what it can carry.
+    #[must_use]
+    pub fn points(&self, slot: usize) -> Option<u32> {
+        self.points.as_ref()?.get(slot).copied()
     }
 
     /// The weights that a request goes by, and its group in the trial that goes on, if one does.

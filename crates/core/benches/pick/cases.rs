@@ -16,6 +16,10 @@ use ambidex_core::guard::ejection::Breakers;
 use ambidex_core::guard::limit::{Ended, LimitConfig, Served};
 use ambidex_core::guard::shed::{Asked as Request, ShedConfig, Shedder, Verdict};
 use ambidex_core::load::{Cells, FAILURE_PRICE, Outcome};
+use ambidex_core::shard::records::{Epoch, Slice, SliceId};
+use ambidex_core::shard::space::{Point, Range};
+use ambidex_core::shard::store::Revision;
+use ambidex_core::shard::table::Table;
 use ambidex_core::share::Share;
 use ambidex_core::signal::Report;
 use ambidex_core::time::{Mono, Span};
@@ -62,7 +66,31 @@ pub(crate) fn all() -> Vec<Case> {
         Case::new("shedder: a request in and out".to_owned(), || shed(false)),
         Case::new("shedder: one that waits and is shed, 8 in flight".to_owned(), || shed(true)),
     ];
-    picks.chain(others).chain(sheds).collect()
+    let slices =
+        [64, 16_384].map(|slices| Case::new(format!("owner of a key among {slices} slices"), move || owner(slices)));
+    picks.chain(others).chain(sheds).chain(slices).collect()
+}
+
+/// The slice and the owner of a key's point, in a table whose slices are of unlike length.
+fn owner(slices: u64) -> Operation {
+    let mut draw = Draw::seeded(7);
+    let mut firsts: Vec<u64> = (1..slices).map(|_| draw.bits()).collect();
+    firsts.push(0);
+    firsts.sort_unstable();
+    firsts.dedup();
+    let slice = |(at, first): (usize, &u64)| {
+        let last = firsts.get(at + 1).map_or(u64::MAX, |next| next - 1);
+        let range = Range::new(Point(*first), Point(last)).expect("in order");
+        let slice = Slice { range, owner: WorkerId(1), epoch: Epoch::FIRST, moving: None, sealed: false };
+        (SliceId(at as u64), slice)
+    };
+    let table = Table::new(Revision(1), firsts.iter().enumerate().map(slice).collect()).expect("they tile the space");
+    let mut point = 0_u64;
+    Box::new(move || {
+        // By the golden ratio: all over the space, and no two near each other.
+        point = point.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        _ = black_box(table.look_up(Point(point)));
+    })
 }
 
 /// A request through a worker's gate, or one that finds no room there and waits in vain.

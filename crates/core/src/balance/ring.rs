@@ -8,7 +8,10 @@
 //! a worker that joins or leaves moves only its own share of the keys. How many points follows the *configured*
 //! weight; what the loop learns does not move keys each second, it moves the bound: nobody gets more than 1.25 times
 //! the share of the pool's requests in flight that the weight of the drawn arm gives it (Mirrokni, Thorup,
-//! Zadimoghaddam 2016). What is over goes to the next on the ring, always the same next for a key.
+//! Zadimoghaddam 2016). What is over goes to the next on the ring, always the same next for a key. Where that is wanted, points
+//! follow what workers can carry, a few in a minute ([`points`]).
+
+pub mod points;
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -41,13 +44,15 @@ impl RingTable {
     /// The ring of `members`: name and configured weight, by slot.
     #[must_use]
     pub fn new<'a>(members: impl Iterator<Item = (&'a str, f64)> + Clone) -> Self {
-        let heavy = || members.clone().filter(|(_, weight)| *weight > 0.0);
-        let mean = heavy().map(|(_, weight)| weight).sum::<f64>() / heavy().count().max(1) as f64;
-        // A power of two, so that points do not all change in number when one worker comes or goes.
-        let unit = if mean > 0.0 { libm::exp2(libm::floor(libm::log2(mean))) } else { 1.0 };
+        let points = configured_points(members.clone().map(|(_, weight)| weight));
+        Self::of_points(members.clone().map(|(name, _)| name).zip(points), fingerprint(members))
+    }
+
+    /// The ring of `members`: name and how many points it has, by slot.
+    fn of_points<'a>(members: impl Iterator<Item = (&'a str, u32)>, made_of: u64) -> Self {
         let mut points: Vec<(u64, u32)> = Vec::new();
-        for ((name, weight), slot) in members.clone().zip(0..) {
-            for number in 0..points_of(weight / unit) {
+        for ((name, count), slot) in members.zip(0..) {
+            for number in 0..u64::from(count) {
                 points.push((xxh3_64_with_seed(name.as_bytes(), number), slot));
             }
         }
@@ -61,7 +66,7 @@ impl RingTable {
             #[expect(clippy::cast_possible_truncation, reason = "at most 2^32 points")]
             index.push(at as u32);
         }
-        Self { points: points.into(), index: index.into(), shift, made_of: fingerprint(members) }
+        Self { points: points.into(), index: index.into(), shift, made_of }
     }
 
     /// The ring of `members`: `known` itself when that is made of the same.
@@ -72,6 +77,19 @@ impl RingTable {
         match known {
             Some(ring) if ring.made_of == fingerprint(members.clone()) => Arc::clone(ring),
             Some(_) | None => Arc::new(Self::new(members)),
+        }
+    }
+
+    /// The same of members with so many points each.
+    pub(crate) fn reused_with<'a, I>(known: Option<&Arc<Self>>, members: I) -> Arc<Self>
+    where
+        I: Iterator<Item = (&'a str, u32)> + Clone,
+    {
+        // Counts of points are told from weights: a ring of one kind is never taken for one of the other.
+        let made_of = !fingerprint(members.clone().map(|(name, points)| (name, f64::from(points))));
+        match known {
+            Some(ring) if ring.made_of == made_of => Arc::clone(ring),
+            Some(_) | None => Arc::new(Self::of_points(members, made_of)),
         }
     }
 
@@ -97,9 +115,18 @@ impl RingTable {
     }
 }
 
+/// The points of workers with these configured weights, in their order.
+pub(crate) fn configured_points(weights: impl Iterator<Item = f64> + Clone) -> impl Iterator<Item = u32> {
+    let heavy = || weights.clone().filter(|weight| *weight > 0.0);
+    let mean = heavy().sum::<f64>() / heavy().count().max(1) as f64;
+    // A power of two, so that points do not all change in number when one worker comes or goes.
+    let unit = if mean > 0.0 { libm::exp2(libm::floor(libm::log2(mean))) } else { 1.0 };
+    weights.map(move |weight| points_of(weight / unit))
+}
+
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "held within 1..=POINTS_MOST")]
-fn points_of(weight: f64) -> u64 {
-    if weight > 0.0 { libm::round(weight * POINTS).clamp(1.0, POINTS_MOST) as u64 } else { 0 }
+fn points_of(weight: f64) -> u32 {
+    if weight > 0.0 { libm::round(weight * POINTS).clamp(1.0, POINTS_MOST) as u32 } else { 0 }
 }
 
 fn fingerprint<'a>(members: impl Iterator<Item = (&'a str, f64)>) -> u64 {

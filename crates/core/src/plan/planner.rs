@@ -184,6 +184,13 @@ impl Planner {
         self.members.iter().map(|member| (member.id, member.published.unwrap_or(0.0)))
     }
 
+    /// What each worker that serves can carry beside the others, in fair shares, as far as the rule knows: without what failures,
+    /// silence and ramps make of it.
+    pub fn carries(&self) -> impl Iterator<Item = (WorkerId, f64)> + '_ {
+        let known = self.members.iter().filter(|member| member.serves() && member.terms.estimate.is_some());
+        known.map(|member| (member.id, member.pin.unwrap_or(member.steady)))
+    }
+
     /// All that is known of each worker now, by worker id: for a table of the pool.
     pub fn looks(&self) -> impl Iterator<Item = Look> + '_ {
         self.members.iter().map(|member| Look {

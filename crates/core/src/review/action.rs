@@ -1,4 +1,4 @@
-//! What a review changes: a weight, which Ambidex does itself, or something that people do; each with what undoes it.
+//! What a review changes: a weight or where requests go, which Ambidex does itself, or something that people do; each with what undoes it.
 
 use alloc::format;
 use alloc::string::String;
@@ -25,6 +25,17 @@ pub enum Action {
         /// What it is to be.
         to: f64,
     },
+    /// Requests of a pool go to the others: its worker is drained. Ambidex can do it, and undo it.
+    Drain {
+        /// The pool.
+        pool: String,
+        /// The worker.
+        worker: String,
+        /// Its weight until then, in fair shares: half of it goes first.
+        from: f64,
+        /// Whether that is an operator's: then it is put back, else the loop decides again.
+        pinned: bool,
+    },
     /// Something that people do.
     ByHand {
         /// What kind of change.
@@ -42,6 +53,8 @@ pub enum Action {
 pub enum ActionClass {
     /// A weight.
     Weight,
+    /// Where requests go: who gets any at all.
+    Routing,
     /// Another setting.
     Configuration,
     /// Code.
@@ -56,6 +69,7 @@ impl Action {
     pub const fn class(&self) -> ActionClass {
         match self {
             Self::Weight { .. } => ActionClass::Weight,
+            Self::Drain { .. } => ActionClass::Routing,
             Self::ByHand { class, .. } => *class,
         }
     }
@@ -64,7 +78,7 @@ impl Action {
     #[must_use]
     pub const fn is_ours(&self) -> bool {
         match self {
-            Self::Weight { .. } => true,
+            Self::Weight { .. } | Self::Drain { .. } => true,
             Self::ByHand { .. } => false,
         }
     }
@@ -84,6 +98,12 @@ impl Action {
                 }
                 if (from - to).abs() < 1e-6 { Err(ProposalError::Nothing(*to)) } else { Ok(()) }
             }
+            Self::Drain { pool, worker, from, .. } => {
+                text("the pool", pool)?;
+                text("the worker", worker)?;
+                // Who weighs nothing gets nothing already, and there is no half of it to begin with.
+                if (WEIGHTS.0..=WEIGHTS.1).contains(from) { Ok(()) } else { Err(ProposalError::Weight(*from)) }
+            }
             Self::ByHand { what, undo, .. } => {
                 text("what is to be done", what)?;
                 text("how it is undone", undo)
@@ -97,6 +117,9 @@ impl fmt::Display for Action {
         match self {
             Self::Weight { pool, worker, from, to, .. } => {
                 write!(f, "weight of {worker} in pool {pool}: {from:.2} -> {to:.2} fair shares")
+            }
+            Self::Drain { pool, worker, .. } => {
+                write!(f, "drain of {worker} in pool {pool}: its requests go to the others")
             }
             Self::ByHand { what, .. } => f.write_str(what),
         }
@@ -113,6 +136,12 @@ impl Action {
             }
             Self::Weight { pool, worker, pinned: false, .. } => {
                 format!("unpin {worker} in pool {pool}: the loop decides again")
+            }
+            Self::Drain { pool, worker, from, pinned: true } => {
+                format!("undrain {worker} in pool {pool}, pinned at {from:.2} as it was")
+            }
+            Self::Drain { pool, worker, pinned: false, .. } => {
+                format!("undrain {worker} in pool {pool}: the loop decides its weight again")
             }
             Self::ByHand { undo, .. } => undo.clone(),
         }

@@ -13,7 +13,7 @@ use super::Moment;
 pub struct Part {
     /// Its name.
     pub node: String,
-    /// Its fair part: its part of the capacity, of `0..=1`.
+    /// Its fair part: its part of the capacity, of `0..=1`; 0 of one that is drained.
     pub fair: f64,
     /// Its part of the load over its fair part: 1 is fair.
     pub r: f64,

@@ -211,15 +211,41 @@ impl Predicted {
             Part { node: part.node.clone(), fair: part.fair, r }
         };
         let after = Look { parts: before.parts.iter().map(of).collect(), ..before.clone() };
+        Some((Self::by(before, &after, 1.0), Blast { nodes: loaded(before), share: moved.abs() }))
+    }
+
+    /// What is to be expected where a node gets nothing more and the others take its load by what they have: it counts as a node without
+    /// a fair part then. `None` where it is not in the look, or has all of the load, or of what there is to have.
+    #[must_use]
+    pub fn of_drain(before: &Look, node: &str) -> Option<(Self, Blast)> {
+        let own = before.parts.iter().find(|part| part.node == node)?;
+        let share = own.fair * own.r;
+        let (load, room) = (1.0 - share, 1.0 - own.fair);
+        if load <= 1e-9 || room <= 1e-9 {
+            return None;
+        }
+        let of = |part: &Part| {
+            let (fair, r) = if part.node == node { (0.0, 0.0) } else { (part.fair / room, part.r * room / load) };
+            Part { node: part.node.clone(), fair, r }
+        };
+        let after = Look { parts: before.parts.iter().map(of).collect(), ..before.clone() };
+        Some((Self::by(before, &after, room), Blast { nodes: loaded(before), share }))
+    }
+
+    /// By the look before and the one that is thought of; `room`: what there is to have afterwards, of what there was.
+    fn by(before: &Look, after: &Look, room: f64) -> Self {
         let about = |was: f64, is: f64| Expected::about(is, (was - is).abs() / 3.0 + 0.05);
         let r_max = about(before.r_max(), after.r_max());
-        // What the fullest has left shrinks with its load: u' = u r' / r, with u by CMI = (theta - u) / theta.
-        let left = |cmi: f64| 1.0 - (1.0 - cmi) * after.r_max() / before.r_max().max(1e-9);
+        // What the fullest has left shrinks with its load: u' = u r' / r / room, with u by CMI = (theta - u) / theta.
+        let left = |cmi: f64| 1.0 - (1.0 - cmi) * after.r_max() / before.r_max().max(1e-9) / room;
         let cmi = before.cmi.map(|cmi| about(cmi, left(cmi)));
-        let predicted = Self { w: about(before.w(), after.w()), r_max, cmi };
-        let nodes = u32::try_from(before.parts.len()).unwrap_or(u32::MAX);
-        Some((predicted, Blast { nodes, share: moved.abs() }))
+        Self { w: about(before.w(), after.w()), r_max, cmi }
     }
+}
+
+/// Nodes that have a part of the load: those whose load a change moves.
+fn loaded(look: &Look) -> u32 {
+    u32::try_from(look.parts.iter().filter(|part| part.fair > 0.0).count()).unwrap_or(u32::MAX)
 }
 
 /// Bytes of a text. Source: ours; a paragraph.

@@ -315,12 +315,42 @@ fn a_prediction_says_what_one_weight_does_to_all() {
 }
 
 #[test]
+fn a_prediction_says_what_a_drain_does_to_the_others() {
+    let before = look(at(0), 1.6);
+    let (predicted, blast) = Predicted::of_drain(&before, "b").expect("it is there");
+    // The three others have alike much, each a third of all: none has more than its part, and each 5/3 of what it had.
+    assert!((predicted.r_max.mid - 1.0).abs() < 1e-9 && predicted.w.mid < 1e-9, "{predicted:?}");
+    assert!((blast.share - 0.4).abs() < 1e-9 && blast.nodes == 4);
+    // b had used 0.6 of what may be used with 1.6 of its part; 4/3 of a part fill the others to 0.5 of it.
+    assert!(predicted.cmi.is_some_and(|cmi| (cmi.mid - 0.5).abs() < 1e-9), "{predicted:?}");
+    let mut alone = look(at(0), 1.0);
+    alone.parts.retain(|part| part.node == "b");
+    alone.parts[0].fair = 1.0;
+    assert_eq!(Predicted::of_drain(&alone, "b"), None);
+    assert_eq!(Predicted::of_drain(&before, "x"), None);
+}
+
+#[test]
+fn who_was_hot_and_is_drained_is_relieved_and_spreads_nothing() {
+    let before = look(at(0), 1.6);
+    let mut after = look(at(1), 0.0);
+    after.parts.iter_mut().for_each(|part| part.fair = if part.node == "b" { 0.0 } else { 1.0 / 3.0 });
+    after.parts.iter_mut().filter(|part| part.node != "b").for_each(|part| part.r = 1.0);
+    assert!(after.is_sound() && after.w() < 1e-9 && after.excess() < 1e-9);
+    let shift = Shift::of(&before, &after);
+    assert_eq!((shift.became, &shift.relieved[..]), (look::Became::Even, &["b".into()][..]));
+    assert!(!Abort::usual().into_iter().any(|abort| abort.holds(&before, &after)));
+}
+
+#[test]
 fn proposals_that_cannot_be_do_not_exist() {
+    let drain = |from| Action::Drain { pool: "api".into(), worker: "b".into(), from, pinned: false };
     let weight = |to| Action::Weight { pool: "api".into(), worker: "b".into(), from: 2.0, pinned: false, to };
     let bad = [
         (Draft { action: weight(0.0), ..draft(true) }, "is no weight"),
         (Draft { action: weight(f64::NAN), ..draft(true) }, "is no weight"),
         (Draft { action: weight(2.0), ..draft(true) }, "the weight is 2 already"),
+        (Draft { action: drain(0.0), ..draft(true) }, "is no weight"),
         (Draft { watch: Span::from_secs(1), ..draft(true) }, "a watch of 1s is not between 10s and 720h"),
         (Draft { canary: Span::ZERO, ..draft(true) }, "a canary of 0s"),
         (Draft { valid: Span::ZERO, ..draft(true) }, "time of 0s"),

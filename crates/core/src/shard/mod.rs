@@ -12,7 +12,8 @@
 //! A **slice** is a range of the hash space with one owner; its **epoch** names both, and grows with whatever changes either. A worker
 //! admits a request only with exactly its epoch. A **move** gives a slice to another worker: [`conductor`] has its steps, [`holder`] what
 //! the two workers do, [`router`] what clients notice, [`store`] and [`records`] what is written down where, [`reshape`] how slices are
-//! split and merged, [`seen`] how a repeated write is known.
+//! split and merged, [`seen`] how a repeated write is known, [`plan`] what is moved, split and merged at all. [`pilot`]
+//! plans for clusters that move their slots themselves.
 //!
 //! # Laws
 //! 1. A sealed source reopens only after *reading* that the move was aborted, and in epoch e + 1: never on a timer.
@@ -49,16 +50,20 @@
 //! change nothing. A router that is partitioned from the store goes by hints; one that knows nothing new refuses in time.
 //!
 //! # Not here yet
-//! Salting (sub-shards), `ack: log`, slots by CRC16 and byte ranges, the planner. docs/shards.md says what exists.
+//! Salting (sub-shards), `ack: log`, and byte ranges. docs/shards.md says what exists.
 
 mod bugs;
 pub mod conductor;
 pub mod holder;
+pub mod keyspace;
 pub mod messages;
+pub mod pilot;
+pub mod plan;
 pub mod records;
 pub mod reshape;
 pub mod router;
 pub mod seen;
+pub mod slot;
 pub mod space;
 pub mod store;
 pub mod table;

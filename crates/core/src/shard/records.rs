@@ -11,11 +11,13 @@
 
 use core::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::space::Range;
 use crate::worker::WorkerId;
 
 /// A slice's identity: a number from the store, never given again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SliceId(pub u64);
 
 /// A move's identity, never given again: its leader's term in the upper half, and in the lower one its number in that term.
@@ -94,6 +96,8 @@ pub enum Phase {
 pub enum Membership {
     /// It may.
     In,
+    /// It gets nothing any more, and what it has goes elsewhere.
+    Leaving,
     /// It has nothing and gets nothing any more: its operator was told that it may be switched off.
     Left,
 }

@@ -8,6 +8,7 @@
 //! | a number that | gets |
 //! |---|---|
 //! | was had, and is known | its answer |
+//! | was begun, and nobody knows how it ended | a refusal |
 //! | is over the floor, and is not known | its run |
 //! | is at or under the floor, and is not known | a refusal: nobody knows |
 //! | is of a producer for whom there is no room | a refusal: it is not run, since its repeat could not be told |
@@ -49,8 +50,8 @@ pub struct Seen {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Window {
-    /// By number: the digest of the answer.
-    answers: BTreeMap<u64, u64>,
+    /// By number: the digest of the answer; none where nobody knows how it ended.
+    answers: BTreeMap<u64, Option<u64>>,
     floor: u64,
     heard: Mono,
 }
@@ -61,7 +62,8 @@ impl Seen {
     pub fn look(&self, op: OpId) -> Known {
         match self.producers.get(&op.producer) {
             Some(window) => match window.answers.get(&op.number) {
-                Some(answer) => Known::Answered(*answer),
+                Some(Some(answer)) => Known::Answered(*answer),
+                Some(None) => Known::Forgotten,
                 None if op.number <= window.floor => Known::Forgotten,
                 None => Known::New,
             },
@@ -73,6 +75,36 @@ impl Seen {
 
     /// Takes down that a write was had, and a digest of its answer.
     pub fn note(&mut self, now: Mono, op: OpId, answer: u64) {
+        self.take(now, op, Some(answer));
+    }
+
+    /// Takes down that a write was begun, and that nobody knows whether it did anything: it is never run again.
+    pub fn doubt(&mut self, now: Mono, op: OpId) {
+        self.take(now, op, None);
+    }
+
+    /// All that is known, by producer: its floor, and by number the digest of the answer, or none where nobody knows how it ended.
+    pub fn windows(&self) -> impl ExactSizeIterator<Item = (u64, u64, &BTreeMap<u64, Option<u64>>)> {
+        self.producers.iter().map(|(producer, window)| (*producer, window.floor, &window.answers))
+    }
+
+    /// Of what [`windows`](Self::windows) said elsewhere, as heard now. What is over the bounds raises the floor, as it does here; producers
+    /// beyond [`MOST_PRODUCERS`] make it none.
+    #[must_use]
+    pub fn of(now: Mono, windows: impl IntoIterator<Item = (u64, u64, BTreeMap<u64, Option<u64>>)>) -> Option<Self> {
+        let mut producers = BTreeMap::new();
+        for (producer, floor, answers) in windows {
+            let mut window = Window { answers, floor, heard: now };
+            window.trim();
+            producers.insert(producer, window);
+            if producers.len() > MOST_PRODUCERS {
+                return None;
+            }
+        }
+        Some(Self { producers })
+    }
+
+    fn take(&mut self, now: Mono, op: OpId, answer: Option<u64>) {
         let new = Window { answers: BTreeMap::new(), floor: 0, heard: now };
         let window = self.producers.entry(op.producer).or_insert(new);
         window.heard = now;
@@ -91,7 +123,10 @@ impl Seen {
         for (producer, theirs) in &other.producers {
             let new = Window { answers: BTreeMap::new(), floor: 0, heard: now };
             let ours = self.producers.entry(*producer).or_insert(new);
-            ours.answers.extend(&theirs.answers);
+            for (number, answer) in &theirs.answers {
+                let known = ours.answers.entry(*number).or_insert(*answer);
+                *known = known.or(*answer);
+            }
             ours.floor = ours.floor.max(theirs.floor);
             ours.heard = now;
             ours.trim();
@@ -147,6 +182,28 @@ mod tests {
     #[test]
     fn a_late_write_over_the_floor_is_new() {
         assert_eq!(seen([3]).look(op(2)), Known::New);
+    }
+
+    #[test]
+    fn a_write_that_nobody_knows_the_end_of_is_not_run_again_unless_somebody_knows() {
+        let mut seen = Seen::default();
+        seen.doubt(at(0), op(3));
+        assert_eq!(seen.look(op(3)), Known::Forgotten);
+        assert_eq!(seen.look(op(2)), Known::New);
+        let mut elsewhere = Seen::default();
+        elsewhere.note(at(0), op(3), 7);
+        seen.join(at(1), &elsewhere);
+        assert_eq!(seen.look(op(3)), Known::Answered(7));
+    }
+
+    #[test]
+    fn what_is_written_down_is_read_as_it_was() {
+        let mut seen = seen(1..=WINDOW as u64 + 5);
+        seen.doubt(at(0), op(9_999));
+        let windows: Vec<_> = seen.windows().map(|(producer, floor, all)| (producer, floor, all.clone())).collect();
+        assert_eq!(Seen::of(at(0), windows), Some(seen));
+        let many = (0..=MOST_PRODUCERS as u64).map(|producer| (producer, 0, BTreeMap::new()));
+        assert_eq!(Seen::of(at(0), many), None);
     }
 
     #[test]

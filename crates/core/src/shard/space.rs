@@ -5,10 +5,11 @@
 
 use core::fmt;
 
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// A place in the hash space.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Point(pub u64);
 
 impl Point {
@@ -26,7 +27,8 @@ impl fmt::Display for Point {
 }
 
 /// Points next to each other, at least one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "(Point, Point)", into = "(Point, Point)")]
 pub struct Range {
     first: Point,
     last: Point,
@@ -85,6 +87,20 @@ impl Range {
     #[must_use]
     pub fn joined(self, next: Self) -> Option<Self> {
         (self.last.0.checked_add(1) == Some(next.first.0)).then_some(Self { first: self.first, last: next.last })
+    }
+}
+
+impl TryFrom<(Point, Point)> for Range {
+    type Error = &'static str;
+
+    fn try_from((first, last): (Point, Point)) -> Result<Self, &'static str> {
+        Self::new(first, last).ok_or("a range ends before it begins")
+    }
+}
+
+impl From<Range> for (Point, Point) {
+    fn from(range: Range) -> Self {
+        (range.first, range.last)
     }
 }
 

@@ -20,7 +20,7 @@ impl Revision {
 }
 
 /// That a key is still as it was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Compare {
     /// Which key.
     pub key: Key,
@@ -29,7 +29,7 @@ pub struct Compare {
 }
 
 /// A key's new record; none takes the key away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Write {
     /// Which key.
     pub key: Key,
@@ -38,7 +38,7 @@ pub struct Write {
 }
 
 /// All compares hold and all writes happen, or nothing does. At most seven of each here; etcd bears 128.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Transaction {
     /// What must hold.
     pub compares: Vec<Compare>,
@@ -70,7 +70,7 @@ impl Transaction {
 }
 
 /// How a transaction ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// It happened, and what it wrote has this revision.
     Done(Revision),
@@ -81,7 +81,7 @@ pub enum Outcome {
 }
 
 /// A store in memory: what tests and checkers run the protocol on, and what real stores are compared with.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct MemoryStore {
     revision: u64,
     records: BTreeMap<Key, (Revision, Record)>,

@@ -3,19 +3,19 @@
 //! Slices tile the space, so their first points in order are all that a look-up needs: a binary search over 8-byte numbers
 //! that lie side by side, then one entry. No store is read for a request.
 
-use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::records::{Epoch, Slice, SliceId};
 use super::space::{Point, Range};
 use super::store::Revision;
 
-/// All slices of a keyspace, as they were at one revision of the store.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// All slices of a keyspace, as they were at one revision of the store. Clones share them: each thread of a gateway has one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Table {
     revision: Revision,
-    firsts: Box<[u64]>,
-    slices: Box<[(SliceId, Slice)]>,
+    firsts: Arc<[u64]>,
+    slices: Arc<[(SliceId, Slice)]>,
 }
 
 /// Why slices are no table.
@@ -66,7 +66,7 @@ impl Table {
             Some(next) => Err(TableError::Gap(next)),
             None => {
                 let firsts = slices.iter().map(|(_, slice)| slice.range.first().0).collect();
-                Ok(Self { revision, firsts, slices: slices.into_boxed_slice() })
+                Ok(Self { revision, firsts, slices: slices.into() })
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Latency histogram with logarithmic buckets: fixed memory, one addition a sample, mergeable by addition.
+//! Latency histogram with logarithmic buckets: bounded memory, one addition a sample, mergeable by addition.
 //!
 //! Each doubling of the value is cut into 16 buckets, so a quantile is off by at most 1/32 of itself (3.1 %). It covers
 //! 1 us to about 67 s; what lies outside is counted in the edge buckets.
@@ -10,7 +10,7 @@
 //! load and store, because each has one writer. [`Histogram`] is the plain form, for merging and for quantiles.
 
 use alloc::boxed::Box;
-use alloc::vec;
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::share::Share;
@@ -20,36 +20,42 @@ use crate::time::Span;
 pub const BUCKETS: usize = SUB * (OCTAVES + 1);
 
 /// Counts of latencies by bucket.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Only the buckets from the first that holds any to the last are kept: one worker's latencies lie close together, and a coordinator
+/// has several histograms for each of its workers. Equal counts are equal histograms, because both ends hold some.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Histogram {
-    counts: Box<[u64]>,
+    /// The number of the first of `counts`.
+    first: usize,
+    counts: Vec<u64>,
     sum: Span,
-}
-
-impl Default for Histogram {
-    fn default() -> Self {
-        Self { counts: vec![0; BUCKETS].into_boxed_slice(), sum: Span::ZERO }
-    }
 }
 
 impl Histogram {
     /// Counts one latency.
     pub fn record(&mut self, latency: Span) {
-        self.counts[bucket_of(latency)] += 1;
+        *self.cell(bucket_of(latency)) += 1;
         self.sum = self.sum + latency;
     }
 
     /// Counts one latency so many times.
     pub fn record_many(&mut self, latency: Span, many: u64) {
-        let count = &mut self.counts[bucket_of(latency)];
-        *count = count.saturating_add(many);
+        if many > 0 {
+            let count = self.cell(bucket_of(latency));
+            *count = count.saturating_add(many);
+        }
         self.sum = self.sum + latency.times(many);
     }
 
     /// Adds all that `other` counted.
     pub fn merge(&mut self, other: &Self) {
-        for (mine, theirs) in self.counts.iter_mut().zip(&other.counts) {
-            *mine += theirs;
+        if let Some(last) = other.counts.len().checked_sub(1) {
+            self.cell(other.first + last);
+            self.cell(other.first);
+            let from = other.first - self.first;
+            for (mine, theirs) in self.counts.iter_mut().skip(from).zip(&other.counts) {
+                *mine += theirs;
+            }
         }
         self.sum = self.sum + other.sum;
     }
@@ -57,13 +63,20 @@ impl Histogram {
     /// What was counted since `earlier`, a former state of the same histogram.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
-        let counts = self.counts.iter().zip(&earlier.counts).map(|(now, then)| now.saturating_sub(*then)).collect();
-        Self { counts, sum: self.sum - earlier.sum }
+        let more = |(bucket, now): (usize, u64)| (bucket, now.saturating_sub(earlier.at(bucket)));
+        let mut since = Self { sum: self.sum - earlier.sum, ..Self::default() };
+        let mut filled = self.filled().map(more).filter(|(_, count)| *count > 0);
+        if let Some((first, count)) = filled.next() {
+            since.first = first;
+            since.counts.push(count);
+            filled.for_each(|(bucket, count)| *since.cell(bucket) = count);
+        }
+        since
     }
 
     /// The buckets that hold any, by number: for the wire.
     pub fn filled(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
-        self.counts.iter().copied().enumerate().filter(|(_, count)| *count > 0)
+        (self.first..).zip(self.counts.iter().copied()).filter(|(_, count)| *count > 0)
     }
 
     /// A histogram of these buckets, counts of the same one added; `None` when there is no bucket of such a number,
@@ -73,9 +86,14 @@ impl Histogram {
         let mut histogram = Self { sum, ..Self::default() };
         let mut total: u64 = 0;
         for (bucket, count) in filled {
-            let cell = histogram.counts.get_mut(bucket)?;
-            *cell = cell.checked_add(count)?;
             total = total.checked_add(count)?;
+            if bucket >= BUCKETS {
+                return None;
+            }
+            if count > 0 {
+                // No more than the total, which can be counted.
+                *histogram.cell(bucket) += count;
+            }
         }
         Some(histogram)
     }
@@ -113,14 +131,35 @@ impl Histogram {
             seen += bucket;
             seen >= rank
         })?;
-        Some(middle_of(at))
+        Some(middle_of(self.first + at))
     }
 
     /// How many samples lie in buckets that end at or under `limit`: for cumulative export.
     #[must_use]
     pub fn count_up_to(&self, limit: Span) -> u64 {
         let end = bucket_of(limit);
-        self.counts[..end].iter().sum()
+        self.filled().take_while(|(bucket, _)| *bucket < end).map(|(_, count)| count).sum()
+    }
+
+    /// What a bucket holds.
+    fn at(&self, bucket: usize) -> u64 {
+        bucket.checked_sub(self.first).and_then(|at| self.counts.get(at)).copied().unwrap_or(0)
+    }
+
+    /// A bucket under [`BUCKETS`], kept from now on: whoever asks for it is to put something into it.
+    fn cell(&mut self, bucket: usize) -> &mut u64 {
+        if self.counts.is_empty() {
+            self.first = bucket;
+        }
+        if bucket < self.first {
+            self.counts.splice(..0, core::iter::repeat_n(0, self.first - bucket));
+            self.first = bucket;
+        }
+        let at = bucket - self.first;
+        if at >= self.counts.len() {
+            self.counts.resize(at + 1, 0);
+        }
+        &mut self.counts[at]
     }
 }
 
@@ -209,10 +248,8 @@ impl TallyState {
 impl Tally {
     /// Takes in what another process counted. For a tally that no thread of this one writes.
     pub fn absorb(&self, more: &TallyState) {
-        for (cell, more) in self.counts.iter().zip(&more.latency.counts) {
-            if *more > 0 {
-                bump(cell, *more);
-            }
+        for (bucket, more) in more.latency.filled() {
+            bump(&self.counts[bucket], more);
         }
         bump(&self.sum_nanos, more.latency.sum.as_nanos());
         for (cell, more) in [
@@ -266,8 +303,11 @@ impl Tally {
 
     /// Adds what the tally holds to `into`.
     pub fn add_to(&self, into: &mut TallyState) {
-        for (sum, cell) in into.latency.counts.iter_mut().zip(&self.counts) {
-            *sum += cell.load(Relaxed);
+        for (bucket, cell) in self.counts.iter().enumerate() {
+            let count = cell.load(Relaxed);
+            if count > 0 {
+                *into.latency.cell(bucket) += count;
+            }
         }
         into.latency.sum = into.latency.sum + Span::from_nanos(self.sum_nanos.load(Relaxed));
         into.failed += self.failed.load(Relaxed);
@@ -309,6 +349,8 @@ pub(super) const fn middle_of(bucket: usize) -> Span {
 
 #[cfg(test)]
 mod tests {
+    use alloc::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -337,6 +379,30 @@ mod tests {
             let mut state = TallyState::default();
             tally.add_to(&mut state);
             prop_assert_eq!(state.latency, histogram);
+        }
+
+        #[test]
+        fn sums_and_differences_are_those_of_the_buckets(
+            a in prop::collection::btree_map(0..BUCKETS, 1_u64..9, 0..9),
+            b in prop::collection::btree_map(0..BUCKETS, 1_u64..9, 0..9),
+        ) {
+            let of = |counts: &BTreeMap<usize, u64>| {
+                Histogram::of_filled(counts.iter().map(|(at, count)| (*at, *count)), Span::ZERO).expect("few")
+            };
+            let mut sums = a.clone();
+            b.iter().for_each(|(at, count)| *sums.entry(*at).or_default() += count);
+            let (one, other) = (of(&a), of(&b));
+            let mut both = one.clone();
+            both.merge(&other);
+            prop_assert_eq!(&both, &of(&sums));
+            prop_assert_eq!(both.count(), sums.values().sum::<u64>());
+            prop_assert_eq!(both.since(&one), other);
+            prop_assert_eq!(both.since(&both), Histogram::default());
+            for end in [0, 15, 16, 100, BUCKETS - 1] {
+                let up_to: u64 = sums.range(..end).map(|(_, count)| count).sum();
+                let low = middle_of(end);
+                prop_assert_eq!(both.count_up_to(low), up_to);
+            }
         }
     }
 

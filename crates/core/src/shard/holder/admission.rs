@@ -22,18 +22,12 @@ pub struct Ticket(pub u64);
 pub struct Op {
     /// Its key.
     pub key: Bytes,
+    /// Where that lies, by the keyspace's hash.
+    pub point: Point,
     /// Whether it changes anything.
     pub write: bool,
     /// What its producer calls it.
     pub id: Option<OpId>,
-}
-
-impl Op {
-    /// Where its key lies.
-    #[must_use]
-    pub fn point(&self) -> Point {
-        Point::of(&self.key)
-    }
 }
 
 /// What to do with a request.
@@ -119,6 +113,15 @@ impl Holder {
             State::Nothing | State::Handed { .. } | State::Staging { .. } => {}
         }
         self.drained(out);
+    }
+
+    /// Nobody knows whether a write that was admitted did anything, and none will ever know: so it is not run again under the same id. Say
+    /// so before [`ran`](Self::ran).
+    pub fn doubt(&mut self, now: Mono, ticket: Ticket) {
+        if let Some(id) = self.running.get(&ticket).and_then(|op| op.id) {
+            self.seen.doubt(now, id);
+            self.forget_at = self.forget_at.or(Some(now + crate::shard::seen::KEPT_FOR));
+        }
     }
 
     /// Writes that were admitted and have not ended.

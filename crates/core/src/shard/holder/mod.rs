@@ -117,7 +117,7 @@ pub enum Effect {
         /// After which key.
         after: Option<Bytes>,
     },
-    /// Read these keys: [`Event::Exported`].
+    /// Read these keys, or as many of them as fit a batch, at least one: [`Event::Exported`]. The others come again.
     ExportKeys {
         /// Its number.
         work: u64,
@@ -299,6 +299,12 @@ impl Holder {
             State::Handed { move_, .. } => Stand::Handed(*move_),
             State::Staging { move_, .. } => Stand::Staging(*move_),
         }
+    }
+
+    /// Whether storage is still to answer this; otherwise something else has become of the slice.
+    #[must_use]
+    pub fn waits_for(&self, work: u64) -> bool {
+        self.work.as_ref().is_some_and(|(number, _)| *number == work)
     }
 
     /// When to call with [`Event::Due`].

@@ -58,7 +58,7 @@ fn joined(now: Mono, id: SliceId, slice: Slice, parts: &[(SliceId, &Holder)]) ->
     holder.state = State::Serving { epoch: slice.epoch, leaving: None };
     for (_, part) in parts {
         holder.seen.join(now, &part.seen);
-        let running = part.running.iter().filter(|(_, op)| slice.range.contains(op.point()));
+        let running = part.running.iter().filter(|(_, op)| slice.range.contains(op.point));
         holder.running.extend(running.map(|(ticket, op)| (*ticket, op.clone())));
         holder.works = holder.works.max(part.works);
         holder.bugs = part.bugs;

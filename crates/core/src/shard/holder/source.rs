@@ -59,8 +59,9 @@ impl Holder {
         digest: Digest,
         out: &mut Vec<Effect>,
     ) {
-        match (work, &self.state) {
+        match (work, &mut self.state) {
             (Work::Copy(caller), State::Serving { leaving: Some(leaving), .. }) => {
+                leaving.put_back(&entries);
                 let reply = Reply::Copied { entries, next, dirty: leaving.dirty.len() };
                 out.push(Effect::Reply { caller, move_: leaving.move_, reply });
             }
@@ -180,6 +181,16 @@ impl Holder {
             ) => {}
             (State::Handed { .. }, Some(Phase::Committed | Phase::Active | Phase::Aborted)) => {}
             (State::Nothing | State::Staging { .. }, _) => {}
+        }
+    }
+}
+
+impl Leaving {
+    /// Keys of a round that storage did not give, because there were too many bytes of them, are for the next round.
+    fn put_back(&mut self, given: &[Entry]) {
+        if self.round > 0 && given.len() < self.out.len() {
+            let given: BTreeSet<&Bytes> = given.iter().map(|entry| &entry.key).collect();
+            self.dirty.extend(self.out.iter().filter(|key| !given.contains(key)).cloned());
         }
     }
 }

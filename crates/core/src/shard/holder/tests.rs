@@ -6,6 +6,7 @@ use super::*;
 use crate::shard::messages::Cursor;
 use crate::shard::records::Phase;
 use crate::shard::seen::OpId;
+use crate::shard::space::Point;
 use crate::worker::WorkerId;
 
 const E: Epoch = Epoch(4);
@@ -21,7 +22,7 @@ fn serving() -> Holder {
 }
 
 fn op(key: &[u8], number: u64) -> Op {
-    Op { key: key.into(), write: true, id: Some(OpId { producer: 1, number }) }
+    Op { key: key.into(), point: Point::of(key), write: true, id: Some(OpId { producer: 1, number }) }
 }
 
 fn on(holder: &mut Holder, millis: u64, event: Event) -> Vec<Effect> {
@@ -136,6 +137,31 @@ fn a_round_that_is_asked_for_again_has_the_same_keys() {
         assert!(matches!(&out[..], [Effect::ExportKeys { keys, .. }] if keys.len() == 1), "{out:?}");
         stored(&mut holder, out);
     }
+}
+
+#[test]
+fn keys_of_a_round_that_do_not_fit_a_batch_come_with_the_next_one() {
+    let mut holder = tracking();
+    for (ticket, key) in [(1, b"a"), (2, b"b")] {
+        holder.admit(Ticket(ticket), E, &op(key, ticket));
+        holder.ran(at(1), Ticket(ticket), Some(0), &mut Vec::new());
+    }
+    let out = told(&mut holder, Message::Copy { epoch: E, cursor: Cursor::Round(1) });
+    let Some(&Effect::ExportKeys { work, ref keys }) = out.first() else { panic!("{out:?}") };
+    let entries = vec![Entry { key: keys[0].clone(), value: None }];
+    let out = on(&mut holder, 1, Event::Exported { work, entries, next: None, digest: Digest::default() });
+    assert!(matches!(reply(&out), Some(Reply::Copied { dirty: 1, .. })), "{out:?}");
+    let out = told(&mut holder, Message::Copy { epoch: E, cursor: Cursor::Round(2) });
+    assert!(matches!(&out[..], [Effect::ExportKeys { keys, .. }] if **keys == [Bytes::from(&b"b"[..])]), "{out:?}");
+}
+
+#[test]
+fn a_write_of_which_nobody_knows_whether_it_did_anything_is_not_run_again() {
+    let mut holder = serving();
+    holder.admit(Ticket(1), E, &op(b"k", 1));
+    holder.doubt(at(1), Ticket(1));
+    holder.ran(at(1), Ticket(1), None, &mut Vec::new());
+    assert_eq!(holder.admit(Ticket(2), E, &op(b"k", 1)), Verdict::Forgotten);
 }
 
 #[test]
@@ -302,7 +328,6 @@ fn after_a_crash_a_sealed_source_is_sealed_and_a_verified_target_verified() {
 mod cuts {
     use super::*;
     use crate::shard::records::Slice;
-    use crate::shard::space::Point;
 
     fn slice(range: Range, epoch: u64) -> Slice {
         Slice { range, owner: WorkerId(1), epoch: Epoch(epoch), moving: None, sealed: false }

@@ -9,14 +9,14 @@ use crate::shard::table::Table;
 use crate::worker::WorkerId;
 
 /// What a router knows of slices. It only grows: later epochs beat earlier ones, and stopped beats served within one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Knowledge {
     table: Table,
     /// What was heard of slices that goes beyond the table.
     heard: BTreeMap<SliceId, Heard>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Heard {
     range: Range,
     epoch: Epoch,
@@ -70,6 +70,12 @@ impl Knowledge {
         }
         self.heard.insert(slice, Heard { range, epoch, owner: from, stopped });
         true
+    }
+
+    /// Where the slice of a point begins, as the store shows it.
+    #[must_use]
+    pub fn first_of(&self, point: Point) -> Point {
+        self.table.look_up(point).1.range.first()
     }
 
     /// Where a request to a point goes.

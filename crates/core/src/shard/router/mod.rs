@@ -15,9 +15,10 @@
 //! and stopped then, never served again. So the store's table and workers' hints can be taken in any order ([`Knowledge`]). A hint goes for
 //! the range that it names, and for no other point.
 //!
-//! **Order.** Writes to one place (a key's point) go one at a time through a lane: the next is sent when the one before is answered. So
-//! neither a retry nor a seal reorders what one router was given. Reads, and writes of keyspaces that promise no order, have a
-//! lane each.
+//! **Order.** Writes to one place go one at a time through a lane: the next is sent when the one before is answered. So neither a retry nor
+//! a seal reorders what one router was given. A place is a key's point, or all of its slice where a keyspace promises order
+//! [by slice](RouterConfig::by_slice). Reads, and writes of keyspaces that promise no order, have a lane each. A client that leaves gives its
+//! place up: a write that nobody waits for is one whose end nobody knows.
 //!
 //! **Bounds.** Whatever is not flying counts: at most [`RouterConfig::slice_requests`] and [`RouterConfig::slice_bytes`] for each slice, and
 //! [`RouterConfig::all_bytes`] in all. Beyond that a request is refused at once. Nothing that was acknowledged is only here: an
@@ -48,7 +49,7 @@ pub use room::RouterConfig;
 pub struct Asked {
     /// Where its key lies.
     pub point: Point,
-    /// Whether it must keep its place among others to that point.
+    /// Whether it must keep its place among others to that point, or to its slice: [`RouterConfig::by_slice`].
     pub ordered: bool,
     /// Whether it may be sent again after nobody knows what became of it: a read, or a write with an op id.
     pub again: bool,
@@ -72,14 +73,18 @@ pub enum Event {
         /// How.
         answer: Answer,
     },
+    /// Nobody waits for a request any more.
+    Gone(Ticket),
     /// The store shows these slices.
     Shown(Table),
+    /// Another store shows these slices, and what the one before showed is void.
+    Replaced(Table),
     /// Time has passed.
     Due,
 }
 
 /// How a try ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Answer {
     /// With what the client gets.
     Done,
@@ -123,7 +128,7 @@ pub enum Refusal {
 }
 
 /// Routes one keyspace's requests.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Router {
     config: RouterConfig,
     knowledge: Knowledge,
@@ -143,9 +148,10 @@ pub struct Router {
 /// has its ticket in it.
 type Lane = (Point, Option<Ticket>);
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Request {
     asked: Asked,
+    lane: Lane,
     hop: u32,
     state: State,
     /// Whether a try may have been run.
@@ -154,7 +160,7 @@ struct Request {
     end: Mono,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum State {
     /// Behind another one, parked, or in a pause, until then; it takes room of that slice.
     Waiting { slice: SliceId, pause: Option<Mono> },
@@ -209,6 +215,11 @@ impl Router {
                     self.advance_held(now, out);
                 }
             }
+            Event::Gone(ticket) => self.leave(now, ticket, out),
+            Event::Replaced(table) => {
+                self.knowledge = Knowledge::new(table);
+                self.advance_held(now, out);
+            }
             Event::Due => self.due(now, out),
         }
     }
@@ -220,9 +231,13 @@ impl Router {
         }
         let end = asked.deadline.min(now + self.config.longest);
         let state = State::Waiting { slice, pause: None };
-        self.requests.insert(ticket, Request { asked, hop: 0, state, unsure: false, end });
+        let lane = match (asked.ordered, self.config.by_slice) {
+            (false, _) => (asked.point, Some(ticket)),
+            (true, false) => (asked.point, None),
+            (true, true) => (self.knowledge.first_of(asked.point), None),
+        };
+        self.requests.insert(ticket, Request { asked, lane, hop: 0, state, unsure: false, end });
         self.ends.insert((end, ticket));
-        let lane = lane_of(ticket, asked);
         let queue = self.lanes.entry(lane).or_default();
         queue.push_back(ticket);
         if queue.len() == 1 || self.bugs.has(Bug::DrainAtOnce) {
@@ -236,7 +251,7 @@ impl Router {
         if request.hop != hop {
             return;
         }
-        let lane = lane_of(ticket, request.asked);
+        let lane = request.lane;
         request.hop += 1;
         let mut newer = false;
         match answer {
@@ -343,7 +358,7 @@ impl Router {
             self.room.give_back(slice, request.asked.bytes);
         }
         self.ends.remove(&(request.end, ticket));
-        let lane = lane_of(ticket, request.asked);
+        let lane = request.lane;
         let Some(queue) = self.lanes.get_mut(&lane) else { return };
         let was_first = queue.front() == Some(&ticket);
         queue.retain(|queued| *queued != ticket);
@@ -362,8 +377,4 @@ impl Router {
             self.ends.insert((end, ticket));
         }
     }
-}
-
-fn lane_of(ticket: Ticket, asked: Asked) -> Lane {
-    (asked.point, (!asked.ordered).then_some(ticket))
 }

@@ -20,6 +20,8 @@ pub struct RouterConfig {
     pub pause: Span,
     /// Retries of one request. Default 6; source: as above.
     pub hops: u32,
+    /// Whether writes to a slice keep their order, and not only those to a key. Default no; source: shards.md "Data model", `per_key`.
+    pub by_slice: bool,
 }
 
 impl Default for RouterConfig {
@@ -31,12 +33,13 @@ impl Default for RouterConfig {
             longest: Span::from_secs(2),
             pause: Span::from_millis(2),
             hops: 6,
+            by_slice: false,
         }
     }
 }
 
 /// What waits now.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Room {
     config: RouterConfig,
     slices: BTreeMap<SliceId, (usize, u64)>,

@@ -185,3 +185,37 @@ fn a_late_answer_of_an_earlier_try_changes_nothing() {
     on(&mut router, 2, Event::Due);
     assert_eq!(answer(&mut router, 1, 0, Answer::Misdirected(None)), []);
 }
+
+#[test]
+fn writes_to_a_slice_go_one_after_the_other_where_that_is_the_order() {
+    let config = RouterConfig { by_slice: true, ..RouterConfig::default() };
+    let mut router = Router::new(config, table(1, A, 4, false));
+    ask(&mut router, 1, write(5));
+    assert_eq!(sent(&ask(&mut router, 2, write(6))), []);
+    assert_eq!(sent(&answer(&mut router, 1, 0, Answer::Done)), [(2, A, 4)]);
+}
+
+#[test]
+fn a_client_that_leaves_gives_up_its_room_and_its_place() {
+    let mut router = router(false);
+    (1..=3).for_each(|ticket| _ = ask(&mut router, ticket, write(5)));
+    assert_eq!(on(&mut router, 0, Event::Gone(Ticket(2))), []);
+    assert_eq!(sent(&on(&mut router, 0, Event::Gone(Ticket(1)))), [(3, A, 4)]);
+    assert_eq!(on(&mut router, 0, Event::Gone(Ticket(3))), []);
+    assert_eq!((router.waiting(), router.deadline()), ((0, 0), None));
+}
+
+#[test]
+fn a_client_that_leaves_while_its_slice_is_sealed_is_not_sent_later() {
+    let mut router = router(true);
+    ask(&mut router, 1, write(5));
+    on(&mut router, 0, Event::Gone(Ticket(1)));
+    assert_eq!(on(&mut router, 1, Event::Shown(table(2, B, 5, false))), []);
+}
+
+#[test]
+fn another_store_is_believed_whatever_its_revision() {
+    let mut router = router(true);
+    ask(&mut router, 1, write(5));
+    assert_eq!(sent(&on(&mut router, 1, Event::Replaced(table(1, B, 1, false)))), [(1, B, 1)]);
+}
