@@ -11,4 +11,5 @@ pub mod host_port;
 pub mod journal;
 pub mod recording;
 pub mod report;
+pub mod shard;
 pub mod subscription;

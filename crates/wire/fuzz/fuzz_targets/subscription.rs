@@ -7,7 +7,7 @@
 #![no_main]
 
 use ambidex_core::load::Cells;
-use ambidex_wire::subscription::{Counts, Down, MOST_TERM, Pages, Picture, Said, Told, Up};
+use ambidex_wire::subscription::{Counts, Down, MOST_TERM, Pages, Picture, Said, TableNews, Told, Up};
 use prost::Message as _;
 
 /// A pool's, as the gateway has it.
@@ -54,7 +54,13 @@ impl Gateway {
                     let _ = (guidance.tuning(), guidance.fullness());
                 }
             }
-            Some(Told::NoPool(_) | Told::NotLeading(_)) | None => {}
+            Some(Told::Table(news)) => {
+                let table = news.clone().table(None);
+                if let Ok(table) = table {
+                    assert_eq!(TableNews::whole(&table).table(None).as_ref(), Ok(&table));
+                }
+            }
+            Some(Told::NoPool(_) | Told::NoKeyspace(_) | Told::NotLeading(_)) | None => {}
         }
     }
 }

@@ -229,8 +229,9 @@ fn is_off(told: f64, is: f64) -> bool {
 
 /// Whether all but the learned weight is the same.
 fn same(old: &WorkerPicture, new: &WorkerPicture) -> bool {
-    let WorkerPicture { name, url, address, zone, standing, fixed, learned: _, tried } = old;
+    let WorkerPicture { name, url, address, zone, standing, fixed, learned: _, tried, points } = old;
     (name, url, address, zone, standing) == (&new.name, &new.url, &new.address, &new.zone, &new.standing)
+        && *points == new.points
         && [fixed, tried].map(|weight| weight.to_bits()) == [new.fixed, new.tried].map(f64::to_bits)
 }
 

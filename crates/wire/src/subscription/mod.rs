@@ -8,6 +8,7 @@
 //!    | <-- Beat {pools, guidance} ------------ |   once a tick, half a tick before it: "say what you counted", and what
 //!    |                                         |   runbooks hold back until the next one
 //!    | -- Counts {pool, workers} ------------> |   at once after each beat: what was counted since the one before
+//!    | <-- Table {keyspace, from -> to, ..} -- |   one of each keyspace that was asked for: whole, then each change, at once
 //!    | <-- NotLeading {leader, url} ---------- |   it stands by, or leads no more: the end of the stream
 //! ```
 //! - A pool's picture has a revision, which only grows while a coordinator runs. `Changes` follow the revision that they
@@ -31,6 +32,7 @@ mod groups;
 mod guidance;
 mod pages;
 mod picture;
+mod tables;
 mod zones;
 
 use prost::Message;
@@ -41,6 +43,7 @@ pub use groups::GroupCounts;
 pub use guidance::Guidance;
 pub use pages::Pages;
 pub use picture::{Picture, PictureError, Policy, SplitPicture, WorkerPicture};
+pub use tables::{KnownTable, SliceNews, TableNews, TableNewsError, WorkerNews, WorkersNews};
 pub use zones::{FlowCounts, ZonePicture, ZonesPicture};
 
 /// Where the stream is asked for.
@@ -86,6 +89,9 @@ pub struct Hello {
     /// The latest term that it has heard of; 0: none.
     #[prost(uint64, tag = "3")]
     pub heard: u64,
+    /// The keyspaces whose tables it wants, and what it has of them.
+    #[prost(message, repeated, tag = "4")]
+    pub tables: Vec<KnownTable>,
 }
 
 /// A pool that a gateway wants to follow.
@@ -114,7 +120,7 @@ pub struct Weighed {
 #[derive(Clone, PartialEq, Message)]
 pub struct Down {
     /// What it says.
-    #[prost(oneof = "Told", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "Told", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub told: Option<Told>,
     /// Under which term it leads; 0: nobody elected it. Of `NotLeading`: the latest that it has heard of.
     #[prost(uint64, tag = "15")]
@@ -139,6 +145,12 @@ pub enum Told {
     /// It does not lead, and says no more.
     #[prost(message, tag = "5")]
     NotLeading(NotLeading),
+    /// Who owns which slice.
+    #[prost(message, tag = "6")]
+    Table(TableNews),
+    /// It decides about no keyspace of this name.
+    #[prost(string, tag = "7")]
+    NoKeyspace(String),
 }
 
 /// Who leads instead, as far as that is known.

@@ -91,6 +91,9 @@ pub struct WorkerPicture {
     /// The weight for the requests of a path that is on trial.
     #[prost(double, tag = "8")]
     pub tried: f64,
+    /// Points on the ring, where they follow what workers can carry; 0: those of the configured weight.
+    #[prost(uint32, tag = "9")]
+    pub points: u32,
 }
 
 /// Why a picture cannot be used.
@@ -154,7 +157,7 @@ impl Picture {
             }
             worker.address()?;
             worker.standing()?;
-            for weight in [worker.fixed, worker.learned, worker.tried] {
+            for weight in [worker.fixed, worker.learned, worker.tried, f64::from(worker.points)] {
                 if !(0.0..=MOST_WEIGHT).contains(&weight) {
                     return Err(PictureError::Weight(worker.name.clone(), weight));
                 }
@@ -219,7 +222,7 @@ impl WorkerPicture {
 
 /// Source: RFC 1035's longest name, with room for a scheme and a port.
 pub(super) const MOST_LABEL: usize = 512;
-/// Source: the bound of configured weights.
+/// Source: the bound of configured weights, and of points on a ring.
 pub(super) const MOST_WEIGHT: f64 = 10_000.0;
 const LEAST_TICK: Span = Span::from_millis(10);
 const MOST_TICK: Span = Span::from_secs(600);

@@ -11,6 +11,7 @@ use super::*;
 
 fn worker(name: &str) -> WorkerPicture {
     WorkerPicture {
+        points: 100,
         name: name.to_owned(),
         url: format!("http://{name}:80"),
         address: "10.0.0.1:80".to_owned(),
