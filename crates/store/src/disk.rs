@@ -187,7 +187,7 @@ fn entry_of(key: &[u8], value: &[u8]) -> Option<Entry> {
 }
 
 /// What the engine says, with the system's own words where there are any.
-fn said(error: &fjall::Error) -> String {
+pub(crate) fn said(error: &fjall::Error) -> String {
     match std::error::Error::source(error) {
         Some(source) => source.to_string(),
         None => error.to_string(),

@@ -2,7 +2,8 @@
 //! processes share: a Redis or Valkey server ([`remote`]), an etcd ([`etcd`]), and in either of them the [`ballot`] by which
 //! coordinators agree who leads.
 //!
-//! What the doctor found and what became of it is kept here as well ([`reviews`]).
+//! What the doctor found and what became of it is kept here as well ([`reviews`]), and who owns which slice of a sharded keyspace
+//! ([`shards`]).
 //!
 //! For: the coordinator, and `ambidex review`. Nothing that calls in here ever waits for the disk: what is to be kept is queued (bounded, in
 //! records and bytes) and written by one thread of its own. When the disk is full or fails, the [`Status`] says so,
@@ -20,11 +21,13 @@ pub mod ballot;
 mod disk;
 mod env;
 pub mod etcd;
+pub mod held;
 mod journal;
 mod kept;
 mod queue;
 pub mod remote;
 pub mod reviews;
+pub mod shards;
 mod state;
 mod writer;
 

@@ -50,7 +50,7 @@ fn run(mut medium: impl Medium, shared: &Shared) {
 }
 
 /// A storage engine that panics over a broken file is a failed disk to us, not the end of the process.
-fn guarded<T>(call: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+pub(crate) fn guarded<T>(call: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err("the storage engine panicked".to_owned()))
 }
 

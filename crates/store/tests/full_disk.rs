@@ -78,3 +78,38 @@ fn a_full_disk_stops_the_journal_and_nothing_else_until_there_is_room() {
 
 /// Records that are on the disk before it is full. How many more fit depends on how the writer groups them.
 const FIRST: u64 = 10;
+
+#[test]
+fn a_full_disk_stops_changes_of_a_map_and_no_reads_until_there_is_room() {
+    use ambidex_core::shard::records::{Key, Record};
+    use ambidex_core::shard::store::Outcome;
+    use ambidex_store::shards::{Change, EmbeddedMetadata, Metadata as _, MetadataError};
+
+    let Some(small) = Small::mount() else {
+        eprintln!("NOTICE: no tmpfs can be mounted here; nothing was tested");
+        return;
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let store = EmbeddedMetadata::open(&small.path().join("map")).expect("it opens");
+        let put = |number| Change::default().put_record(Key::Ids, Record::Ids(number));
+        assert!(matches!(store.transact(put(1)).await, Ok(Outcome::Done(_))));
+        let ballast = small.path().join("ballast");
+        // Until nothing more fits.
+        assert!(std::fs::write(&ballast, vec![1; 16 << 20]).is_err());
+        let mut last = 1;
+        let failed = loop {
+            match store.transact(put(last + 1)).await {
+                Ok(_) => last += 1,
+                Err(why) => break why,
+            }
+        };
+        assert!(matches!(failed, MetadataError::Away(_)), "{failed}");
+        let known = store.list().await.expect("reads go on").ids().expect("it is there").1;
+        assert_eq!(known, last);
+        std::fs::remove_file(&ballast).expect("removed");
+        let revision = store.list().await.expect("reads go on").revision;
+        let done = store.transact(put(1_000_000)).await;
+        assert!(matches!(done, Ok(Outcome::Done(now)) if now > revision), "{done:?}");
+    });
+}

@@ -78,7 +78,7 @@ pub(crate) enum Compared {
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Op {
-    #[prost(oneof = "Wanted", tags = "1, 2")]
+    #[prost(oneof = "Wanted", tags = "1, 2, 3")]
     pub(crate) wanted: Option<Wanted>,
 }
 
@@ -88,6 +88,14 @@ pub(crate) enum Wanted {
     Range(Range),
     #[prost(message, tag = "2")]
     Put(Put),
+    #[prost(message, tag = "3")]
+    DeleteRange(DeleteRange),
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct DeleteRange {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(crate) key: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -102,6 +110,8 @@ pub(crate) struct Txn {
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct TxnDone {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) header: Option<Header>,
     #[prost(bool, tag = "2")]
     pub(crate) succeeded: bool,
     #[prost(message, repeated, tag = "3")]

@@ -23,6 +23,8 @@ pub struct Change {
     pub key: Vec<u8>,
     /// Its value; `None`: it is gone.
     pub value: Option<Vec<u8>>,
+    /// When: all changes of one transaction have the same.
+    pub revision: i64,
 }
 
 /// An open watch. It ends when the connection does, or when etcd has forgotten what it would have to tell: whoever watches
@@ -78,7 +80,8 @@ impl Watch {
             }
             let change = |event: super::messages::Event| {
                 let kv = event.kv?;
-                Some(Change { key: kv.key, value: (event.kind == 0).then_some(kv.value) })
+                let (key, revision) = (kv.key, kv.mod_revision);
+                Some(Change { key, value: (event.kind == 0).then_some(kv.value), revision })
             };
             let changes: Vec<Change> = told.events.into_iter().filter_map(change).collect();
             if !changes.is_empty() {

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use ambidex_core::time::Span;
-use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _};
+use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, TlsCertificates};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -186,12 +186,64 @@ impl RemoteConfig {
         self.timeout
     }
 
-    pub(super) const fn connect_timeout(&self) -> Span {
+    /// How long connecting may take.
+    #[must_use]
+    pub const fn connect_timeout(&self) -> Span {
         self.connect_timeout
     }
 
-    pub(super) const fn ca(&self) -> Option<&PathBuf> {
+    const fn ca(&self) -> Option<&PathBuf> {
         self.ca.as_ref()
+    }
+
+    /// Whether it is spoken to over TLS.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.info().is_ok_and(|info| matches!(info.addr(), ConnectionAddr::TcpTls { .. }))
+    }
+
+    /// Whom it says it is there, if that is not the default user, and its password of this moment.
+    ///
+    /// # Errors
+    /// The password is not to be had.
+    pub fn credentials(&self) -> Result<(Option<String>, Option<String>), String> {
+        let user = self.info().ok().and_then(|info| info.redis_settings().username().map(str::to_owned));
+        Ok((user, self.password()?))
+    }
+
+    /// A client of it, with the password of this moment and its authorities; or of another node of its cluster, which is spoken to in
+    /// the same way. It is not connected yet.
+    ///
+    /// # Errors
+    /// The password, or the file of authorities, is not to be had; or the URL is of a socket, which has no nodes beside it.
+    pub fn client(&self, node: Option<(&str, u16)>) -> Result<Client, String> {
+        let said = |error: redis::RedisError| error.to_string();
+        let mut info = self.info().map_err(said)?;
+        if let Some((name, number)) = node {
+            if !is_local(name) && !self.insecure && !self.is_tls() {
+                return Err(format!("{name} is on another machine: {}", RemoteConfigError::Plain));
+            }
+            let mut address = info.addr().clone();
+            let (ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. }) = &mut address else {
+                return Err("nodes of a cluster are not reached by a socket: write redis://HOST:PORT".to_owned());
+            };
+            (*host, *port) = (name.to_owned(), number);
+            info = info.set_addr(address);
+        }
+        if let Some(password) = self.password()? {
+            let settings = info.redis_settings().clone().set_password(password);
+            info = info.set_redis_settings(settings);
+        }
+        // The library takes the process's provider and panics without one; whoever came first has set this one, too.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        match self.ca() {
+            Some(path) => {
+                let root = std::fs::read(path).map_err(|cause| format!("cannot read {}: {cause}", path.display()))?;
+                let certificates = TlsCertificates { client_tls: None, root_cert: Some(root) };
+                Client::build_with_tls(info, certificates).map_err(said)
+            }
+            None => Client::open(info).map_err(said),
+        }
     }
 
     /// Where it is, for the log: without user.
@@ -199,12 +251,12 @@ impl RemoteConfig {
         self.info().map_or_else(|_| "?".to_owned(), |info| info.addr().to_string())
     }
 
-    pub(super) fn info(&self) -> Result<ConnectionInfo, redis::RedisError> {
+    fn info(&self) -> Result<ConnectionInfo, redis::RedisError> {
         self.url.as_str().into_connection_info()
     }
 
     /// The password of this moment. What is wrong is told without what the file holds.
-    pub(super) fn password(&self) -> Result<Option<String>, String> {
+    fn password(&self) -> Result<Option<String>, String> {
         if let Some(path) = &self.password_file {
             let text = std::fs::read_to_string(path)
                 .map_err(|cause| format!("cannot read the password file {}: {cause}", path.display()))?;

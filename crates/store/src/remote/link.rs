@@ -10,7 +10,7 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, RedisError, TlsCertificates, Value};
+use redis::{AsyncConnectionConfig, RedisError, Value};
 use tokio::runtime::Builder;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{sleep, timeout};
@@ -69,25 +69,11 @@ impl Link {
 
     async fn connect(&self) -> Result<MultiplexedConnection, String> {
         let said = |error: RedisError| error.to_string();
-        let mut info = self.config.info().map_err(said)?;
-        if let Some(password) = self.config.password()? {
-            let settings = info.redis_settings().clone().set_password(password);
-            info = info.set_redis_settings(settings);
-        }
-        // The library takes the process's provider and panics without one; whoever came first has set this one, too.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let client = match self.config.ca() {
-            Some(path) => {
-                let root = std::fs::read(path).map_err(|cause| format!("cannot read {}: {cause}", path.display()))?;
-                let certificates = TlsCertificates { client_tls: None, root_cert: Some(root) };
-                Client::build_with_tls(info, certificates)
-            }
-            None => Client::open(info),
-        };
+        let client = self.config.client(None)?;
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.config.connect_timeout().into()))
             .set_response_timeout(Some(self.config.timeout().into()));
-        client.map_err(said)?.get_multiplexed_async_connection_with_config(&config).await.map_err(said)
+        client.get_multiplexed_async_connection_with_config(&config).await.map_err(said)
     }
 
     /// Carries commands until the connection is lost or nobody is left who asks.

@@ -2,6 +2,7 @@
 
 mod remote;
 mod reviews;
+mod shards;
 
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
