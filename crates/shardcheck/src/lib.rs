@@ -8,10 +8,19 @@
 //! ```text
 //! cargo run -p ambidex-shardcheck -- histories 100000         so many seeds, from 0
 //! cargo run -p ambidex-shardcheck -- replay SEED              one, with what happened
-//! cargo xtask mutants-shard                                   twelve bugs on purpose: which seed finds each
+//! cargo run -p ambidex-shardcheck -- exhaust small            all histories of small worlds: see [`exhaust`]
+//! cargo run -p ambidex-shardcheck -- plan                     the planner in worlds of its own: see [`planned`]
+//! cargo xtask mutants-shard                                   twelve bugs on purpose: which seed and which scope finds each
 //! ```
 
+mod disk;
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "some messages are for one process; all others are for somebody else"
+)]
+pub mod exhaust;
 pub mod judge;
+pub mod planned;
 pub mod record;
 pub mod scenario;
 #[expect(clippy::wildcard_enum_match_arm, reason = "a process hears some of what there is; the rest is not for it")]

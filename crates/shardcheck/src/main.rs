@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use ambidex_core::shard::Bugs;
+use ambidex_shardcheck::exhaust::{self, Exhausted};
+use ambidex_shardcheck::planned::{self, Came};
 use ambidex_shardcheck::{Figures, history, told};
 use anyhow::{Context as _, Result, bail};
 
@@ -14,13 +16,23 @@ fn main() -> ExitCode {
     let result = match words[..] {
         ["histories", count] => histories(count, "0"),
         ["histories", count, first] => histories(count, first),
+        ["exhaust", which] => exhaust_all(which, "", Bugs::default()),
+        ["exhaust", which, name] => exhaust_all(which, name, Bugs::default()),
+        #[cfg(feature = "seeded-bugs")]
+        ["exhaust", which, name, bug] => mutants::named(bug).and_then(|bug| exhaust_all(which, name, bug)),
+        ["plan"] => {
+            plan();
+            Ok(())
+        }
         ["replay", seed] => replay(seed, Bugs::default()),
         #[cfg(feature = "seeded-bugs")]
         ["replay", seed, bug] => mutants::named(bug).and_then(|bug| replay(seed, bug)),
         #[cfg(feature = "seeded-bugs")]
         ["mutants", most] => mutants::table(most),
         _ => {
-            eprintln!("usage: ambidex-shardcheck histories COUNT [FIRST] | replay SEED [BUG] | mutants MOST");
+            eprintln!(
+                "usage: ambidex-shardcheck histories COUNT [FIRST] | exhaust small|wide [NAME [BUG]] | plan | replay SEED [BUG] | mutants MOST"
+            );
             return ExitCode::from(2);
         }
     };
@@ -78,6 +90,50 @@ fn histories(count: &str, first: &str) -> Result<()> {
     Ok(())
 }
 
+/// Looks at every state of the small or the wide scopes: of those whose name holds `name`.
+fn exhaust_all(which: &str, name: &str, bugs: Bugs) -> Result<()> {
+    let (scopes, threads) = match which {
+        "small" => (exhaust::small(), 1),
+        "wide" => (exhaust::wide(), thread::available_parallelism().map_or(1, usize::from)),
+        _ => bail!("`{which}` are no scopes: small, or wide"),
+    };
+    println!("{:<46} {:>10} {:>11} {:>6} {:>8}", "scope", "states", "steps", "depth", "seconds");
+    for scope in scopes.into_iter().filter(|scope| scope.name.contains(name)) {
+        let known = scope.name;
+        let Exhausted { states, steps, depth, took, broken } = exhaust::exhaust(scope, bugs, threads);
+        println!("{known:<46} {states:>10} {steps:>11} {depth:>6} {:>8.1}", took.as_secs_f64());
+        if let Some((what, way)) = broken {
+            way.iter().for_each(|line| println!("  {line}"));
+            bail!("{known}: {what}");
+        }
+    }
+    Ok(())
+}
+
+/// Tries the planner, and says how it does.
+fn plan() {
+    let all = planned::zipf(16, 900);
+    println!("Zipf 0.99, 16 workers, after 900 s: busiest over mean {:.3}", all.residual);
+    said(&all);
+    for (name, came) in [("one hot key", planned::one_hot_key()), ("many hot slices", planned::many_hot_slices())] {
+        let relieved = came.relieved.map_or_else(|| "never".into(), |seconds| format!("after {seconds} s"));
+        println!("{name}: relieved {relieved}, busiest over mean {:.3} in the end", came.residual);
+        said(&came);
+    }
+    for period in planned::PERIODS {
+        let came = planned::rotating(period);
+        let part = came.served / came.served_alone;
+        println!("another hot range every {period} s: {:.2} % of the throughput without a planner", part * 100.0);
+        said(&came);
+    }
+}
+
+fn said(came: &Came) {
+    println!("    {} moves, {} splits and merges, {} back within 30 min", came.moves, came.reshapes, came.back);
+    let reasons: Vec<String> = came.reasons.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+    println!("    {}", reasons.join(", "));
+}
+
 /// Shows one history.
 fn replay(seed: &str, bugs: Bugs) -> Result<()> {
     let seed = number(seed)?;
@@ -92,10 +148,10 @@ fn replay(seed: &str, bugs: Bugs) -> Result<()> {
 
 #[cfg(feature = "seeded-bugs")]
 mod mutants {
-    //! Twelve bugs on purpose: which seed finds each.
+    //! Twelve bugs on purpose: which seed, and which small scope, finds each.
 
     use ambidex_core::shard::{Bug, Bugs};
-    use ambidex_shardcheck::history;
+    use ambidex_shardcheck::{exhaust, history};
     use anyhow::{Context as _, Result, bail};
 
     use super::number;
@@ -105,19 +161,25 @@ mod mutants {
         Ok(Bugs(Some(bug.with_context(|| format!("`{name}` is no bug: {:?}", Bug::ALL))?)))
     }
 
-    /// Prints for each bug the first seed that finds it, of at most so many; fails if one is not found.
+    /// Prints for each bug the first seed, of at most so many, and the first small scope that finds it; fails if neither does.
     pub(super) fn table(most: &str) -> Result<()> {
         let most = number(most)?;
         let mut missed = Vec::new();
-        println!("{:<22} {:>7}  what clients saw", "bug", "seed");
+        println!("{:<22} {:>7}  {:<34} what clients saw", "bug", "seed", "scope");
         for bug in Bug::ALL {
-            let found = (0..most).find_map(|seed| history(seed, Bugs(Some(bug))).err().map(|broken| (seed, broken)));
-            match found {
-                Some((seed, broken)) => println!("{:<22} {seed:>7}  {broken}", format!("{bug:?}")),
-                None => {
-                    println!("{:<22} {:>7}  nothing in {most} histories", format!("{bug:?}"), "-");
-                    missed.push(bug);
-                }
+            let bugs = Bugs(Some(bug));
+            let seeded = (0..most).find_map(|seed| history(seed, bugs).err().map(|broken| (seed, broken)));
+            let exhausted = exhaust::small().into_iter().find_map(|scope| {
+                let name = scope.name;
+                exhaust::exhaust(scope, bugs, 1).broken.map(|(what, _)| (name, what))
+            });
+            let seed = seeded.as_ref().map_or_else(|| "-".into(), |(seed, _)| seed.to_string());
+            let scope = exhausted.as_ref().map_or("-", |(scope, _)| scope);
+            println!("{:<22} {seed:>7}  {scope:<34}", format!("{bug:?}"));
+            seeded.iter().for_each(|(_, broken)| println!("{:>33}{broken}", ""));
+            exhausted.iter().for_each(|(_, broken)| println!("{:>33}{broken}", ""));
+            if seeded.is_none() && exhausted.is_none() {
+                missed.push(bug);
             }
         }
         if !missed.is_empty() {

@@ -4,7 +4,7 @@ use ambidex_core::shard::store::Revision;
 use ambidex_core::shard::table::Table;
 
 /// One request of a client.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Asked {
     /// Which client.
     pub client: usize,
@@ -23,7 +23,7 @@ pub struct Asked {
 }
 
 /// How a request ended, as its client saw it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Seen {
     /// It is done.
     Acknowledged,

@@ -37,6 +37,10 @@ pub struct WorkerConfig {
     /// The worker's own Prometheus page, which counts in place of what is measured here. Default none; source: R-S5, whose
     /// place and names nobody but the user knows.
     pub scrape: Option<ScrapeConfig>,
+    /// Slices of keyspaces that the worker holds, see docs/shard-workers.md. Default none; source: ours, a worker holds none unless it is
+    /// asked to.
+    #[cfg(feature = "shards")]
+    pub shards: Option<crate::shard::ShardsConfig>,
 }
 
 impl WorkerConfig {
@@ -44,6 +48,10 @@ impl WorkerConfig {
     pub fn beside(&mut self, folder: &Path) {
         if let Some(heartbeats) = &mut self.heartbeats {
             heartbeats.beside(folder);
+        }
+        #[cfg(feature = "shards")]
+        if let Some(shards) = &mut self.shards {
+            shards.beside(folder);
         }
     }
 }

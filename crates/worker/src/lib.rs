@@ -34,6 +34,8 @@ pub mod metrics;
 mod orca;
 pub mod reporter;
 pub mod scrape;
+#[cfg(feature = "shards")]
+pub mod shard;
 
 pub use ambidex_host::{Family as HostFamily, Kind as HostKind};
 pub use clock::Clock;

@@ -30,7 +30,7 @@ pub(super) struct Gateway {
 
 impl Gateway {
     pub(super) fn new(table: Table, bugs: Bugs) -> Self {
-        let router = with(Router::new(config(), table.clone()), bugs);
+        let router = with_bugs(Router::new(config(), table.clone()), bugs);
         Self { router, table, asked: BTreeMap::new(), said: None, bugs }
     }
 
@@ -45,12 +45,12 @@ impl Gateway {
 }
 
 #[cfg(feature = "seeded-bugs")]
-fn with(router: Router, bugs: Bugs) -> Router {
+pub(crate) fn with_bugs(router: Router, bugs: Bugs) -> Router {
     router.with(bugs)
 }
 
 #[cfg(not(feature = "seeded-bugs"))]
-fn with(router: Router, _: Bugs) -> Router {
+pub(crate) fn with_bugs(router: Router, _: Bugs) -> Router {
     router
 }
 
@@ -125,7 +125,8 @@ impl World {
                     let Some(number) = self.gateways[me].asked.get(&ticket).copied() else { continue };
                     let asked = &self.record.asked[number];
                     let id = self.clients[asked.client].ids.get(&number).copied();
-                    let op = Op { key: self.keys[asked.key].clone(), write: asked.write, id };
+                    let key = &self.keys[asked.key];
+                    let op = Op { key: key.clone(), point: Point::of(key), write: asked.write, id };
                     let number = u32::try_from(number).expect("a few requests");
                     let (slice, epoch) = (way.slice, way.epoch);
                     let request = Request { ticket: ticket.0, hop, slice, epoch, op, number };

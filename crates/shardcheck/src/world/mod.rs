@@ -6,10 +6,10 @@
 
 mod client;
 mod coordinator;
-mod gateway;
+pub(crate) mod gateway;
 mod nature;
 mod packet;
-mod store;
+pub(crate) mod store;
 mod worker;
 
 use std::collections::BTreeMap;

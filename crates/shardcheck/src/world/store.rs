@@ -29,7 +29,7 @@ pub(super) fn first() -> MemoryStore {
 }
 
 /// A move's record.
-pub(super) fn move_in(store: &MemoryStore, id: MoveId) -> Option<(Revision, Move)> {
+pub(crate) fn move_in(store: &MemoryStore, id: MoveId) -> Option<(Revision, Move)> {
     match store.get(Key::Move(id)) {
         Some((revision, Record::Move(move_))) => Some((revision, move_)),
         Some((_, Record::Leader(_) | Record::Ids(_) | Record::Worker(_) | Record::Slice(_))) | None => None,
@@ -37,7 +37,7 @@ pub(super) fn move_in(store: &MemoryStore, id: MoveId) -> Option<(Revision, Move
 }
 
 /// A slice's record.
-pub(super) fn slice_in(store: &MemoryStore, id: SliceId) -> Option<(Revision, Slice)> {
+pub(crate) fn slice_in(store: &MemoryStore, id: SliceId) -> Option<(Revision, Slice)> {
     match store.get(Key::Slice(id)) {
         Some((revision, Record::Slice(slice))) => Some((revision, slice)),
         Some((_, Record::Leader(_) | Record::Ids(_) | Record::Worker(_) | Record::Move(_))) | None => None,

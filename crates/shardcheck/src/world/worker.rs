@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use ambidex_core::shard::Bugs;
 use ambidex_core::shard::holder::{Effect, Event, Holder, Kept, Ticket, Verdict, recut};
-use ambidex_core::shard::messages::{Bytes, Digest, Entry, Stand};
+use ambidex_core::shard::messages::{Bytes, Entry, Stand};
 use ambidex_core::shard::records::{Epoch, Slice, SliceId};
-use ambidex_core::shard::seen::Seen;
 use ambidex_core::shard::space::{Point, Range};
 use ambidex_core::time::{Mono, Span};
 
 use super::World;
 use super::packet::{Input, Packet, Request, Said};
+use crate::disk::{Disk, list_of, with};
 use crate::record;
 use crate::scenario::{COORDINATORS, Fault, Node};
 
@@ -25,38 +25,6 @@ pub(super) struct Worker {
     /// When it asked last which slices are its own.
     asked: Option<Mono>,
     bugs: Bugs,
-}
-
-/// What a slice has on disk.
-#[derive(Clone)]
-struct Disk {
-    range: Range,
-    kept: Kept,
-    data: BTreeMap<Bytes, Bytes>,
-    seen: Seen,
-    /// Lost in a crash unless `kept` says that it is staged.
-    staging: BTreeMap<Bytes, Bytes>,
-}
-
-impl Disk {
-    fn new(range: Range, kept: Kept) -> Self {
-        Self { range, kept, data: BTreeMap::new(), seen: Seen::default(), staging: BTreeMap::new() }
-    }
-
-    /// Makes durable what a machine keeps.
-    fn keep(&mut self, kept: Kept) {
-        match &kept {
-            Kept::Nothing => *self = Self::new(self.range, Kept::Nothing),
-            Kept::Serving(_) => {
-                if let Kept::Staged(_, _, seen) = &self.kept {
-                    self.seen = Seen::clone(seen);
-                    self.data = std::mem::take(&mut self.staging);
-                }
-            }
-            Kept::Sealed(..) | Kept::Handed(..) | Kept::Staged(..) => {}
-        }
-        self.kept = kept;
-    }
 }
 
 impl Worker {
@@ -90,16 +58,6 @@ impl Worker {
     pub(super) fn deadline(&self) -> Option<Mono> {
         self.holders.values().filter_map(Holder::deadline).min()
     }
-}
-
-#[cfg(feature = "seeded-bugs")]
-fn with(holder: Holder, bugs: Bugs) -> Holder {
-    holder.with(bugs)
-}
-
-#[cfg(not(feature = "seeded-bugs"))]
-fn with(holder: Holder, _: Bugs) -> Holder {
-    holder
 }
 
 /// Whether a bug has the digest off besides: then nothing but that bug may be what is found.
@@ -188,8 +146,9 @@ impl World {
                 Effect::Keep { work, kept } => self.on_disk(me, id, Event::Kept { work }, Some(kept)),
                 Effect::Import { work, entries } => self.import(me, id, work, entries),
                 Effect::Export { .. } | Effect::ExportKeys { .. } | Effect::Finish { .. } | Effect::Digest { .. } => {
-                    let event = self.exported(me, id, effect);
-                    self.on_disk(me, id, event, None);
+                    // Read as it is now, though it is said later.
+                    let event = self.workers[me].disk.get(&id).and_then(|disk| disk.read(&effect, CHUNK));
+                    event.into_iter().for_each(|event| self.on_disk(me, id, event, None));
                 }
             }
         }
@@ -205,42 +164,9 @@ impl World {
             entries.pop();
         }
         if let Some(disk) = self.workers[me].disk.get_mut(&id) {
-            for Entry { key, value } in entries {
-                match value {
-                    Some(value) => disk.staging.insert(key, value),
-                    None => disk.staging.remove(&key),
-                };
-            }
+            disk.stage(entries);
         }
         self.on_disk(me, id, Event::Imported { work }, None);
-    }
-
-    /// What is read as it is now, though it is said later.
-    fn exported(&self, me: usize, id: SliceId, effect: Effect) -> Event {
-        let Some(disk) = self.workers[me].disk.get(&id) else {
-            return Event::Exported { work: 0, entries: Vec::new(), next: None, digest: Digest::default() };
-        };
-        let entry = |key: &Bytes| Entry { key: key.clone(), value: disk.data.get(key).cloned() };
-        let all = |data: &BTreeMap<Bytes, Bytes>| Digest::of(data.iter().map(|(key, value)| (&**key, &**value)));
-        let none = Digest::default();
-        match effect {
-            Effect::Export { work, after } => {
-                let rest = disk.data.keys().filter(|key| after.as_ref().is_none_or(|after| *key > after));
-                let keys: Vec<&Bytes> = rest.take(CHUNK + 1).collect();
-                let next = (keys.len() > CHUNK).then(|| keys[CHUNK - 1].clone());
-                let entries = keys.into_iter().take(CHUNK).map(entry).collect();
-                Event::Exported { work, entries, next, digest: none }
-            }
-            Effect::ExportKeys { work, keys } => {
-                Event::Exported { work, entries: keys.iter().map(entry).collect(), next: None, digest: none }
-            }
-            Effect::Finish { work, keys } => {
-                let entries = keys.iter().map(entry).collect();
-                Event::Exported { work, entries, next: None, digest: all(&disk.data) }
-            }
-            Effect::Digest { work } => Event::Digested { work, digest: all(&disk.staging) },
-            Effect::Reply { .. } | Effect::Import { .. } | Effect::Keep { .. } | Effect::Read { .. } => Event::Due,
-        }
     }
 
     fn asked(&mut self, me: usize, router: usize, request: Request) {
@@ -273,9 +199,7 @@ impl World {
 
     fn list(&self, me: usize, slice: SliceId, key: &Bytes) -> Vec<u32> {
         let value = self.workers[me].disk.get(&slice).and_then(|disk| disk.data.get(key));
-        let numbers = value
-            .map(|value| value.chunks_exact(4).map(|four| u32::from_le_bytes([four[0], four[1], four[2], four[3]])));
-        numbers.map(Iterator::collect).unwrap_or_default()
+        list_of(value)
     }
 
     /// The handler has ended: the write and its answer's digest are durable in one step.
