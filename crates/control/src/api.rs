@@ -11,7 +11,7 @@
 //! GET  /api/v1/drills /trials /doctor /reviews /reviews/{review} /feed?pool=&after=&wait= /feed/stream /openapi
 //! POST /api/v1/pools/{pool}/workers/{worker}/{drain|undrain|pin|unpin|drill}   /pools/{pool}/{freeze|unfreeze|undrill}
 //! POST /api/v1/pools/{pool}/approve/{number}   /pools/{pool}/trial/{start|pause|resume|promote|abort}
-//! POST /api/v1/config/{reload|rollback|accept}   /api/v1/reviews/{review}/{approve|reject}
+//! POST /api/v1/config/{reload|rollback|accept}   /api/v1/reviews/{review}/{approve|reject|abort}
 //! ```
 
 mod answer;
@@ -27,6 +27,7 @@ mod question;
 mod read;
 mod refusals;
 mod serve;
+mod shards;
 mod stream;
 mod trial;
 
@@ -89,6 +90,13 @@ impl Api {
             ("/api/v1/events", get(stream::events)),
             ("/api/v1/explain/weight/{pool}/{worker}", get(read::explain)),
             ("/api/v1/drills", get(drill::all)),
+            ("/api/v1/keyspaces", get(shards::all)),
+            ("/api/v1/keyspaces/{keyspace}", get(shards::one)),
+            ("/api/v1/keyspaces/{keyspace}/slices", get(shards::slices)),
+            ("/api/v1/keyspaces/{keyspace}/explain", get(shards::explain)),
+            ("/api/v1/keyspaces/{keyspace}/plan", get(shards::plan)),
+            ("/api/v1/keyspaces/{keyspace}/moves/{move}", get(shards::a_move)),
+            ("/api/v1/keyspaces/{keyspace}/{order}", post(shards::order)),
             ("/api/v1/trials", get(trial::all)),
             ("/api/v1/doctor", get(doctor::told)),
             ("/api/v1/reviews", get(doctor::reviews)),

@@ -21,6 +21,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use ambidex_core::balance::ring::points::Following;
 use ambidex_core::guard::breaker::BreakerConfig;
 use ambidex_core::guard::bulkhead::BulkheadConfig;
 use ambidex_core::guard::throttle::ThrottleConfig;
@@ -62,6 +63,8 @@ pub struct PoolConfig {
     pub members: PoolMembers,
     /// `balance:`
     pub balance: Balance,
+    /// `ring:`; without it points stand by the configured weights.
+    pub ring: Option<Following>,
     /// `weights:`
     pub weights: PlanConfig,
     /// `reports:`
@@ -100,6 +103,7 @@ impl PoolConfig {
             name: name.into(),
             members,
             balance: Balance::default(),
+            ring: None,
             weights: PlanConfig::default(),
             reports: Reports::default(),
             poll_tls: None,

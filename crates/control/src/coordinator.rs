@@ -3,15 +3,18 @@
 //! One thread, one runtime. The loop waits for whichever comes first: a report, the next due moment, news of who is
 //! there, or the end. Admin connections, discovery and polls are tasks beside it; all of them meet in the [`Room`].
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 
 use ambidex_core::guard::ejection::Told;
 use ambidex_core::probation::ProbationConfig;
+use ambidex_core::shard::keyspace::{KeyspaceConfig, KeyspaceName};
 use ambidex_core::view::View;
+use ambidex_shard::Board;
 use ambidex_wire::report::Arrived;
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, mpsc};
@@ -25,6 +28,7 @@ use crate::discovery::{Discovery, Names};
 use crate::doctor::Desk;
 use crate::election;
 use crate::facts::{ConfigHost, GatewayFacts};
+use crate::follow::tables::{FollowedTables, TableWatch};
 use crate::gateways::{self, Gateways};
 use crate::gossip::{Gossip, GossipError};
 use crate::health::Checker;
@@ -35,6 +39,7 @@ use crate::orca::Streams;
 use crate::poller::{Heard, Poller, Tell};
 use crate::publish::{Publish, Publishers};
 use crate::room::{Configured, Diff, Room};
+use crate::shards::{Shards, ShardsError};
 use crate::tls::door::Door;
 use crate::tls::{RefusedPeers, TlsError};
 use crate::token::{Token, TokenError};
@@ -83,6 +88,8 @@ pub struct CoordinatorConfig {
     pub gossip: Option<GossipConfig>,
     /// How it is decided whether it leads; `None`: there are no others.
     pub election: Option<ElectionConfig>,
+    /// Keyspaces: with `follow` the coordinator's, else those whose slices are decided about here.
+    pub keyspaces: BTreeMap<KeyspaceName, KeyspaceConfig>,
     /// Whether requests go through this process: only then can a worker be drilled in it.
     pub carries_requests: bool,
 }
@@ -111,6 +118,9 @@ pub enum StartError {
     /// No token, no admin API.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// Keyspaces cannot be decided about.
+    #[error(transparent)]
+    Shards(#[from] ShardsError),
 }
 
 /// What tasks share.
@@ -127,11 +137,28 @@ pub(crate) struct Shared {
     pub(crate) leadership: Leadership,
     /// What the doctor told.
     pub(crate) desk: Desk,
+    /// The movers of keyspaces, once they run.
+    pub(crate) boards: OnceLock<BTreeMap<String, Board>>,
+    /// Tables of keyspaces that the followed coordinator decides about.
+    pub(crate) tables: FollowedTables,
     stop: Notify,
     room: Mutex<Room>,
 }
 
 impl Shared {
+    pub(crate) fn new(
+        clock: Clock,
+        gateway: Arc<dyn GatewayFacts>,
+        config: Arc<dyn ConfigHost>,
+        leadership: Leadership,
+        tables: FollowedTables,
+        room: Room,
+    ) -> Self {
+        let (changed, pools_changed, stop) = (Notify::new(), Notify::new(), Notify::new());
+        let (desk, boards, room) = (Desk::default(), OnceLock::new(), Mutex::new(room));
+        Self { clock, gateway, config, changed, pools_changed, leadership, desk, boards, tables, stop, room }
+    }
+
     pub(crate) fn room(&self) -> MutexGuard<'_, Room> {
         self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -153,6 +180,7 @@ pub struct Coordinator {
     thread: Option<JoinHandle<()>>,
     hearing: Mutex<Option<Hearing>>,
     gossip: Option<Gossip>,
+    shards: Shards,
     admin: Option<SocketAddr>,
     gateways: Option<SocketAddr>,
     token_path: Option<PathBuf>,
@@ -167,8 +195,19 @@ impl Coordinator {
     pub fn start(config: CoordinatorConfig, links: Links) -> Result<Self, StartError> {
         let (carries_requests, election) = (config.carries_requests, config.election);
         let CoordinatorConfig {
-            pools, admin, data, heartbeats, name_servers, publish, gateways, follow, gossip, ..
+            pools,
+            admin,
+            data,
+            heartbeats,
+            name_servers,
+            publish,
+            gateways,
+            follow,
+            gossip,
+            keyspaces,
+            ..
         } = config;
+        let place = election.clone();
         let Links { view, reports, transitions, clock, seats, journal, gateway, config } = links;
         let mut room = Room::new(seats, view, journal, clock.now());
         room.carries_requests = carries_requests;
@@ -179,15 +218,14 @@ impl Coordinator {
         room.apply(clock.now(), pools);
         room.publish = publish;
         let (here, refused) = (Arc::clone(&room.guests), Arc::clone(&room.refused));
-        let (stop, changed, pools_changed, room) = (Notify::new(), Notify::new(), Notify::new(), Mutex::new(room));
-        let desk = Desk::default();
-        let shared = Arc::new(Shared { clock, gateway, config, changed, pools_changed, leadership, desk, stop, room });
-        let mut bound = None;
-        if let Some(admin) = admin {
-            let token = Token::open(&data)?;
-            let (listener, address) = listen(admin.address).map_err(|error| StartError::Admin(admin.address, error))?;
-            bound = Some((listener, admin, address, token));
-        }
+        // Who follows another coordinator decides about no keyspace.
+        let (decided, tables) = match follow {
+            None => (keyspaces, FollowedTables::default()),
+            Some(_) => (BTreeMap::new(), FollowedTables::of(keyspaces.keys())),
+        };
+        let shared = Arc::new(Shared::new(clock, gateway, config, leadership, tables, room));
+        let shards = Shards::start(&decided, &data, place.as_ref(), &shared)?;
+        let bound = admin.map(|admin| open_to_admins(admin, &data)).transpose()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
         let scheme = if gateways.as_ref().is_some_and(|gateways| gateways.tls.is_some()) { "https" } else { "http" };
         let open = |gateways| open_to_gateways(gateways, &runtime, &data, &shared, here, refused);
@@ -221,7 +259,7 @@ impl Coordinator {
             })
             .map_err(StartError::Thread)?;
         let (thread, hearing) = (Some(thread), Mutex::new(None));
-        let mut coordinator = Self { shared, thread, hearing, gossip: None, admin, gateways, token_path };
+        let mut coordinator = Self { shared, thread, hearing, gossip: None, shards, admin, gateways, token_path };
         coordinator.gossip =
             gossip.map(|config| Gossip::start(&config, Arc::clone(&coordinator.shared))).transpose()?;
         coordinator.hear(coordinator.open_heartbeats(heartbeats.as_ref())?)?;
@@ -282,6 +320,14 @@ impl Coordinator {
         self.hearing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The tables of keyspaces, by keyspace: of those that are decided about here, or by the followed coordinator.
+    #[must_use]
+    pub fn tables(&self) -> BTreeMap<String, TableWatch> {
+        let boards = self.shared.boards.get().into_iter().flatten();
+        let decided = boards.map(|(keyspace, board)| (keyspace.clone(), board.tables()));
+        decided.chain(self.shared.tables.watch()).collect()
+    }
+
     /// Where the admin API listens.
     #[must_use]
     pub fn admin_address(&self) -> Option<SocketAddr> {
@@ -305,12 +351,23 @@ impl Drop for Coordinator {
     fn drop(&mut self) {
         drop(self.hearing().take());
         drop(self.gossip.take());
+        self.shards.end();
         self.shared.stop.notify_one();
         if let Some(thread) = self.thread.take() {
             // A panic over there was told when it happened.
             let _ = thread.join();
         }
     }
+}
+
+/// Where the admin API is from now on, once it is served.
+fn open_to_admins(
+    admin: AdminConfig,
+    data: &std::path::Path,
+) -> Result<(TcpListener, AdminConfig, SocketAddr, Token), StartError> {
+    let token = Token::open(data)?;
+    let (listener, address) = listen(admin.address).map_err(|error| StartError::Admin(admin.address, error))?;
+    Ok((listener, admin, address, token))
 }
 
 /// Where gateways subscribe from now on, once it is served.

@@ -3,7 +3,7 @@
 //! ```text
 //! room --Observer::vitals (names and live numbers, copied; never held while anything is reckoned)--> the doctor's own thread
 //! API, pages, metrics <--Desk: one immutable status, swapped whole-- Observer::tell <-- findings, groups, board
-//! API: approve, reject --> ReviewHost (the binary's): the folder of reviews
+//! API: approve, reject, abort --> ReviewHost (the binary's): the folder of reviews
 //! ```
 //! The doctor itself is the binary's: this crate may not use what it judges by, and needs none of it. What is told here is plain
 //! data; whether the doctor runs, is slow or has died changes nothing but what stands on its pages.

@@ -14,6 +14,8 @@
 //! most. A leader that is silent for as long as makes it lost is left for the others. Whoever says what an earlier leader says
 //! is told so, and left.
 
+pub(crate) mod tables;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -169,6 +171,11 @@ fn take(shared: &Shared, now: Mono, told: Told, pages: &mut Pages, up: &mpsc::Se
     let mut room = shared.room();
     room.heard(now);
     let taken = match told {
+        Told::Table(news) => return shared.tables.take(news).map_err(|why| why.to_string()),
+        Told::NoKeyspace(name) => {
+            tracing::warn!(keyspace = name, "the coordinator decides about no such keyspace: name it in its file");
+            Ok(())
+        }
         Told::Picture(page) => match pages.take(page) {
             Ok(Some(picture)) => room.take_picture(now, picture),
             Ok(None) => Ok(()),
@@ -220,7 +227,8 @@ async fn subscribe(shared: &Shared, config: &FollowConfig, url: &str) -> Result<
         .await
         .map_err(|error| root(&error))?;
     let (up, words) = mpsc::channel(WORDS);
-    let hello = shared.room().hello(shared.clock.now());
+    let mut hello = shared.room().hello(shared.clock.now());
+    hello.tables = shared.tables.known();
     // The channel is empty.
     let _ = up.try_send(Up { said: Some(Said::Hello(hello)) });
     let mut request = Request::new(Words(words));

@@ -10,6 +10,7 @@
 mod encode;
 mod guest;
 mod news;
+mod tables;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use crate::tls::door::Door;
 use crate::token::{Shown, Token};
 
 use news::{News, Sent};
+use tables::TablesTold;
 
 /// What the tasks of all gateways share.
 #[derive(Debug)]
@@ -35,6 +37,7 @@ pub(crate) struct Gateways {
     token: Token,
     sent: broadcast::Sender<Sent>,
     news: std::sync::Mutex<News>,
+    tables: std::sync::Mutex<TablesTold>,
     places: Arc<Semaphore>,
     /// How many subscribe now.
     pub(crate) here: Arc<AtomicUsize>,
@@ -48,6 +51,7 @@ impl Gateways {
             token,
             sent: broadcast::Sender::new(RING),
             news: std::sync::Mutex::default(),
+            tables: std::sync::Mutex::default(),
             places: Arc::new(Semaphore::new(MOST_GATEWAYS)),
             here,
         }
@@ -86,6 +90,7 @@ pub(crate) async fn serve(door: Door, gateways: Gateways) {
             tracing::error!(%error, "gateways cannot subscribe any more");
         },
         () = news::tell(&gateways) => {}
+        () = tables::tell(&gateways) => {}
     }
 }
 

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use ambidex_core::decision::Decision;
 use ambidex_core::plan::{PlanInput, Planner};
 use ambidex_core::worker::WorkerId;
+use ambidex_shard::PlanRecord;
 use serde::{Deserialize, Serialize};
 
 use crate::news::Item;
@@ -52,6 +53,8 @@ pub enum Record {
     },
     /// An item of news, as it was told.
     News(Item),
+    /// What the planner of a keyspace decided, with all that it rests on.
+    Shards(Box<PlanRecord>),
 }
 
 /// How the journal is.
@@ -96,6 +99,11 @@ pub trait Journal: Send + Sync + Debug {
     /// How it is.
     fn health(&self) -> JournalHealth;
 
+    /// Whether anything is meant to outlive the process: who chose none need not be told of each thing that does not.
+    fn lasts(&self) -> bool {
+        true
+    }
+
     /// A value that outlives the process.
     fn state(&self, key: &str) -> Option<Vec<u8>>;
 
@@ -130,6 +138,10 @@ impl Journal for NoJournal {
             degraded: Some("there is no journal: history ends with the process".into()),
             ..Default::default()
         }
+    }
+
+    fn lasts(&self) -> bool {
+        false
     }
 
     fn state(&self, _key: &str) -> Option<Vec<u8>> {

@@ -8,6 +8,7 @@ mod doctor;
 mod modes;
 mod page;
 mod publishers;
+mod shards;
 mod subscription;
 mod trials;
 mod zones;
@@ -79,6 +80,7 @@ struct Row {
     totals: TallyState,
     in_flight: u64,
     learned: f64,
+    points: Option<u32>,
     share: f64,
     report_age: Option<Span>,
     report_faults: u64,
@@ -130,6 +132,7 @@ impl Snapshot {
     fn take(shared: &Shared) -> Self {
         let mut gateway = shared.gateway.families();
         gateway.extend(doctor::families(&shared.desk.told()));
+        gateway.extend(shards::families(shared.boards.get().into_iter().flat_map(|boards| boards.values())));
         let room = shared.room();
         gateway.extend(room.heartbeats.families());
         gateway.extend(room.gossip.iter().flat_map(|standing| standing.families()));
@@ -168,6 +171,7 @@ fn rows(pool: &Pool, now: ambidex_core::time::Mono, labelled: usize) -> Vec<(Lab
             totals: worker.cells.totals(),
             in_flight: u64::from(worker.cells.load.in_flight()),
             learned: applied.get(&worker.id).map_or(0.0, |applied| applied.learned),
+            points: applied.get(&worker.id).and_then(|applied| applied.points),
             share: applied.get(&worker.id).map_or(0.0, |applied| applied.share),
             report_age: pool.tracks.get(&worker.id).and_then(|t| t.watch.report()).map(|held| now.since(held.at)),
             report_faults: worker.cells.report_faults.load(Relaxed),
@@ -197,6 +201,8 @@ impl Row {
         self.totals.started += other.totals.started;
         self.in_flight += other.in_flight;
         self.learned += other.learned;
+        let both = self.points.zip(other.points).map(|(mine, more)| mine.saturating_add(more));
+        self.points = both.or(self.points).or(other.points);
         self.share += other.share;
         self.report_age = self.report_age.max(other.report_age);
         self.report_faults += other.report_faults;
@@ -302,9 +308,12 @@ impl Snapshot {
         }
         let unwell = checked().map(|(labels, row)| (labels.clone(), row.unwell as f64));
         page.gauges("ambidex_worker_unhealthy", "1 while its health checks fail", unwell)?;
-        let gauges: [Column<Option<f64>>; 4] = [
+        let gauges: [Column<Option<f64>>; 5] = [
             ("ambidex_worker_in_flight", "Tries in flight", |row| Some(row.in_flight as f64)),
             ("ambidex_worker_weight_learned", "Weight that was learned, in fair shares", |row| Some(row.learned)),
+            ("ambidex_worker_ring_points", "Points on the ring, where they follow what it can carry", |row| {
+                row.points.map(f64::from)
+            }),
             ("ambidex_worker_weight_applied", "Share of the pool's requests it is to get", |row| Some(row.share)),
             ("ambidex_worker_report_age_seconds", "Age of its newest report", |row| {
                 row.report_age.map(Span::as_secs_f64)

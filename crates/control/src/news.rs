@@ -114,6 +114,13 @@ pub enum What {
         /// Whether somebody should be told at once.
         alert: bool,
     },
+    /// A slice of a keyspace began to move, moved, or stays where it was.
+    Shard {
+        /// Which, from where to where, and why not.
+        told: Box<ambidex_shard::Told>,
+        /// Whether somebody should be told at once.
+        alert: bool,
+    },
     /// A configuration was taken over, passed its probation or was gone back from.
     Configuration {
         /// What happened, with its evidence.
@@ -147,6 +154,7 @@ impl What {
             | Self::Order
             | Self::Drill { .. }
             | Self::Trial { .. }
+            | Self::Shard { .. }
             | Self::Configuration { .. }
             | Self::Leadership { .. }
             | Self::Contact { .. } => false,

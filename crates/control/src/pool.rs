@@ -3,14 +3,16 @@
 
 mod flows;
 mod followed;
+mod ring;
 mod zones;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use ambidex_core::again::budget::Budget;
 use ambidex_core::again::counts::Counts;
 use ambidex_core::balance::PickPolicy;
+use ambidex_core::balance::ring::points::Points;
 use ambidex_core::cost::CostModel;
 use ambidex_core::decision::Decision;
 use ambidex_core::drill::Fault;
@@ -72,6 +74,12 @@ pub(crate) struct Pool {
     pub(crate) guards: PoolGuards,
     /// What its breakers did since the last tick.
     pub(crate) transitions: Transitions,
+    /// How many points of the ring its workers have, where these follow what they can carry.
+    pub(crate) points: Points,
+    /// What another process kept of workers that are not found yet.
+    kept_points: BTreeMap<String, u32>,
+    /// Whether they moved since they were written down.
+    pub(crate) points_moved: bool,
     /// Which path its requests go by, and its trial.
     pub(crate) paths: Paths,
     /// The drill of one of its workers, while there is one.
@@ -102,6 +110,8 @@ pub(crate) struct Applied {
     pub(crate) learned: f64,
     /// The share of the pool's requests that it is to get, both arms together.
     pub(crate) share: f64,
+    /// Points on the ring, where they follow what it can carry.
+    pub(crate) points: Option<u32>,
 }
 
 impl Pool {
@@ -130,6 +140,9 @@ impl Pool {
             fates: Arc::new(Fates::new(seats)),
             guards: PoolGuards::default(),
             transitions: Transitions::default(),
+            points: Points::default(),
+            kept_points: BTreeMap::new(),
+            points_moved: false,
             paths: Paths::default(),
             drilling: None,
             injected: 0,
@@ -248,6 +261,7 @@ impl Pool {
         self.utilization().into_iter().for_each(|utilization| self.budget.hear_utilization(now, utilization));
         self.look_out(now, &planned.events);
         self.mind_zones(now);
+        self.move_points(now);
         Some(planned)
     }
 
@@ -346,6 +360,7 @@ impl Pool {
             fixed: view.fixed.at(slot),
             learned: view.learned.at(slot).max(view.split.as_ref().map_or(0.0, |split| split.weights.at(slot))),
             share: view.share(slot),
+            points: view.points(slot),
         };
         view.workers.iter().enumerate().map(|(slot, worker)| (worker.id, of(slot))).collect()
     }
@@ -386,7 +401,7 @@ impl Pool {
         self.guards.bulkhead = self.config.bulkhead;
         self.guards.throttle = self.config.throttle;
         let before = self.view.as_deref();
-        let view = PoolView::new(parts, before)
+        let view = PoolView::placed(parts, self.points_by_slot(), before)
             .guarded(self.guards.clone())
             .tried(split, before)
             .counting(Arc::clone(&self.fates));

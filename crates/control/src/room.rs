@@ -46,6 +46,8 @@ mod leading;
 mod obey;
 mod probation;
 mod record;
+mod ring;
+mod shards;
 mod trial;
 mod zones;
 
@@ -191,6 +193,7 @@ impl Room {
             let at = self.pools.len() - 1;
             if self.pools[at].pictured().is_none() {
                 self.remember_paths(at, now);
+                self.remember_points(at);
                 self.checkpoint(at);
             }
             let (effects, planned) = self.pools[at].configure(now, config, &mut self.ids);
@@ -279,6 +282,7 @@ impl Room {
                 self.record_breakers(at, now);
                 if let Some(planned) = planned {
                     self.record(at, planned);
+                    self.keep_points(at);
                     self.answered(at, now);
                     self.tell_zones(at);
                     self.obey_pins(at, now);

@@ -213,6 +213,9 @@ pub struct WorkerStatus {
     pub fixed: f64,
     /// The learned weight, in fair shares.
     pub learned: f64,
+    /// How many points of the ring it has, where these follow what it can carry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ring_points: Option<u32>,
     /// The share of the pool's requests that it is to get, both arms together.
     pub share: f64,
     /// The share that it would get if all were alike.
@@ -375,6 +378,7 @@ impl WorkerStatus {
             weight: applied.share / fair_share,
             fixed: applied.fixed,
             learned: applied.learned,
+            ring_points: applied.points,
             share: applied.share,
             fair_share: if standing == Standing::Serving { fair_share } else { 0.0 },
             quarantined: pool.lookout.holds(worker.id),

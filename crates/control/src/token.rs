@@ -64,6 +64,11 @@ impl Token {
         Self::at(named.unwrap_or_else(|| data.join(GATEWAYS_FILE)))
     }
 
+    /// The token that coordinators show to agents that hold slices of keyspaces.
+    pub(crate) fn of_agents(data: &Path) -> Result<Self, TokenError> {
+        Self::at(data.join(AGENTS_FILE))
+    }
+
     fn at(path: PathBuf) -> Result<Self, TokenError> {
         let at = |source| TokenError::File { path: path.clone(), source };
         match std::fs::read_to_string(&path) {
@@ -130,6 +135,8 @@ fn password(credentials: &str) -> Option<Vec<u8>> {
 const FILE: &str = "token";
 /// The name of the one for gateways.
 const GATEWAYS_FILE: &str = "gateways-token";
+/// The name of the one for agents.
+const AGENTS_FILE: &str = "agents-token";
 
 #[cfg(test)]
 mod tests {

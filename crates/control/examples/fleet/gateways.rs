@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use ambidex_core::stats::histogram::{Histogram, TallyState};
 use ambidex_core::time::Span;
-use ambidex_wire::subscription::{Counts, Down, Hello, MOST_BYTES, PATH, Said, Told, Up, Wanted, WorkerCounts};
+use ambidex_wire::subscription::{Counts, Hello, MOST_BYTES, PATH, Said, Up, Wanted, WorkerCounts};
 use futures_core::Stream;
 use http::uri::PathAndQuery;
 use serde_json::{Value, json};
@@ -22,6 +22,7 @@ use tonic::transport::Endpoint;
 use tonic_prost::ProstCodec;
 
 use crate::Slow;
+use crate::heads::{Head, Told};
 use crate::options::Options;
 
 /// Half of the tick of a second.
@@ -152,7 +153,7 @@ async fn follow(gateway: usize, options: &Options, slow: &Slow, heard: &Heard, b
     request.metadata_mut().insert("authorization", bearer.parse().map_err(|_| "the token is no header")?);
     let mut client = tonic::client::Grpc::new(channel).max_decoding_message_size(MOST_BYTES);
     client.ready().await.map_err(|error| said(&error))?;
-    let codec = ProstCodec::<Up, Down>::default();
+    let codec = ProstCodec::<Up, Head>::default();
     let asked = client.streaming(request, PathAndQuery::from_static(PATH), codec).await;
     let mut down = asked.map_err(|error| said(&error))?.into_inner();
     heard.subscribed.fetch_add(1, Relaxed);
@@ -167,7 +168,7 @@ async fn follow(gateway: usize, options: &Options, slow: &Slow, heard: &Heard, b
                 up.send(Up { said: Some(Said::Counts(counts)) }).await.map_err(|error| said(&error))?;
             }
             Some(Told::Changes(changes)) => {
-                heard.moved(changes.revision, changes.places.len() + changes.anew.len());
+                heard.moved(changes.revision, changes.workers());
             }
             Some(Told::Picture(page)) if page.more => {}
             Some(Told::Picture(last)) => {

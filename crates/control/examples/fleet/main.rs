@@ -18,6 +18,7 @@
 
 mod beats;
 mod gateways;
+mod heads;
 mod options;
 
 use std::sync::Arc;

@@ -56,7 +56,7 @@ pub(crate) async fn order(
 ) -> Result<Response, Refused> {
     let number = number(&review)?;
     let order = ReviewOrder::of(&order)
-        .ok_or_else(|| Refused::missing(format!("there is no order `{order}`: use approve or reject")))?;
+        .ok_or_else(|| Refused::missing(format!("there is no order `{order}`: use approve, reject or abort")))?;
     let said = said(&body)?;
     let host = api.shared.desk.reviews().ok_or(ReviewFault::NotKept)?;
     let ordered = off_loop(move || host.order(number, order, said)).await?;

@@ -86,7 +86,7 @@ pub(crate) async fn now(State(api): State<Api>, Question(asked): Question<Asked>
         }
         let mut pictures = api.shared.room().pictures();
         if pictures.borrow_and_update().revision == after {
-            let _place = place(&api)?;
+            let _place = api.place()?;
             let another = pictures.wait_for(|view| view.revision != after);
             // Whether it changed or time is over: what is in force is the answer.
             drop(tokio::time::timeout(duration(wait), another).await);
@@ -99,7 +99,7 @@ pub(crate) async fn now(State(api): State<Api>, Question(asked): Question<Asked>
 
 /// The feed now and with each change.
 pub(crate) async fn stream(State(api): State<Api>, Question(asked): Question<Asked>) -> Result<Response, Refused> {
-    let place = place(&api)?;
+    let place = api.place()?;
     // An unknown pool is told before the stream begins.
     api.feed(asked.pool.as_deref())?;
     let (send, receive) = mpsc::channel(1);
@@ -132,15 +132,15 @@ async fn follow(
     }
 }
 
-/// A place among those who wait.
-fn place(api: &Api) -> Result<OwnedSemaphorePermit, Refused> {
-    Arc::clone(&api.streams).try_acquire_owned().map_err(|_| {
-        let message = "too many wait already: ask for /api/v1/feed without `after` now and then";
-        Refused::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", message)
-    })
-}
-
 impl Api {
+    /// A place among those who wait.
+    pub(super) fn place(&self) -> Result<OwnedSemaphorePermit, Refused> {
+        Arc::clone(&self.streams).try_acquire_owned().map_err(|_| {
+            let message = "too many wait already: ask without `after` now and then, or raise `admin.max_connections`";
+            Refused::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", message)
+        })
+    }
+
     fn feed(&self, pool: Option<&str>) -> Result<Feed, Refused> {
         let room = self.shared.room();
         // What is not decided here is asked for where it is.

@@ -28,6 +28,8 @@ enum Takes {
     Wait,
     /// A point in the past.
     Moment,
+    /// A number of a map of slices.
+    Hex,
     /// The number of a review.
     Review,
     /// One of these words.
@@ -62,7 +64,7 @@ const SINCE: (&str, Takes, &str) = (
     "What came after: an item's number, milliseconds since 1970, or how long ago, such as `10m`.",
 );
 
-const OPERATIONS: [Operation; 28] = [
+const OPERATIONS: [Operation; 35] = [
     Operation { answer: Answer::Text, ..read("/healthz", "The process runs.") },
     Operation { answer: Answer::Probe, ..read("/readyz", "200 once every pool had a worker, else 503.") },
     Operation { answer: Answer::Metrics, ..read("/metrics", "Metrics, as OpenMetrics text.") },
@@ -116,6 +118,34 @@ const OPERATIONS: [Operation; 28] = [
         ..read("/api/v1/explain/weight/{pool}/{worker}", "Why a weight is, or was, what it is.")
     },
     read("/api/v1/drills", "Drills that run and that ended."),
+    read("/api/v1/keyspaces", "Keyspaces that are decided about here: workers, moves, what waits and why."),
+    read("/api/v1/keyspaces/{keyspace}", "One of them."),
+    Operation {
+        query: &[
+            ("after", Takes::Count, "Answer once the table has another revision than this."),
+            ("wait", Takes::Wait, "But at the latest after this long: at most 55s, 30s where nothing is said."),
+        ],
+        ..read(
+            "/api/v1/keyspaces/{keyspace}/slices",
+            "The table: which slices there are, who owns them, in which epoch.",
+        )
+    },
+    Operation {
+        query: &[("slice", Takes::Hex, "A slice's number."), ("key", Takes::Text, "A key, instead of that.")],
+        ..read("/api/v1/keyspaces/{keyspace}/explain", "Where a slice or a key is, and why.")
+    },
+    read(
+        "/api/v1/keyspaces/{keyspace}/plan",
+        "How hot its workers, slices and keys are, what the planner does or would do about it, and why not; what waits for approval.",
+    ),
+    read(
+        "/api/v1/keyspaces/{keyspace}/moves/{move}",
+        "A move as the metadata store has it at this moment; 503 where it does not answer.",
+    ),
+    change(
+        "/api/v1/keyspaces/{keyspace}/{order}",
+        "move, split, merge, isolate or abort a move of slices, presplit, drain and undrain a worker, approve or reject a proposal.",
+    ),
     read("/api/v1/trials", "The newest canary, switch or experiment of each pool."),
     read(
         "/api/v1/doctor",
@@ -135,7 +165,7 @@ const OPERATIONS: [Operation; 28] = [
     change("/api/v1/config/{order}", "reload, rollback or accept the configuration."),
     change(
         "/api/v1/reviews/{review}/{order}",
-        "approve or reject the change that a review proposes; by whom and why stays in the record.",
+        "approve or reject the change that a review proposes, or abort it while it is in force; by whom and why stays in the record.",
     ),
     read("/api/v1/openapi", "This document."),
 ];
@@ -215,7 +245,8 @@ impl Operation {
             described["security"] = json!([{"token": []}]);
             described["requestBody"] = json!({
                 "required": false,
-                "description": "`pin` takes {\"weight\": 0.5}, in fair shares; `drill` a fault; `trial` {\"kind\": \"canary\"}; a review \
+                "description": "`pin` takes {\"weight\": 0.5}, in fair shares; `drill` a fault; `trial` {\"kind\": \"canary\"}; \
+                                `move` {\"slice\": \"5\", \"to\": \"w2\"}; approve and reject of a keyspace {\"proposal\": \"100000001\"}; a review \
                                 {\"by\": \"ada\", \"why\": \"..\"}; the others nothing.",
                 "content": {"application/json": {"schema": {}}},
             });
@@ -228,12 +259,16 @@ impl Operation {
         match (name, self.path) {
             ("number", _) => Takes::Count,
             ("review", _) => Takes::Review,
-            ("order", "/api/v1/reviews/{review}/{order}") => Takes::Word(&["approve", "reject"]),
+            ("move", _) => Takes::Hex,
+            ("order", "/api/v1/reviews/{review}/{order}") => Takes::Word(&["approve", "reject", "abort"]),
             ("order", "/api/v1/config/{order}") => Takes::Word(&["reload", "rollback"]),
             ("order", "/api/v1/pools/{pool}/{order}") => Takes::Word(&["freeze", "unfreeze", "undrill"]),
             ("order", "/api/v1/pools/{pool}/trial/{order}") => {
                 Takes::Word(&["start", "pause", "resume", "promote", "abort"])
             }
+            ("order", "/api/v1/keyspaces/{keyspace}/{order}") => Takes::Word(&[
+                "move", "split", "merge", "isolate", "presplit", "drain", "undrain", "abort", "approve", "reject",
+            ]),
             ("order", _) => Takes::Word(&["drain", "undrain", "pin", "unpin", "drill"]),
             (_, _) => Takes::Text,
         }
@@ -248,6 +283,7 @@ impl Takes {
             Self::Truth => json!({"type": "boolean"}),
             Self::Wait => json!({"type": "string", "pattern": "^([0-9]|[1-4][0-9]|5[0-5])s$|^[0-9]{1,4}ms$"}),
             Self::Moment => json!({"type": "string", "pattern": "^[0-9]{1,15}$|^[0-9]{1,6}(ms|s|m|h)$"}),
+            Self::Hex => json!({"type": "string", "pattern": "^[0-9a-fA-F]{1,16}$"}),
             Self::Review => json!({"type": "string", "pattern": "^R?[1-9][0-9]{0,8}$"}),
             Self::Word(words) => json!({"type": "string", "enum": words}),
         }

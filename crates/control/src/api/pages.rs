@@ -13,7 +13,7 @@ use crate::pool::{Applied, Pool};
 use crate::room::Room;
 use crate::roster::Worker;
 use crate::status::{ChanceStatus, CostStatus, ModesStatus, ZoneStatus};
-use crate::ui::{ChartPool, Charts, DoctorPage, Line, Page, PageSource, PoolPanel, SignalAge, WorkerRow};
+use crate::ui::{ChartPool, Charts, DoctorPage, Line, Page, PageSource, PoolPanel, ShardsPage, SignalAge, WorkerRow};
 
 /// Fills the dashboard's page.
 #[derive(Debug)]
@@ -33,6 +33,15 @@ impl PageSource for Pages {
             wall_millis: wall_millis(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             told: self.0.desk.told(),
+        }
+    }
+
+    fn shards(&self) -> ShardsPage {
+        let boards = self.0.boards.get().into_iter().flat_map(|boards| boards.values());
+        ShardsPage {
+            wall_millis: wall_millis(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            keyspaces: boards.map(|board| (board.status(), board.plan())).collect(),
         }
     }
 }
@@ -176,6 +185,7 @@ fn line(item: &Arc<Item>) -> Line {
         | What::Runbook { alert, .. }
         | What::Zone { alert, .. }
         | What::Trial { alert, .. }
+        | What::Shard { alert, .. }
         | What::Configuration { alert, .. } => (*alert, None),
         What::Health { well } => (!well, None),
         What::Drill { drill } => (drill.ending.is_some_and(|ending| ending.is_abort()), None),

@@ -54,6 +54,7 @@ pub(crate) fn process_at(address: [u8; 4], pools: Vec<PoolConfig>, journal: Arc<
         follow: None,
         gossip: None,
         election: None,
+        keyspaces: Default::default(),
         carries_requests: true,
     };
     let coordinator = Coordinator::start(config, links).expect("starts");
@@ -72,10 +73,8 @@ pub(crate) fn at_rest_as(pools: Vec<PoolConfig>, office: impl FnOnce(Clock) -> L
     let mut room = Room::new(2, Arc::default(), Arc::new(NoJournal), clock.now());
     room.apply(clock.now(), pools);
     let (gateway, config) = (Arc::new(Nothing), Arc::new(Nothing));
-    let (changed, pools_changed, stop) = (Notify::new(), Notify::new(), Notify::new());
-    let leadership = office(clock);
-    let (desk, room) = (Desk::default(), Mutex::new(room));
-    Arc::new(Shared { clock, gateway, config, changed, pools_changed, leadership, desk, stop, room })
+    let tables = crate::follow::tables::FollowedTables::default();
+    Arc::new(Shared::new(clock, gateway, config, office(clock), tables, room))
 }
 
 pub(crate) fn process(pools: Vec<PoolConfig>, journal: Arc<dyn Journal>) -> Process {

@@ -103,7 +103,7 @@ impl<T: Fn(Event)> Follower<T> {
 
 /// Takes changes over, within bounds.
 fn take(values: &mut BTreeMap<Vec<u8>, Vec<u8>>, changes: Vec<Change>) -> Result<(), EtcdError> {
-    for Change { key, value } in changes {
+    for Change { key, value, .. } in changes {
         match value {
             Some(value) => drop(values.insert(key, value)),
             None => drop(values.remove(&key)),
@@ -219,7 +219,10 @@ mod tests {
     #[test]
     fn changes_add_replace_and_remove_within_the_bound() {
         let mut known = values(&[("a", b"1"), ("b", b"2")]);
-        let change = |key: &str, value: Option<&[u8]>| Change { key: key.into(), value: value.map(<[u8]>::to_vec) };
+        let change = |key: &str, value: Option<&[u8]>| {
+            let value = value.map(<[u8]>::to_vec);
+            Change { key: key.into(), value, revision: 1 }
+        };
         take(&mut known, vec![change("a", None), change("b", Some(b"3")), change("c", Some(b"4"))]).expect("few");
         assert_eq!(known, values(&[("b", b"3"), ("c", b"4")]));
         let flood = (0..=MOST_WORKERS).map(|at| change(&at.to_string(), Some(b"x"))).collect();

@@ -71,6 +71,8 @@ pub enum ReviewOrder {
     Approve,
     /// It is not to be made.
     Reject,
+    /// A change that is in force is to be taken back.
+    Abort,
 }
 
 impl ReviewOrder {
@@ -80,13 +82,14 @@ impl ReviewOrder {
         match self {
             Self::Approve => "approve",
             Self::Reject => "reject",
+            Self::Abort => "abort",
         }
     }
 
     /// Of this word.
     #[must_use]
     pub fn of(word: &str) -> Option<Self> {
-        [Self::Approve, Self::Reject].into_iter().find(|order| order.word() == word)
+        [Self::Approve, Self::Reject, Self::Abort].into_iter().find(|order| order.word() == word)
     }
 }
 

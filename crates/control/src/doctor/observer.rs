@@ -127,6 +127,7 @@ impl Observer {
             | What::Runbook { .. }
             | What::Zone { .. }
             | What::Drill { .. }
+            | What::Shard { .. }
             | What::Leadership { .. }
             | What::Contact { .. } => false,
         };

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use ambidex_core::time::Span;
 use ambidex_core::view::{PoolView, WorkerView};
 use ambidex_wire::subscription::{
-    Beat, Changes, Down, Guidance, NotLeading, Picture, Policy, SplitPicture, Told, WorkerPicture, ZonesPicture,
+    Beat, Changes, Down, Guidance, NotLeading, Picture, Policy, SplitPicture, TableNews, Told, WorkerPicture,
+    ZonesPicture,
 };
 use bytes::Bytes;
 use prost::Message as _;
@@ -33,6 +34,7 @@ pub(super) fn picture(view: &PoolView, tick: Span) -> Picture {
         fixed: view.fixed.at(slot),
         learned: view.learned.at(slot),
         tried: tried(slot),
+        points: view.points(slot).unwrap_or(0),
     };
     Picture {
         pool: view.name.to_string(),
@@ -62,6 +64,16 @@ pub(super) fn beat(guidance: Vec<Guidance>, term: u64) -> Bytes {
 /// There is no such pool.
 pub(super) fn no_pool(name: &str, term: u64) -> Bytes {
     said(Told::NoPool(name.to_owned()), term)
+}
+
+/// A table, or what is another in it.
+pub(super) fn table(news: TableNews, term: u64) -> Bytes {
+    said(Told::Table(news), term)
+}
+
+/// No such keyspace is decided about here.
+pub(super) fn no_keyspace(name: &str, term: u64) -> Bytes {
+    said(Told::NoKeyspace(name.to_owned()), term)
 }
 
 /// Another one leads, or nobody does; `latest`: the latest term that is known.

@@ -18,7 +18,7 @@ use tonic::codec::{Codec, EncodeBuf, Encoder};
 use tonic::{Request, Response, Status, Streaming};
 use tonic_prost::ProstDecoder;
 
-use super::news::Sent;
+use super::news::{Sent, Topic};
 use super::{Gateways, encode};
 use crate::room::Guest;
 
@@ -98,7 +98,11 @@ impl Seated {
             shared.room().welcome(shared.clock.now(), wanted);
         }
         let names: Vec<&str> = hello.pools.iter().map(|wanted| wanted.pool.as_str()).collect();
-        let mut shown = self.whole(&names, down).await?;
+        let mut known: HashMap<&str, (u64, u64)> =
+            hello.tables.iter().map(|known| (known.keyspace.as_str(), (known.map_id, known.revision))).collect();
+        let mut shown = self.whole(&names, &known, down).await?;
+        // What it said of its tables holds for the beginning.
+        known.values_mut().for_each(|known| *known = (0, 0));
         let mut offices = shared.leadership.offices();
         loop {
             tokio::select! {
@@ -119,9 +123,9 @@ impl Seated {
                     Ok(sent) => match due(&sent, &mut shown) {
                         Due::Pass => self.pass(&sent.messages, down).await?,
                         Due::Skip => {}
-                        Due::Whole => shown = self.whole(&names, down).await?,
+                        Due::Whole => shown = self.whole(&names, &known, down).await?,
                     },
-                    Err(RecvError::Lagged(_)) => shown = self.whole(&names, down).await?,
+                    Err(RecvError::Lagged(_)) => shown = self.whole(&names, &known, down).await?,
                     Err(RecvError::Closed) => return None,
                 },
                 () = down.closed() => return None,
@@ -129,8 +133,14 @@ impl Seated {
         }
     }
 
-    /// Whole pictures of these pools; the revision that it was shown of each.
-    async fn whole(&self, names: &[&str], down: &Down) -> Option<HashMap<Arc<str>, u64>> {
+    /// Whole pictures of these pools, and the tables of keyspaces of which it does not have this map in this revision; the revision that
+    /// it was shown of each.
+    async fn whole(
+        &self,
+        names: &[&str],
+        known: &HashMap<&str, (u64, u64)>,
+        down: &Down,
+    ) -> Option<HashMap<Topic, u64>> {
         let mut shown = HashMap::new();
         if !self.leads() {
             return None;
@@ -140,16 +150,28 @@ impl Seated {
             let latest = self.gateways.news().whole(name);
             let messages = match latest {
                 Some((revision, pages)) => {
-                    shown.insert(Arc::from(*name), revision);
+                    shown.insert(Topic::Pool(Arc::from(*name)), revision);
                     pages
                 }
                 None => {
                     // It may come with the next change of the coordinator's file.
-                    shown.insert(Arc::from(*name), 0);
+                    shown.insert(Topic::Pool(Arc::from(*name)), 0);
                     [encode::no_pool(name, self.term)].into()
                 }
             };
             self.pass(&messages, down).await?;
+        }
+        for (name, (map_id, revision)) in known {
+            let latest = self.gateways.tables(self.term).latest(name);
+            let topic = Topic::Keyspace(Arc::from(*name));
+            shown.insert(topic, latest.as_ref().map_or(0, |latest| latest.number));
+            match latest {
+                Some(latest) if latest.is(*map_id, *revision) => {}
+                Some(latest) => self.pass(&[latest.whole], down).await?,
+                // Its map is made once its pool has workers.
+                None if self.gateways.decides_about(name) => {}
+                None => self.pass(&[encode::no_keyspace(name, self.term)], down).await?,
+            }
         }
         Some(shown)
     }
@@ -175,9 +197,9 @@ enum Due {
     Whole,
 }
 
-fn due(sent: &Sent, shown: &mut HashMap<Arc<str>, u64>) -> Due {
-    let Some(pool) = &sent.pool else { return Due::Pass };
-    let Some(known) = shown.get_mut(pool) else { return Due::Skip };
+fn due(sent: &Sent, shown: &mut HashMap<Topic, u64>) -> Due {
+    let Some(about) = &sent.about else { return Due::Pass };
+    let Some(known) = shown.get_mut(about) else { return Due::Skip };
     match sent.from {
         _ if sent.revision <= *known => Due::Skip,
         Some(from) if from != *known => Due::Whole,
@@ -236,19 +258,25 @@ mod tests {
     use super::*;
 
     fn sent(from: Option<u64>, revision: u64) -> Sent {
-        Sent { term: 0, pool: Some("api".into()), from, revision, messages: [Bytes::new()].into() }
+        Sent { term: 0, about: Some(api()), from, revision, messages: [Bytes::new()].into() }
+    }
+
+    fn api() -> Topic {
+        Topic::Pool("api".into())
     }
 
     #[test]
     fn who_lost_count_gets_a_whole_picture_and_nobody_gets_old_news() {
-        let mut shown = HashMap::from([("api".into(), 5)]);
+        let mut shown = HashMap::from([(api(), 5)]);
         assert_eq!(due(&sent(Some(4), 5), &mut shown), Due::Skip, "it was in the picture");
         assert_eq!(due(&sent(Some(5), 6), &mut shown), Due::Pass);
         assert_eq!(due(&sent(Some(7), 8), &mut shown), Due::Whole, "7 never came");
         assert_eq!(due(&sent(None, 9), &mut shown), Due::Pass, "whole pictures follow any");
-        assert_eq!(shown.get("api"), Some(&9));
-        let other = Sent { pool: Some("other".into()), ..sent(None, 1) };
+        assert_eq!(shown.get(&api()), Some(&9));
+        let other = Sent { about: Some(Topic::Pool("other".into())), ..sent(None, 1) };
         assert_eq!(due(&other, &mut shown), Due::Skip);
-        assert_eq!(due(&Sent { pool: None, ..other }, &mut shown), Due::Pass, "a beat is for all");
+        let table = Sent { about: Some(Topic::Keyspace("api".into())), ..sent(None, 99) };
+        assert_eq!(due(&table, &mut shown), Due::Skip, "a pool is no keyspace");
+        assert_eq!(due(&Sent { about: None, ..other }, &mut shown), Due::Pass, "a beat is for all");
     }
 }

@@ -16,13 +16,22 @@ use super::{Gateways, encode};
 use crate::leadership::Office;
 use crate::room::Room;
 
-/// One message for all gateways that want the pool.
+/// What a message is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Topic {
+    /// This pool.
+    Pool(Arc<str>),
+    /// Who owns the slices of this keyspace.
+    Keyspace(Arc<str>),
+}
+
+/// One message for all gateways that want to know about it.
 #[derive(Clone, Debug)]
 pub(super) struct Sent {
     /// Under which term.
     pub(super) term: u64,
-    /// Of which pool; of a beat: nothing.
-    pub(super) pool: Option<Arc<str>>,
+    /// About what; of a beat: nothing.
+    pub(super) about: Option<Topic>,
     /// The revision that it follows; whole pictures follow any.
     pub(super) from: Option<u64>,
     /// The revision with it.
@@ -79,7 +88,13 @@ impl News {
                 }
                 None => (None, latest.whole(term)),
             };
-            out.push(Sent { term, pool: Some(Arc::clone(&name)), from, revision: view.revision, messages });
+            out.push(Sent {
+                term,
+                about: Some(Topic::Pool(Arc::clone(&name))),
+                from,
+                revision: view.revision,
+                messages,
+            });
             self.pools.insert(name, latest);
         }
         out
@@ -125,7 +140,7 @@ impl Gateways {
         self.news().take(&room, term).into_iter().for_each(|sent| self.send(sent));
     }
 
-    fn send(&self, sent: Sent) {
+    pub(super) fn send(&self, sent: Sent) {
         // That nobody listens is no fault.
         let _ = self.sent.send(sent);
     }
@@ -155,7 +170,7 @@ pub(super) async fn tell(gateways: &Gateways) {
             // Views first: who answers a beat has seen what there was before it.
             let beat = (!due.is_empty()).then(|| Sent {
                 term,
-                pool: None,
+                about: None,
                 from: None,
                 revision: 0,
                 messages: [encode::beat(due, term)].into(),

@@ -64,6 +64,19 @@ impl Replay {
                 }
             }
             Record::News(_) => {}
+            // It carries what was remembered, so it needs no checkpoint.
+            Record::Shards(record) => {
+                let again = record.again();
+                self.verified.inputs += 1;
+                let same = again.iter().zip(&record.decisions).take_while(|(new, old)| new == old).count();
+                self.verified.decisions += same as u64;
+                if same < again.len().max(record.decisions.len()) {
+                    let (old, new) = (record.decisions.get(same), again.get(same));
+                    let at = record.now.since(ambidex_core::time::Mono::default()).as_secs_f64();
+                    let keyspace = &record.keyspace;
+                    self.differs(format!("keyspace {keyspace} at {at:.3} s: recorded {old:?}, replayed {new:?}"));
+                }
+            }
         }
     }
 

@@ -93,6 +93,7 @@ impl Journal for StoredJournal {
                     | What::Zone { .. }
                     | What::Order
                     | What::Drill { .. }
+                    | What::Shard { .. }
                     | What::Trial { .. }
                     | What::Configuration { .. }
                     | What::Leadership { .. }
@@ -112,7 +113,7 @@ impl Journal for StoredJournal {
         let entries = self.store.journal.read(&query).unwrap_or_default();
         let item = |entry: Entry| match decode(&entry.bytes) {
             Ok(Record::News(item)) => Some(item),
-            Ok(Record::Checkpoint { .. } | Record::Input { .. }) | Err(_) => None,
+            Ok(Record::Checkpoint { .. } | Record::Input { .. } | Record::Shards(_)) | Err(_) => None,
         };
         entries.into_iter().filter_map(item).collect()
     }
@@ -183,6 +184,7 @@ const fn kind_of(record: &Record) -> u8 {
         Record::Checkpoint { .. } => 1,
         Record::Input { .. } => 2,
         Record::News(_) => NEWS,
+        Record::Shards(_) => 4,
     }
 }
 

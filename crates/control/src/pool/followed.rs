@@ -63,6 +63,15 @@ impl Followed {
         workers.iter().map(of).unzip()
     }
 
+    /// How many points of the ring each worker has, by slot; `None` where they are those of the configured weights.
+    pub(super) fn points(&self, workers: &[Worker]) -> Option<Arc<[u32]>> {
+        let of = |worker: &Worker| {
+            self.places.get(&*worker.found.name).map_or(0, |at| self.picture.workers[*at].points).max(1)
+        };
+        let any = self.picture.workers.iter().any(|worker| worker.points > 0);
+        any.then(|| workers.iter().map(of).collect())
+    }
+
     /// The weights for the requests of a path that is on trial, by slot.
     pub(super) fn tried(&self, workers: &[Worker]) -> Vec<f64> {
         let of =

@@ -1,6 +1,6 @@
 //! What each worker is to get, for proxies that take weights as whole numbers.
 
-use ambidex_core::view::PoolView;
+use ambidex_core::view::{PoolView, Weights};
 use ambidex_core::worker::Standing;
 
 /// By slot, in fair shares among those that get anything: 1 is an equal part, 0 is out (drained, unhealthy, in quarantine).
@@ -11,6 +11,19 @@ pub(super) fn fair(pool: &PoolView) -> Option<Vec<f64>> {
         (0..pool.workers.len()).map(|slot| if serves(slot) { pool.share(slot) } else { 0.0 }).collect();
     let (sum, serving) = (shares.iter().sum::<f64>(), shares.iter().filter(|share| **share > 0.0).count());
     (sum > 0.0).then(|| shares.into_iter().map(|share| share / sum * serving as f64).collect())
+}
+
+/// The share that the worker in a slot would get if requests had no zones: 0 for who is to get none whatever happens. What it gets of
+/// all requests is 0, too, while none come from zones that it is asked by: that is no reason to take it out.
+pub(super) fn anywhere(pool: &PoolView, slot: usize) -> f64 {
+    let by_loop = pool.learned_share.get();
+    let unzoned = by_loop * part(&pool.learned, slot) + (1.0 - by_loop) * part(&pool.fixed, slot);
+    pool.share(slot).max(unzoned)
+}
+
+/// A slot's part of the weights.
+pub(super) fn part(weights: &Weights, slot: usize) -> f64 {
+    if weights.total() > 0.0 { weights.at(slot) / weights.total() } else { 0.0 }
 }
 
 /// Fair shares as a whole number, where an average worker has `average`: at least 1 for who gets anything, at most `most`.

@@ -92,7 +92,8 @@ impl Room {
             Wanted { pool: pool.config.name.to_string(), weights: pool.weights_in_force() }
         };
         let pools = self.pools.iter_mut().filter(|pool| pool.is_followed()).map(wanted).collect();
-        Hello { version: env!("CARGO_PKG_VERSION").to_owned(), pools, heard: self.heard_term(), name: name() }
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        Hello { version, pools, heard: self.heard_term(), name: name(), tables: Vec::new() }
     }
 
     /// Anything came from the coordinator.

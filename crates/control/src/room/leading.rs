@@ -102,6 +102,9 @@ struct HandedPool {
     /// What its runbooks do.
     #[serde(default)]
     lookout: Option<HandedLookout>,
+    /// Points on the ring, by the workers' names, where they follow what workers can carry.
+    #[serde(default)]
+    points: BTreeMap<String, u32>,
 }
 
 impl Handed {
@@ -195,6 +198,7 @@ impl Room {
             planner: pool.planner.hand_over(now, |id| pool.name_of(id).to_string()),
             paths: String::from_utf8(pool.paths.kept(now)).unwrap_or_default(),
             lookout: Some(pool.lookout.hand_over(now, |id| pool.name_of(id).to_string())),
+            points: pool.points_kept(),
         };
         let pools = self.pools.iter().filter(|pool| !pool.is_followed()).map(pool).collect();
         let kept = |publish: &publish::Publish| {
@@ -315,6 +319,7 @@ impl Room {
                 continue;
             }
             let pool = &mut self.pools[at];
+            pool.take_points(given.points.clone());
             let ids: std::collections::HashMap<&str, _> =
                 pool.roster.workers().iter().map(|worker| (&*worker.found.name, worker.id)).collect();
             pool.planner.take_handover(now, &given.planner, |name| ids.get(name).copied());

@@ -18,6 +18,7 @@ pub fn asset(name: &str) -> Option<Asset> {
         "morph.js" => (include_bytes!("assets/morph.js"), SCRIPT),
         "dashboard.css" => (include_bytes!("assets/dashboard.css"), STYLE),
         "doctor.css" => (include_bytes!("assets/doctor.css"), STYLE),
+        "shards.css" => (include_bytes!("assets/shards.css"), STYLE),
         "icon.svg" => (include_bytes!("assets/icon.svg"), "image/svg+xml"),
         // uPlot 1.6.32, MIT; its licence lies beside it and is served too.
         "uplot.js" => (include_bytes!("assets/uplot.js"), SCRIPT),

@@ -9,6 +9,7 @@
 //!                      \--> live(): what changes of it      events `page` and `part` of GET /ui/events, once a second
 //! [`Charts`] --> JSON                                       event `points` of GET /ui/events, and GET /ui/series
 //! [`DoctorPage`] --> doctor::page(), parts()                GET /doctor, and events of GET /ui/events?page=doctor
+//! [`ShardsPage`] --> shards::page(), parts()                GET /shards, and events of GET /ui/events?page=shards
 //! asset(name): script, style, icon                          GET /ui/NAME
 //! ```
 //! Everything that is shown may come from outside (a worker's name, a message): maud escapes all of it, and
@@ -23,6 +24,7 @@ mod doctor;
 mod modes;
 mod publishers;
 mod serve;
+mod shards;
 mod text;
 mod trials;
 mod view;
@@ -36,6 +38,7 @@ pub use charts::{ChartPool, Charts};
 pub use doctor::DoctorPage;
 pub(crate) use serve::routes;
 pub use serve::{PageSource, router};
+pub use shards::ShardsPage;
 pub use view::{BreakerState, Line, Page, PoolPanel, SignalAge, WorkerRow};
 
 /// What the browser may load: our own files, nothing inline. To be sent with the page.
@@ -74,6 +77,7 @@ fn head(title: &str) -> Markup {
             link rel="stylesheet" href="/ui/uplot.css";
             link rel="stylesheet" href="/ui/dashboard.css";
             link rel="stylesheet" href="/ui/doctor.css";
+            link rel="stylesheet" href="/ui/shards.css";
             noscript { meta http-equiv="refresh" content="5"; }
             script src="/ui/uplot.js" defer {}
             script src="/ui/dashboard.js" type="module" {}
@@ -87,7 +91,7 @@ fn top(wall_millis: u64, here: &str) -> Markup {
         header .top {
             a .brand href="/" { (mark()) "Ambidex" }
             nav aria-label="Pages" {
-                @for (path, name) in [("/", "Workers"), ("/doctor", "Doctor")] {
+                @for (path, name) in [("/", "Workers"), ("/shards", "Shards"), ("/doctor", "Doctor")] {
                     a href=(path) aria-current=[(here == path).then_some("page")] { (name) }
                 }
             }

@@ -1,7 +1,7 @@
 //! The dashboard over HTTP: the page, its files, its stream and its series.
 //!
 //! `GET /` the document, `/ui/events` the stream that keeps it up to date, `/ui/series` all points, `/ui/NAME` files. `GET /doctor` is
-//! the doctor's document, and `/ui/events?page=doctor` its stream, which has no points.
+//! the doctor's document, and `/ui/events?page=doctor` its stream, which has no points; the same with `GET /shards` and `page=shards`.
 //!
 //! Events of the stream: `page`, HTML of the whole `main`, at first and when sections come or go; then each second a
 //! `part`, HTML of one section, for those that changed (the first always does: it holds the time); and `points`, JSON
@@ -24,7 +24,7 @@ use futures_core::Stream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Interval, MissedTickBehavior};
 
-use super::{CONTENT_SECURITY_POLICY, Charts, DoctorPage, Page, Part, asset, doctor};
+use super::{CONTENT_SECURITY_POLICY, Charts, DoctorPage, Page, Part, ShardsPage, asset, doctor, shards};
 
 /// Where the page's content comes from.
 pub trait PageSource: Send + Sync + 'static {
@@ -36,6 +36,9 @@ pub trait PageSource: Send + Sync + 'static {
 
     /// What is to be shown of the doctor now.
     fn doctor(&self) -> DoctorPage;
+
+    /// What is to be shown of keyspaces now.
+    fn shards(&self) -> ShardsPage;
 }
 
 /// Which document a stream is for.
@@ -43,6 +46,7 @@ pub trait PageSource: Send + Sync + 'static {
 enum Document {
     Main,
     Doctor,
+    Shards,
 }
 
 /// The routes of the dashboard, to be merged into the admin server's.
@@ -55,15 +59,20 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(
     source: Arc<dyn PageSource>,
 ) -> Vec<(&'static str, MethodRouter<S>)> {
     let viewers = Arc::new(Semaphore::new(MOST_VIEWERS));
-    let (document, doctor, series, stream) = (Arc::clone(&source), Arc::clone(&source), Arc::clone(&source), source);
+    let [document, doctor, keyspaces, series, stream] = std::array::from_fn(|_| Arc::clone(&source));
     vec![
         ("/", get(move || async move { (HEADERS, super::page(&document.page())).into_response() })),
         ("/doctor", get(move || async move { (HEADERS, super::doctor::page(&doctor.doctor())).into_response() })),
+        ("/shards", get(move || async move { (HEADERS, shards::page(&keyspaces.shards())).into_response() })),
         ("/ui/series", get(move || async move { axum::Json(series.charts(0)).into_response() })),
         (
             "/ui/events",
             get(move |RawQuery(query): RawQuery| async move {
-                let document = if query.as_deref() == Some("page=doctor") { Document::Doctor } else { Document::Main };
+                let document = match query.as_deref() {
+                    Some("page=doctor") => Document::Doctor,
+                    Some("page=shards") => Document::Shards,
+                    Some(_) | None => Document::Main,
+                };
                 events(stream, document, viewers)
             }),
         ),
@@ -125,6 +134,7 @@ impl Events {
         let parts = match self.document {
             Document::Main => super::parts(&self.source.page()),
             Document::Doctor => doctor::parts(&self.source.doctor()),
+            Document::Shards => shards::parts(&self.source.shards()),
         };
         let parts: Vec<_> = parts.into_iter().map(part).collect();
         if parts.iter().map(|(id, _)| id).eq(self.shown.iter().map(|(id, _)| id)) {
@@ -135,7 +145,7 @@ impl Events {
             self.due.push_back(Event::default().event("page").data(all));
         }
         self.shown = parts;
-        if self.document == Document::Doctor {
+        if self.document != Document::Main {
             return;
         }
         let charts = self.source.charts(self.newest);

@@ -155,7 +155,7 @@ fn every_file_that_the_page_loads_is_there() {
         assert!(asset(name).is_some_and(|asset| !asset.bytes.is_empty()), "{name}");
         loaded += 1;
     }
-    assert_eq!(loaded, 9);
+    assert_eq!(loaded, 10);
     assert_eq!(asset("../Cargo.toml"), None);
 }
 

@@ -213,5 +213,11 @@ fn a_proposal_is_approved_with_the_token_a_name_and_a_reason() {
     tab.run("document.querySelector('[data-review=R3] button[data-order=approve]').click()");
     let wanted = "R3 approve Bearer the-token {\"by\":\"ada\",\"why\":\"it is as large as the others\"}";
     tab.wait_for_outside("the order", || sample.orders() == [wanted]);
-    tab.is("document.querySelector('[data-review=R2] [data-order]') === null");
+    let offered = |review: &str| {
+        format!(
+            "[...document.querySelectorAll('[data-review={review}] [data-order]')].map((it) => it.dataset.order).join()"
+        )
+    };
+    assert_eq!(tab.run(&offered("R2")), "abort", "what is in force can be taken back");
+    assert_eq!(tab.run(&offered("R1")), "", "what is over cannot");
 }

@@ -5,6 +5,7 @@ mod browser;
 mod doctor;
 mod running;
 mod sample;
+mod shards;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,7 +28,8 @@ fn served() -> (SocketAddr, Arc<Sample>) {
         heard.order(format!("{review} {order} {token} {body}"));
         "{}"
     };
-    let router = router.route("/api/v1/reviews/{review}/{order}", post(hear));
+    let router = router.route("/api/v1/reviews/{review}/{order}", post(hear.clone()));
+    let router = router.route("/api/v1/keyspaces/{keyspace}/{order}", post(hear));
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.set_nonblocking(true).expect("non-blocking");
     let address = listener.local_addr().expect("an address");

@@ -59,6 +59,7 @@ impl Running {
             follow: None,
             gossip: None,
             election: None,
+            keyspaces: Default::default(),
             carries_requests: true,
         };
         let coordinator = Coordinator::start(config, links).expect("starts");

@@ -7,7 +7,7 @@ use ambidex_control::TrialStatus;
 use ambidex_control::publish::{Carried, PublisherState};
 use ambidex_control::status::{CostStatus, ZoneFlow, ZoneStatus};
 use ambidex_control::ui::{
-    BreakerState, ChartPool, Charts, DoctorPage, Line, Page, PageSource, PoolPanel, SignalAge, WorkerRow,
+    BreakerState, ChartPool, Charts, DoctorPage, Line, Page, PageSource, PoolPanel, ShardsPage, SignalAge, WorkerRow,
 };
 use ambidex_core::again::Mode;
 use ambidex_core::decision::Decision;
@@ -77,6 +77,11 @@ impl PageSource for Sample {
             lines: lines(self.second()),
             journal_fault: Some("No space left on device".to_owned()),
         }
+    }
+
+    fn shards(&self) -> ShardsPage {
+        self.rendered.fetch_add(1, SeqCst);
+        crate::shards::page(self.second() * 1_000)
     }
 
     fn doctor(&self) -> DoctorPage {

@@ -27,12 +27,13 @@ enum Needs {
 }
 
 /// The router's path, one that fits it, what it needs, what is sent, and the status when let in.
-const ENDPOINTS: [(&str, &str, Needs, &str, u16); 54] = [
+const ENDPOINTS: [(&str, &str, Needs, &str, u16); 65] = [
     ("/healthz", "/healthz", Needs::Nothing, "", 200),
     ("/readyz", "/readyz", Needs::Nothing, "", 200),
     ("/metrics", "/metrics", Needs::Nothing, "", 200),
     ("/", "/", Needs::Reading, "", 200),
     ("/doctor", "/doctor", Needs::Reading, "", 200),
+    ("/shards", "/shards", Needs::Reading, "", 200),
     ("/ui/series", "/ui/series", Needs::Reading, "", 200),
     ("/ui/events", "/ui/events", Needs::Reading, "", 200),
     ("/ui/{name}", "/ui/dashboard.js", Needs::Reading, "", 200),
@@ -49,6 +50,15 @@ const ENDPOINTS: [(&str, &str, Needs, &str, u16); 54] = [
     ("/api/v1/events", "/api/v1/events", Needs::Reading, "", 200),
     ("/api/v1/explain/weight/{pool}/{worker}", "/api/v1/explain/weight/api/a", Needs::Reading, "", 200),
     ("/api/v1/drills", "/api/v1/drills", Needs::Reading, "", 200),
+    ("/api/v1/keyspaces", "/api/v1/keyspaces", Needs::Reading, "", 200),
+    ("/api/v1/keyspaces/{keyspace}", "/api/v1/keyspaces/carts", Needs::Reading, "", 404),
+    ("/api/v1/keyspaces/{keyspace}/slices", "/api/v1/keyspaces/carts/slices?after=1&wait=1s", Needs::Reading, "", 404),
+    ("/api/v1/keyspaces/{keyspace}/explain", "/api/v1/keyspaces/carts/explain?key=a", Needs::Reading, "", 404),
+    ("/api/v1/keyspaces/{keyspace}/plan", "/api/v1/keyspaces/carts/plan", Needs::Reading, "", 404),
+    (KEYSPACE, "/api/v1/keyspaces/carts/approve", Needs::Changing, r#"{"proposal":"1"}"#, 404),
+    (MOVE, "/api/v1/keyspaces/carts/moves/1", Needs::Reading, "", 404),
+    (MOVE, "/api/v1/keyspaces/carts/moves/last", Needs::Reading, "", 400),
+    (KEYSPACE, "/api/v1/keyspaces/carts/move", Needs::Changing, r#"{"slice":"1","to":"b"}"#, 404),
     ("/api/v1/trials", "/api/v1/trials", Needs::Reading, "", 200),
     ("/api/v1/doctor", "/api/v1/doctor", Needs::Reading, "", 200),
     ("/api/v1/reviews", "/api/v1/reviews", Needs::Reading, "", 404),
@@ -80,6 +90,7 @@ const ENDPOINTS: [(&str, &str, Needs, &str, u16); 54] = [
     (CONFIG, "/api/v1/config/nonsense", Needs::Changing, "", 404),
     (REVIEW, "/api/v1/reviews/R1/approve", Needs::Changing, r#"{"by":"ada","why":"alike"}"#, 404),
     (REVIEW, "/api/v1/reviews/R1/reject", Needs::Changing, r#"{"by":"ada"}"#, 400),
+    (REVIEW, "/api/v1/reviews/R1/abort", Needs::Changing, r#"{"by":"ada","why":"alike"}"#, 404),
     (REVIEW, "/api/v1/reviews/R1/approve", Needs::Changing, r#"{"by":"ada","why":" "}"#, 400),
     (REVIEW, "/api/v1/reviews/R1/nonsense", Needs::Changing, "", 404),
 ];
@@ -87,6 +98,8 @@ const WORKER: &str = "/api/v1/pools/{pool}/workers/{worker}/{order}";
 const POOL: &str = "/api/v1/pools/{pool}/{order}";
 const APPROVE: &str = "/api/v1/pools/{pool}/approve/{number}";
 const TRIAL: &str = "/api/v1/pools/{pool}/trial/{order}";
+const KEYSPACE: &str = "/api/v1/keyspaces/{keyspace}/{order}";
+const MOVE: &str = "/api/v1/keyspaces/{keyspace}/moves/{move}";
 const CONFIG: &str = "/api/v1/config/{order}";
 const REVIEW: &str = "/api/v1/reviews/{review}/{order}";
 
@@ -170,7 +183,7 @@ fn the_openapi_document_has_every_endpoint_that_is_no_page_with_its_method() {
         })
         .collect();
     let method = |needs: Needs| if needs == Needs::Changing { "post" } else { "get" };
-    let is_page = |path: &str| matches!(path, "/" | "/doctor") || path.starts_with("/ui/");
+    let is_page = |path: &str| matches!(path, "/" | "/doctor" | "/shards") || path.starts_with("/ui/");
     let served = ENDPOINTS.into_iter().filter(|(path, ..)| !is_page(path));
     assert_eq!(told, served.map(|(path, _, needs, ..)| (path, method(needs))).collect());
 }

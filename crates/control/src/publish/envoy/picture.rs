@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ambidex_core::plan::Mode;
-use ambidex_core::view::{PoolView, View, Weights};
+use ambidex_core::view::{PoolView, View};
 use ambidex_core::worker::{PoolId, Standing};
 use ambidex_core::zone::Home;
 use ambidex_xds::picture::{Cluster, Endpoint, Health, Offer, Picture};
 
+use super::super::fair::{anywhere, part};
 use super::Audience;
 
 /// Draws pictures; a pool that is the same as in the last one is not drawn again.
@@ -55,8 +56,8 @@ impl Drawer {
         };
         // Those of zones that get nothing of this one's requests are asked when nobody else is left: that is seen at once
         // where requests are sent, and here a tick later.
-        let away = |slot: usize| self.mode == Mode::Apply && shares[slot] <= 0.0 && pool.share(slot) > 0.0;
-        let spare = fair(pool.workers.len(), |slot| if away(slot) { pool.share(slot) } else { 0.0 });
+        let away = |slot: usize| self.mode == Mode::Apply && shares[slot] <= 0.0 && anywhere(pool, slot) > 0.0;
+        let spare = fair(pool.workers.len(), |slot| if away(slot) { anywhere(pool, slot) } else { 0.0 });
         let weighed = (0..pool.workers.len()).map(|slot| if away(slot) { (spare[slot], 1) } else { (shares[slot], 0) });
         let endpoint = |(worker, (weight, priority)): (&ambidex_core::view::WorkerView, (f64, u32))| Endpoint {
             name: Arc::clone(&worker.name),
@@ -94,10 +95,6 @@ fn fair(count: usize, share: impl Fn(usize) -> f64) -> Vec<f64> {
     let shares: Vec<f64> = (0..count).map(share).collect();
     let serving = shares.iter().filter(|share| **share > 0.0).count() as f64;
     shares.into_iter().map(|share| share * serving).collect()
-}
-
-fn part(weights: &Weights, slot: usize) -> f64 {
-    if weights.total() > 0.0 { weights.at(slot) / weights.total() } else { 0.0 }
 }
 
 fn differences(before: Option<&Cluster>, after: &Cluster, out: &mut Vec<String>) {

@@ -1,8 +1,9 @@
 //! Pictures of views, and what is told of them.
 
 use ambidex_core::share::Share;
-use ambidex_core::view::{PoolParts, PoolView};
+use ambidex_core::view::{PoolParts, PoolView, WorkerView};
 use ambidex_core::worker::Standing;
+use ambidex_core::zone::{Plan, ZoneTable};
 use ambidex_xds::picture::{Health, Picture};
 
 use super::*;
@@ -20,9 +21,14 @@ fn first() -> Arc<View> {
 
 /// The view with other learned weights, which all requests go by; the second worker as said.
 fn with(view: &View, learned: [f64; 2], standing: Standing) -> View {
+    alone(view, repooled(view, learned, |workers| workers[1].standing = standing))
+}
+
+/// Its pool with other learned weights, and workers that are changed.
+fn repooled(view: &View, learned: [f64; 2], change: impl FnOnce(&mut [WorkerView])) -> PoolView {
     let known = &view.pools()[0];
     let mut workers = known.workers.clone();
-    workers[1].standing = standing;
+    change(&mut workers);
     let parts = PoolParts {
         id: known.id,
         name: Arc::clone(&known.name),
@@ -35,7 +41,12 @@ fn with(view: &View, learned: [f64; 2], standing: Standing) -> View {
         breaker: known.breaker,
         budget: Arc::clone(&known.budget),
     };
-    View::new(view.revision + 1, vec![Arc::new(PoolView::new(parts, None))])
+    PoolView::new(parts, None)
+}
+
+/// The view after this one, of this pool alone.
+fn alone(view: &View, pool: PoolView) -> View {
+    View::new(view.revision + 1, vec![Arc::new(pool)])
 }
 
 fn weights(picture: &Picture) -> Vec<f64> {
@@ -86,4 +97,20 @@ fn a_pool_with_workers_behind_tls_is_served_by_eds_alone() {
     let view = Arc::clone(&shared.room().pictures().borrow());
     let (picture, _) = drawer(Mode::Apply).draw(&view);
     assert_eq!(picture.clusters[0].offer, ambidex_xds::picture::Offer::Endpoints);
+}
+
+#[test]
+fn a_zone_that_nothing_comes_from_and_nothing_goes_to_is_asked_last_and_not_taken_out() {
+    let view = first();
+    let pool = repooled(&view, [1.5, 0.5], |workers| {
+        workers.iter_mut().zip(["a", "b"]).for_each(|(worker, zone)| worker.zone = zone.into());
+    });
+    let plan = |name: &str, shares: [f64; 2], part| Plan { name: name.into(), shares: shares.into(), part };
+    let plans = vec![plan("a", [1.0, 0.0], 1.0), plan("b", [0.0, 1.0], 0.0)];
+    let view = alone(&view, pool.zoned(ZoneTable::new(true, plans, Arc::default())));
+    let config: EnvoyConfig = serde_json::from_str(r#"{"listen": "127.0.0.1:18000"}"#).expect("sound");
+    let (picture, _) = Drawer::new(Mode::Apply, Audience::Envoys(config.offer()), Some("a")).draw(&view);
+    let seen: Vec<(f64, u32)> =
+        picture.clusters[0].endpoints.iter().map(|endpoint| (endpoint.weight, endpoint.priority)).collect();
+    assert_eq!(seen, [(1.0, 0), (0.25, 1)]);
 }

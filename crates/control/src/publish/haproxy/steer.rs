@@ -15,6 +15,7 @@ use ambidex_core::view::{Address, PoolView};
 use ambidex_core::worker::Standing;
 use ambidex_core::zone::Home;
 
+use super::super::fair::anywhere;
 use super::memory::{Found, Servers};
 use super::told::{Backend, Out, Server};
 
@@ -104,7 +105,7 @@ pub(super) fn steer(
     let mut steering = Steering { changes: Vec::new(), remarks: strangers(name, pool, backend, slots) };
     let ours: Vec<(&Server, usize)> =
         backend.servers.iter().zip(slots).filter_map(|(server, slot)| Some((server, (*slot)?))).collect();
-    let wanted = |slot: usize| pool.workers[slot].standing == Standing::Serving && pool.share(slot) > 0.0;
+    let wanted = |slot: usize| pool.workers[slot].standing == Standing::Serving && anywhere(pool, slot) > 0.0;
     let serving: Vec<(&Server, usize)> = ours.iter().copied().filter(|(_, slot)| wanted(*slot)).collect();
     if serving.is_empty() {
         if !ours.is_empty() {

@@ -66,6 +66,13 @@ live.addEventListener('click', async (event) => {
     const [number, ...pool] = approve.dataset.approve.split('/').reverse();
     await order([approve], `/api/v1/pools/${encodeURIComponent(pool.reverse().join('/'))}/approve/${number}`);
   }
+  const shards = event.target.closest('button[data-shard-order]');
+  if (shards) {
+    const { keyspace, proposal, move } = shards.closest('[data-keyspace]').dataset;
+    const path = `/api/v1/keyspaces/${encodeURIComponent(keyspace)}/${shards.dataset.shardOrder}`;
+    const buttons = shards.closest('[data-keyspace]').querySelectorAll('button');
+    await order(buttons, path, proposal ? { proposal } : { move });
+  }
   const button = event.target.closest('button[data-order]');
   if (button) {
     const card = button.closest('[data-review]');

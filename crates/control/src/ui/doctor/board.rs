@@ -1,6 +1,6 @@
 //! The board: every review in the column of where it is, with its change, what that should do and what it did, and its history.
 //!
-//! The buttons of a proposal post with the token, as those of runbooks do; who and why are asked for in the card, since both stay in
+//! The buttons of a proposal, and that of a change in force, post with the token, as those of runbooks do; who and why are asked for in the card, since both stay in
 //! the record.
 
 use ambidex_core::review::{Calibrated, Compared, Step};
@@ -67,7 +67,11 @@ fn card(line: &ReviewLine) -> Markup {
             @if let Some(calibrated) = &line.calibrated { (compared(calibrated)) }
             @if let Some(outcome) = &line.outcome { p .outcome { (outcome) } }
             @if !line.next.is_empty() { p .next { "Next: " (line.next) } }
-            @if line.step == Step::Proposal { (buttons(line)) }
+            @match line.step {
+                Step::Proposal => (buttons(line, &[("approve", "Approve"), ("reject", "Reject")])),
+                Step::Canary | Step::Watch => (buttons(line, &[("abort", "Take it back")])),
+                Step::Finding | Step::Hypothesis | Step::Experiment | Step::Approval | Step::RollBack | Step::Record => {}
+            }
             @if !line.history.is_empty() {
                 details data-keep-open { summary { "History" } ul { @for one in &line.history { li { (one) } } } }
             }
@@ -112,15 +116,16 @@ fn compared(calibrated: &Calibrated) -> Markup {
     }
 }
 
-fn buttons(line: &ReviewLine) -> Markup {
+/// Buttons that post an order with who and why.
+fn buttons(line: &ReviewLine, orders: &[(&str, &str)]) -> Markup {
+    let first = orders.first().map_or("", |(order, _)| order);
     let id = |of: &str| format!("{}-{of}", text::anchor("review", &line.number));
     html! {
         div .order {
             label for=(id("by")) { "Your name" } input type="text" name="by" maxlength="100" autocomplete="name" id=(id("by"));
             label for=(id("why")) { "Why" } input type="text" name="why" maxlength="500" autocomplete="off" id=(id("why"));
-            button type="button" data-order="approve" { "Approve" }
-            button type="button" data-order="reject" { "Reject" }
-            p .more { "or " code { "ambidex review approve " (line.number) } }
+            @for (order, name) in orders { button type="button" data-order=(order) { (name) } }
+            p .more { "or " code { "ambidex review " (first) " " (line.number) } }
         }
     }
 }

@@ -181,7 +181,7 @@ fn capacity_says_what_is_left_when_it_is_gone_and_what_the_load_takes() {
 }
 
 #[test]
-fn only_a_proposal_has_buttons_and_what_came_stands_beside_what_was_predicted() {
+fn what_is_proposed_or_in_force_has_buttons_and_what_came_stands_beside_what_was_predicted() {
     let board = |reviews| Some(BoardStatus { folder: "reviews".into(), reviews, ..BoardStatus::default() });
     let text = shown(DoctorStatus { board: board(vec![review(Step::Proposal)]), ..judged() });
     for wanted in [
@@ -192,6 +192,10 @@ fn only_a_proposal_has_buttons_and_what_came_stands_beside_what_was_predicted() 
         "&lt;b&gt; has too much",
     ] {
         assert!(text.contains(wanted), "{wanted}: {text}");
+    }
+    for step in [Step::Canary, Step::Watch] {
+        let text = shown(DoctorStatus { board: board(vec![review(step)]), ..judged() });
+        assert!(text.contains("data-order=\"abort\"") && !text.contains("data-order=\"approve\""), "{text}");
     }
     let one =
         Compared { before: 0.6, predicted: Expected { low: 0.1, mid: 0.2, high: 0.3 }, actual: 0.35, held: false };
