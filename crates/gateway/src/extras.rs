@@ -1,15 +1,18 @@
 //! What a route wants done with its requests beside sending them to a worker, checked and compiled once.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ambidex_core::again::adaptive::Adaptive;
+use ambidex_core::shard::keyspace::KeyspaceName;
 use ambidex_core::worker::PoolId;
 use ambidex_tower::Clock;
 
-use crate::config::{Deduplicate, Quorum, RateLimit, Repeat, Route, RouteCache};
+use crate::config::{Deduplicate, PathPattern, Quorum, RateLimit, Repeat, Route, RouteCache};
 use crate::front::FrontError;
 use crate::limits::Limit;
 use crate::mirror::Mirror;
+use crate::shard::keyed::Keyed;
 use crate::snapshots::Snapshots;
 use crate::tiers::TierWay;
 
@@ -36,6 +39,10 @@ pub(crate) struct Extras {
     pub(crate) deduplicate: Option<Deduplicate>,
     /// Who gets copies of its requests.
     pub(crate) mirror: Option<Arc<Mirror>>,
+    /// The keyspace that its requests belong to.
+    pub(crate) keyed: Option<Arc<Keyed>>,
+    /// Whether it says where keys lie instead of serving them.
+    pub(crate) guides: bool,
 }
 
 impl Extras {
@@ -44,6 +51,7 @@ impl Extras {
     pub(crate) fn compile(
         route: &Route,
         mut find: impl FnMut(&str) -> Result<(PoolId, usize), FrontError>,
+        keyspaces: &BTreeMap<KeyspaceName, Arc<Keyed>>,
         previous: Option<&Self>,
         clock: Clock,
     ) -> Result<Self, FrontError> {
@@ -76,6 +84,8 @@ impl Extras {
             cache: route.cache.clone().filter(|cache| cache.mode.watches()),
             deduplicate: route.deduplicate.clone().filter(|settings| settings.mode.watches()),
             mirror,
+            guides: route.matches.path == PathPattern::Exact(GUIDE.to_owned()),
+            keyed: route.keyspace.as_ref().and_then(|name| keyspaces.get(name)).map(Arc::clone),
         })
     }
 
@@ -92,10 +102,17 @@ impl Extras {
             cache,
             deduplicate,
             mirror,
+            keyed,
+            guides: _,
         } = self;
         let limited = limit.is_some() || *pass_deadline || adaptive.is_some();
         // A route with a quorum or with tiers wants copies.
-        keep_body.is_none() && cache.is_none() && deduplicate.is_none() && mirror.is_none() && !limited
+        keep_body.is_none()
+            && cache.is_none()
+            && deduplicate.is_none()
+            && mirror.is_none()
+            && keyed.is_none()
+            && !limited
     }
 
     /// The good answers that are kept for the fallback chain.
@@ -103,3 +120,6 @@ impl Extras {
         self.tiers.iter().find_map(|tier| if let TierWay::Snapshot(snapshots) = tier { Some(snapshots) } else { None })
     }
 }
+
+/// Where clients that route themselves ask, if a route to a keyspace has this path. Source: shards.md "Worker contract", the prefix.
+const GUIDE: &str = "/.ambidex/v1/route";

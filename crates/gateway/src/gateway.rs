@@ -36,6 +36,7 @@ use crate::mirror::MirrorStats;
 use crate::recording::RecordingStats;
 use crate::seldom::Seldom;
 use crate::serve::Thread;
+use crate::shard::tables::{TableStats, Tables};
 use crate::stats::{ThreadStats, Totals};
 use crate::stores::{Stores, StoresError};
 use crate::trace::export::TraceStats;
@@ -56,6 +57,8 @@ pub struct Shared {
     pub admission: Option<Arc<dyn Admission>>,
     /// What is kept beside the traffic.
     pub stores: Stores,
+    /// Where slices of keyspaces are, as a coordinator shows it.
+    pub tables: Tables,
 }
 
 /// A running gateway.
@@ -136,6 +139,8 @@ pub struct GatewayStats {
     pub mirrors: MirrorStats,
     /// Whether the database of clients' places cannot be used as its file is now, if there is one.
     pub places_failing: Option<bool>,
+    /// The tables of its keyspaces.
+    pub tables: Vec<TableStats>,
 }
 
 impl Gateway {
@@ -145,7 +150,7 @@ impl Gateway {
     /// A listener that cannot be opened, or a thread that cannot be started; then nothing is left behind.
     pub fn start(config: GatewayConfig, shared: Shared) -> Result<Self, GatewayError> {
         let threads = config.threads.max(1);
-        let front = Arc::new(ArcSwap::from_pointee(Front::new(&config, None, shared.clock)?));
+        let front = Arc::new(ArcSwap::from_pointee(Front::new(&config, None, shared.clock, &shared.tables)?));
         let ground = Ground { threads, crowd: Arc::new(Crowd::measured()) };
         warn_of_too_many(&config, &ground.crowd);
         shared.stores.take(shared.stores.prepare(&config, shared.clock.now())?);
@@ -184,7 +189,7 @@ impl Gateway {
         if was != wanted {
             return Err(GatewayError::Threads { was, wanted });
         }
-        let front = Front::new(&config, Some(&**self.front.load()), self.shared.clock)?;
+        let front = Front::new(&config, Some(&**self.front.load()), self.shared.clock, &self.shared.tables)?;
         let stores = self.shared.stores.prepare(&config, self.shared.clock.now())?;
         let mut ends = Ends::default();
         let watch = state.watch.changed(&config, self.shared.clock, &mut ends)?;
@@ -291,6 +296,7 @@ impl Gateway {
             limits,
             mirrors,
             places_failing,
+            tables: self.shared.tables.stats(),
         }
     }
 

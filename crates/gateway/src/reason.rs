@@ -74,11 +74,25 @@ pub enum Reason {
     Throttled,
     /// The client, or all clients of the route, sent more than the route's rate.
     RateLimited,
+    /// The request has no key that says which slice it belongs to.
+    NoShardKey,
+    /// The request's key is too long, badly written, or there are two.
+    BadShardKey,
+    /// What the request calls itself is no producer and number.
+    BadOpId,
+    /// No table of the keyspace has come yet.
+    NoTable,
+    /// Too many requests wait for the slice, or in all. It was not run.
+    SliceFull,
+    /// The slice was not served in time. It was not run.
+    SliceUnserved,
+    /// The owner broke off, or did not answer in time: it may have been run.
+    SliceUnknown,
 }
 
 impl Reason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 41] = [
         Self::BadHost,
         Self::BadRequest,
         Self::BadBody,
@@ -113,6 +127,13 @@ impl Reason {
         Self::Full,
         Self::Throttled,
         Self::RateLimited,
+        Self::NoShardKey,
+        Self::BadShardKey,
+        Self::BadOpId,
+        Self::NoTable,
+        Self::SliceFull,
+        Self::SliceUnserved,
+        Self::SliceUnknown,
     ];
 
     /// The word for it: value of `Ambidex-Error`, of the log's `reason` and of the metric's label.
@@ -153,6 +174,13 @@ impl Reason {
             Self::Full => "full",
             Self::Throttled => "throttled",
             Self::RateLimited => "rate-limited",
+            Self::NoShardKey => "no-key",
+            Self::BadShardKey => "bad-key",
+            Self::BadOpId => "bad-op-id",
+            Self::NoTable => "no-table",
+            Self::SliceFull => "slice-full",
+            Self::SliceUnserved => "slice-unserved",
+            Self::SliceUnknown => "slice-unknown",
         }
     }
 
@@ -161,6 +189,9 @@ impl Reason {
     pub const fn status(self) -> StatusCode {
         match self {
             Self::BadHost | Self::BadRequest | Self::BadBody | Self::NoKey | Self::BadKey => StatusCode::BAD_REQUEST,
+            Self::NoShardKey | Self::BadShardKey | Self::BadOpId => StatusCode::BAD_REQUEST,
+            Self::NoTable | Self::SliceFull | Self::SliceUnserved => StatusCode::SERVICE_UNAVAILABLE,
+            Self::SliceUnknown => StatusCode::GATEWAY_TIMEOUT,
             Self::InProgress | Self::AnswerLost | Self::AnswerTooLarge | Self::AnswerDropped => StatusCode::CONFLICT,
             Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NoRoute => StatusCode::NOT_FOUND,
@@ -219,6 +250,15 @@ impl Reason {
             Self::AnswerDropped => "A request with this idempotency key was answered; the answer is no longer kept.\n",
             Self::KeyReused => "This idempotency key was used for another request.\n",
             Self::StoreAway => "Whether this request is a repeat cannot be found out now. Try again later.\n",
+            Self::NoShardKey => "The request has no key that says where it belongs.\n",
+            Self::BadShardKey => "The request's key must be one, of 1 to 1024 bytes, and well written.\n",
+            Self::BadOpId => {
+                "Ambidex-Op-Id must be one producer and number, such as c4:12: hexadecimal, a colon, and decimal from 1.\n"
+            }
+            Self::NoTable => "Where this request belongs is not known yet. Try again later.\n",
+            Self::SliceFull => "Too many requests wait where this one belongs. It was not run. Try again later.\n",
+            Self::SliceUnserved => "Where this request belongs is not served now. It was not run. Try again later.\n",
+            Self::SliceUnknown => "The server did not answer. Whether the request was run is not known.\n",
         }
     }
 
@@ -258,7 +298,14 @@ impl Reason {
             | Self::NotCached
             | Self::Full
             | Self::Throttled
-            | Self::RateLimited => false,
+            | Self::RateLimited
+            | Self::NoShardKey
+            | Self::BadShardKey
+            | Self::BadOpId
+            | Self::NoTable
+            | Self::SliceFull
+            | Self::SliceUnserved
+            | Self::SliceUnknown => false,
         }
     }
 }

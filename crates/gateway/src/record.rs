@@ -16,6 +16,7 @@ use crate::clock::Wall;
 use crate::head::path_of;
 use crate::reason::Reason;
 use crate::recording::{Outcome, Take, Track};
+use crate::shard::tables::Place;
 use crate::trace::otlp::{ERROR, KeyValue, Span as OtlpSpan, Status};
 use crate::trace::sampled::Sampled;
 use crate::watch::Observer;
@@ -55,6 +56,10 @@ pub(crate) struct Record {
     pub(crate) tier: String,
     /// What the cache did, in a word.
     pub(crate) cache: &'static str,
+    /// The keyspace that it belongs to.
+    pub(crate) keyspace: Option<Arc<Place>>,
+    /// From the arrival to its first try, where it has one owner.
+    pub(crate) waited: Option<Span>,
     /// From the arrival to the head of the worker's answer.
     pub(crate) upstream: Option<Span>,
     /// Bytes of the answer's body.
@@ -106,6 +111,8 @@ impl Entry {
             tries: 0,
             tier: String::new(),
             cache: "",
+            keyspace: None,
+            waited: None,
             upstream: None,
             bytes: 0,
         };
@@ -170,6 +177,8 @@ impl Record {
             detail: &self.detail,
             tier: &self.tier,
             cache: self.cache,
+            keyspace: self.keyspace.as_ref().map_or("", |place| place.name().as_str()),
+            waited: self.waited,
             complete: self.complete,
             referer: &self.referer,
             user_agent: &self.user_agent,

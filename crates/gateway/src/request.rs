@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use ambidex_http1::write::{Connection, Edits, RequestPlan};
 use ambidex_http1::{Framing, Known, KnownSet, Name, Path, RequestHead, Value};
+use ambidex_wire::shard::headers;
 use arrayvec::ArrayVec;
 use bytes::Bytes;
 use http::{Method, Version};
@@ -69,6 +70,15 @@ pub(crate) struct Saying<'a> {
     pub(crate) turn: Option<&'a Turn<'a>>,
     /// Whether it is a copy, whose answer goes nowhere.
     pub(crate) mirrored: bool,
+    /// Of which slice it is, if its route is keyed.
+    pub(crate) slice: Option<&'a SliceLines>,
+}
+
+/// What the owner of a slice is told of a request.
+#[derive(Debug)]
+pub(crate) struct SliceLines {
+    /// In the order of [`SLICE_NAMES`]; the last, what its producer calls it, may be empty: then it has no name.
+    pub(crate) texts: [String; SLICE_LINES],
 }
 
 impl Request {
@@ -177,7 +187,7 @@ impl Request {
         let mut joined = Joined::default();
         let (trace, hops) = (trace.map(Context::text), self.hops_left());
         let left = saying.deadline.map(|told| told.line());
-        let mut add = ArrayVec::<_, { INTRODUCING + MORE + ABOUT }>::new();
+        let mut add = ArrayVec::<_, { INTRODUCING + MORE + ABOUT + SLICE_LINES }>::new();
         let lines = introduction.lines();
         if lines.is_none() {
             introduction.tell(head, &mut joined, &mut add);
@@ -190,6 +200,10 @@ impl Request {
             (left.as_ref().map_or(GRPC_TIMEOUT, |left| left.0), left.as_ref().map(|left| left.1.as_bytes())),
         ];
         add.extend(more.into_iter().filter_map(|(name, text)| Some((name, Value::checked(text?)?))));
+        if let Some(slice) = saying.slice {
+            let lines = SLICE_NAMES.into_iter().zip(&slice.texts).filter(|(_, text)| !text.is_empty());
+            add.extend(lines.filter_map(|(name, text)| Some((name, Value::checked(text.as_bytes())?))));
+        }
         let condition = self.condition.get();
         if let Some(condition) = condition {
             let lines = [(IF_NONE_MATCH, &condition.etag), (IF_MODIFIED_SINCE, &condition.modified)];
@@ -240,6 +254,16 @@ impl Request {
     }
 }
 
+/// Lines by which the owner of a slice knows what it is asked.
+pub(crate) const SLICE_LINES: usize = 5;
+/// Their names.
+const SLICE_NAMES: [Name<'static>; SLICE_LINES] = [
+    Name::literal(headers::KEYSPACE),
+    Name::literal(headers::SLICE),
+    Name::literal(headers::EPOCH),
+    Name::literal(headers::KEY),
+    Name::literal(headers::OP_ID),
+];
 /// What a copy says of itself.
 const MIRROR: Name<'static> = Name::literal("ambidex-mirror");
 /// A client's own, where the worker is told another.

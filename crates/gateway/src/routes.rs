@@ -3,9 +3,11 @@
 //! The first route that matches wins, in the order of the file, so that what is read from top to bottom is what
 //! happens.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ambidex_core::attempt::AttemptConfig;
+use ambidex_core::shard::keyspace::KeyspaceName;
 use ambidex_core::worker::PoolId;
 use ambidex_http1::RequestHead;
 use ambidex_tower::Clock;
@@ -19,6 +21,7 @@ use crate::front::FrontError;
 use crate::head::path_of;
 use crate::limits::LimitStats;
 use crate::mirror::MirrorStats;
+use crate::shard::keyed::Keyed;
 
 /// The routes of a gateway.
 #[derive(Debug, Default)]
@@ -53,6 +56,7 @@ impl Routes {
     pub(crate) fn compile(
         routes: &[Route],
         find: impl Fn(usize, &str) -> Result<(PoolId, usize), FrontError>,
+        keyspaces: &BTreeMap<KeyspaceName, Arc<Keyed>>,
         previous: Option<&Self>,
         clock: Clock,
     ) -> Result<Self, FrontError> {
@@ -61,7 +65,7 @@ impl Routes {
             let target = Target { route: number, pool, way, config: route.attempt(number) };
             let label = route.matches.label();
             let before = previous.and_then(|before| before.like(&label, &route.pool)).map(|same| &*same.extras);
-            let extras = Extras::compile(route, |name| find(number, name), before, clock)?;
+            let extras = Extras::compile(route, |name| find(number, name), keyspaces, before, clock)?;
             Ok::<_, FrontError>(Compiled {
                 route: route.clone(),
                 target,
@@ -189,7 +193,7 @@ mod tests {
     fn routes(json: &str) -> Routes {
         let routes: Vec<Route> = serde_json::from_str(json).expect("routes");
         let find = |_, name: &str| Ok((PoolId(name.parse().expect("a number")), 0));
-        Routes::compile(&routes, find, None, Clock::starting_now()).expect("found")
+        Routes::compile(&routes, find, &BTreeMap::new(), None, Clock::starting_now()).expect("found")
     }
 
     fn pool(routes: &Routes, host: &str, method: &str, target: &str, header: Option<(&str, &str)>) -> Option<u32> {

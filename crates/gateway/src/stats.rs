@@ -80,8 +80,31 @@ pub struct ThreadStats {
     pub repairs: Count,
     /// Those that it could not be told of.
     pub repairs_lost: Count,
+    /// Requests of keyed routes.
+    pub keyed: KeyedCounts,
     /// Which route's requests which worker answered.
     pub(crate) routes: RouteTable,
+}
+
+/// What one thread counted of requests with one owner.
+#[derive(Debug, Default)]
+pub struct KeyedCounts {
+    /// Requests that were routed by a table.
+    pub asked: Count,
+    /// Those that were not sent at once.
+    pub waited: Count,
+    /// Those that wait now.
+    pub waiting: Count,
+    /// Their bytes.
+    pub waiting_bytes: Count,
+    /// Tries after the first.
+    pub hops: Count,
+    /// Tries that a worker did not admit: 421.
+    pub misdirected: Count,
+    /// Tries that were broken off, or whose end nobody knows.
+    pub broken: Count,
+    /// Tries for which the owner is no worker of the pool, or could not be reached.
+    pub unreached: Count,
 }
 
 impl ThreadStats {
@@ -113,6 +136,21 @@ pub struct Totals {
     pub report_faults: u64,
     pub repairs: u64,
     pub repairs_lost: u64,
+    pub keyed: KeyedTotals,
+}
+
+/// Sums over threads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of `KeyedCounts`, summed")]
+pub struct KeyedTotals {
+    pub asked: u64,
+    pub waited: u64,
+    pub waiting: u64,
+    pub waiting_bytes: u64,
+    pub hops: u64,
+    pub misdirected: u64,
+    pub broken: u64,
+    pub unreached: u64,
 }
 
 impl Totals {
@@ -137,6 +175,14 @@ impl Totals {
             (&mut self.report_faults, &thread.report_faults),
             (&mut self.repairs, &thread.repairs),
             (&mut self.repairs_lost, &thread.repairs_lost),
+            (&mut self.keyed.asked, &thread.keyed.asked),
+            (&mut self.keyed.waited, &thread.keyed.waited),
+            (&mut self.keyed.waiting, &thread.keyed.waiting),
+            (&mut self.keyed.waiting_bytes, &thread.keyed.waiting_bytes),
+            (&mut self.keyed.hops, &thread.keyed.hops),
+            (&mut self.keyed.misdirected, &thread.keyed.misdirected),
+            (&mut self.keyed.broken, &thread.keyed.broken),
+            (&mut self.keyed.unreached, &thread.keyed.unreached),
         ] {
             *sum += count.get();
         }

@@ -15,6 +15,7 @@ use ambidex_core::stats::frequent::Frequent;
 use ambidex_core::time::{Mono, Span};
 use ambidex_core::view::{PoolView, View};
 use ambidex_core::worker::PoolId;
+use ambidex_redis::link::{Link, Target};
 use ambidex_tower::{Clock, Timer as _};
 use ambidex_wire::report::Arrived;
 use arc_swap::ArcSwap;
@@ -28,6 +29,8 @@ use crate::gateway::Shared;
 use crate::places::Places;
 use crate::repair::Repairs;
 use crate::report::Heard;
+use crate::shard::keyed::Keyed;
+use crate::shard::shell::Shell;
 use crate::splice::Pipes;
 use crate::stats::ThreadStats;
 use crate::stores::Stores;
@@ -61,6 +64,10 @@ pub(crate) struct Thread {
     now: RefCell<Rc<Picture>>,
     seats: RefCell<Vec<(PoolId, Rc<RefCell<Seat>>)>>,
     draw: RefCell<Draw>,
+    /// Connections to agents before instances of Redis, by URL.
+    links: RefCell<BTreeMap<String, Link>>,
+    /// The routers of keyspaces.
+    shells: RefCell<Vec<Rc<Shell>>>,
     /// Of routes, by number, that want to know which keys come most often.
     keys: RefCell<BTreeMap<usize, Box<Frequent>>>,
     reported: RefCell<ByWorker<Mono>>,
@@ -107,6 +114,8 @@ impl Thread {
             now: RefCell::new(Rc::new(picture)),
             seats: RefCell::default(),
             draw: RefCell::new(Draw::seeded(seed)),
+            links: RefCell::default(),
+            shells: RefCell::default(),
             keys: RefCell::default(),
             reported: RefCell::default(),
             heard: RefCell::default(),
@@ -155,6 +164,33 @@ impl Thread {
         let seat = Rc::new(RefCell::new(seat));
         seats.push((pool.id, Rc::clone(&seat)));
         seat
+    }
+
+    /// This thread's router of a keyspace, made when it is asked for first. One whose settings have changed is let go: what it holds goes on.
+    pub(crate) fn shell(&self, keyed: &Keyed) -> Rc<Shell> {
+        let mut shells = self.shells.borrow_mut();
+        if let Some(shell) = shells.iter().find(|shell| shell.is_of(keyed)) {
+            return Rc::clone(shell);
+        }
+        shells.retain(|shell| !shell.is_at(keyed));
+        let shell = Shell::start(keyed, self.clock, &self.alarms, &self.stats);
+        shells.push(Rc::clone(&shell));
+        shell
+    }
+
+    /// This thread's connection to an agent, begun when it is asked for first.
+    pub(crate) fn link(&self, url: &str, target: impl FnOnce(&str) -> Target) -> Link {
+        let mut links = self.links.borrow_mut();
+        if let Some(link) = links.get(url) {
+            return link.clone();
+        }
+        // Those of owners that are no more are let go with the others: they are made again when they are wanted.
+        if links.len() >= MOST_LINKS {
+            links.clear();
+        }
+        let link = Link::start(target(url));
+        links.insert(url.to_owned(), link.clone());
+        link
     }
 
     /// 128 even bits, for the id of a request.
@@ -224,6 +260,8 @@ impl std::fmt::Debug for Thread {
     }
 }
 
+/// Connections to agents. Source: ours; more than a pool of instances has.
+const MOST_LINKS: usize = 1_024;
 /// How often idle connections are looked at. Source: half of the least that a user would notice of a drained worker.
 const SWEEP: Span = Span::from_millis(500);
 /// How often one worker's report is passed on by one thread. Source: balancing.md "Reports" (ten a tick).

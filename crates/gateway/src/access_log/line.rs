@@ -51,6 +51,10 @@ pub(crate) struct Line<'a> {
     pub(crate) tier: &'a str,
     /// What the cache did: `hit`, `stale`, `miss`, `validated`, `write`, `bypass`.
     pub(crate) cache: &'a str,
+    /// The keyspace that it belongs to.
+    pub(crate) keyspace: &'a str,
+    /// From the head of the request to its first try, where it has one owner.
+    pub(crate) waited: Option<Span>,
     /// Whether request and answer came to their ends.
     pub(crate) complete: bool,
     /// `Referer`.
@@ -98,6 +102,10 @@ impl Line<'_> {
         text(out, "detail", self.detail.as_bytes());
         text(out, "tier", self.tier.as_bytes());
         text(out, "cache", self.cache.as_bytes());
+        text(out, "keyspace", self.keyspace.as_bytes());
+        if let Some(waited) = self.waited {
+            put(out, format_args!(",\"waited_ms\":{}", Millis(waited)));
+        }
         if !self.complete {
             out.extend_from_slice(b",\"complete\":false");
         }
@@ -228,6 +236,8 @@ mod tests {
             detail: "",
             tier: "",
             cache: "",
+            keyspace: "",
+            waited: None,
             complete: true,
             referer: b"",
             user_agent: agent,

@@ -199,6 +199,8 @@ mod tests {
             detail: "",
             tier: "",
             cache: "",
+            keyspace: "",
+            waited: None,
             complete: true,
             referer: b"",
             user_agent: b"",

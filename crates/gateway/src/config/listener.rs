@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::lenient::Lenient;
+use super::redis_door::RedisDoor;
 
 /// Checked settings of one listener.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +37,7 @@ pub struct Listener {
     pub(crate) backlog: u16,
     pub(crate) mode: SocketMode,
     pub(crate) lenient: Vec<Lenient>,
+    pub(crate) redis: Option<RedisDoor>,
 }
 
 impl Listener {
@@ -60,6 +62,7 @@ impl Listener {
             backlog: raw.backlog,
             mode: raw.mode,
             lenient: raw.lenient,
+            redis: None,
         }
     }
 
@@ -77,6 +80,15 @@ impl Listener {
         for files in self.tls.iter_mut().flat_map(|tls| &mut tls.certificates) {
             (files.cert, files.key) = (folder.join(&files.cert), folder.join(&files.key));
         }
+        if let Some(file) = self.redis.as_mut().and_then(|redis| redis.password_file.as_mut()) {
+            *file = folder.join(&*file);
+        }
+    }
+
+    /// What its clients of Redis go by, if it speaks RESP.
+    #[must_use]
+    pub fn redis(&self) -> Option<&RedisDoor> {
+        self.redis.as_ref()
     }
 
     /// How it speaks TLS, if it does.
@@ -271,6 +283,8 @@ struct RawListener {
     /// What is borne of old clients of HTTP/1 though it is not well formed. Default nothing; source: each is a difference
     /// that requests are smuggled through.
     lenient: Vec<Lenient>,
+    /// Speak RESP to clients of Redis and Valkey, in place of HTTP: docs/redis.md. Default: HTTP; source: what this is.
+    redis: Option<RedisDoor>,
 }
 
 impl JsonSchema for Listener {
@@ -302,6 +316,7 @@ impl Default for RawListener {
             backlog: 1_024,
             mode: SocketMode(0o660),
             lenient: Vec::new(),
+            redis: None,
         }
     }
 }
@@ -354,6 +369,7 @@ impl TryFrom<RawListener> for Listener {
             backlog: raw.backlog,
             mode: raw.mode,
             lenient: raw.lenient,
+            redis: raw.redis,
         })
     }
 }

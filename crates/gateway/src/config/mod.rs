@@ -7,14 +7,19 @@ mod cache;
 mod costs;
 mod deduplication;
 mod homes;
+mod keyspace;
 mod lenient;
 mod listener;
 mod maxmind;
 mod recording;
+mod redis_door;
 mod route;
 mod tracing;
 mod upstream;
 
+use std::collections::BTreeMap;
+
+use ambidex_core::shard::keyspace::KeyspaceName;
 use ambidex_core::worker::PoolId;
 use ambidex_store::remote::RemoteConfig;
 
@@ -24,10 +29,13 @@ pub(crate) use costs::Trait;
 pub use costs::{CostClasses, CostsError};
 pub use deduplication::{Deduplication, DeduplicationError};
 pub use homes::{Homes, HomesError};
+pub(crate) use keyspace::KeyFrom;
+pub use keyspace::{Keyspace, KeyspaceConfigError, Waiting};
 pub use lenient::Lenient;
 pub use listener::{CertificateFiles, ListenAddress, Listener, ListenerError, ServerTls, SocketMode, TlsVersion};
 pub use maxmind::{MaxMind, MaxMindError};
 pub use recording::{Recording, RecordingConfigError, RouteRecording};
+pub use redis_door::RedisDoor;
 pub use route::{
     ChainError, DeadlineError, Deduplicate, DeduplicateError, Key, KeyStore, Mirror, MirrorError, Per, Quorum,
     RateLimit, RateLimitError, Repeat, Retry, Route, RouteError, RouteQuorumError, Snapshot, Static, Tier, WhenAway,
@@ -45,6 +53,8 @@ pub struct GatewayConfig {
     pub listeners: Vec<Listener>,
     /// Which requests go where; the first that matches serves.
     pub routes: Vec<Route>,
+    /// Keyspaces that routes name.
+    pub keyspaces: BTreeMap<KeyspaceName, Keyspace>,
     /// From which zone requests come, if that matters.
     pub homes: Option<Homes>,
     /// The pools that routes name, and how their workers are reached.

@@ -7,6 +7,7 @@ mod deadline;
 mod deduplicate;
 mod error;
 mod fallback;
+mod keyed;
 mod matches;
 mod mirror;
 mod quorum;
@@ -20,6 +21,7 @@ use ambidex_core::again::hedge::HedgeConfig;
 use ambidex_core::again::quorum::QuorumRule;
 use ambidex_core::again::retry::FirstTry;
 use ambidex_core::attempt::{AttemptConfig, Chances, RouteId};
+use ambidex_core::shard::keyspace::KeyspaceName;
 use ambidex_core::size::Size;
 use ambidex_core::time::Span;
 use http::HeaderName;
@@ -47,7 +49,9 @@ pub use rate_limit::{Per, RateLimit, RateLimitError};
 #[serde(try_from = "RawRoute", into = "RawRoute")]
 pub struct Route {
     pub(crate) matches: Match,
+    /// Of a route to a keyspace: that one's, once it is known.
     pub(crate) pool: String,
+    pub(crate) keyspace: Option<KeyspaceName>,
     pub(crate) deadline: Deadline,
     pub(crate) pass_deadline: bool,
     pub(crate) rate_limit: Option<RateLimit>,
@@ -76,6 +80,7 @@ impl Route {
         Self {
             matches: Match::all(),
             pool: pool.into(),
+            keyspace: None,
             deadline: Deadline::plain(deadline),
             pass_deadline: false,
             rate_limit: None,
@@ -178,6 +183,17 @@ impl Route {
         &self.pool
     }
 
+    /// The keyspace whose owners serve it, if it leads to one.
+    #[must_use]
+    pub const fn keyspace(&self) -> Option<&KeyspaceName> {
+        self.keyspace.as_ref()
+    }
+
+    /// Names the pool of its keyspace, which another section of the file does.
+    pub fn of_pool(&mut self, pool: &str) {
+        pool.clone_into(&mut self.pool);
+    }
+
     /// Whether it says of its own what of its requests is recorded.
     #[must_use]
     pub const fn says_what_is_recorded(&self) -> bool {
@@ -216,8 +232,12 @@ struct RawRoute {
     /// Which requests. Default: all.
     #[serde(default, rename = "match", skip_serializing_if = "Option::is_none")]
     matches: Option<RawMatch>,
-    /// The name of the pool whose workers serve them.
-    pool: String,
+    /// The name of the pool whose workers serve them. A must, unless there is a `keyspace`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pool: Option<String>,
+    /// The name of the keyspace that they belong to: each goes to the worker that owns the slice of its key, and to no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    keyspace: Option<KeyspaceName>,
     /// How long an answer's head may take, 1ms to 24h; or how that follows what the route usually takes. Default 60s;
     /// source: nginx's `proxy_read_timeout`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -241,8 +261,8 @@ struct RawRoute {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     keep_body: Option<Size>,
     /// Which methods may run twice: `safe` or `idempotent`. Default safe; source: reliability.md row 5.
-    #[serde(default)]
-    repeat: Repeat,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    repeat: Option<Repeat>,
     /// Tries again what a worker got, or answered with a failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     retry: Option<Retry>,
@@ -286,7 +306,9 @@ impl TryFrom<RawRoute> for Route {
     type Error = RouteError;
 
     fn try_from(raw: RawRoute) -> Result<Self, RouteError> {
-        let defaults = Self::all_to(&raw.pool);
+        keyed::check(&raw)?;
+        let pool = raw.pool.unwrap_or_default();
+        let defaults = Self::all_to(&pool);
         let deadline = raw.deadline.map(Deadline::try_from).transpose()?.unwrap_or(defaults.deadline);
         let retries = raw.retries.unwrap_or(defaults.retries);
         if retries > MOST_RETRIES {
@@ -305,20 +327,21 @@ impl TryFrom<RawRoute> for Route {
         {
             return Err(RouteError::FallbackAfter(after));
         }
-        fallback::check(&raw.pool, &raw.fallback)?;
-        if let Some(mirror) = raw.mirror.as_ref().filter(|mirror| mirror.pool == raw.pool) {
+        fallback::check(&pool, &raw.fallback)?;
+        if let Some(mirror) = raw.mirror.as_ref().filter(|mirror| mirror.pool == pool) {
             return Err(MirrorError::Own(mirror.pool.clone()).into());
         }
         let checked = Self {
             matches: raw.matches.unwrap_or_default().try_into()?,
-            pool: raw.pool,
+            pool,
+            keyspace: raw.keyspace,
             deadline,
             pass_deadline: raw.pass_deadline,
             rate_limit: raw.rate_limit,
             retries,
             key: raw.key,
             keep_body,
-            repeat: raw.repeat,
+            repeat: raw.repeat.unwrap_or_default(),
             retry: raw.retry.unwrap_or(Retry::NONE),
             first_try: raw.first_try,
             hedge: raw.hedge,
@@ -359,16 +382,18 @@ impl Route {
 
 impl From<Route> for RawRoute {
     fn from(route: Route) -> Self {
+        let keyed = route.keyspace.is_some();
         Self {
             matches: route.matches.written(),
-            pool: route.pool,
+            pool: (!keyed).then_some(route.pool),
+            keyspace: route.keyspace,
             deadline: Some(route.deadline.into()),
             pass_deadline: route.pass_deadline,
             rate_limit: route.rate_limit,
-            retries: Some(route.retries),
+            retries: (!keyed).then_some(route.retries),
             key: route.key,
-            keep_body: Some(route.keep_body),
-            repeat: route.repeat,
+            keep_body: (!keyed).then_some(route.keep_body),
+            repeat: (!keyed).then_some(route.repeat),
             retry: (route.retry != Retry::NONE).then_some(route.retry),
             first_try: route.first_try,
             hedge: route.hedge,

@@ -4,9 +4,8 @@
 use std::sync::Arc;
 
 use super::socket::{self, BindError, Bound};
-use super::{Ground, Open, Settings};
+use super::{Ground, Open, Settings, SettingsError};
 use crate::config::{ListenAddress, Listener};
-use crate::tls::TlsError;
 
 /// Why listeners cannot be as wanted.
 #[derive(Debug, thiserror::Error)]
@@ -14,13 +13,13 @@ pub enum ListenError {
     /// A listener could not be opened.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// A listener's TLS could not be set up.
+    /// What a listener's settings name cannot be used.
     #[error("listener {address}: {cause}")]
-    Tls {
+    Settings {
         /// The listener.
         address: ListenAddress,
         /// What is wrong.
-        cause: TlsError,
+        cause: SettingsError,
     },
     /// Two listeners of one configuration have one address.
     #[error("listeners: {0} is there twice; each address can have one listener")]
@@ -69,8 +68,8 @@ impl Change {
             }
             let old = known.iter().find(|open| open.configured == address);
             let previous = old.map(|open| open.settings.load_full());
-            let settings =
-                Settings::new(listener, previous.as_deref()).map_err(|cause| ListenError::Tls { address, cause })?;
+            let settings = Settings::new(listener, previous.as_deref())
+                .map_err(|cause| ListenError::Settings { address, cause })?;
             change.parts.push(match old {
                 Some(open) => Part::Kept(Arc::clone(open), Arc::new(settings)),
                 None => {

@@ -20,7 +20,7 @@ use super::hall::Hall;
 use super::io::Socket;
 use super::peer::Peer;
 use super::socket::Bound;
-use crate::serve;
+use crate::{resp, serve};
 
 /// The handle of a door: closing it, and waiting until the last of its connections has ended.
 #[derive(Debug)]
@@ -128,6 +128,8 @@ impl DoorTask {
                     let named = bound.map(|(most, client)| Entered::at(&guest.0, client.ip(), most));
                     if matches!(named, Some(None)) {
                         guest.0.counters.client_full.fetch_add(1, Relaxed);
+                    } else if peer.settings.listener.redis.is_some() {
+                        Box::pin(resp::connection(io, peer, Rc::clone(&hall.thread))).await;
                     } else {
                         serve::connection(io, peer, Rc::clone(&hall.thread)).await;
                     }

@@ -20,9 +20,11 @@ pub(crate) mod io;
 pub(crate) mod peer;
 pub(crate) mod socket;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ambidex_http1::{Leniency, Limits, Profile};
+use ambidex_redis::session::Password;
 use arc_swap::ArcSwap;
 
 pub(crate) use self::door::Door;
@@ -44,16 +46,42 @@ pub(crate) struct Settings {
     pub(crate) tls: Option<Tls>,
     /// What is borne of a message of HTTP/1.
     pub(crate) profile: Profile,
+    /// What clients of Redis must say, if anything.
+    pub(crate) password: Option<Password>,
+}
+
+/// What the settings of a listener name cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// No password.
+    #[error("redis.password_file: {} {why}", file.display())]
+    Password {
+        /// The file.
+        file: PathBuf,
+        /// What is the matter.
+        why: String,
+    },
 }
 
 impl Settings {
     /// Reads what the settings name. `previous` are those that they replace.
-    pub(crate) fn new(listener: Listener, previous: Option<&Self>) -> Result<Self, TlsError> {
+    pub(crate) fn new(listener: Listener, previous: Option<&Self>) -> Result<Self, SettingsError> {
         let spoken = previous.and_then(|previous| previous.tls.as_ref());
         let tls = listener.tls.as_ref().map(|tls| Tls::new(tls, spoken)).transpose()?;
         let profile = profile_of(&listener);
-        Ok(Self { listener, tls, profile })
+        let file = listener.redis.as_ref().and_then(|redis| redis.password_file.as_deref());
+        let password = file.map(password).transpose()?;
+        Ok(Self { listener, tls, profile, password })
     }
+}
+
+fn password(file: &Path) -> Result<Password, SettingsError> {
+    let fault = |why: String| SettingsError::Password { file: file.to_path_buf(), why };
+    let bytes = std::fs::read(file).map_err(|error| fault(format!("cannot be read: {error}")))?;
+    Password::of(&bytes).ok_or_else(|| fault("holds no password of 1 to 4096 bytes".to_owned()))
 }
 
 fn profile_of(listener: &Listener) -> Profile {

@@ -84,6 +84,7 @@ impl Client {
             deadline: None,
             turn: None,
             mirrored: true,
+            slice: None,
         };
         let transport = Upstreams { thread, home, request, saying, interim: None, sampled: None };
         let seats = Sitting { home: &seat, turn: None };

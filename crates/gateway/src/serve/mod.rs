@@ -15,6 +15,7 @@ mod gated;
 mod h1;
 mod h2;
 mod kept;
+mod keyed;
 mod mirrored;
 mod once;
 pub(crate) mod pulse;

@@ -16,7 +16,7 @@ use crate::head::REPORTS;
 use crate::reason::Reason;
 use crate::relay::Relay;
 use crate::report::hear_head;
-use crate::request::{Request, Saying};
+use crate::request::{Request, Saying, SliceLines};
 use crate::turn::{Sitting, Turn};
 use crate::upstream::{self, UpstreamBody, Upstreams};
 use crate::{costs, deadline};
@@ -109,7 +109,18 @@ impl Client {
         turn: Option<&'a Turn<'a>>,
     ) -> Saying<'a> {
         let (id, upgrade) = (ready.id, ready.upgrade);
-        Saying { introduction: &self.introduction, trusted: self.trusted, id, upgrade, deadline, turn, mirrored: false }
+        let (introduction, trusted) = (&self.introduction, self.trusted);
+        Saying { introduction, trusted, id, upgrade, deadline, turn, mirrored: false, slice: None }
+    }
+
+    /// What is said with a request to the owner of its slice.
+    pub(super) fn keyed_saying<'a>(
+        &'a self,
+        ready: &Ready,
+        deadline: Option<deadline::Told<'a>>,
+        slice: &'a SliceLines,
+    ) -> Saying<'a> {
+        Saying { upgrade: false, slice: Some(slice), ..self.saying(ready, deadline, None) }
     }
 
     /// No worker answers: a tier does, that keeps its answers here, or we do.

@@ -5,6 +5,7 @@
 //!    \ 429       \ 504    \ a hot key is read from several workers, whatever the cache has
 //!                                     \ kept    \ 400 409 413 422      \ 400 408
 //! ```
+//! A keyed route has nothing behind the deadline but its owner (keyed.rs).
 //! What can be refused without its body is refused before that is read.
 //! Most routes want nothing of this, and their requests never come here.
 
@@ -98,6 +99,9 @@ impl Client {
         interim: Option<&dyn Fn(&ResponseHead)>,
     ) -> Result<Reply, Own> {
         let extras = ready.extras();
+        if let Some(keyed) = &extras.keyed {
+            return Box::pin(self.to_owner(keyed, request, ready, errand, interim)).await;
+        }
         if let Some(settings) = &extras.deduplicate
             && may_have_key(request, ready)
         {

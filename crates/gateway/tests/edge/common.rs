@@ -8,7 +8,7 @@ use std::time::Duration;
 use ambidex_core::time::Span;
 use ambidex_core::view::View;
 use ambidex_gateway::config::{Deduplication, GatewayConfig, ListenAddress, Listener};
-use ambidex_gateway::{Gateway, Shared, Stores};
+use ambidex_gateway::{Gateway, Shared, Stores, Tables};
 use ambidex_tower::Clock;
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
@@ -28,6 +28,7 @@ pub(crate) fn config(listeners: Vec<Listener>) -> GatewayConfig {
     GatewayConfig {
         threads: 2,
         listeners,
+        keyspaces: std::collections::BTreeMap::new(),
         routes: vec![],
         homes: None,
         pools: vec![],
@@ -56,6 +57,7 @@ pub(crate) fn shared() -> Shared {
         clock: Clock::starting_now(),
         admission: None,
         stores: Stores::default(),
+        tables: Tables::default(),
     }
 }
 

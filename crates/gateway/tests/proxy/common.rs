@@ -1,5 +1,6 @@
 //! A gateway before one scripted worker, and what it takes to speak to both by hand.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -12,14 +13,15 @@ use ambidex_core::drill::Drill;
 use ambidex_core::guard::breaker::BreakerConfig;
 use ambidex_core::guard::pool::PoolGuards;
 use ambidex_core::load::Cells;
+use ambidex_core::shard::keyspace::KeyspaceName;
 use ambidex_core::share::Share;
 use ambidex_core::view::{Address, PoolParts, PoolView, View, WorkerView};
 use ambidex_core::worker::{PoolId, Standing, WorkerId};
 use ambidex_gateway::admission::Admission;
 use ambidex_gateway::config::{
-    Deduplication, GatewayConfig, ListenAddress, Listener, PoolTransport, Route, UpstreamTransport,
+    Deduplication, GatewayConfig, Keyspace, ListenAddress, Listener, PoolTransport, Route, UpstreamTransport,
 };
-use ambidex_gateway::{Gateway, Shared, Stores};
+use ambidex_gateway::{Gateway, Shared, Stores, Tables};
 use ambidex_tower::Clock;
 use ambidex_wire::report::Arrived;
 use arc_swap::ArcSwap;
@@ -32,6 +34,7 @@ pub(crate) struct Setup {
     pub(crate) reports: mpsc::Receiver<Arrived>,
     pub(crate) view: Arc<ArcSwap<View>>,
     pub(crate) address: SocketAddr,
+    pub(crate) tables: Tables,
 }
 
 /// What to set up, with everything plain by default.
@@ -43,6 +46,8 @@ pub(crate) struct Wanted {
     pub(crate) tracing: serde_json::Value,
     pub(crate) admission: Option<Arc<dyn Admission>>,
     pub(crate) threads: usize,
+    /// The keyspace `carts`, to which the route leads then.
+    pub(crate) keyspace: serde_json::Value,
     pub(crate) cache: serde_json::Value,
     pub(crate) redis: serde_json::Value,
     hears_reports: bool,
@@ -62,6 +67,7 @@ impl Wanted {
             tracing: json!(null),
             admission: None,
             threads: 1,
+            keyspace: json!(null),
             cache: json!({}),
             redis: json!(null),
             hears_reports: true,
@@ -103,9 +109,18 @@ impl Wanted {
 
     pub(crate) fn start(mut self) -> Setup {
         self.listener["address"] = json!("127.0.0.1:0");
-        self.route["pool"] = json!("api");
+        let mut keyspaces = BTreeMap::new();
+        if self.keyspace.is_null() {
+            self.route["pool"] = json!("api");
+        } else {
+            self.keyspace["pool"] = json!("api");
+            self.route["keyspace"] = json!("carts");
+            let keyspace: Keyspace = serde_json::from_value(self.keyspace).expect("a keyspace");
+            keyspaces.insert(carts(), keyspace);
+        }
         let listener: Listener = serde_json::from_value(self.listener).expect("a listener");
-        let route: Route = serde_json::from_value(self.route).expect("a route");
+        let mut route: Route = serde_json::from_value(self.route).expect("a route");
+        route.of_pool("api");
         let transport: UpstreamTransport = serde_json::from_value(self.upstream).expect("a transport");
         let home = zoned(0, "api", &self.urls, &self.zones, Standing::Serving);
         let spare = zoned(1, "spare", &self.spare, &[], Standing::Serving);
@@ -114,12 +129,15 @@ impl Wanted {
         let (transitions, _) = mpsc::channel(1);
         let hears_reports = self.hears_reports;
         let (view_of_it, clock, admission) = (Arc::clone(&view), Clock::starting_now(), self.admission);
-        let stores = Stores::default();
-        let shared = Shared { view: view_of_it, reports: sender, transitions, clock, admission, stores };
+        let (stores, tables) = (Stores::default(), Tables::default());
+        let tables_of_it = tables.clone();
+        let shared =
+            Shared { view: view_of_it, reports: sender, transitions, clock, admission, stores, tables: tables_of_it };
         let config = GatewayConfig {
             threads: self.threads,
             listeners: vec![listener],
             routes: vec![route],
+            keyspaces,
             homes: None,
             pools: vec![
                 PoolTransport {
@@ -140,7 +158,7 @@ impl Wanted {
         };
         let gateway = Gateway::start(config, shared).expect("the gateway starts");
         let ListenAddress::Tcp(address) = gateway.addresses()[0] else { unreachable!("it listens on TCP") };
-        Setup { gateway, reports, view, address }
+        Setup { gateway, reports, view, address, tables }
     }
 }
 
@@ -186,6 +204,11 @@ impl Setup {
         let view = self.view.load();
         view.pools().iter().flat_map(|pool| &pool.workers).map(|worker| worker.cells.load.in_flight()).sum()
     }
+}
+
+/// The keyspace that a keyed route leads to.
+pub(crate) fn carts() -> KeyspaceName {
+    KeyspaceName::try_from("carts".to_owned()).expect("a name")
 }
 
 fn pool(urls: &[String], standing: Standing) -> PoolView {

@@ -15,6 +15,7 @@ mod hostile;
 mod http2;
 mod hygiene;
 mod kept;
+mod keyed;
 mod leaving;
 mod limits;
 mod mirror;

@@ -28,6 +28,20 @@ pub enum RouteError {
         /// Its value.
         value: String,
     },
+    /// Two ways to say who serves it.
+    #[error("`pool` and `keyspace` exclude each other: a keyspace names its own pool; keep one")]
+    PoolAndKeyspace,
+    /// Nobody serves it.
+    #[error("`pool` is missing: name one, or a `keyspace`")]
+    Nowhere,
+    /// What a request with one owner cannot have.
+    #[error("{section}: a route to a keyspace cannot have it: {why}; leave it out")]
+    Keyed {
+        /// What it cannot have.
+        section: &'static str,
+        /// Why.
+        why: &'static str,
+    },
     /// The deadline makes no sense.
     #[error(transparent)]
     Deadline(#[from] DeadlineError),

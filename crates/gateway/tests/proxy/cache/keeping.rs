@@ -194,6 +194,7 @@ fn a_reload_keeps_what_is_kept_as_long_as_a_route_wants_a_cache() {
         threads: 1,
         listeners: vec![serde_json::from_value(json!({"address": "127.0.0.1:0"})).expect("a listener")],
         routes: vec![serde_json::from_value(route).expect("a route")],
+        keyspaces: std::collections::BTreeMap::new(),
         homes: None,
         pools: vec![ambidex_gateway::config::PoolTransport {
             name: "api".into(),
