@@ -1,5 +1,7 @@
 //! The agent: the worker's gate before the gateway. Neither knows of the other; here they meet.
 
+pub(crate) mod shards;
+
 use std::sync::Arc;
 use std::time::Instant;
 

@@ -14,6 +14,7 @@ mod review;
 mod run;
 mod standalone;
 mod system;
+mod tables;
 
 use std::process::ExitCode;
 

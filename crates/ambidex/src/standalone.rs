@@ -51,6 +51,7 @@ impl Runs for Standalone {
                 follow: None,
                 gossip: None,
                 election: file.election.clone(),
+                keyspaces: file.keyspaces.clone(),
                 carries_requests: false,
             },
             Links {
@@ -76,9 +77,12 @@ impl Runs for Standalone {
         Ok(Self { coordinator, doctor, admin, gateways })
     }
 
-    fn apply(&self, _old: &CoordinatorFile, new: &CoordinatorFile) -> Result<(), ApplyError> {
+    fn apply(&self, old: &CoordinatorFile, new: &CoordinatorFile) -> Result<(), ApplyError> {
         let coordinator = self.coordinator();
         let coordinator = coordinator.as_ref().ok_or(ApplyError::Ending)?;
+        if old.keyspaces != new.keyspaces {
+            return Err(ApplyError::Keyspaces);
+        }
         let heartbeats = coordinator.open_heartbeats(new.heartbeats.as_ref())?;
         coordinator.apply(pools(new));
         coordinator.publish(publishers(new));
@@ -122,6 +126,7 @@ pub(crate) fn publishers(file: &CoordinatorFile) -> Vec<Publish> {
 fn pools(file: &CoordinatorFile) -> Vec<PoolConfig> {
     let control = |(name, pool): (&String, &CoordinatedPool)| PoolConfig {
         balance: pool.balance,
+        ring: pool.ring,
         breaker: pool.breaker,
         weights: pool.weights.clone(),
         reports: pool.reports.clone(),

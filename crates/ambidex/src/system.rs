@@ -20,18 +20,22 @@ use ambidex_control::facts::{ConfigHost, Family, GatewayFacts};
 use ambidex_control::journal::Journal;
 use ambidex_control::{Configured, Coordinator, CoordinatorConfig, HearError, Links, StartError};
 use ambidex_core::attempt::AttemptConfig;
+use ambidex_core::shard::keyspace::{KeyspaceConfig, KeyspaceName};
 use ambidex_core::time::Span;
 use ambidex_core::view::View;
 use ambidex_gateway::config::{GatewayConfig, ListenAddress, PoolTransport, Route, UpstreamTransport};
-use ambidex_gateway::{Gateway, GatewayError, Shared, Stores, UpstreamTls};
+use ambidex_gateway::{Gateway, GatewayError, Shared, Stores, Tables, UpstreamTls};
+use ambidex_worker::shard::ShardAgent;
 use arc_swap::ArcSwap;
 
 use crate::agent::Agent;
+use crate::agent::shards::{self, SlicesError};
 use crate::cli::counted;
 use crate::clock;
 use crate::config::{Config, File, Form as _, Pool};
 use crate::doctor::Doctor;
 use crate::run::{Runs, facts};
+use crate::tables;
 
 /// What the two are joined to.
 #[derive(Debug)]
@@ -58,6 +62,12 @@ pub(crate) enum SystemError {
     /// The agent's endpoint.
     #[error(transparent)]
     Agent(#[from] ambidex_worker::StartError),
+    /// The thread that hands tables of slices over.
+    #[error("the thread for tables of keyspaces could not start: {0}")]
+    Tables(#[source] std::io::Error),
+    /// The slices that the agent's worker holds.
+    #[error(transparent)]
+    Slices(#[from] SlicesError),
     /// The doctor's thread.
     #[error("the doctor's thread could not start: {0}")]
     Doctor(#[source] std::io::Error),
@@ -75,6 +85,12 @@ pub(crate) enum ApplyError {
     /// Who decides is settled at the start.
     #[error("`coordinator` cannot come or go while the process runs: restart it")]
     Coordinator,
+    /// Their maps are led, or followed, from the start.
+    #[error("`keyspaces` cannot change while the process runs: restart it")]
+    Keyspaces,
+    /// What a worker holds is settled at the start.
+    #[error("`agent.shards` and its worker cannot change while the process runs: restart it")]
+    Slices,
     /// It is too late.
     #[error("the process is ending")]
     Ending,
@@ -91,6 +107,8 @@ pub(crate) struct System {
     view: Arc<ArcSwap<View>>,
     admin: Option<SocketAddr>,
     agent: Option<Agent>,
+    /// Before the application of a worker of keyspaces.
+    slices: Option<ShardAgent>,
 }
 
 impl Runs for System {
@@ -102,10 +120,11 @@ impl Runs for System {
         let (sender, reports) = tokio::sync::mpsc::channel(REPORTS);
         let (teller, transitions) = tokio::sync::mpsc::channel(TRANSITIONS);
         let Joints { data, journal, gateway, config } = joints;
-        let stores = Stores::in_folder(data.clone());
+        let (stores, tables) = (Stores::in_folder(data.clone()), Tables::in_folder(&data));
+        let slices = shards::start(file)?;
         let coordinator = Coordinator::start(
             CoordinatorConfig {
-                pools: pools(&file.pools, &[file], file.coordinator.is_some()),
+                pools: pools(&shards::through(&file.pools, slices.as_ref()), &[file], file.coordinator.is_some()),
                 admin: file.admin.on().cloned(),
                 data,
                 heartbeats: file.heartbeats.clone(),
@@ -115,6 +134,7 @@ impl Runs for System {
                 follow: file.coordinator.clone(),
                 gossip: file.gossip.clone(),
                 election: None,
+                keyspaces: keyspaces(file),
                 carries_requests: true,
             },
             Links {
@@ -131,14 +151,18 @@ impl Runs for System {
         let clock = ambidex_tower::Clock::starting_at(origin);
         let agent = file.agent.as_ref().map(|config| Agent::start(config, origin)).transpose()?;
         let admission = agent.as_ref().map(Agent::admission);
-        let shared = Shared { view: Arc::clone(&view), reports: sender, transitions: teller, clock, admission, stores };
+        let shared =
+            Shared { view: Arc::clone(&view), reports: sender, transitions: teller, clock, admission, stores, tables };
+        let mut shown = coordinator.tables();
+        let shown = file.keyspaces.keys().filter_map(|name| Some((name.clone(), shown.remove(name.as_str())?)));
+        tables::hand_over(shown.collect(), shared.tables.clone()).map_err(SystemError::Tables)?;
         let gateway = Gateway::start(gateway_config(file, &view.load()), shared)?;
         coordinator.configured(Configured::Put, file.probation);
         let admin = coordinator.admin_address();
         let doctor = Doctor::start(coordinator.observer(), Some(gateway.route_counts()), &file.doctor)
             .map_err(SystemError::Doctor)?;
         let (coordinator, doctor) = (Mutex::new(Some(coordinator)), Mutex::new(Some(doctor)));
-        Ok(Self { gateway, coordinator, doctor, view, admin, agent })
+        Ok(Self { gateway, coordinator, doctor, view, admin, agent, slices })
     }
 
     fn apply(&self, old: &File, new: &File) -> Result<(), ApplyError> {
@@ -148,13 +172,22 @@ impl Runs for System {
         if new.coordinator.is_some() != follows {
             return Err(ApplyError::Coordinator);
         }
+        let are_others =
+            if follows { !old.keyspaces.keys().eq(new.keyspaces.keys()) } else { keyspaces(old) != keyspaces(new) };
+        if are_others {
+            return Err(ApplyError::Keyspaces);
+        }
+        if self.slices.is_some() && shards::differ(old, new) {
+            return Err(ApplyError::Slices);
+        }
         let heartbeats = coordinator.open_heartbeats(new.heartbeats.as_ref())?;
         let mut both = old.pools.clone();
         both.extend(new.pools.clone());
-        coordinator.apply(pools(&both, &[old, new], follows));
+        let reached = |pools| shards::through(pools, self.slices.as_ref());
+        coordinator.apply(pools(&reached(&both), &[old, new], follows));
         let taken = self.gateway.reload(gateway_config(new, &self.view.load()));
         let now = if taken.is_ok() { new } else { old };
-        coordinator.apply(pools(&now.pools, &[now], follows));
+        coordinator.apply(pools(&reached(&now.pools), &[now], follows));
         taken?;
         self.doctor().iter().for_each(|doctor| doctor.take(&new.doctor));
         Ok(coordinator.hear(heartbeats)?)
@@ -182,7 +215,8 @@ impl Runs for System {
     }
 
     fn addresses(&self) -> Vec<ListenAddress> {
-        self.gateway.addresses()
+        let slices = self.slices.as_ref().map(|slices| ListenAddress::Tcp(slices.address()));
+        self.gateway.addresses().into_iter().chain(slices).collect()
     }
 
     fn admin(&self) -> Option<SocketAddr> {
@@ -210,6 +244,11 @@ impl System {
     }
 }
 
+/// What the coordinator needs of keyspaces.
+fn keyspaces(file: &File) -> BTreeMap<KeyspaceName, KeyspaceConfig> {
+    file.keyspaces.iter().map(|(name, keyspace)| (name.clone(), keyspace.shared().clone())).collect()
+}
+
 /// Threads that serve: what the file says, else one for each core.
 fn threads(file: &File) -> usize {
     file.threads.map_or_else(|| available_parallelism().map_or(1, usize::from), |count| usize::from(count.get()))
@@ -224,6 +263,7 @@ fn pools(pools: &BTreeMap<String, Pool>, files: &[&File], followed: bool) -> Vec
     };
     let control = |(name, pool): (&String, &Pool)| PoolConfig {
         balance: pool.balance,
+        ring: pool.ring,
         weights: pool.weights.clone(),
         reports: pool.reports.clone(),
         poll_tls: Some(poll_tls(pool.upstream.clone())),
@@ -273,6 +313,7 @@ fn gateway_config(file: &File, view: &View) -> GatewayConfig {
         threads: threads(file),
         listeners: file.listeners.clone(),
         routes,
+        keyspaces: file.keyspaces.clone(),
         homes: file.zones.clone(),
         pools: view.pools().iter().filter_map(|pool| transport(pool)).collect(),
         cache: file.cache.clone(),

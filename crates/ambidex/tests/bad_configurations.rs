@@ -168,6 +168,15 @@ const WHOLE_FILES: &[Case] = &[
         ],
     ),
     case(
+        "pools: {api: {workers: [http://127.0.0.1:9000]}}\ngateways: {address: \"127.0.0.1:9904\"}\nelection: {name: a, redis: {url: \"unix:///redis\"}}\nkeyspaces: {carts: {pool: api}}\n",
+        &[
+            "gw.yaml:4:12: error: coordinators that agree in `election.redis` have nowhere to keep one map for all of them (keyspaces)",
+            " 4 | keyspaces: {carts: {pool: api}}",
+            "   |            ^",
+            "   = use `election: {etcd: {endpoints: [http://127.0.0.1:2379]}}`, which keeps both",
+        ],
+    ),
+    case(
         "pools: {api: {workers: [http://127.0.0.1:9000]}}\nelection: {kubernetes: {timeout: 2s}}\n",
         &[
             "gw.yaml:2:11: error: timeout: a store that may take 2s to answer leaves no time for a second question within the lease of 3s: at most a third of it, 1s (election)",
@@ -203,6 +212,50 @@ const WHOLE_FILES: &[Case] = &[
             "gw.yaml:3:22: error: `http://a:1` stands twice in `urls` (coordinator.urls[0])",
             " 3 | coordinator: {urls: [http://a:1, http://a:1/], token_file: t}",
             "   |                      ^^^^^^^^^^",
+        ],
+    ),
+    case(
+        "listeners: [{address: \"127.0.0.1:6379\", redis: {keyspace: cart}}]\npools: {api: {workers: [http://127.0.0.1:9000]}}\nkeyspaces: {carts: {pool: api, key: redis}}\n",
+        &[
+            "gw.yaml:1:59: error: unknown keyspace `cart` (listeners[0].redis.keyspace)",
+            " 1 | listeners: [{address: \"127.0.0.1:6379\", redis: {keyspace: cart}}]",
+            "   |                                                           ^^^^",
+            "   = did you mean `carts`?",
+        ],
+    ),
+    case(
+        "listeners: [{address: \"127.0.0.1:6379\", redis: {keyspace: carts}}]\npools: {api: {workers: [http://127.0.0.1:9000]}}\nkeyspaces: {carts: {pool: api, key: {path: 2}}}\nroutes: [{keyspace: carts}]\n",
+        &[
+            "gw.yaml:1:59: error: commands of Redis have no key for keyspace `carts` (listeners[0].redis.keyspace)",
+            " 1 | listeners: [{address: \"127.0.0.1:6379\", redis: {keyspace: carts}}]",
+            "   |                                                           ^^^^^",
+            "   = write `keyspaces: {carts: {key: redis, ..}}`",
+        ],
+    ),
+    case(
+        "listeners: [{address: \"127.0.0.1:6379\", redis: {keyspace: carts}}, {address: \"127.0.0.1:8080\"}]\npools: {api: {workers: [http://127.0.0.1:9000]}}\nkeyspaces: {carts: {pool: api, key: redis}}\nroutes: [{keyspace: carts}]\n",
+        &[
+            "gw.yaml:4:21: error: requests of HTTP have no key for keyspace `carts`, whose keys are those of commands (routes[0].keyspace)",
+            " 4 | routes: [{keyspace: carts}]",
+            "   |                     ^^^^^",
+            "   = lead a listener to it: `redis: {keyspace: carts}`",
+        ],
+    ),
+    case(
+        "listeners: [{address: \"127.0.0.1:6379\", redis: {keyspace: carts, timeout: 1h}}]\npools: {api: {workers: [http://127.0.0.1:9000]}}\nkeyspaces: {carts: {pool: api, key: redis}}\n",
+        &[
+            "gw.yaml:1:75: error: redis.timeout: 1h is outside 10ms to 5m (listeners[0].redis.timeout)",
+            " 1 | listeners: [{address: \"127.0.0.1:6379\", redis: {keyspace: carts, timeout: 1h}}]",
+            "   |                                                                           ^^",
+        ],
+    ),
+    case(
+        "listeners: [{address: 127.0.0.1:8080}]\npools: {api: {}}\ncoordinator: {url: http://a:1, token_file: t}\nkeyspaces: {carts: {pool: api, key: {path: 2}, slices: 8}}\nroutes: [{keyspace: carts}]\n",
+        &[
+            "gw.yaml:4:56: error: the coordinator at http://a:1 decides this (keyspaces.carts.slices)",
+            " 4 | keyspaces: {carts: {pool: api, key: {path: 2}, slices: 8}}",
+            "   |                                                        ^",
+            "   = write it in the coordinator's file, and leave it out here",
         ],
     ),
     case(
@@ -306,7 +359,7 @@ const WHOLE_FILES: &[Case] = &[
             "gw.yaml:1:1: error: unknown key `a` (a)",
             " 1 | a: &a [b, b]",
             "   | ^",
-            "   = known: listeners, pools, routes, coordinator, zones, admin, heartbeats, gossip, cache, log, access_log, record, tracing, agent, redis, deduplication, journal, probation, doctor, drain, threads",
+            "   = known: listeners, pools, routes, keyspaces, coordinator, zones, admin, heartbeats, gossip, cache, log, access_log, record, tracing, agent, redis, deduplication, journal, probation, doctor, drain, threads",
         ],
     ),
     case(
@@ -553,6 +606,25 @@ const WHOLE_FILES: &[Case] = &[
             " 2 | pools: {api: {workers: [http://a:1], balance: ring}}",
             "   |                                               ^^^^",
             "   = add `routes: [{pool: api, key: client-ip}]`",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80'}]\npools: {api: {workers: [http://a:1], ring: {}}}\n",
+        &[
+            "gw.yaml:2:44: error: the pool does not pick by `ring`, so nobody has points on one (pools.api.ring)",
+            " 2 | pools: {api: {workers: [http://a:1], ring: {}}}",
+            "   |                                            ^",
+            "   = set `balance: ring`, or leave it out",
+        ],
+    ),
+    case(
+        "listeners: [{address: ':80'}]\nroutes: [{pool: api, key: path}]\npools:\n  api:\n    workers: [http://a:1]\n    balance: ring\n    \
+         weights: static\n    ring: {most_moved: 1%}\n",
+        &[
+            "gw.yaml:8:11: error: points follow what is learned of workers, and `weights: static` learns nothing (pools.api.ring)",
+            " 8 |     ring: {most_moved: 1%}",
+            "   |           ^",
+            "   = leave `weights: static` out, or `ring`: points stand by the configured weights then",
         ],
     ),
     case(
@@ -1092,6 +1164,15 @@ const AFTER_A_GOOD_START: &[Case] = &[
         ],
     ),
     case(
+        "doctor: {history: notes, window: 3m}\n",
+        &[
+            "gw.yaml:6:19: error: a history is kept by windows of 5m, and 3m is judged by thirds of it (doctor.history)",
+            " 6 | doctor: {history: notes, window: 3m}",
+            "   |                   ^^^^^",
+            "   = write `window: 15m`, or keep no history",
+        ],
+    ),
+    case(
         "doctor: {keep: 2h}\n",
         &[
             "gw.yaml:6:16: error: 2h is kept, and the last 3 h are to be judged (doctor.keep)",
@@ -1149,7 +1230,7 @@ const AFTER_A_GOOD_START: &[Case] = &[
             "gw.yaml:7:5: error: `pool` is missing (routes[0])",
             " 7 |   - match: {path_prefix: /}",
             "   |     ^",
-            "   = add `pool:` here",
+            "   = name one, or a `keyspace`",
         ],
     ),
     case(
@@ -1318,6 +1399,50 @@ const AFTER_A_GOOD_START: &[Case] = &[
             " 6 | agent: {priority: most}",
             "   |                   ^^^^",
             "   = expected `none`, `urgency`, or a header and its values, the most important first",
+        ],
+    ),
+    case(
+        "agent: {shards: {keyspaces: [carts]}}\n",
+        &[
+            "gw.yaml:6:17: error: `listen` is missing (agent.shards)",
+            " 6 | agent: {shards: {keyspaces: [carts]}}",
+            "   |                 ^",
+            "   = add `listen:` here",
+        ],
+    ),
+    case(
+        "agent:\n  shards:\n    {listen: \"127.0.0.1:8082\", name: a, data: d, token_file: t, coordinator_token_file: c,\n    \
+         coordinators: [\"http://10.0.0.7:9901\"], keyspaces: []}\n",
+        &[
+            "gw.yaml:9:56: error: shards.keyspaces names 0 (agent.shards.keyspaces)",
+            " 9 |     coordinators: [\"http://10.0.0.7:9901\"], keyspaces: []}",
+            "   |                                                        ^",
+            "   = write 1 to 16",
+        ],
+    ),
+    case(
+        "agent:\n  shards:\n    {listen: \"127.0.0.1:8082\", name: a, data: d, token_file: t, coordinator_token_file: c,\n    \
+         keyspaces: [carts], coordinators: [\"10.0.0.7:9901\"]}\n",
+        &[
+            "gw.yaml:9:40: error: shards.coordinators `10.0.0.7:9901` is not such as `http://10.0.0.7:9901` (agent.shards.coordinators[0])",
+            " 9 |     keyspaces: [carts], coordinators: [\"10.0.0.7:9901\"]}",
+            "   |                                        ^^^^^^^^^^^^^^^",
+        ],
+    ),
+    case(
+        "keyspaces: {carts: {pool: api, key: redis, hash: xxh3}}\n",
+        &[
+            "gw.yaml:6:50: error: hash: `crc16` is for keyspaces with `key: redis`, and those have no other: leave `hash` out (keyspaces.carts.hash)",
+            " 6 | keyspaces: {carts: {pool: api, key: redis, hash: xxh3}}",
+            "   |                                                  ^^^^",
+        ],
+    ),
+    case(
+        "keyspaces: {carts: {pool: api, key: {path: 2}, hash: crc16}}\nroutes: [{keyspace: carts}]\n",
+        &[
+            "gw.yaml:6:54: error: hash: `crc16` is for keyspaces with `key: redis`, and those have no other: leave `hash` out (keyspaces.carts.hash)",
+            " 6 | keyspaces: {carts: {pool: api, key: {path: 2}, hash: crc16}}",
+            "   |                                                      ^^^^^",
         ],
     ),
     case(
@@ -1604,7 +1729,185 @@ const AFTER_A_GOOD_START: &[Case] = &[
             "gw.yaml:6:1: error: unknown key `quorum` (quorum)",
             " 6 | quorum: {ask: 2}",
             "   | ^^^^^^",
-            "   = known: listeners, pools, routes, coordinator, zones, admin, heartbeats, gossip, cache, log, access_log, record, tracing, agent, redis, deduplication, journal, probation, doctor, drain, threads",
+            "   = known: listeners, pools, routes, keyspaces, coordinator, zones, admin, heartbeats, gossip, cache, log, access_log, record, tracing, agent, redis, deduplication, journal, probation, doctor, drain, threads",
+        ],
+    ),
+    case(
+        "routes: [{pool: api, keyspace: carts}]\n",
+        &[
+            "gw.yaml:6:17: error: `pool` and `keyspace` exclude each other: a keyspace names its own pool (routes[0].pool)",
+            " 6 | routes: [{pool: api, keyspace: carts}]",
+            "   |                 ^^^",
+            "   = keep one",
+        ],
+    ),
+    case(
+        "routes: [{keyspace: carts}]\nkeyspaces: {cats: {pool: api, key: {header: Cart-Id}}}\n",
+        &[
+            "gw.yaml:6:21: error: unknown keyspace `carts` (routes[0].keyspace)",
+            " 6 | routes: [{keyspace: carts}]",
+            "   |                     ^^^^^",
+            "   = did you mean `cats`?",
+            "gw.yaml:7:19: warning: no route leads to keyspace `cats` (keyspaces.cats)",
+            " 7 | keyspaces: {cats: {pool: api, key: {header: Cart-Id}}}",
+            "   |                   ^",
+            "   = add `routes: [{match: {path_prefix: /cats}, keyspace: cats}]`, or remove it",
+        ],
+    ),
+    case(
+        "routes: [{keyspace: carts, hedge: {after: 10ms}}]\nkeyspaces: {carts: {pool: api, key: {header: Cart-Id}}}\n",
+        &[
+            "gw.yaml:6:35: error: hedge: a route to a keyspace cannot have it: only the owner of a key's slice may answer, and the gateway looks for it by itself; leave it out (routes[0].hedge)",
+            " 6 | routes: [{keyspace: carts, hedge: {after: 10ms}}]",
+            "   |                                   ^",
+        ],
+    ),
+    case(
+        "routes: [{keyspace: carts, cache: {}}]\nkeyspaces: {carts: {pool: api, key: {header: Cart-Id}}}\n",
+        &[
+            "gw.yaml:6:35: error: cache: a route to a keyspace cannot have it: what is kept here would be older than what the owner has acknowledged; leave it out (routes[0].cache)",
+            " 6 | routes: [{keyspace: carts, cache: {}}]",
+            "   |                                   ^",
+        ],
+    ),
+    case(
+        "routes: [{keyspace: carts}]\nkeyspaces: {carts: {pool: apy, key: {header: Cart-Id}}}\n",
+        &[
+            "gw.yaml:7:27: error: unknown pool `apy` (keyspaces.carts.pool)",
+            " 7 | keyspaces: {carts: {pool: apy, key: {header: Cart-Id}}}",
+            "   |                           ^^^",
+            "   = did you mean `api`?",
+        ],
+    ),
+    case(
+        "keyspaces: {Carts: {pool: api, key: {header: Cart-Id}}}\n",
+        &[
+            "gw.yaml:6:13: error: `Carts` names no keyspace (keyspaces.Carts)",
+            " 6 | keyspaces: {Carts: {pool: api, key: {header: Cart-Id}}}",
+            "   |             ^^^^^",
+            "   = write 1 to 63 of a-z, 0-9, `-` and `_`, a letter first, since it stands in addresses and headers",
+        ],
+    ),
+    case(
+        "keyspaces: {carts: {pool: api}}\n",
+        &[
+            "gw.yaml:6:20: error: `key` is missing (keyspaces.carts)",
+            " 6 | keyspaces: {carts: {pool: api}}",
+            "   |                    ^",
+            "   = add `key:` here",
+        ],
+    ),
+    case(
+        "keyspaces: {carts: {pool: api, key: {path: 0}}}\n",
+        &[
+            "gw.yaml:6:37: error: key: a path's segments are counted from 1 (keyspaces.carts.key)",
+            " 6 | keyspaces: {carts: {pool: api, key: {path: 0}}}",
+            "   |                                     ^",
+        ],
+    ),
+    case(
+        "keyspaces: {carts: {pool: api, key: {header: Ambidex-Key}}}\n",
+        &[
+            "gw.yaml:6:37: error: key: `ambidex-key` never reaches a route: fields that begin with `ambidex-` are taken out of requests (keyspaces.carts.key)",
+            " 6 | keyspaces: {carts: {pool: api, key: {header: Ambidex-Key}}}",
+            "   |                                     ^",
+        ],
+    ),
+    case(
+        "keyspaces: {carts: {pool: api, key: {json: cart/id}}}\n",
+        &[
+            "gw.yaml:6:44: error: key: `cart/id` is no JSON pointer (keyspaces.carts.key.json)",
+            " 6 | keyspaces: {carts: {pool: api, key: {json: cart/id}}}",
+            "   |                                            ^^^^^^^",
+            "   = write `/cart/id` for the text at `id` in `cart`",
+        ],
+    ),
+    case(
+        "keyspaces: {carts: {pool: api, key: {cookie: id}}}\n",
+        &[
+            "gw.yaml:6:38: error: unknown value `cookie` (keyspaces.carts.key.cookie)",
+            " 6 | keyspaces: {carts: {pool: api, key: {cookie: id}}}",
+            "   |                                      ^^^^^^",
+            "   = known: header, path, query, json, grpc_metadata, redis",
+        ],
+    ),
+    case(
+        "keyspaces: {carts: {pool: api, key: {path: 2}, slices: 0}}\n",
+        &[
+            "gw.yaml:6:56: error: slices: 0 is not between 1 and 16384 (keyspaces.carts.slices)",
+            " 6 | keyspaces: {carts: {pool: api, key: {path: 2}, slices: 0}}",
+            "   |                                                        ^",
+        ],
+    ),
+    case(
+        "keyspaces: {carts: {pool: api, key: {path: 2}, planner: {mode: on}}}\n",
+        &[
+            "gw.yaml:6:64: error: unknown value `on` (keyspaces.carts.planner.mode)",
+            " 6 | keyspaces: {carts: {pool: api, key: {path: 2}, planner: {mode: on}}}",
+            "   |                                                                ^^",
+            "   = known: observe, advise, auto",
+        ],
+    ),
+    case(
+        "keyspaces: {carts: {pool: api, key: {path: 2}, planner: {queue_wait: 0s}}}\n",
+        &["gw.yaml:6:70: error: queue_wait: 0s is not between 1ms and 1m (keyspaces.carts.planner.queue_wait)"],
+    ),
+    case(
+        "keyspaces: {carts: {pool: api, key: {path: 2}, planner: {presplits: [{at: 5pm, for: 1h, slices: 8}]}}}\n",
+        &[
+            "gw.yaml:6:75: error: presplits: at: `5pm` is no time of the day (keyspaces.carts.planner.presplits[0].at)",
+            " 6 | keyspaces: {carts: {pool: api, key: {path: 2}, planner: {presplits: [{at: 5pm, for: 1h, slices: 8}]}}}",
+            "   |                                                                           ^^^",
+            "   = write HH:MM, such as 17:30, in UTC",
+        ],
+    ),
+    case(
+        "keyspaces: {carts: {pool: api, key: {path: 2}, ordering: per_shard, planner: {presplits: [{at: \"17:30\", for: 1h, slices: 8}]}}}\n",
+        &[
+            "gw.yaml:6:90: error: planner.presplits: `ordering: per_shard` keeps the order of a slice's writes, which a split would lose: take the plans out, or give it more `slices` from the beginning (keyspaces.carts.planner.presplits)",
+        ],
+    ),
+    case(
+        "keyspaces: {carts: {pool: api, key: {path: 2}, reads: stale_ok}}\n",
+        &[
+            "gw.yaml:6:55: error: unknown value `stale_ok` (keyspaces.carts.reads)",
+            " 6 | keyspaces: {carts: {pool: api, key: {path: 2}, reads: stale_ok}}",
+            "   |                                                       ^^^^^^^^",
+            "   = known: strict",
+        ],
+    ),
+    case(
+        "keyspaces: {carts: {pool: api, key: {path: 2}, ack: log}}\n",
+        &[
+            "gw.yaml:6:48: error: unknown key `ack` (keyspaces.carts.ack)",
+            " 6 | keyspaces: {carts: {pool: api, key: {path: 2}, ack: log}}",
+            "   |                                                ^^^",
+            "   = known: pool, ordering, slices, reads, planner, hash, key, max_body, waiting",
+        ],
+    ),
+    case(
+        "keyspaces: {carts: {pool: api, key: {path: 2}, max_body: 9MiB}}\n",
+        &[
+            "gw.yaml:6:58: error: max_body: 9MiB is more than 8MiB (keyspaces.carts.max_body)",
+            " 6 | keyspaces: {carts: {pool: api, key: {path: 2}, max_body: 9MiB}}",
+            "   |                                                          ^^^^",
+        ],
+    ),
+    case(
+        "keyspaces: {carts: {pool: api, key: {path: 2}, waiting: {longest: 2h}}}\n",
+        &[
+            "gw.yaml:6:67: error: waiting.longest: 2h is not between 10ms and 1m (keyspaces.carts.waiting.longest)",
+            " 6 | keyspaces: {carts: {pool: api, key: {path: 2}, waiting: {longest: 2h}}}",
+            "   |                                                                   ^^",
+        ],
+    ),
+    case(
+        "keyspaces: {carts: {pool: api, key: {path: 2}}}\ngossip: {peers: [\"127.0.0.1:7947\"], key_file: k}\n",
+        &[
+            "gw.yaml:6:12: error: gateways that decide without a coordinator cannot agree on who owns a slice (keyspaces)",
+            " 6 | keyspaces: {carts: {pool: api, key: {path: 2}}}",
+            "   |            ^",
+            "   = run a coordinator, and name it in `coordinator`",
         ],
     ),
 ];

@@ -71,6 +71,52 @@ fn a_worker_that_says_it_is_fuller_gets_less_though_no_request_is_seen() {
     assert!(why.contains("utilization=0.8"), "{why}");
 }
 
+/// Points on the ring, by the workers' names.
+fn points(running: &Running) -> Vec<u64> {
+    let pools = running.ask_json(&["workers"]);
+    let workers = pools["pools"][0]["workers"].as_array().expect("a list");
+    workers.iter().filter_map(|worker| worker["ring_points"].as_u64()).collect()
+}
+
+#[test]
+fn points_of_a_ring_follow_what_workers_can_carry_for_all_gateways_and_outlive_the_coordinator() {
+    let (free, full) = (saying(r#"{"rate": 100, "utilization": 0.4}"#), saying(r#"{"rate": 100, "utilization": 0.6}"#));
+    let config = format!(
+        "pools:\n  api:\n    workers: [{{url: \"{free}\", name: a}}, {{url: \"{full}\", name: b}}]\n    balance: ring\n    \
+         ring: {{most_moved: 100%}}\n    weights: {{tick: 100ms}}\n    \
+         reports: {{poll: {{path: /load, interval: 100ms, timeout: 100ms}}}}\n\
+         admin: {{address: \"127.0.0.1:0\"}}\ngateways: {{address: \"127.0.0.1:0\"}}\n"
+    );
+    let mut running = coordinator(&config);
+    // Points stay as many; the one that can carry two thirds of what the other can has nearly so.
+    let moved = until(|| Some(points(&running)).filter(|points| points[..].get(1).is_some_and(|b| *b < 83)));
+    assert_eq!(moved.iter().sum::<u64>(), 200, "{moved:?}");
+    let gateway = Running::run(&format!(
+        "listeners: [{{address: \"127.0.0.1:0\"}}]\npools: {{api: {{}}}}\nroutes: [{{pool: api, key: client-ip}}]\nthreads: 1\n\
+         admin: {{address: \"127.0.0.1:0\"}}\n\
+         coordinator: {{url: \"http://{}\", token_file: {}}}\n",
+        running.gateways.trim_start_matches("http://"),
+        running.folder.path().join("data/gateways-token").display()
+    ));
+    until(|| (points(&gateway).len() == 2 && points(&gateway) == points(&running)).then_some(()));
+    let page = get(gateway.admin.trim_start_matches("http://").trim_end_matches('/'), "/metrics");
+    assert!(page.contains("ambidex_worker_ring_points{"), "{page}");
+
+    let kept = points(&running);
+    running.signal("TERM");
+    assert_eq!(running.end(), Some(0));
+    let folder = std::mem::replace(&mut running.folder, TempDir::new().expect("a folder"));
+    let file = folder.path().join("gw.yaml");
+    // Nobody says anything of itself any more: what is there is what was kept.
+    fs::write(
+        &file,
+        config.replace("/load", "/nothing").replace(&free, "http://127.0.0.1:9").replace(&full, "http://127.0.0.1:10"),
+    )
+    .expect("written");
+    let again = Running::start(folder, &["coordinator", file.to_str().expect("UTF-8")]);
+    assert!(points(&again).iter().zip(&kept).all(|(now, kept)| now.abs_diff(*kept) <= 2), "{kept:?}");
+}
+
 #[test]
 fn it_is_ready_with_a_dashboard_and_without_a_gateway() {
     let running = coordinator(CONFIG);

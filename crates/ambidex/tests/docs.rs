@@ -50,6 +50,8 @@ fn every_configuration_in_the_documents_is_good() {
         "docs/heartbeats.md",
         "docs/probation.md",
         "docs/recording.md",
+        "docs/redis.md",
+        "docs/shard-workers.md",
         "docs/worker.md",
     ];
     for document in documents {

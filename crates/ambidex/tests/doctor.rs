@@ -220,6 +220,22 @@ fn what_was_approved_on_the_board_is_carried_out_by_the_process_and_load_gets_ev
 }
 
 #[test]
+fn what_is_in_force_is_taken_back_from_the_board() {
+    let pool = Pool::with(", carry_out: true");
+    let number = pool.approved();
+    until(|| (pool.card(&number)["step"] == "canary").then_some(()));
+    let ended = r#"{"by":"grace","why":"a release is on its way"}"#;
+    let (status, said) = pool.order(&format!("/api/v1/reviews/{number}/abort"), ended);
+    assert!(status == 200, "{said}");
+    let card = until(|| Some(pool.card(&number)).filter(|card| card["step"] == "record"));
+    let outcome = card["outcome"].as_str().expect("it is closed");
+    assert!(outcome.starts_with("rolled back") && outcome.contains("a release is on its way"), "{card:#}");
+    until(|| (pool.weight() > 2.4).then_some(()));
+    let (status, said) = pool.order(&format!("/api/v1/reviews/{number}/abort"), ended);
+    assert!(status == 409 && said.contains("in its canary or its watch"), "{said}");
+}
+
+#[test]
 fn a_process_that_ends_takes_its_canary_back() {
     let mut pool = Pool::with(", carry_out: true");
     let number = pool.approved();

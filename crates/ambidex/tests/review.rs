@@ -231,10 +231,7 @@ impl Pool {
 
 /// Of `b`, in fair shares.
 fn weight(running: &Running) -> f64 {
-    let pools = running.ask_json(&["workers"]);
-    let workers = pools["pools"][0]["workers"].as_array().expect("a list");
-    let worker = workers.iter().find(|worker| worker["name"] == "b").expect("it is in the pool");
-    worker["weight"].as_f64().expect("a number")
+    worker_b(running)["weight"].as_f64().expect("a number")
 }
 
 #[test]
@@ -254,6 +251,42 @@ fn an_approved_weight_is_moved_by_halves_load_gets_even_and_what_was_predicted_c
     assert!(r_max["before"].as_f64().expect("a number") > 2.2, "{said}{shown:#}");
     assert!(r_max["actual"].as_f64().expect("a number") < 1.3, "{said}{shown:#}");
     assert!(weight(&pool.running) < 1.2);
+}
+
+/// `b` as the pool has it.
+fn worker_b(running: &Running) -> Value {
+    let pools = running.ask_json(&["workers"]);
+    let workers = pools["pools"][0]["workers"].as_array().expect("a list");
+    workers.iter().find(|worker| worker["name"] == "b").expect("it is in the pool").clone()
+}
+
+#[test]
+fn an_approved_drain_is_made_by_halves_the_others_are_even_and_it_is_pinned_as_it_was() {
+    let pool = Pool::new();
+    let proposal = pool.approved(&["--drain"]);
+    assert_eq!((&proposal["action"]["action"], &proposal["action"]["from"]), (&"drain".into(), &2.5.into()));
+    let (shown, said) = pool.carried_out();
+    assert!(said.contains("b: weight 1.25") && said.contains("b: drained"), "{said}");
+    assert_eq!(shown["closed"]["outcome"]["became"], "even", "{said}{shown:#}");
+    assert_eq!(shown["calibrated"]["r_max"]["held"], true, "{said}{shown:#}");
+    let b = worker_b(&pool.running);
+    assert_eq!((&b["standing"], &b["pinned"]), (&"draining".into(), &2.5.into()), "{b:#}");
+    pool.running.ask(&["diagnose", "--csv", "skewed.csv", "--review", "data/reviews"]);
+    let again = pool.running.asked(&["review", "propose", "R2", "--drain", "--by", "ada"]);
+    let said = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert!(!again.status.success() && said.contains("nothing is left to drain"), "{said}");
+}
+
+#[test]
+fn who_interrupts_a_drain_has_the_worker_back_as_it_was() {
+    let pool = Pool::new();
+    pool.approved_of("R1", "40s", &["--drain"]);
+    let (code, said) = pool.interrupted("R1", "500ms", Signal::INT, |said| said.contains("b: drained"));
+    assert_eq!(code, Some(1), "{said}");
+    let shown = pool.running.ask_json(&["review", "show", "R1"]);
+    assert_eq!(shown["closed"]["outcome"]["outcome"], "rolled_back", "{said}{shown:#}");
+    let b = until(|| Some(worker_b(&pool.running)).filter(|b| b["standing"] == "serving" && b["pinned"] == 2.5));
+    assert!(b["weight"].as_f64() > Some(2.4), "{b:#}");
 }
 
 #[test]
@@ -276,10 +309,10 @@ fn who_interrupts_a_canary_has_the_weight_as_it_was_and_the_record_tells_it() {
     let (code, said) = pool.interrupted("R1", "20s", Signal::INT, |said| said.contains("looking at how it is before"));
     assert!(code != Some(0) && said.contains("nothing was changed"), "{code:?} {said}");
     assert_eq!(pool.running.ask_json(&["review", "show", "R1"])["step"], "approval", "{said}");
-    for (review, signal) in [("R1", Signal::INT), ("R2", Signal::TERM)] {
-        if review == "R2" {
+    for (review, signal) in [("R1", Signal::INT), ("R2", Signal::TERM), ("R3", Signal::HUP)] {
+        if review != "R1" {
             pool.running.ask(&["diagnose", "--csv", "skewed.csv", "--review", "data/reviews"]);
-            pool.approved_of("R2", "10m", &[]);
+            pool.approved_of(review, "10m", &[]);
         }
         let (code, said) = pool.interrupted(review, "500ms", signal, half);
         assert_eq!(code, Some(1), "{said}");
@@ -292,10 +325,8 @@ fn who_interrupts_a_canary_has_the_weight_as_it_was_and_the_record_tells_it() {
             "{said}{shown:#}"
         );
         // At 2.5, and held there as it was.
-        let pools = until(|| Some(pool.running.ask_json(&["workers"])).filter(|_| weight(&pool.running) > 2.4));
-        let workers = pools["pools"][0]["workers"].as_array().expect("a list");
-        let worker = workers.iter().find(|worker| worker["name"] == "b").expect("it is in the pool");
-        assert_eq!(worker["pinned"], 2.5, "{worker:#}");
+        let b = until(|| Some(worker_b(&pool.running)).filter(|b| b["weight"].as_f64() > Some(2.4)));
+        assert_eq!(b["pinned"], 2.5, "{b:#}");
     }
 }
 

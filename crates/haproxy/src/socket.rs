@@ -75,7 +75,7 @@ pub enum NoAnswer {
         why: io::Error,
     },
     /// It broke.
-    #[error("the connection to HAProxy at {0} broke: {1}")]
+    #[error("the connection to HAProxy at {0} broke: {1}; did HAProxy end or reload just then?")]
     Broken(RuntimeApi, #[source] io::Error),
     /// It is too long.
     #[error("HAProxy at {0} answered more than {MOST_BYTES} bytes: ask for fewer of its backends at once")]

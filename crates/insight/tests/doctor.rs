@@ -241,6 +241,22 @@ fn a_node_that_gets_more_because_it_can_carry_more_is_as_it_should_be() {
 }
 
 #[test]
+fn a_cpu_of_nothing_does_not_say_that_a_node_can_carry_more() {
+    let (mut recorder, nodes) = Fleet::default().serve(|asked, draw| {
+        if asked.node != 5 && draw.unit() < 0.11 {
+            asked.node = 5;
+        }
+    });
+    for node in &nodes {
+        for minute in 0..200 {
+            recorder.sample(*node, &Metric::Cpu, At(BEGIN + minute * 60_000), 0.0);
+        }
+    }
+    let diagnosis = judged(recorder);
+    assert_eq!(only(&diagnosis).0, ["n5"], "{:#?}", diagnosis.findings);
+}
+
+#[test]
 fn garbage_interrupts_and_neighbours_are_told_apart_by_what_holds_the_node() {
     let cases = [
         (Metric::GarbageCollection, Cause::GarbageCollection),

@@ -1,18 +1,26 @@
 //! `ambidex agent --for URL ..`: a sidecar in front of one worker, without a file.
 
+use ambidex_worker::shard::verify::Check;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use super::serve::checked;
-use super::{End, Output};
+use super::{End, Output, answer, complain};
+use crate::agent::shards;
 use crate::run;
 use crate::system::System;
 
 #[derive(Debug, Args)]
 pub(super) struct AgentArguments {
     /// The worker's URL.
-    #[arg(long = "for", value_name = "URL")]
-    worker: String,
+    #[arg(long = "for", value_name = "URL", required_unless_present_any = ["verify", "redis"])]
+    worker: Option<String>,
+    /// Only tells whether an application at this URL keeps the contract of workers of keyspaces, see docs/shard-workers.md. It works in a
+    /// keyspace of its own and leaves nothing behind.
+    #[arg(long, value_name = "URL", conflicts_with = "worker")]
+    verify: Option<String>,
+    #[command(flatten)]
+    slices: Slices,
     /// Where requests for the worker come: `IP:PORT`, `:PORT` or `unix:/PATH`. May be given several times.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
     listen: Vec<String>,
@@ -67,6 +75,76 @@ pub(super) struct AgentArguments {
     admin: Option<String>,
 }
 
+/// Slices of keyspaces that the worker holds.
+#[derive(Debug, Args)]
+struct Slices {
+    /// A keyspace whose slices the worker holds. May be given several times.
+    #[arg(long = "keyspace", value_name = "NAME", requires_all = ["shard_listen", "shard_name", "shard_data", "shard_token_file", "shard_coordinator", "shard_coordinator_token_file"])]
+    keyspaces: Vec<String>,
+    /// Where requests for slices and questions of coordinators come, IP:PORT: the worker's URL in their pool.
+    #[arg(long, value_name = "ADDRESS", requires = "keyspaces")]
+    shard_listen: Option<String>,
+    /// What the coordinators call this worker: its `name` in their pool, else its URL there.
+    #[arg(long, value_name = "NAME", requires = "keyspaces")]
+    shard_name: Option<String>,
+    /// The folder with the records of what the worker holds.
+    #[arg(long, value_name = "FOLDER", requires = "keyspaces")]
+    shard_data: Option<String>,
+    /// The file with the token of those who may move slices.
+    #[arg(long, value_name = "FILE", requires = "keyspaces")]
+    shard_token_file: Option<String>,
+    /// A coordinator's admin API, http://HOST:PORT. May be given several times.
+    #[arg(long, value_name = "URL", requires = "keyspaces")]
+    shard_coordinator: Vec<String>,
+    /// The file with the token of that API.
+    #[arg(long, value_name = "FILE", requires = "keyspaces")]
+    shard_coordinator_token_file: Option<String>,
+    /// A plain instance of Redis (7.0 or later) or Valkey that is the worker, HOST:PORT: docs/redis.md.
+    #[arg(long, value_name = "HOST:PORT", requires = "keyspaces", conflicts_with = "worker")]
+    redis: Option<String>,
+    /// The user that the agent is there. Default: the default user.
+    #[arg(long, value_name = "NAME", requires = "redis")]
+    redis_user: Option<String>,
+    /// The file with that user's password.
+    #[arg(long, value_name = "FILE", requires = "redis")]
+    redis_password_file: Option<String>,
+    /// The largest value that a move may take along. Default: 4MiB.
+    #[arg(long, value_name = "SIZE", requires = "redis")]
+    redis_max_value: Option<String>,
+    /// The path under which the application has `export`, `import`, `activate` and `drop`.
+    #[arg(long, value_name = "PATH", default_value = "/.ambidex/app/v1")]
+    shard_prefix: String,
+    /// How many requests the application works on at once. Default: one for each processor.
+    #[arg(long, value_name = "COUNT", requires = "keyspaces")]
+    shard_concurrency: Option<u32>,
+}
+
+impl Slices {
+    /// The section that says the same.
+    fn section(&self) -> Option<Value> {
+        let Self { keyspaces, shard_listen, shard_name, shard_data, shard_token_file, .. } = self;
+        let (coordinators, token) = (&self.shard_coordinator, &self.shard_coordinator_token_file);
+        (!keyspaces.is_empty()).then(|| {
+            let redis = self.redis.as_ref().map(|address| {
+                let told = [
+                    ("address", Some(address)),
+                    ("user", self.redis_user.as_ref()),
+                    ("password_file", self.redis_password_file.as_ref()),
+                    ("max_value", self.redis_max_value.as_ref()),
+                ];
+                told.into_iter().filter_map(|(key, value)| Some((key.to_owned(), json!(value?)))).collect::<Map<_, _>>()
+            });
+            let mut section = json!({"keyspaces": keyspaces, "listen": shard_listen, "name": shard_name, "data": shard_data,
+                "token_file": shard_token_file, "coordinators": coordinators, "coordinator_token_file": token,
+                "prefix": self.shard_prefix, "concurrency": self.shard_concurrency});
+            if let Some((redis, section)) = redis.zip(section.as_object_mut()) {
+                section.insert("redis".to_owned(), Value::Object(redis));
+            }
+            section
+        })
+    }
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Shed {
     Off,
@@ -75,10 +153,44 @@ enum Shed {
 }
 
 pub(super) fn run(arguments: &AgentArguments, output: Output) -> End {
+    if let Some(url) = &arguments.verify {
+        return verified(url, &arguments.slices.shard_prefix, output);
+    }
     match checked(&arguments.file()) {
         Some(config) => run::run::<System>(config, None, output),
         None => End::Wrong,
     }
+}
+
+/// Tells each law, and what is wrong with it.
+fn verified(url: &str, prefix: &str, output: Output) -> End {
+    let checks = match shards::verify(url, prefix) {
+        Ok(checks) => checks,
+        Err(error) => {
+            complain(&format!("error: cannot start: {error}\n"));
+            return End::Failed;
+        }
+    };
+    let wrong = checks.iter().any(|check| check.wrong.is_some());
+    match output {
+        Output::Json => {
+            let checks: Vec<Value> =
+                checks.iter().map(|check| json!({"law": check.law, "wrong": check.wrong})).collect();
+            let said = json!({"schema_version": 1, "url": url, "keeps_the_contract": !wrong, "checks": checks});
+            answer(&format!("{said:#}\n"));
+        }
+        Output::Text => {
+            let line = |check: &Check| match &check.wrong {
+                None => format!("ok     {}\n", check.law),
+                Some(wrong) => format!("WRONG  {}\n       {wrong}\n", check.law),
+            };
+            let lines: String = checks.iter().map(line).collect();
+            let end =
+                if wrong { "It breaks the contract: see docs/shard-workers.md." } else { "It keeps the contract." };
+            answer(&format!("{lines}{end}\n"));
+        }
+    }
+    if wrong { End::Failed } else { End::Worked }
 }
 
 impl AgentArguments {
@@ -103,6 +215,7 @@ impl AgentArguments {
             shed.insert("limit".to_owned(), json!({"initial": limit, "least": limit, "most": limit}));
         }
         let mut agent = Map::from_iter([("shed".to_owned(), Value::Object(shed))]);
+        agent.extend(self.slices.section().map(|section| ("shards".to_owned(), section)));
         if self.host_events {
             agent.insert("host".to_owned(), json!({"events": "on"}));
         }
@@ -132,9 +245,12 @@ impl AgentArguments {
             agent.insert("priority".to_owned(), priority.split_once('=').map_or_else(|| json!(priority), header));
         }
         let admin = self.admin.as_ref().map_or_else(|| json!("off"), |admin| json!({"address": admin}));
+        // An instance of Redis is reached through its agent alone.
+        let itself = self.slices.shard_listen.as_ref().filter(|_| self.slices.redis.is_some());
+        let worker = itself.map(|listen| format!("http://{listen}")).or_else(|| self.worker.clone());
         json!({
             "listeners": listeners,
-            "pools": {"worker": {"workers": [self.worker]}},
+            "pools": {"worker": {"workers": [worker]}},
             "agent": agent,
             "admin": admin,
             "threads": self.threads,

@@ -16,11 +16,13 @@ mod grpc;
 mod lab;
 mod lab_live;
 mod modes;
+mod pilot;
 mod publishers;
 mod replay;
 mod review;
 mod score;
 mod serve;
+mod shard;
 mod simulate;
 mod trial;
 mod xds;
@@ -80,7 +82,7 @@ enum Command {
     /// Run a gateway in front of workers, without a file.
     Proxy(serve::ProxyArguments),
     /// Stand before one worker, in any language: shed what it has no room for, report its load on every answer.
-    Agent(agent::AgentArguments),
+    Agent(Box<agent::AgentArguments>),
     /// Show it: unlike workers, load, gateway and dashboard, all in this process.
     Demo {
         /// End by itself after this long.
@@ -105,6 +107,12 @@ enum Command {
     Explain(ask::ExplainCommand),
     /// What the coordinator decided.
     Decisions(ask::DecisionsArguments),
+    /// Keyspaces: who owns which slice of the keys; move, split, merge and drain them.
+    #[command(subcommand)]
+    Shard(shard::ShardCommand),
+    /// Slots of a Redis or Valkey Cluster that is there already: move them by their load, repair what a move left half open.
+    #[command(subcommand)]
+    Pilot(pilot::PilotCommand),
     /// Failure modes of the pools, what is done about them, and what waits for approval.
     Modes(AdminArguments),
     /// Zones of the pools: how full each is, where its requests go, and why.
@@ -218,6 +226,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Workers(admin) => ask::workers(&admin, output),
         Command::Explain(command) => ask::explain(&command, output),
         Command::Decisions(arguments) => ask::decisions(&arguments, output),
+        Command::Shard(command) => shard::run(&command, output),
+        Command::Pilot(command) => pilot::run(&command, output),
         Command::Modes(admin) => modes::list(&admin, output),
         Command::Zones(admin) => zones::list(&admin, output),
         Command::Publishers(admin) => publishers::list(&admin, output),

@@ -1,18 +1,19 @@
 //! Checks that look at several sections at once, each pointing at the value that has to change.
 
 mod chances;
+mod keyspaces;
+mod rings;
 mod zones;
 
 use std::collections::BTreeMap;
 
 use ambidex_control::config::{HeartbeatsConfig, PoolMembers, Source};
-use ambidex_core::balance::{Balance, PickPolicy};
 use ambidex_core::time::Span;
 use ambidex_gateway::config::{Route, Tier};
 use ambidex_yaml::{Node, Problem, item, under, unknown};
 
 use super::coordinated::CoordinatorFile;
-use super::file::{Admin, File};
+use super::file::{Admin, File, Pool};
 use crate::doctor::DoctorSection;
 
 /// Everything that does not fit together, in the order of the file.
@@ -21,8 +22,9 @@ pub(crate) fn across(file: &File, tree: &Node) -> Vec<Problem> {
     checks.something_to_do();
     checks.somebody_decides();
     checks.routes_name_pools();
+    keyspaces::check(&mut checks);
     checks.addresses_differ();
-    checks.rings_have_keys();
+    rings::check(&mut checks);
     chances::check(&mut checks);
     zones::check(&mut checks);
     checks.pools_are_used();
@@ -55,7 +57,9 @@ pub(crate) fn of_coordinator(file: &CoordinatorFile, tree: &Node) -> Vec<Problem
     checks.gateways_stay_inside();
     checks.publishers_name_pools();
     checks.the_doctor_fits(&file.doctor);
+    rings::of_coordinator(&mut checks);
     zones::of_coordinator(&mut checks);
+    keyspaces::of_coordinator(&mut checks);
     checks.leaders_are_found();
     checks.sorted()
 }
@@ -136,6 +140,12 @@ impl<'f, F> Checks<'f, F> {
             let message = "there is nothing to carry out, since no reviews are kept".to_owned();
             self.error("doctor.carry_out", message, Some(help.to_owned()));
         }
+        if doctor.history.is_some() && doctor.window != HISTORY_WINDOW {
+            let message =
+                format!("a history is kept by windows of 5m, and {} is judged by thirds of it", doctor.window);
+            let help = format!("write `window: {HISTORY_WINDOW}`, or keep no history");
+            self.error("doctor.history", message, Some(help));
+        }
         let judged = Span::from_secs(u64::from(doctor.hours) * 3_600);
         if doctor.keep < judged {
             let message = format!("{} is kept, and the last {} h are to be judged", doctor.keep, doctor.hours);
@@ -161,7 +171,7 @@ impl Checks<'_, CoordinatorFile> {
             return;
         }
         for name in self.file.pools.keys() {
-            for key in ["balance", "breaker"] {
+            for key in ["balance", "ring", "breaker"] {
                 let path = under(&under("pools", name), key);
                 if self.places.contains_key(path.as_str()) {
                     let message = format!("only gateways obey `{key}`, and none can subscribe");
@@ -275,7 +285,8 @@ impl Checks<'_> {
             self.error("listeners", "there is no listener".to_owned(), Some(help.to_owned()));
         }
         self.some_pool(self.file.pools.is_empty());
-        if self.file.routes.is_empty() && self.file.pools.len() > 1 {
+        let http = self.file.listeners.iter().any(|listener| listener.redis().is_none());
+        if http && self.file.routes.is_empty() && self.file.pools.len() > 1 {
             let message = "there are several pools and no routes".to_owned();
             let help = "add one, such as `routes: [{match: {path_prefix: /}, pool: NAME}]`";
             self.error("pools", message, Some(help.to_owned()));
@@ -284,7 +295,8 @@ impl Checks<'_> {
 
     fn routes_name_pools(&mut self) {
         for (at, route) in self.file.routes.iter().enumerate() {
-            if !self.file.pools.contains_key(route.pool()) {
+            // Where a keyspace leads is said at the keyspace.
+            if route.keyspace().is_none() && !self.file.pools.contains_key(route.pool()) {
                 let (message, help) = unknown("pool", route.pool(), self.file.pools.keys().map(String::as_str));
                 self.error(&under(&item("routes", at), "pool"), message, help);
             }
@@ -330,45 +342,12 @@ impl Checks<'_> {
             return;
         }
         for name in self.file.pools.keys() {
-            if !self.file.routes.iter().any(|route| route.pools().any(|pool| pool == name)) {
+            let of_redis =
+                self.file.keyspaces.values().any(|keyspace| keyspace.is_of_redis() && keyspace.pool() == name);
+            if !of_redis && !self.file.routes.iter().any(|route| route.pools().any(|pool| pool == name)) {
                 let path = under("pools", name);
                 let help = Some(format!("add a route with `pool: {name}`, or remove the pool"));
                 self.warning(&path, format!("no route leads to pool `{name}`"), help);
-            }
-        }
-    }
-
-    /// A ring places by the request's key: without one every request would go by lot, which is not what was asked for.
-    fn rings_have_keys(&mut self) {
-        if self.file.coordinator.is_some() {
-            // Which pick a key is for is not said here.
-            return;
-        }
-        for (at, route) in self.file.routes.iter().enumerate() {
-            let Some(pool) = self.file.pools.get(route.pool()) else { continue };
-            let path = item("routes", at);
-            let key = under(&path, "key");
-            let has_key = self.places.contains_key(key.as_str());
-            let ring = pool.balance == Balance::Fixed(PickPolicy::Ring);
-            if ring && !has_key {
-                let message = format!("pool `{}` picks by `ring`, and this route has no key", route.pool());
-                self.error(
-                    &path,
-                    message,
-                    Some("add `key: client-ip`, `key: path` or `key: {header: NAME}`".to_owned()),
-                );
-            } else if has_key && !ring {
-                let message = format!("the key is not used: pool `{}` does not pick by `ring`", route.pool());
-                let help = format!("set `balance: ring` in pool `{}`, or remove the key", route.pool());
-                self.warning(&key, message, Some(help));
-            }
-        }
-        if self.file.routes.is_empty() {
-            let mut pools = self.file.pools.iter();
-            if let Some((name, _)) = pools.find(|(_, pool)| pool.balance == Balance::Fixed(PickPolicy::Ring)) {
-                let message = format!("pool `{name}` picks by `ring`, and no route gives it a key");
-                let help = format!("add `routes: [{{pool: {name}, key: client-ip}}]`");
-                self.error(&under(&under("pools", name), "balance"), message, Some(help));
             }
         }
     }
@@ -427,14 +406,25 @@ impl Checks<'_> {
             let help = "name one pool with one worker by its URL; run an agent beside each worker".to_owned();
             self.error("pools", message, Some(help));
         }
+        let plain =
+            |source: &Source| matches!(source, Source::Worker(member) if member.url.text().starts_with("http://"));
+        if agent.shards.is_some() && one && !self.file.pools.values().flat_map(Pool::sources).all(plain) {
+            let message = "a worker of keyspaces is reached at `http://HOST:PORT`".to_owned();
+            let help = "let the agent run on the worker's machine, and name the worker by such a URL".to_owned();
+            self.error("pools", message, Some(help));
+        }
     }
 }
 
+/// Of the doctor, where a history is kept: its thirds are the history's windows. Source: `history/kept` of the doctor.
+const HISTORY_WINDOW: Span = Span::from_secs(900);
+
 /// What a coordinator decides about a pool. Source: architecture.md "Who owns weights".
-const DECIDED: [&[&str]; 11] = [
+const DECIDED: [&[&str]; 12] = [
     &["workers"],
     &["weights"],
     &["balance"],
+    &["ring"],
     &["breaker"],
     &["health"],
     &["runbooks"],

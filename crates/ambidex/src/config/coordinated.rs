@@ -11,10 +11,12 @@ use ambidex_control::config::{
 };
 use ambidex_control::publish::PublishConfig;
 use ambidex_core::balance::Balance;
+use ambidex_core::balance::ring::points::Following;
 use ambidex_core::guard::breaker::BreakerConfig;
 use ambidex_core::plan::PlanConfig;
 use ambidex_core::probation::ProbationConfig;
 use ambidex_core::runbook::Runbooks;
+use ambidex_core::shard::keyspace::{KeyspaceConfig, KeyspaceName};
 use ambidex_core::trial::Criteria;
 use ambidex_core::zone::ZonesConfig;
 use ambidex_gateway::config::{UpstreamError, UpstreamTls, UpstreamTransport};
@@ -35,6 +37,9 @@ use crate::doctor::DoctorSection;
 pub(crate) struct CoordinatorFile {
     /// Sets of workers that can serve the same requests, by name. At least one.
     pub(crate) pools: BTreeMap<String, CoordinatedPool>,
+    /// Keys that are spread over a pool's workers, each of which owns slices of them, by name. Default: none; source: R-O5.
+    #[serde(default)]
+    pub(crate) keyspaces: BTreeMap<KeyspaceName, KeyspaceConfig>,
     /// Where gateways subscribe. Default: nowhere; source: R-C1, a coordinator may serve publishers alone.
     #[serde(default)]
     pub(crate) gateways: Option<GatewaysConfig>,
@@ -76,6 +81,10 @@ pub(crate) struct CoordinatedPool {
     /// How gateways pick a worker for a request. Default `auto`; source: architecture.md "Configuration".
     #[serde(default)]
     pub(crate) balance: Balance,
+    /// How points of `balance: ring` follow what workers can carry, `{}` for the defaults. Default: they stand by the configured weights;
+    /// source: R-H1, a key that moves costs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ring: Option<Following>,
     /// When a gateway keeps a worker from traffic for a while.
     #[serde(default)]
     pub(crate) breaker: BreakerConfig,

@@ -10,17 +10,20 @@ use ambidex_control::config::{
     Source,
 };
 use ambidex_core::balance::Balance;
+use ambidex_core::balance::ring::points::Following;
 use ambidex_core::guard::breaker::BreakerConfig;
 use ambidex_core::guard::bulkhead::BulkheadConfig;
 use ambidex_core::guard::throttle::ThrottleConfig;
 use ambidex_core::plan::PlanConfig;
 use ambidex_core::probation::ProbationConfig;
 use ambidex_core::runbook::Runbooks;
+use ambidex_core::shard::keyspace::KeyspaceName;
 use ambidex_core::time::Span;
 use ambidex_core::trial::Criteria;
 use ambidex_core::zone::ZonesConfig;
 use ambidex_gateway::config::{
-    AccessLog, CacheBounds, CostClasses, Deduplication, Homes, Listener, Recording, Route, Tracing, UpstreamTransport,
+    AccessLog, CacheBounds, CostClasses, Deduplication, Homes, Keyspace, Listener, Recording, Route, Tracing,
+    UpstreamTransport,
 };
 use ambidex_store::remote::RemoteConfig;
 use ambidex_worker::WorkerConfig;
@@ -46,6 +49,9 @@ pub(crate) struct File {
     /// Which request goes to which pool; the first that matches wins. Default: all to the only pool; source: ours.
     #[serde(default)]
     pub(crate) routes: Vec<Route>,
+    /// Keys that are spread over a pool's workers, each of which owns slices of them, by name. Default: none; source: R-O5.
+    #[serde(default)]
+    pub(crate) keyspaces: BTreeMap<KeyspaceName, Keyspace>,
     /// The coordinator that decides about all pools: who is in them, how a worker is picked, its weight. Default: none,
     /// pools are decided about here; source: R-C1.
     #[serde(default)]
@@ -108,6 +114,14 @@ pub(crate) struct File {
 
 impl Form for File {
     const START: &'static str = "start with `listeners:`, `pools:` and `routes:`; see docs/configuration.md";
+
+    fn settle(&mut self) {
+        for route in &mut self.routes {
+            if let Some(keyspace) = route.keyspace().and_then(|name| self.keyspaces.get(name)) {
+                route.of_pool(keyspace.pool());
+            }
+        }
+    }
 
     fn across(&self, tree: &Node) -> Vec<Problem> {
         checks::across(self, tree)
@@ -185,6 +199,10 @@ pub(crate) struct Pool {
     /// How a worker is picked for a request. Default `auto`; source: architecture.md "Configuration".
     #[serde(default)]
     pub(crate) balance: Balance,
+    /// How points of `balance: ring` follow what workers can carry, `{}` for the defaults. Default: they stand by the configured weights;
+    /// source: R-H1, a key that moves costs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ring: Option<Following>,
     /// How weights are learned: a policy's name, or its settings. Default `capacity`; source: balancing.md "Default
     /// stack".
     #[serde(default)]

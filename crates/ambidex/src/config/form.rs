@@ -17,6 +17,9 @@ pub(crate) trait Form: Clone + Debug + Serialize + DeserializeOwned + JsonSchema
     /// How to begin, for whoever has an empty file.
     const START: &'static str;
 
+    /// Fills in what one section says for another.
+    fn settle(&mut self) {}
+
     /// Everything that does not fit together, in the order of the file.
     fn across(&self, tree: &Node) -> Vec<Problem>;
 

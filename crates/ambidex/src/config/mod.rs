@@ -88,10 +88,11 @@ pub(crate) fn check<F: Form>(name: &str, text: String) -> Result<Config<F>, Find
         let help = Some(F::START.to_owned());
         return Err(findings(text, vec![Problem::error(Mark::start(), "", "the file is empty", help)]));
     }
-    let file: F = match ambidex_yaml::read(&tree) {
+    let mut file: F = match ambidex_yaml::read(&tree) {
         Ok(file) => file,
         Err(problems) => return Err(findings(text, problems)),
     };
+    file.settle();
     let found = findings(text, file.across(&tree));
     if found.fatal() { Err(found) } else { Ok(Config { file, findings: found, from_command_line: false, tree }) }
 }

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use ambidex_control::doctor::{
     BoardStatus, DoctorStatus, Observer, ReviewFault, ReviewHost, ReviewLine, ReviewOrder, Said,
 };
-use ambidex_core::review::{Effect, Event, Expected, Moment, Number, Review, Step, Subject, Who};
+use ambidex_core::review::{Abortion, Effect, Event, Expected, Moment, Number, Review, Step, Subject, Who};
 use ambidex_core::time::Span;
 use ambidex_insight::doctor::Diagnosis;
 use ambidex_store::reviews::{Filed, Reviews, ReviewsError};
@@ -144,6 +144,7 @@ impl ReviewHost for Board {
             let event = match order {
                 ReviewOrder::Approve => Event::Approve { by, why },
                 ReviewOrder::Reject => Event::Reject { by, why },
+                ReviewOrder::Abort => Event::Abort { by, why: Abortion::Ordered { why } },
             };
             folder.tell(number, event).map(|(filed, _)| line(&filed)).map_err(fault)
         };

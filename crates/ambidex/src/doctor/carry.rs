@@ -2,9 +2,9 @@
 //! their own, so that a long round of the doctor keeps nobody from looking.
 //!
 //! ```text
-//! Approval --three looks--> Begin: pin half --looks--> pin all --looks--> Watch --looks, 48 h--> Record
+//! Approval --three looks--> Begin: half of it --looks--> all of it --looks--> Watch --looks, 48 h--> Record
 //!                                    | aborted, or nobody looked for a minute
-//!                                    +--> RollBack: pinned as it was, or unpinned; again every 10 s until it is
+//!                                    +--> RollBack: as it was; again every 10 s until it is
 //! ```
 //! | what happens | what follows |
 //! |---|---|
@@ -21,11 +21,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
 use ambidex_control::doctor::Observer;
-use ambidex_core::review::{Abortion, Action, Effect, Event, Look, Number, Proposal, Step, Who};
+use ambidex_core::review::{Abortion, Effect, Event, Look, Number, Proposal, Step, Who};
 use ambidex_core::time::{Mono, Span};
 use ambidex_store::reviews::Filed;
 
 use super::board::Board;
+use crate::review::change::Change;
 use crate::review::pools::Pools;
 use crate::review::{Folder, ReviewError};
 
@@ -80,27 +81,6 @@ struct Work<'o> {
     /// Whether this process began it.
     mine: bool,
     next: Mono,
-}
-
-/// A weight that is changed.
-#[derive(Clone, Debug, PartialEq)]
-struct Change {
-    pool: String,
-    worker: String,
-    from: f64,
-    pinned: bool,
-    to: f64,
-}
-
-impl Change {
-    fn of(proposal: &Proposal) -> Option<Self> {
-        match proposal.action() {
-            Action::Weight { pool, worker, from, pinned, to } => {
-                Some(Self { pool: pool.clone(), worker: worker.clone(), from: *from, pinned: *pinned, to: *to })
-            }
-            Action::ByHand { .. } => None,
-        }
-    }
 }
 
 /// Between two looks of a canary: some forty of them, of a short one fewer.
@@ -164,15 +144,10 @@ impl Carriers<'_> {
     /// Three looks at how it is before, then the canary.
     fn prepare(&mut self, number: Number) -> Result<(), ReviewError> {
         let Some(work) = self.work.get_mut(&number) else { return Ok(()) };
-        let Change { worker, from, pinned, .. } = &work.change;
-        let place = work.pools.place(worker)?;
-        let is = place.pinned.unwrap_or(place.weight);
-        if (is - from).abs() > DRIFT * from.max(0.01) || place.pinned.is_some() != *pinned {
+        let place = work.pools.place(&work.change.worker)?;
+        if let Err(other) = work.change.still_fits(&place) {
             work.before.clear();
-            let pinned = if place.pinned.is_some() { ", pinned" } else { "" };
-            return Err(ReviewError::Wrong(format!(
-                "{number} is about a weight of {from:.2}, and {worker} has {is:.2}{pinned} by now: reject it and propose anew"
-            )));
+            return Err(other);
         }
         work.before.extend(work.pools.look()?);
         if work.before.len() < LOOKS_BEFORE {
@@ -199,26 +174,21 @@ impl Carriers<'_> {
         let mut left = effects;
         while !left.is_empty() {
             let event = match left.remove(0) {
-                Effect::Apply { part } => {
-                    let Change { worker, from, to, .. } = &work.change;
-                    let weight = from + (to - from) * part;
-                    match work.pools.pin(worker, weight) {
-                        Ok(()) => {
-                            tracing::info!(review = %number, worker, weight, "a change that was approved is in force");
-                            continue;
-                        }
-                        Err(error) => {
-                            let why = error.to_string().chars().take(500).collect();
-                            Event::Abort { by: Who::Carrier, why: Abortion::NotMade { why } }
-                        }
+                Effect::Apply { part } => match work.change.put(&work.pools, part) {
+                    Ok(done) => {
+                        let worker = &work.change.worker;
+                        tracing::info!(review = %number, worker, done, "a change that was approved is in force");
+                        continue;
                     }
-                }
+                    Err(error) => {
+                        let why = error.to_string().chars().take(500).collect();
+                        Event::Abort { by: Who::Carrier, why: Abortion::NotMade { why } }
+                    }
+                },
                 Effect::Undo => {
-                    let Change { worker, from, pinned, .. } = &work.change;
                     // What cannot be undone now is tried again.
-                    let undone = if *pinned { work.pools.pin(worker, *from) } else { work.pools.unpin(worker) };
-                    undone?;
-                    tracing::warn!(review = %number, worker, "a change was taken back");
+                    work.change.take_back(&work.pools)?;
+                    tracing::warn!(review = %number, worker = work.change.worker, "a change was taken back");
                     Event::RolledBack { by: Who::Carrier }
                 }
                 Effect::Learn(_) => continue,
@@ -263,5 +233,3 @@ const LOOKS_OF_A_WATCH: u64 = 200;
 const AGAIN: Span = Span::from_secs(10);
 /// Looks that a change is compared with. Source: as many as a step of the canary takes.
 const LOOKS_BEFORE: usize = 3;
-/// How far a weight may have moved since it was proposed to change it, as a part of it. Source: review.md.
-const DRIFT: f64 = 0.25;

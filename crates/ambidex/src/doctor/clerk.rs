@@ -31,6 +31,8 @@ pub(super) struct Clerk {
     keep: i64,
     /// Oldest first.
     segments: VecDeque<Segment>,
+    /// What was noted before this process, and when that ended, in milliseconds since 1970.
+    past: Option<(i64, Recorder)>,
     /// What was counted of each worker when it was counted last.
     seen: HashMap<WorkerId, (At, TallyState)>,
     /// What each can carry, by its peers and its name, and when it was looked at last.
@@ -73,12 +75,18 @@ impl Clerk {
             bounds,
             keep: i64::try_from(keep.as_millis()).unwrap_or(i64::MAX),
             segments: VecDeque::new(),
+            past: None,
             seen: HashMap::new(),
             carries: HashMap::new(),
             ledger: routes.map(Ledger::of),
             news: 0,
             short: false,
         }
+    }
+
+    /// Takes what others noted before it begins, as far back as is remembered: `noted` since when, and within which bounds.
+    pub(super) fn recall(&mut self, now: At, noted: impl FnOnce(At, Bounds) -> Option<Recorder>) {
+        self.past = noted(At(now.0.saturating_sub(self.keep)), self.bounds).map(|past| (now.0, past));
     }
 
     /// How often is looked: twenty times a window of the history, between a quarter of a second and a quarter of a minute.
@@ -153,6 +161,9 @@ impl Clerk {
         for segment in self.segments.iter().rev() {
             whole.merge(segment.recorder.clone());
         }
+        if let Some((_, past)) = &self.past {
+            whole.merge(past.clone());
+        }
         for ((peers, name), (carries, _)) in &self.carries {
             if let Some(node) = whole.node(name, peers) {
                 whole.capacity(node, *carries);
@@ -178,6 +189,7 @@ impl Clerk {
             | What::Zone { .. }
             | What::Order
             | What::Drill { .. }
+            | What::Shard { .. }
             | What::Trial { .. }
             | What::Configuration { .. }
             | What::Leadership { .. }
@@ -208,6 +220,7 @@ impl Clerk {
         while self.segments.front().is_some_and(|first| first.begin + length < at.0 - self.keep) {
             self.segments.pop_front();
         }
+        self.past.take_if(|(end, _)| *end < at.0 - self.keep);
         let windows = usize::try_from(length / (i64::from(self.base()) * 1_000)).unwrap_or(1);
         let figures = |segments: &VecDeque<Segment>| {
             segments.iter().map(|segment| segment.nodes * windows * METRICS).sum::<usize>()

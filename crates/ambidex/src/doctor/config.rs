@@ -42,10 +42,14 @@ pub(crate) struct DoctorConfig {
     pub(crate) theta: Share,
     /// By which rules is judged. Default effect; source: diagnosis.md.
     pub(crate) rules: RuleSet,
-    /// How much is remembered, 1h to 840h, in memory: a restart begins anew. Default 72h; source: R-D4 and R-D5, whose forecasts need
+    /// How much is remembered, 1h to 840h, in memory: a restart begins anew, unless a `history` is kept. Default 72h; source: R-D4 and R-D5, whose forecasts need
     /// two days, and what comes back at the same hours three.
     #[serde(deserialize_with = "keep")]
     pub(crate) keep: Span,
+    /// The folder in which what is noted outlives the process, as `ambidex diagnose --keep` keeps it: 35 days, 1 GiB at most. Default: it
+    /// is not kept; source: ours, a folder that nobody looks at fills up.
+    #[schemars(with = "Option<String>")]
+    pub(crate) history: Option<PathBuf>,
     /// The folder in which findings are kept, and what becomes of them: as `ambidex diagnose --review`. Default: they are not kept;
     /// source: ours, a folder that nobody looks at fills up.
     #[schemars(with = "Option<String>")]
@@ -75,6 +79,7 @@ impl Default for DoctorConfig {
             theta: Share::percent(80),
             rules: RuleSet::default(),
             keep: Span::from_secs(72 * 3_600),
+            history: None,
             reviews: None,
             carry_out: false,
         }
@@ -96,10 +101,10 @@ impl DoctorSection {
         }
     }
 
-    /// Takes a relative path as beside `folder`.
+    /// Takes relative paths as beside `folder`.
     pub(crate) fn beside(&mut self, folder: &Path) {
-        if let Self::On(DoctorConfig { reviews: Some(path), .. }) = self {
-            *path = folder.join(&path);
+        if let Self::On(DoctorConfig { reviews, history, .. }) = self {
+            reviews.iter_mut().chain(history).for_each(|path| *path = folder.join(&path));
         }
     }
 }

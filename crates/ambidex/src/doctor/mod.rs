@@ -3,12 +3,14 @@
 //! ```text
 //!              every `window`/60            every `every`
 //! Observer ----look----> Clerk ----history----> diagnose ----tell----> Board (folder of reviews, if any) ----> Observer
+//!                          ^---- start ---- Chronicle (folder of histories, if any) <---- round
 //! ```
 //! | what happens | what follows |
 //! |---|---|
 //! | a round takes long | looks wait for it; requests, ticks and pages do not, since it has a thread of its own and holds no lock of theirs |
 //! | a round panics | that is told, what was told before stays, and the next round is in its time |
 //! | the folder of reviews cannot be used | findings are told without it, and the board says why |
+//! | the folder of the history cannot be used | what was noted is in memory only, a remark says why, and each round tries again |
 //! | another configuration | taken between two looks; what was noted stays, unless windows have another length |
 //! | the end of the process | waited for at most five seconds: the doctor holds nothing that must be written |
 //!
@@ -17,6 +19,7 @@
 
 mod board;
 mod carry;
+mod chronicle;
 mod clerk;
 mod config;
 mod ledger;
@@ -32,9 +35,11 @@ use ambidex_control::doctor::{DoctorState, DoctorStatus, Observer};
 use ambidex_core::time::{Mono, Span};
 use ambidex_gateway::RouteCounts;
 use ambidex_insight::doctor::diagnose;
+use ambidex_insight::history::At;
 
 use board::Board;
 use carry::Call;
+use chronicle::Chronicle;
 use clerk::Clerk;
 pub(crate) use config::{DoctorConfig, DoctorSection};
 
@@ -142,11 +147,18 @@ impl Practitioner {
         let Some(config) = config else { return self.board.say(|status| *status = DoctorStatus::default()) };
         let now = self.observer.now();
         let (every, reviews) = (config.every, config.reviews.is_some());
-        let kept = before.filter(|before| before.config.window == config.window && before.config.keep == config.keep);
-        let clerk =
-            kept.map_or_else(|| Clerk::new(config.window, config.keep, self.routes.clone()), |before| before.clerk);
+        let (mut clerk, mut chronicle) = (None, None);
+        if let Some(before) = before {
+            let same = before.config.window == config.window && before.config.keep == config.keep;
+            clerk = same.then_some(before.clerk);
+            chronicle = before.chronicle.filter(|chronicle| Some(&chronicle.folder) == config.history.as_ref());
+        }
+        let mut chronicle = chronicle.or_else(|| config.history.clone().map(Chronicle::of));
+        // Who notes already keeps what it has in a new folder, and reads nothing there: it may be its own.
+        let clerk = clerk.unwrap_or_else(|| self.clerk(&config, chronicle.as_mut()));
         let rules = serde_json::to_value(config.rules).ok().and_then(|word| word.as_str().map(str::to_owned));
-        *practice = Some(Practice { config, clerk, next_look: now, next_round: now + every, next_refresh: now });
+        *practice =
+            Some(Practice { config, clerk, chronicle, next_look: now, next_round: now + every, next_refresh: now });
         self.board.say(|status| {
             if status.state == DoctorState::Off {
                 (status.state, status.why) = (DoctorState::Waiting, Some(format!("its first round is after {every}")));
@@ -155,6 +167,16 @@ impl Practitioner {
             status.board = status.board.take().filter(|_| reviews);
         });
     }
+
+    /// A clerk that has noted nothing itself.
+    fn clerk(&self, config: &DoctorConfig, chronicle: Option<&mut Chronicle>) -> Clerk {
+        let mut clerk = Clerk::new(config.window, config.keep, self.routes.clone());
+        let now = At(i64::try_from(self.observer.wall_millis()).unwrap_or(0));
+        if let Some(chronicle) = chronicle {
+            clerk.recall(now, |from, bounds| chronicle.recall(from, bounds));
+        }
+        clerk
+    }
 }
 
 /// What the doctor goes by, and when.
@@ -162,6 +184,7 @@ impl Practitioner {
 struct Practice {
     config: DoctorConfig,
     clerk: Clerk,
+    chronicle: Option<Chronicle>,
     next_look: Mono,
     next_round: Mono,
     next_refresh: Mono,
@@ -183,8 +206,10 @@ impl Practice {
             let clerk = &mut self.clerk;
             if catch_unwind(AssertUnwindSafe(|| clerk.look(observer))).is_err() {
                 // What it noted may be half of something.
-                self.clerk = Clerk::new(self.config.window, self.config.keep, here.routes.clone());
-                board.say(|status| failed(status, "a look broke off, and what was noted is forgotten"));
+                self.clerk = here.clerk(&self.config, self.chronicle.as_mut());
+                board.say(|status| {
+                    failed(status, "a look broke off, and what was noted since the last round is forgotten")
+                });
             }
         }
         if self.next_round <= now {
@@ -200,21 +225,25 @@ impl Practice {
     }
 
     /// Judges, and tells.
-    fn round(&self, observer: &Observer, board: &Board) {
+    fn round(&mut self, observer: &Observer, board: &Board) {
         let began = observer.now();
+        let Self { config, clerk, chronicle, .. } = self;
         let worked = catch_unwind(AssertUnwindSafe(|| {
-            let diagnosis = diagnose(&self.clerk.history(), &self.config.options());
+            let history = clerk.history();
+            let diagnosis = diagnose(&history, &config.options());
+            let unkept = chronicle.as_mut().and_then(|chronicle| chronicle.keep(&history).map(str::to_owned));
             let before = observer.told();
-            let status = DoctorStatus {
+            let mut status = DoctorStatus {
                 state: DoctorState::Judged,
                 rounds: before.rounds + 1,
                 failed: before.failed,
                 at_ms: Some(observer.wall_millis()),
                 took_ms: Some(observer.now().since(began).as_secs_f64() * 1e3),
-                every_ms: self.config.every.as_millis(),
+                every_ms: config.every.as_millis(),
                 rules: before.rules.clone(),
                 ..tell::status(&diagnosis)
             };
+            status.remarks.extend(unkept.map(|why| format!("what was noted is in memory only: {why}")));
             board.round(&diagnosis, status);
         }));
         if worked.is_err() {

@@ -312,8 +312,14 @@ fn resolution(closed: &[&Review]) -> Option<Hours> {
 fn calibration(all: &[Filed], closed: &[&Review]) -> Calibration {
     let measured: Vec<_> = closed.iter().filter_map(|review| review.calibrated()).collect();
     let off: Vec<f64> = measured.iter().map(|one| one.r_max.actual - one.r_max.predicted.mid).collect();
-    let classes =
-        [ActionClass::Weight, ActionClass::Configuration, ActionClass::Code, ActionClass::Architecture].into_iter();
+    let classes = [
+        ActionClass::Weight,
+        ActionClass::Routing,
+        ActionClass::Configuration,
+        ActionClass::Code,
+        ActionClass::Architecture,
+    ]
+    .into_iter();
     let earned = classes.map(|class| (class, trust(all, class)));
     Calibration {
         measured: measured.len(),

@@ -11,12 +11,13 @@
 
 use std::time::Duration;
 
-use ambidex_core::review::{Abortion, Action, Effect, Event, Look, Moment, Number, Review, Step, Who};
+use ambidex_core::review::{Abortion, Effect, Event, Look, Moment, Number, Review, Step, Who};
 use ambidex_core::time::Span;
 use ambidex_store::reviews::Filed;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::change::Change;
 use super::pools::Pools;
 use super::{Folder, ReviewError, now};
 use crate::api::Api;
@@ -64,15 +65,6 @@ impl Interrupts {
     }
 }
 
-/// A weight that is changed.
-#[derive(Clone, Debug)]
-struct Change {
-    worker: String,
-    from: f64,
-    pinned: bool,
-    to: f64,
-}
-
 impl<'a> Carrier<'a> {
     /// Of a review whose change is ours.
     pub(crate) fn of(
@@ -83,28 +75,22 @@ impl<'a> Carrier<'a> {
         say: &'a mut dyn FnMut(&str),
     ) -> Result<Self, ReviewError> {
         let number = filed.review.number();
-        let action = filed.review.proposal().map(ambidex_core::review::Proposal::action);
-        let (pool, change) = match action {
-            Some(Action::Weight { pool, worker, from, pinned, to }) => {
-                (pool, Change { worker: worker.clone(), from: *from, pinned: *pinned, to: *to })
-            }
-            Some(Action::ByHand { what, .. }) => {
-                let wrong =
-                    format!("{number} is done by people ({what}): when it is, say `ambidex review done {number}`");
-                return Err(ReviewError::Wrong(wrong));
-            }
-            None => {
-                let wrong = format!("{number} has no proposal: make one with `ambidex review propose {number}`");
-                return Err(ReviewError::Wrong(wrong));
-            }
-        };
+        let proposal = filed.review.proposal().ok_or_else(|| {
+            ReviewError::Wrong(format!("{number} has no proposal: make one with `ambidex review propose {number}`"))
+        })?;
+        let change = Change::of(proposal).ok_or_else(|| {
+            let what = proposal.action();
+            ReviewError::Wrong(format!(
+                "{number} is done by people ({what}): when it is, say `ambidex review done {number}`"
+            ))
+        })?;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| ReviewError::Wrong(format!("no runtime: {error}")))?;
         // Listened for from the begin, so that none is lost.
         let interrupts = runtime.block_on(async { Interrupts::listen() });
         let interrupts =
             interrupts.map_err(|error| ReviewError::Wrong(format!("Ctrl-C cannot be listened for: {error}")))?;
-        let pools = Pools::of(api, pool, &filed.review.subject().metric)?;
+        let pools = Pools::of(api, &change.pool, &filed.review.subject().metric)?;
         Ok(Self { folder, number, pools, change, pace, runtime, interrupts, say })
     }
 
@@ -168,15 +154,7 @@ impl<'a> Carrier<'a> {
     /// Three looks, then the canary.
     fn begin(&mut self) -> Result<(Filed, Vec<Effect>), ReviewError> {
         let place = self.pools.place(&self.change.worker)?;
-        let is = place.pinned.unwrap_or(place.weight);
-        let drifted = (is - self.change.from).abs() > DRIFT * self.change.from.max(0.01);
-        if drifted || place.pinned.is_some() != self.change.pinned {
-            let pinned = if place.pinned.is_some() { ", pinned" } else { "" };
-            return Err(ReviewError::Wrong(format!(
-                "the proposal is about a weight of {:.2}, and {} has {is:.2}{pinned} by now: reject it and propose anew",
-                self.change.from, self.change.worker
-            )));
-        }
+        self.change.still_fits(&place)?;
         (self.say)("looking at how it is before");
         let mut before = Vec::new();
         let (mut left, patience) = (LOOKS_BEFORE, now().after(PATIENCE));
@@ -213,21 +191,19 @@ impl<'a> Carrier<'a> {
         while !left.is_empty() {
             let effect = left.remove(0);
             let event = match effect {
-                Effect::Apply { part } => {
-                    let weight = self.change.from + (self.change.to - self.change.from) * part;
-                    (self.say)(&format!("{}: weight {weight:.2}", self.change.worker));
-                    match self.pools.pin(&self.change.worker, weight) {
-                        Ok(()) => continue,
-                        Err(error) => {
-                            let why = error.to_string().chars().take(500).collect();
-                            Event::Abort { by: Who::Carrier, why: Abortion::NotMade { why } }
-                        }
+                Effect::Apply { part } => match self.change.put(&self.pools, part) {
+                    Ok(done) => {
+                        (self.say)(&format!("{}: {done}", self.change.worker));
+                        continue;
                     }
-                }
+                    Err(error) => {
+                        let why = error.to_string().chars().take(500).collect();
+                        Event::Abort { by: Who::Carrier, why: Abortion::NotMade { why } }
+                    }
+                },
                 Effect::Undo => {
-                    let Change { worker, from, pinned, .. } = &self.change;
-                    let undone = if *pinned { self.pools.pin(worker, *from) } else { self.pools.unpin(worker) };
-                    match undone {
+                    let worker = &self.change.worker;
+                    match self.change.take_back(&self.pools) {
                         Ok(()) => {
                             (self.say)(&format!("{worker}: taken back"));
                             Event::RolledBack { by: Who::Carrier }
@@ -286,9 +262,6 @@ impl<'a> Carrier<'a> {
     }
 }
 
-/// How far a weight may have moved since it was proposed to change it, as a part of it. Source: ours; a learned weight moves by a few
-/// percent all the time.
-const DRIFT: f64 = 0.25;
 /// Looks that a change is compared with. Source: ours; as many as a step of the canary takes.
 const LOOKS_BEFORE: u32 = 3;
 /// How long enough load is waited for. Source: ours.

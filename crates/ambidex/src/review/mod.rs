@@ -3,13 +3,14 @@
 //! ```text
 //! diagnosis --take--> folder of reviews <--open, change, close-- `ambidex review ..`
 //!                          ^                                           |
-//!                          +---- looks <---- pools of a coordinator <--+ carry-out: pin, look, unpin
+//!                          +---- looks <---- pools of a coordinator <--+ carry-out: order, look, undo
 //! ```
 //! The machine is the core's ([`ambidex_core::review`]); here it is loaded, told what happened, and written back before what it wants
 //! is done. So whatever process dies at whatever point, the folder knows of every change that may be in force.
 
 pub(crate) mod audit;
 pub(crate) mod carry;
+pub(crate) mod change;
 pub(crate) mod next;
 pub(crate) mod pools;
 pub(crate) mod record;
@@ -111,5 +112,32 @@ pub(crate) fn title(filed: &Filed) -> String {
     said.unwrap_or_else(|| format!("{}: {} of {}", subject.group, subject.metric, subject.nodes.join(", ")))
 }
 
+/// The node that has the farthest too much as it was found last: that of the title, and so the one that people mean. Which node was the
+/// first to be seen may be another one.
+pub(crate) fn foremost(filed: &Filed) -> &str {
+    let latest = filed.finding["nodes"][0]["name"].as_str();
+    latest.or_else(|| filed.review.subject().nodes.first().map(String::as_str)).unwrap_or_default()
+}
+
 /// Changes that trust is reckoned by. Source: ours; five times what it takes, so that what was good long ago does not last for ever.
 const NEWEST: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use ambidex_core::review::{Review, Subject};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn the_foremost_node_is_that_of_the_latest_finding() {
+        let nodes = vec!["a".to_owned(), "b".to_owned()];
+        let subject =
+            Subject { group: "api".into(), metric: "in flight".into(), nodes, cause: "weights".into(), about: None };
+        let review = Review::open(Number(1), Moment(0), subject, None, None);
+        let mut filed = Filed { review, finding: Value::Null };
+        assert_eq!(foremost(&filed), "a", "nothing else is known");
+        filed.finding = json!({"title": "b: 2.71 times a fair part of in flight", "nodes": [{"name": "b", "r": 2.71}]});
+        assert_eq!(foremost(&filed), "b");
+    }
+}

@@ -9,7 +9,7 @@ use std::fmt::Debug;
 
 use ambidex_control::Order;
 use ambidex_control::doctor::Observer;
-use ambidex_core::review::{Look, Part, Subject};
+use ambidex_core::review::{Look, Part};
 use serde_json::{Value, json};
 
 use super::{ReviewError, now};
@@ -24,6 +24,31 @@ pub(crate) struct Place {
     pub(crate) weight: f64,
     /// What an operator fixed.
     pub(crate) pinned: Option<f64>,
+    /// Whether it gets requests.
+    serving: bool,
+    /// How many others of the pool do.
+    others: usize,
+}
+
+impl Place {
+    /// Whether its requests can go to others, and whether it would be seen what those make of them.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn drainable(&self) -> Result<(), ReviewError> {
+        let Self { pool, worker, others, .. } = self;
+        if !self.serving {
+            return Err(ReviewError::Wrong(format!(
+                "{worker} of pool `{pool}` gets no requests as it is: nothing is left to drain"
+            )));
+        }
+        if *others < LEAST_OTHERS {
+            return Err(ReviewError::Wrong(format!(
+                "pool `{pool}` has {others} other workers that serve: a drain that is watched leaves at least {LEAST_OTHERS}"
+            )));
+        }
+        Ok(())
+    }
 }
 
 /// Where a coordinator's pools are asked and its workers ordered: through its admin API, or within its process.
@@ -144,9 +169,13 @@ impl<'a> Pools<'a> {
         let failed: f64 = grown.iter().map(|(.., failed)| failed).sum();
         let slowest = serving.iter().filter_map(|worker| worker["p99_ms"].as_f64()).reduce(f64::max);
         let fullest = utilizations.and_then(|all| all.into_iter().reduce(f64::max));
+        // Who is drained has no fair part and nothing of the load: so it is seen to be well, and not to be gone.
+        let drained = workers.iter().filter(|worker| worker["standing"] == "draining");
+        let drained = drained.filter_map(|worker| worker["name"].as_str()).filter(|name| !name.is_empty());
+        let none_of_it = |node: &str| Part { node: node.to_owned(), fair: 0.0, r: 0.0 };
         let look = Look {
             at: now(),
-            parts: grown.iter().zip(&loads).map(part).collect(),
+            parts: grown.iter().zip(&loads).map(part).chain(drained.map(none_of_it)).collect(),
             cmi: fullest.map(|fullest| (THETA - fullest) / THETA),
             errors: Some(failed / tries),
             p99_ms: slowest,
@@ -157,20 +186,16 @@ impl<'a> Pools<'a> {
     /// The worker as it is now.
     pub(crate) fn place(&self, worker: &str) -> Result<Place, ReviewError> {
         let workers = self.workers()?;
-        let found = workers.iter().find(|known| known["name"] == worker).and_then(|known| place(&self.pool, known));
+        let found = workers.iter().find(|known| known["name"] == worker);
+        let found = found.and_then(|known| place(&self.pool, known, &workers));
         found.ok_or_else(|| {
             ReviewError::Wrong(format!("pool `{}` has no worker `{worker}`; workers: {}", self.pool, names(&workers)))
         })
     }
 
-    /// Holds a worker's weight.
-    pub(crate) fn pin(&self, worker: &str, weight: f64) -> Result<(), ReviewError> {
-        self.reach.order(&self.pool, worker, Order::Pin(weight))
-    }
-
-    /// Lets the loop decide it.
-    pub(crate) fn unpin(&self, worker: &str) -> Result<(), ReviewError> {
-        self.reach.order(&self.pool, worker, Order::Unpin)
+    /// Orders something of a worker.
+    pub(super) fn order(&self, worker: &str, order: Order) -> Result<(), ReviewError> {
+        self.reach.order(&self.pool, worker, order)
     }
 
     fn workers(&self) -> Result<Vec<Value>, ReviewError> {
@@ -182,17 +207,10 @@ impl<'a> Pools<'a> {
     }
 }
 
-/// The worker of a coordinator that a finding is about: the one that is named, else the one that is called, addressed or reached as
-/// the foremost node is.
-pub(crate) fn worker_of(
-    api: &Api,
-    subject: &Subject,
-    pool: Option<&str>,
-    worker: Option<&str>,
-) -> Result<Place, ReviewError> {
+/// The worker of a coordinator that is called, addressed or reached as a node is.
+pub(crate) fn worker_of(api: &Api, wanted: &str, pool: Option<&str>) -> Result<Place, ReviewError> {
     let pools = api.get("/api/v1/pools")?;
     let pools: Vec<Value> = pools["pools"].as_array().cloned().unwrap_or_default();
-    let wanted = worker.or_else(|| subject.nodes.first().map(String::as_str)).unwrap_or_default();
     let mut found: Vec<Place> = Vec::new();
     for known in &pools {
         let name = known["name"].as_str().unwrap_or_default();
@@ -201,7 +219,7 @@ pub(crate) fn worker_of(
         }
         let workers = known["workers"].as_array().cloned().unwrap_or_default();
         let fits = |worker: &&Value| ["name", "address", "url"].iter().any(|key| is_called(&worker[*key], wanted));
-        found.extend(workers.iter().filter(fits).filter_map(|worker| place(name, worker)));
+        found.extend(workers.iter().filter(fits).filter_map(|worker| place(name, worker, &workers)));
     }
     match (found.len(), pool) {
         (1, _) => Ok(found.swap_remove(0)),
@@ -212,7 +230,7 @@ pub(crate) fn worker_of(
             let workers: Vec<Value> =
                 pools.iter().flat_map(|pool| pool["workers"].as_array().cloned()).flatten().collect();
             Err(ReviewError::Wrong(format!(
-                "no worker is called `{wanted}`, as the finding's first node is: name one with --pool and --worker; workers: {}",
+                "no worker is called `{wanted}`: name one with --pool and --worker; workers: {}",
                 names(&workers)
             )))
         }
@@ -232,10 +250,14 @@ fn is_called(value: &Value, wanted: &str) -> bool {
     value.as_str().is_some_and(|text| !wanted.is_empty() && bare(text) == bare(wanted))
 }
 
-fn place(pool: &str, worker: &Value) -> Option<Place> {
+fn place(pool: &str, worker: &Value, all: &[Value]) -> Option<Place> {
+    let name = worker["name"].as_str()?;
+    let serves = |worker: &Value| worker["standing"] == "serving";
     Some(Place {
         pool: pool.to_owned(),
-        worker: worker["name"].as_str()?.to_owned(),
+        serving: serves(worker),
+        others: all.iter().filter(|other| serves(other) && other["name"] != name).count(),
+        worker: name.to_owned(),
         weight: worker["weight"].as_f64()?,
         pinned: worker["pinned"].as_f64(),
     })
@@ -256,6 +278,8 @@ fn names(all: &[Value]) -> String {
 
 /// Up to which part workers are to be used. Source: diagnosis.md "CMI".
 const THETA: f64 = 0.8;
+/// Workers that a drain leaves: a look compares. Source: ours.
+const LEAST_OTHERS: usize = 2;
 /// Tries of one look. Source: diagnosis.md "RUS" guards.
 const LEAST_TRIES: f64 = 200.0;
 /// Tries of one look for each worker beside the first: 10 / 0.25^2. Source: the same.
@@ -264,6 +288,22 @@ const PER_WORKER: f64 = 160.0;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_drain_leaves_two_others_and_takes_out_who_serves() {
+        let worker = |name: &str, standing: &str| json!({"name": name, "standing": standing, "weight": 1.0});
+        for (others, own, said) in [
+            (["serving", "serving"], "serving", None),
+            (["serving", "draining"], "serving", Some("has 1 other workers that serve")),
+            (["serving", "serving"], "draining", Some("nothing is left to drain")),
+            (["serving", "serving"], "unhealthy", Some("nothing is left to drain")),
+        ] {
+            let all = [worker("a", own), worker("b", others[0]), worker("c", others[1])];
+            let refused = place("api", &all[0], &all).expect("whole").drainable().err().map(|error| error.to_string());
+            assert_eq!(refused.is_some(), said.is_some(), "{refused:?}");
+            assert!(refused.is_none_or(|refused| said.is_some_and(|said| refused.contains(said))));
+        }
+    }
 
     #[test]
     fn a_node_is_a_worker_by_name_address_or_url() {

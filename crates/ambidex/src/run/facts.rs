@@ -1,7 +1,9 @@
 //! The gateway's numbers, in the form in which the coordinator serves them at `/metrics`.
 
 use ambidex_control::facts::{Family, GatewayFacts, Kind};
-use ambidex_gateway::{CacheStats, GatewayStats, KeyStats, LimitStats, ListenerStats, MirrorStats, Reason, Totals};
+use ambidex_gateway::{
+    CacheStats, GatewayStats, KeyStats, KeyedTotals, LimitStats, ListenerStats, MirrorStats, Reason, TableStats, Totals,
+};
 use ambidex_store::remote::RemoteStatus;
 
 use super::Runs;
@@ -37,6 +39,8 @@ pub(crate) fn of_gateway(stats: &GatewayStats, agent: Option<&Agent>) -> Vec<Fam
             outcomes("gateway_spans", "Spans for the collector, by what became of them", spans),
         ])
         .chain(traffic(&stats.traffic))
+        .chain(keyed(&stats.traffic.keyed))
+        .chain(tables(&stats.tables))
         .chain(cache(&stats.cache))
         .chain(agent.map(Agent::families).unwrap_or_default())
         .chain(keys(&stats.keys))
@@ -45,6 +49,26 @@ pub(crate) fn of_gateway(stats: &GatewayStats, agent: Option<&Agent>) -> Vec<Fam
         .chain(mirrors(stats.mirrors))
         .chain(stats.places_failing.map(places))
         .collect()
+}
+
+/// Name, help, and what of a table it shows.
+type TableGauge = (&'static str, &'static str, fn(&TableStats) -> f64);
+
+/// What the gateway goes by, for each keyspace; nothing without any.
+fn tables(stats: &[TableStats]) -> Vec<Family> {
+    let gauges: [TableGauge; 4] = [
+        ("gateway_table_revision", "The metadata store's revision of the table that requests go by; 0 without", |of| {
+            of.revision as f64
+        }),
+        ("gateway_table_slices", "Slices of that table", |of| of.slices as f64),
+        ("gateway_table_sealed", "Those for which requests wait now", |of| of.sealed as f64),
+        ("gateway_table_epoch", "The highest epoch of its slices", |of| of.epoch as f64),
+    ];
+    let family = |(name, help, figure): TableGauge| {
+        let sample = |of: &TableStats| (vec![("keyspace", of.keyspace.to_string())], figure(of));
+        Family { name, help, kind: Kind::Gauge, samples: stats.iter().map(sample).collect() }
+    };
+    gauges.into_iter().map(family).filter(|family| !family.samples.is_empty()).collect()
 }
 
 /// One number without labels.
@@ -56,6 +80,23 @@ fn gauge(name: &'static str, help: &'static str, value: f64) -> Family {
 fn outcomes<const N: usize>(name: &'static str, help: &'static str, counts: [(&str, u64); N]) -> Family {
     let sample = |(outcome, count): (&str, u64)| (vec![("outcome", outcome.to_owned())], count as f64);
     Family { name, help, kind: Kind::Counter, samples: counts.into_iter().map(sample).collect() }
+}
+
+/// Requests of keyed routes, over all threads.
+fn keyed(totals: &KeyedTotals) -> Vec<Family> {
+    let counter =
+        |name, help, count: u64| Family { name, help, kind: Kind::Counter, samples: vec![(Vec::new(), count as f64)] };
+    let &KeyedTotals { asked, waited, waiting, waiting_bytes, hops, misdirected, broken, unreached } = totals;
+    vec![
+        counter("gateway_keyed_requests", "Requests that were routed by a table of slices", asked),
+        counter("gateway_keyed_waited", "Those that were not sent at once", waited),
+        gauge("gateway_keyed_waiting", "Those that wait now", waiting as f64),
+        gauge("gateway_keyed_waiting_bytes", "Their bytes", waiting_bytes as f64),
+        counter("gateway_keyed_hops", "Their tries after the first", hops),
+        counter("gateway_keyed_misdirected", "Their tries that a worker did not admit", misdirected),
+        counter("gateway_keyed_broken", "Their tries whose end nobody knows", broken),
+        counter("gateway_keyed_unreached", "Their tries for which no owner could be reached", unreached),
+    ]
 }
 
 /// What became of requests, over all threads. Labels are closed sets.

@@ -148,7 +148,9 @@ impl History {
     }
 
     fn keep(&self, key: &str, value: &[u8]) {
-        if let Err(why) = self.journal.keep(key, value) {
+        if self.journal.lasts()
+            && let Err(why) = self.journal.keep(key, value)
+        {
             tracing::warn!(why, "the configuration's history is not kept beyond this process");
         }
     }

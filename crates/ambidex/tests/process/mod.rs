@@ -144,14 +144,19 @@ pub(crate) fn ambidex(folder: &Path) -> Command {
 }
 
 /// Waits until something is there, at most a minute: machines that check stand still for seconds.
+pub(crate) fn until<T>(look: impl FnMut() -> Option<T>) -> T {
+    until_within(Duration::from_secs(60), look)
+}
+
+/// The same for what comes later than that by itself.
 #[expect(clippy::disallowed_methods, reason = "a test's deadline; the pause is between looks at another process")]
-pub(crate) fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(60);
+pub(crate) fn until_within<T>(longest: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + longest;
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(Instant::now() < deadline, "it did not come in a minute");
+        assert!(Instant::now() < deadline, "it did not come in {longest:?}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -54,5 +54,6 @@ fn a_traefik_that_is_only_observed_has_the_configured_weights() {
     until(|| (pair.served(address, 8) == [2, 6]).then_some(()));
     running.ask(&["pin", "0.5", "b", "--yes"]);
     until(|| running.ask(&["publishers"]).contains("edge: would: weight of app/").then_some(()));
-    assert_eq!(pair.served(address, 8), [2, 6]);
+    // A round that begins anew in the middle of eight looks otherwise; weights of 1 and 0.5 never look like this.
+    until(|| (pair.served(address, 8) == [2, 6]).then_some(()));
 }

@@ -118,7 +118,6 @@ fn what_strangers_send_moves_nothing_and_is_counted() {
     let scene = Scene::of(2, &[("wide", 8), ("narrow", 2)]);
     let load = trickle(&scene.gateways[0]);
     until(|| scene.shares("narrow").iter().all(|share| *share < 0.3).then_some(()));
-    drop(load);
     let victim = &scene.gateways[1];
     let counted = |name: &str| metric(victim, name);
     let refused = |why: &str| counted(&format!("ambidex_gossip_refused_total{{why=\"{why}\"}}"));
@@ -143,6 +142,7 @@ fn what_strangers_send_moves_nothing_and_is_counted() {
     assert!(lines <= 4, "{lines} lines");
     let said = gossip(victim).to_string() + &victim.log();
     assert!(!said.contains("canary-of-the-gossip-key"), "{said}");
+    drop(load);
 }
 
 #[test]

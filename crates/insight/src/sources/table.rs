@@ -149,6 +149,18 @@ pub enum TableError {
         /// The header.
         columns: String,
     },
+    /// A column that was named holds what such a table has not.
+    #[error("{file}: `{role}={column}` means nothing here: {form}")]
+    Unused {
+        /// The file.
+        file: String,
+        /// What it was said to hold.
+        role: &'static str,
+        /// As it was named.
+        column: String,
+        /// Why it is such a table.
+        form: &'static str,
+    },
     /// Most rows cannot be read.
     #[error(
         "{file}: {wrong} of the first {of} rows cannot be read; line {line}, column `{column}`: found `{found}`, expected {expected}"
@@ -191,6 +203,11 @@ impl Role {
         ("caller", Self::Caller),
         ("caller_service", Self::CallerService),
     ];
+
+    /// By which name a mapping calls it.
+    fn name(self) -> &'static str {
+        Self::NAMED.into_iter().find(|(_, role)| *role == self).map_or("", |(name, _)| name)
+    }
 }
 
 impl FromStr for RoleMap {

@@ -7,7 +7,7 @@ use ambidex_insight::sources::csv::{read, read_from};
 use ambidex_insight::sources::table::{Options, TableError};
 use proptest::prelude::*;
 
-use super::{assert_mean, mapped, mean, names, said};
+use super::{assert_mean, held, mapped, mean, names, said};
 
 fn of(table: &str, options: &Options) -> Result<History, TableError> {
     read_from("t.csv", table.as_bytes(), options, &mut |_| {})
@@ -168,6 +168,18 @@ fn quotes_marks_tabs_and_comments_do_no_harm() {
     let history = history("\u{feff}\"time\"\t\"node\"\t\"cpu %\"\r\n0\t\"a, \"\"b\"\"\"\t40%\r\n");
     assert_eq!(names(&history), ["a, \"b\""]);
     assert_mean(&history, &Metric::Cpu, 0, 0, 0.4);
+}
+
+#[test]
+fn a_column_that_is_named_for_what_a_form_has_not_is_refused() {
+    let wide = error("time,node,cpu,from\n0,a,1,x\n", &held(&["caller=from"]));
+    assert_eq!(
+        wide,
+        "t.csv: `caller=from` means nothing here: without a column of routes (`route=COLUMN`), or of metric and value, \
+         each column but those of time and node is a metric"
+    );
+    let long = error("time,node,metric,value,many\n0,a,cpu,1,2\n", &held(&["count=many"]));
+    assert!(long.contains("`count=many` means nothing here: its columns of metric and value"), "{long}");
 }
 
 #[test]

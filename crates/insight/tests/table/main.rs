@@ -30,6 +30,12 @@ fn said(history: &History, part: &str) -> u64 {
     history.remarks.iter().filter(|remark| remark.what.contains(part)).map(|remark| remark.times).sum()
 }
 
+fn held(roles: &[&str]) -> Options {
+    let mut options = Options::default();
+    options.columns.roles = roles.iter().map(|text| text.parse().expect("a mapping")).collect();
+    options
+}
+
 fn mapped(metrics: &[&str]) -> Options {
     let mut options = Options::default();
     options.columns.metrics = metrics.iter().map(|text| text.parse().expect("a mapping")).collect();

@@ -96,6 +96,7 @@ pub(super) struct AuditArguments {
 const PROPOSE: &str = "Examples:
   ambidex review propose R3 --coordinator 127.0.0.1:9901             the weight that makes the first node's part fair
   ambidex review propose R3 --coordinator 127.0.0.1:9901 --pool api --worker b --weight 0.8
+  ambidex review propose R3 --coordinator 127.0.0.1:9901 --drain     its requests go to the others
   ambidex review propose R3 --by-hand 'salt the key of tenant 7' --class code --undo 'revert the release'";
 
 const CARRY_OUT: &str = "A dry run shows what would be done and needs no approval. Ctrl-C takes a canary back; a watch goes on with \

@@ -1,6 +1,6 @@
-//! Proposing a change: a worker's weight, by what the coordinator has and what would be fair; or what people do.
+//! Proposing a change: a worker's weight, by what the coordinator has and what would be fair; its drain; or what people do.
 
-use ambidex_core::review::{Abort, Action, ActionClass, Draft, Event, Look, Number, Predicted, Proposal};
+use ambidex_core::review::{Abort, Action, ActionClass, Blast, Draft, Event, Look, Number, Predicted, Proposal};
 use ambidex_core::share::Share;
 use ambidex_core::time::Span;
 use ambidex_store::reviews::Filed;
@@ -9,7 +9,8 @@ use clap::{Args, ValueEnum};
 use super::super::{End, Output};
 use super::{ByArguments, FolderArguments, act, number};
 use crate::api::Api;
-use crate::review::{Folder, ReviewError, pools, trust};
+use crate::review::pools::{self, Place};
+use crate::review::{Folder, ReviewError, foremost, trust};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ProposeArguments {
@@ -28,6 +29,9 @@ pub(in crate::cli) struct ProposeArguments {
     /// Its weight, in fair shares. Default: what makes its part fair.
     #[arg(long, value_name = "WEIGHT", conflicts_with = "by_hand")]
     weight: Option<f64>,
+    /// Drain the worker instead: its requests go to the others.
+    #[arg(long, conflicts_with_all = ["weight", "by_hand"])]
+    drain: bool,
     /// A change that people make.
     #[arg(long, value_name = "TEXT", requires = "undo")]
     by_hand: Option<String>,
@@ -105,6 +109,7 @@ pub(super) fn propose(arguments: &ProposeArguments, output: Output) -> Result<En
     let wrong = |error: ambidex_core::review::ProposalError| ReviewError::Wrong(error.to_string());
     let draft = match &arguments.by_hand {
         Some(what) => by_hand(arguments, what),
+        None if arguments.drain => drain(arguments, &filed)?,
         None => weight(arguments, &filed)?,
     };
     let proposal = Proposal::try_from(draft).map_err(wrong)?;
@@ -133,25 +138,41 @@ fn by_hand(arguments: &ProposeArguments, what: &str) -> Draft {
         Kind::Architecture => ActionClass::Architecture,
     };
     let undo = arguments.undo.clone().unwrap_or_default();
-    let action = Action::ByHand { class, what: what.to_owned(), undo };
-    Draft {
-        action,
-        predicted: None,
-        blast: None,
-        aborts: arguments.aborts.all(),
-        canary: arguments.canary,
-        watch: arguments.watch,
-        valid: arguments.valid,
+    arguments.draft(Action::ByHand { class, what: what.to_owned(), undo }, None)
+}
+
+impl ProposeArguments {
+    /// A proposal of that, which should do what was `told`.
+    fn draft(&self, action: Action, told: Option<(Predicted, Blast)>) -> Draft {
+        let (predicted, blast) = told.unzip();
+        let (aborts, canary, watch, valid) = (self.aborts.all(), self.canary, self.watch, self.valid);
+        Draft { action, predicted, blast, aborts, canary, watch, valid }
     }
+
+    /// The worker that is meant, and what it weighs.
+    fn place(&self, node: &str) -> Result<(Place, f64), ReviewError> {
+        let api = Api::at(self.coordinator.as_deref())?;
+        let place = pools::worker_of(&api, self.worker.as_deref().unwrap_or(node), self.pool.as_deref())?;
+        let from = place.pinned.unwrap_or(place.weight);
+        Ok((place, from))
+    }
+}
+
+/// A worker's drain: what it has goes to the others.
+fn drain(arguments: &ProposeArguments, filed: &Filed) -> Result<Draft, ReviewError> {
+    let node = foremost(filed);
+    let (place, from) = arguments.place(node)?;
+    place.drainable()?;
+    let look = filed.review.looks().items().last();
+    let told = look.and_then(|look| Predicted::of_drain(look, node));
+    let pinned = place.pinned.is_some();
+    Ok(arguments.draft(Action::Drain { pool: place.pool, worker: place.worker, from, pinned }, told))
 }
 
 /// A worker's weight: what it has, and what makes its part fair or was asked for.
 fn weight(arguments: &ProposeArguments, filed: &Filed) -> Result<Draft, ReviewError> {
-    let api = Api::at(arguments.coordinator.as_deref())?;
-    let subject = filed.review.subject();
-    let place = pools::worker_of(&api, subject, arguments.pool.as_deref(), arguments.worker.as_deref())?;
-    let from = place.pinned.unwrap_or(place.weight);
-    let node = subject.nodes.first().map(String::as_str).unwrap_or_default();
+    let node = foremost(filed);
+    let (place, from) = arguments.place(node)?;
     let look = filed.review.looks().items().last();
     let r = look.and_then(|look| look.r(node)).or_else(|| filed.finding["nodes"][0]["r"].as_f64());
     let fair = || {
@@ -166,16 +187,8 @@ fn weight(arguments: &ProposeArguments, filed: &Filed) -> Result<Draft, ReviewEr
     };
     let factor = to / from.max(1e-9);
     let told = look.and_then(|look: &Look| Predicted::of_weight(look, node, factor));
-    let (predicted, blast) = told.unzip();
-    Ok(Draft {
-        action: Action::Weight { pool: place.pool, worker: place.worker, from, pinned: place.pinned.is_some(), to },
-        predicted,
-        blast,
-        aborts: arguments.aborts.all(),
-        canary: arguments.canary,
-        watch: arguments.watch,
-        valid: arguments.valid,
-    })
+    let pinned = place.pinned.is_some();
+    Ok(arguments.draft(Action::Weight { pool: place.pool, worker: place.worker, from, pinned, to }, told))
 }
 
 /// To hundredths: what people read is what is done.

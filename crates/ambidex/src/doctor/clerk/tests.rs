@@ -12,6 +12,7 @@ use ambidex_insight::doctor::{Options, diagnose};
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 
+use super::super::chronicle::Chronicle;
 use super::*;
 
 /// A coordinator without an address, whose workers get what the test says.
@@ -53,6 +54,7 @@ impl Scene {
             follow: None,
             gossip: None,
             election: None,
+            keyspaces: Default::default(),
             carries_requests: true,
         };
         Self { coordinator: Coordinator::start(config, links).expect("starts"), view, _data: data }
@@ -144,6 +146,37 @@ fn what_is_older_than_asked_for_goes_and_workers_that_left_with_it() {
     assert!(clerk.segments.len() <= 3, "{}", clerk.segments.len());
     let names: Vec<String> = clerk.history().nodes.into_iter().map(|node| node.name).collect();
     assert_eq!(names, ["w1"]);
+}
+
+#[test]
+fn what_an_earlier_process_kept_goes_on_until_it_is_older_than_asked_for() {
+    let requests = |clerk: &Clerk| -> u64 {
+        let blocks = clerk.history().traffic.blocks;
+        blocks.values().flat_map(|block| block.cells.values()).map(|cell| cell.requests).sum()
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let (scene, mut first) = (Scene::of(2), clerk(1));
+    let begin = looked(&mut first, &scene, 41, |scene| scene.answers(0, 10, 5));
+    let mut chronicle = Chronicle::of(folder.path().join("notes"));
+    assert_eq!((requests(&first), chronicle.keep(&first.history())), (400, None));
+
+    drop(chronicle);
+    let (now, observer) = (begin + 41 * 15_000, scene.coordinator.observer());
+    let mut second = clerk(1);
+    let mut chronicle = Chronicle::of(folder.path().join("notes"));
+    second.recall(At(now), |from, bounds| chronicle.recall(from, bounds));
+    for turn in 0..11 {
+        scene.answers(0, 10, 5);
+        second.note(At(now + turn * 15_000), observer.now(), &observer.vitals(MOST_WORKERS));
+    }
+    assert_eq!(requests(&second), 500, "both, and each once");
+    assert_eq!((chronicle.keep(&second.history()), requests(&second)), (None, 500), "kept twice counts once");
+
+    second.note(At(now + 2 * 3_600_000), observer.now(), &observer.vitals(MOST_WORKERS));
+    assert!(second.past.is_none());
+    let mut late = clerk(1);
+    late.recall(At(now + 48 * 3_600_000), |from, bounds| chronicle.recall(from, bounds));
+    assert_eq!(requests(&late), 0, "of the day before yesterday");
 }
 
 #[test]

@@ -41,7 +41,7 @@ use ambidex_core::time::Span;
 use self::files::Files;
 use self::form::Unread;
 use self::piece::{FINE, HOUR, Piece};
-use super::{Bounds, History, Recorder, Weigh};
+use super::{At, Bounds, History, Recorder, Weigh};
 use crate::sources::Progress;
 
 /// How much is kept.
@@ -165,6 +165,18 @@ impl Keeper {
         Ok(told)
     }
 
+    /// What is kept from the hour of a moment on: to go on from.
+    ///
+    /// # Errors
+    /// The folder cannot be read, or something newer wrote it.
+    pub fn recall(&self, from: At, bounds: Bounds) -> Result<Recorder, KeptError> {
+        let mut recorder = Recorder::new(bounds, Weigh::Time);
+        let hours = hours(&self.files)?;
+        let begin = hours.partition_point(|hour| *hour < from.0.div_euclid(HOUR));
+        pour(&self.files, &hours[begin..], &mut recorder, &mut |_| {})?;
+        Ok(recorder)
+    }
+
     fn keep_hour(&self, piece: Piece, told: &mut Told) -> Result<(), KeptError> {
         let hour = piece.hour;
         let joined = match self.known(hour)? {
@@ -261,9 +273,7 @@ enum Known {
 /// There is none, nothing in it can be read, or something newer wrote it.
 pub fn read(folder: &Path, since: Option<Span>, progress: &mut dyn FnMut(Progress)) -> Result<History, KeptError> {
     let files = Files::to_read(folder)?;
-    let failed = |error| KeptError::Folder { folder: folder.to_path_buf(), error };
-    let hours: Vec<i64> = files.hours().map_err(failed)?.into_keys().collect();
-    let bounds = Bounds::default();
+    let (hours, bounds) = (hours(&files)?, Bounds::default());
     let most = bounds.reach() / HOUR;
     let wanted = since.map_or(most, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX).div_euclid(HOUR) + 1);
     let mut recorder = Recorder::new(bounds, Weigh::Time);
@@ -272,12 +282,36 @@ pub fn read(folder: &Path, since: Option<Span>, progress: &mut dyn FnMut(Progres
     if begin > 0 && since.is_none() {
         recorder.remark(format!("{begin} hours older than can be judged at once ({} days): left out", bounds.days));
     }
+    let sources = pour(&files, &hours[begin..], &mut recorder, progress)?;
+    let from: Vec<String> = sources.into_iter().take(SHOWN_SOURCES).collect();
+    let history = recorder.finish(format!("history {} of {}", folder.display(), from.join(", ")));
+    if history.nodes.is_empty() {
+        let told: Vec<&str> = history.remarks.iter().map(|remark| remark.what.as_str()).collect();
+        let why = if told.is_empty() { String::new() } else { format!(": {}", told.join("; ")) };
+        return Err(KeptError::Empty { folder: folder.to_path_buf(), why });
+    }
+    Ok(history)
+}
+
+/// The hours that are kept, the oldest first.
+fn hours(files: &Files) -> Result<Vec<i64>, KeptError> {
+    let hours = files.hours().map_err(|error| KeptError::Folder { folder: files.folder(), error })?;
+    Ok(hours.into_keys().collect())
+}
+
+/// Pours hours into a recorder; from which sources they are.
+fn pour(
+    files: &Files,
+    hours: &[i64],
+    recorder: &mut Recorder,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<BTreeSet<String>, KeptError> {
     let mut sources = BTreeSet::new();
-    for (done, hour) in hours[begin..].iter().enumerate() {
+    for (done, hour) in hours.iter().enumerate() {
         match files.read(*hour).map(|bytes| form::read(&bytes, *hour)) {
             Ok(Ok(piece)) => {
                 sources.extend(piece.sources.iter().cloned());
-                piece.pour(&mut recorder);
+                piece.pour(recorder);
             }
             Ok(Err(Unread::Newer(form))) => return Err(KeptError::Newer { file: files.path(*hour), form }),
             Ok(Err(Unread::Damaged(why))) => {
@@ -288,16 +322,9 @@ pub fn read(folder: &Path, since: Option<Span>, progress: &mut dyn FnMut(Progres
             Err(error) => recorder.lacks(format!("{} cannot be read: {error}: left out", files.path(*hour).display())),
         }
         let what = "reading the history".to_owned();
-        progress(Progress { what, done: done as u64 + 1, of: Some((hours.len() - begin) as u64) });
+        progress(Progress { what, done: done as u64 + 1, of: Some(hours.len() as u64) });
     }
-    let from: Vec<String> = sources.into_iter().take(SHOWN_SOURCES).collect();
-    let history = recorder.finish(format!("history {} of {}", folder.display(), from.join(", ")));
-    if history.nodes.is_empty() {
-        let told: Vec<&str> = history.remarks.iter().map(|remark| remark.what.as_str()).collect();
-        let why = if told.is_empty() { String::new() } else { format!(": {}", told.join("; ")) };
-        return Err(KeptError::Empty { folder: folder.to_path_buf(), why });
-    }
-    Ok(history)
+    Ok(sources)
 }
 
 /// Hours that stay as fine as they were, whatever their size. Source: ours; what is judged, and a day to compare it with.

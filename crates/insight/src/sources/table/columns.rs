@@ -56,6 +56,7 @@ impl Plan {
             (false, true) => Form::Requests,
             (false, false) => Form::Wide,
         };
+        finder.is_used(form, options)?;
         match form {
             Form::Long => [Role::Metric, Role::Value].into_iter().for_each(|role| finder.find(role)),
             Form::Requests => {
@@ -115,6 +116,28 @@ impl Finder<'_> {
             self.uses[at] = Use::Attribute;
         }
         Ok(())
+    }
+
+    /// A column that the user names for what this form has not is no slip to pass over: another form was meant.
+    fn is_used(&self, form: Form, options: &Options) -> Result<(), TableError> {
+        let unused = options.columns.roles.iter().find(|map| match map.role {
+            Role::Time | Role::Node | Role::Service | Role::Version | Role::Role | Role::Zone | Role::Capacity => false,
+            Role::Metric | Role::Value => form != Form::Long,
+            Role::Route | Role::Count | Role::Failed | Role::Took | Role::Busy | Role::Caller | Role::CallerService => {
+                form != Form::Requests
+            }
+        });
+        let form = match form {
+            Form::Long => "its columns of metric and value make each row one figure",
+            Form::Requests => "its column of routes makes it a table of requests",
+            Form::Wide => {
+                "without a column of routes (`route=COLUMN`), or of metric and value, each column but those of time and node is a metric"
+            }
+        };
+        unused.map_or(Ok(()), |map| {
+            let (role, column) = (map.role.name(), map.column.clone());
+            Err(TableError::Unused { file: self.file.into(), role, column, form })
+        })
     }
 
     fn position(&self, column: &str) -> Result<usize, TableError> {
