@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::env;
 
 /// The arrows that may exist: crate, and what of the workspace it may use.
-const MAY: [(&str, &[&str]); 17] = [
+const MAY: [(&str, &[&str]); 20] = [
     ("ambidex-core", &[]),
     ("ambidex-http1", &[]),
     ("ambidex-yaml", &[]),
@@ -18,14 +18,29 @@ const MAY: [(&str, &[&str]); 17] = [
     ("ambidex-store", &["ambidex-core", "ambidex-wire"]),
     ("ambidex-xds", &["ambidex-core"]),
     ("ambidex-tower", &["ambidex-core", "ambidex-wire"]),
-    ("ambidex-gateway", &["ambidex-core", "ambidex-http1", "ambidex-wire", "ambidex-store", "ambidex-tower"]),
+    ("ambidex-redis", &["ambidex-core"]),
+    ("ambidex-pilot", &["ambidex-core", "ambidex-redis", "ambidex-store"]),
+    (
+        "ambidex-gateway",
+        &["ambidex-core", "ambidex-http1", "ambidex-redis", "ambidex-wire", "ambidex-store", "ambidex-tower"],
+    ),
     (
         "ambidex-control",
-        &["ambidex-core", "ambidex-haproxy", "ambidex-wire", "ambidex-yaml", "ambidex-store", "ambidex-xds"],
+        &[
+            "ambidex-core",
+            "ambidex-haproxy",
+            "ambidex-wire",
+            "ambidex-yaml",
+            "ambidex-store",
+            "ambidex-xds",
+            "ambidex-shard",
+            "ambidex-shardcheck",
+        ],
     ),
+    ("ambidex-shard", &["ambidex-core", "ambidex-wire", "ambidex-store"]),
     ("ambidex-haproxy", &["ambidex-core"]),
     ("ambidex-host", &[]),
-    ("ambidex-worker", &["ambidex-core", "ambidex-host", "ambidex-wire"]),
+    ("ambidex-worker", &["ambidex-core", "ambidex-host", "ambidex-redis", "ambidex-store", "ambidex-wire"]),
     ("ambidex-lab", &["ambidex-core", "ambidex-wire", "ambidex-yaml"]),
     ("ambidex-insight", &["ambidex-core", "ambidex-haproxy"]),
     ("ambidex-shardcheck", &["ambidex-core"]),
@@ -45,6 +60,9 @@ const MAY: [(&str, &[&str]); 17] = [
             "ambidex-xds",
             "ambidex-insight",
             "ambidex-lab",
+            "ambidex-shard",
+            "ambidex-shardcheck",
+            "ambidex-pilot",
         ],
     ),
     ("xtask", &["ambidex-lab"]),

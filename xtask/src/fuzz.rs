@@ -87,8 +87,9 @@ fn host() -> Result<String> {
 }
 
 /// Crates whose fuzzers are workspaces of their own, and their targets.
-const FUZZERS: [(&str, &[&str]); 3] = [
+const FUZZERS: [(&str, &[&str]); 4] = [
     ("crates/http1", &["requests", "responses"]),
+    ("crates/redis", &["commands", "replies"]),
     ("crates/wire", &["heartbeats", "gossip", "subscription"]),
     ("crates/xds", &["streams", "loads"]),
 ];

@@ -6,6 +6,7 @@
 //! docs      writes the documents that are made from the code
 //! fuzz      runs the codec's fuzzers, for as many seconds each as are named, or as shortly as CI
 //! mutants-shard  has the checkers of the shard protocol look for bugs on purpose, and fails if one is not found
+//! crash     kills and stops real processes of a keyspace at points of moves: as many cases as named, 200 else, from a seed, 1 else
 //! order     writes the order in which the linker lays functions out, by what a gateway runs
 //! bench     measures side by side with the balancers that people run: proxy, lab, skew, resilience, reload, pick;
 //!           scores the failure-mode detectors: modes; and the judge of canaries: canary
@@ -33,10 +34,15 @@ fn main() -> ExitCode {
         ["fuzz"] => fuzz::run_all(fuzz::Extent::Short),
         ["fuzz", seconds] => fuzz::run_for(seconds),
         ["mutants-shard"] => mutants_shard(),
+        ["crash"] => crash("200", "1"),
+        ["crash", runs] => crash(runs, "1"),
+        ["crash", runs, seed] => crash(runs, seed),
         ["order"] => order::write(),
         ["bench", ref words @ ..] => bench::bench(words),
         _ => {
-            eprintln!("usage: cargo xtask test | arrows | docs | fuzz [SECONDS] | mutants-shard | order | bench NAME");
+            eprintln!(
+                "usage: cargo xtask test | arrows | docs | fuzz [SECONDS] | mutants-shard | crash [RUNS [SEED]] | order | bench NAME"
+            );
             return ExitCode::from(2);
         }
     };
@@ -47,6 +53,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Cases that are drawn, one after the other, in the test that runs one of them otherwise.
+fn crash(runs: &str, seed: &str) -> anyhow::Result<()> {
+    let test = ["cargo", "test", "--quiet", "--workspace", "--test", "crashes"];
+    let which = ["--", "--exact", "--nocapture", "cases_that_are_drawn_lose_no_write"];
+    run::run_with(&[&test[..], &which].concat(), &[("AMBIDEX_CRASH_RUNS", runs), ("AMBIDEX_CRASH_SEED", seed)])
 }
 
 /// The one build that has the bugs: with its own feature, in its own folder, so that nothing else is ever built with them.

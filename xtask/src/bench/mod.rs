@@ -14,6 +14,7 @@ mod proxy;
 mod reload;
 mod resilience;
 mod rows;
+mod shard;
 mod skew;
 mod steered;
 
@@ -77,6 +78,7 @@ pub(crate) fn bench(words: &[&str]) -> Result<()> {
         "coordinator" => coordinator::run(&extent),
         "steered" => steered::run(&extent),
         "canary" => canary::run(&extent),
+        "shard" => shard::run(&extent),
         "diagnosis" => diagnosis::run_all(&extent),
         other => bail!("there is no bench `{other}`\n{USAGE}"),
     }
@@ -145,7 +147,7 @@ fn envoy(policy: &'static str) -> Result<Peer> {
 const SHIPPED: &str = "dist";
 
 const USAGE: &str =
-    "usage: cargo xtask bench proxy|lab|skew|resilience|reload|pick|modes|canary|coordinator|steered|diagnosis [--repeats N] [--seconds S] [--only PART]
+    "usage: cargo xtask bench proxy|lab|skew|resilience|reload|pick|modes|canary|coordinator|shard|steered|diagnosis [--repeats N] [--seconds S] [--only PART]
   --profile dist|release  how our binary is built (dist)
   modes: --repeats 1 to 5 fifths of the runs (5)
   canary: --repeats N for 20 N runs of each (5)
@@ -153,6 +155,8 @@ const USAGE: &str =
   steered: --only X2, X6 or X9; --slower 4 for machines that stand still for milliseconds: all takes 4 times as long
   diagnosis: --only CAUSE such as hot_key, or healthy; --repeats 1 for a third of the runs
   coordinator: --only small for whether the bench itself works, with programs that are not optimized; nothing is written
+  shard: --only pause, speed, throughput, or small for whether the bench itself works; --peers none without Redis;
+    --seconds S before and after each move (3)
   lab:
     --only X2,X6            scenarios by their names; `X8*` is all that begin so
     --peers PEER,PEER       all, none, or some of haproxy, nginx, envoy, traefik, rules, steered; rules are simulated otherwise
