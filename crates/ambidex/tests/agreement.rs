@@ -4,7 +4,8 @@
 //!
 //! Service times are tens of times what a busy machine adds to them. Whether a live run counts is decided by the
 //! laboratory's own clocks, before anything is compared: how late its generator sent, and how long its workers overslept.
-//! Where the machine has no quiet moment, what these clocks say stands beside the 25 %: a tail is later by so much.
+//! Where the machine has no quiet moment, no tail was measured: counts and shares are compared all the same, and the
+//! output says that tails were not.
 
 use std::fmt::Write as _;
 
@@ -17,9 +18,7 @@ use ambidex_lab::sim::simulate;
 /// How late generator and workers may be at the 99th percentile, in runs whose p99 is near a second.
 const LATE_OVER: Span = Span::from_millis(60);
 /// Runs until one counts.
-const TRIES: usize = 2;
-/// How often a request waits for its turn at a busy machine: to be sent, to be passed on, to be done, to be passed back.
-const WAITS: f64 = 4.0;
+const TRIES: usize = 3;
 const SHARES: f64 = 0.05;
 /// Seeds whose shares are right.
 const SEEDS: u64 = 9;
@@ -41,25 +40,17 @@ fn scenario(text: &str) -> Scenario {
 
 const CLASSES: f64 = 20.0;
 
-/// A live run, and how many milliseconds the machine may have added to its tail where none counted.
-fn live(scenario: &Scenario) -> (Figures, f64) {
+/// A live run that counts, else the last.
+fn live(scenario: &Scenario) -> Figures {
     let bench = Bench { late_over: LATE_OVER, ..Bench::new(env!("CARGO_BIN_EXE_ambidex").into()) };
-    let run = |_| bench.run(scenario, &mut |_| {}).expect("it runs").arms[0].runs()[0].clone();
-    let mut late = Vec::new();
-    for run in (0..TRIES).map(run) {
-        if run.invalid.is_none() {
-            return (run, 0.0);
+    let run = || bench.run(scenario, &mut |_| {}).expect("it runs").arms[0].runs()[0].clone();
+    let mut last = run();
+    for _ in 1..TRIES {
+        if last.invalid.is_some() {
+            last = run();
         }
-        late.push(run);
     }
-    let lateness = |run: &Figures| {
-        let Lateness { generator_ms, workers_ms } = run.lateness.unwrap_or_default();
-        generator_ms.max(workers_ms)
-    };
-    late.sort_by(|one, other| lateness(one).total_cmp(&lateness(other)));
-    let least = late.swap_remove(0);
-    let added = WAITS * lateness(&least);
-    (least, added)
+    last
 }
 
 /// The share of one worker, or of a whole group.
@@ -71,7 +62,7 @@ fn share(figures: &Figures, who: &str) -> f64 {
 
 fn agree(text: &str, kinds: &[&str]) {
     let scenario = scenario(text);
-    let (simulated, (live, added)) = (simulate(&scenario, None, &[]).figures, live(&scenario));
+    let (simulated, live) = (simulate(&scenario, None, &[]).figures, live(&scenario));
     let tails = [&live, &simulated].map(|figures| figures.latency.p99_ms);
     let medians = [&live, &simulated].map(|figures| figures.latency.p50_ms);
     let failed = [&live, &simulated].map(|figures| figures.failed);
@@ -80,7 +71,7 @@ fn agree(text: &str, kinds: &[&str]) {
     let Lateness { generator_ms, workers_ms } = live.lateness.unwrap_or_default();
     let told = format!(
         "live and simulated: p99 {tails:.0?} ms, p50 {medians:.0?} ms, failed {failed:.4?}, shares {shares:.3?}; \
-         late: generator {generator_ms:.1} ms, workers {workers_ms:.1} ms, so {added:.0} ms more are let pass"
+         late: generator {generator_ms:.1} ms, workers {workers_ms:.1} ms"
     );
     println!("{told}");
     assert_eq!(live.requests, simulated.requests, "the same arrivals; {told}");
@@ -93,8 +84,12 @@ fn agree(text: &str, kinds: &[&str]) {
         assert!((least - SHARES..=most + SHARES).contains(live), "{kind}: {least:.3} to {most:.3}; {told}");
     }
     assert!((failed[0] - failed[1]).abs() <= SHARES, "{told}");
+    if let Some(why) = &live.invalid {
+        println!("tails are not compared, the machine stood still in each of {TRIES} runs: {why}");
+        return;
+    }
     let [live, simulated] = tails;
-    assert!(live >= TAILS.start() * simulated && live <= TAILS.end() * simulated + added, "{told}");
+    assert!(TAILS.contains(&(live / simulated)), "{told}");
 }
 
 #[test]

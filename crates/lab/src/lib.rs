@@ -46,4 +46,4 @@ pub use clock::{Clock, poll, rest};
 pub use cold::ColdStart;
 pub use curve::Curve;
 pub use service::{Service, ServiceError, Shape, Trace};
-pub use standstill::Standstill;
+pub use standstill::{Standstill, undisturbed};

@@ -110,6 +110,6 @@ fn folder(name: &str, text: &str) -> TempDir {
 
 fn listening(process: Process, ways: &[(SocketAddr, SocketAddr)]) -> Process {
     let all = || ways.iter().all(|(listen, _)| TcpStream::connect(listen).is_ok());
-    assert!(poll(Span::from_secs(60), all), "it does not listen:\n{}{}", process.stdout(), process.stderr());
+    assert!(poll(Span::from_secs(150), all), "it does not listen:\n{}{}", process.stdout(), process.stderr());
     process
 }

@@ -85,7 +85,7 @@ impl Sidecar {
 /// Starts a process that prints one line when it is ready.
 fn started(name: &str, command: Command) -> Process {
     let process = Process::start(name, command, TempDir::new().expect("a folder")).expect("it starts");
-    let said = poll(Span::from_secs(60), || process.stdout().ends_with('\n'));
+    let said = poll(Span::from_secs(150), || process.stdout().ends_with('\n'));
     assert!(said, "{name} never said where it listens:\n{}", process.stderr());
     process
 }

@@ -59,7 +59,7 @@ fn origin() -> (Process, Upstream) {
         let text = process.stdout();
         text.trim_end().trim_end_matches('/').rsplit(':').next().and_then(|port| port.parse::<u16>().ok())
     };
-    assert!(poll(Span::from_secs(60), || said().is_some()), "it never said where it listens:\n{}", process.stderr());
+    assert!(poll(Span::from_secs(150), || said().is_some()), "it never said where it listens:\n{}", process.stderr());
     let address = SocketAddr::from(([127, 0, 0, 1], said().expect("a port")));
     (process, Upstream { name: "a".into(), address, weight: 1 })
 }

@@ -37,7 +37,7 @@ impl Gateway {
         let mut command = Command::new(BINARY);
         command.args(["run", "--output", "json"]).arg(&file).env("AMBIDEX_DATA", dir.path().join("data"));
         let mut process = Process::start("ambidex", command, dir).expect("the binary starts");
-        let said = poll(Span::from_secs(60), || process.stdout().ends_with('\n'));
+        let said = poll(Span::from_secs(150), || process.stdout().ends_with('\n'));
         assert!(said, "it never said where it listens:\n{}", process.stderr());
         let (address, admin) = addresses(&process.stdout());
         process.wait_until_it_answers(address, "/").expect("the gateway answers");

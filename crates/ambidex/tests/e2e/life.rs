@@ -44,7 +44,7 @@ fn a_signal_to_end_lets_requests_finish_and_ends_with_code_0() {
         let address = gateway.address;
         let served = workers[0].served();
         let asking = thread::spawn(move || get(address, "/"));
-        let arrived = poll(Span::from_secs(60), || in_flight(&workers[0]) > 0 || workers[0].served() > served);
+        let arrived = poll(Span::from_secs(150), || in_flight(&workers[0]) > 0 || workers[0].served() > served);
         assert!(arrived, "the request reaches the worker");
         gateway.process.signal(signal).expect("it runs");
         let (status, _) = asking.join().expect("no panic").expect("the request in flight is answered");
@@ -68,12 +68,13 @@ fn a_bad_configuration_on_reload_keeps_the_good_one() {
     let gateway = Gateway::start(&upstreams[..1]);
     let good = gateway.configuration();
     gateway.reconfigure(&good.replace("balance: auto", "balance: fastest"));
-    let told = poll(Span::from_secs(60), || (gateway.process.stderr() + &gateway.process.stdout()).contains("fastest"));
+    let told =
+        poll(Span::from_secs(150), || (gateway.process.stderr() + &gateway.process.stdout()).contains("fastest"));
     assert!(told, "it says what is wrong: {}", gateway.process.stderr());
     assert!(answers_of(&gateway, "a"), "it goes on as before");
     let other = good.replace(&upstreams[0].address.to_string(), &upstreams[1].address.to_string());
     gateway.reconfigure(&other.replace("name: a", "name: b"));
-    assert!(poll(Span::from_secs(60), || answers_of(&gateway, "b")), "and takes the next good one");
+    assert!(poll(Span::from_secs(150), || answers_of(&gateway, "b")), "and takes the next good one");
 }
 
 #[test]
@@ -86,7 +87,7 @@ fn reloads_under_load_lose_no_request_and_close_no_connection_unannounced() {
     for round in 0..20 {
         gateway.reconfigure(&good.replace("weight: 1", &format!("weight: {}", 1 + round % 3)));
         let before = load.elapsed();
-        assert!(poll(Span::from_secs(60), || load.elapsed() > before + Span::from_millis(50)), "the load runs");
+        assert!(poll(Span::from_secs(150), || load.elapsed() > before + Span::from_millis(50)), "the load runs");
     }
     let outcome = load.stop();
     assert_eq!((outcome.failures.total(), outcome.closed_idle), (0, 0), "{outcome}");

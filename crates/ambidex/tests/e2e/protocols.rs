@@ -24,7 +24,7 @@ fn python(script: &str, words: &[&str]) -> Command {
 fn serve(script: &str) -> (Process, Upstream) {
     let process = Process::start(script, python(script, &["serve"]), TempDir::new().expect("a folder"));
     let process = process.expect("python starts");
-    let said = poll(Span::from_secs(60), || process.stdout().ends_with('\n'));
+    let said = poll(Span::from_secs(150), || process.stdout().ends_with('\n'));
     assert!(said, "it never said where it listens:\n{}", process.stderr());
     let port: u16 = process.stdout().trim().parse().expect("a port");
     (process, Upstream { name: "a".into(), address: SocketAddr::from(([127, 0, 0, 1], port)), weight: 1 })

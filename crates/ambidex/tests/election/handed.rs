@@ -1,6 +1,7 @@
 //! What goes on when another coordinator leads: a canary at its step, weights in another proxy, what a runbook holds back.
 
 use ambidex_lab::load::Load;
+use ambidex_lab::undisturbed;
 use serde_json::Value;
 
 use crate::haproxy::{Haproxy, publisher};
@@ -61,6 +62,10 @@ fn candidates(trial: &Value) -> u64 {
 
 #[test]
 fn a_canary_goes_on_at_its_step_with_its_proof_so_far() {
+    undisturbed(canary_goes_on);
+}
+
+fn canary_goes_on() {
     let scene = Scene::of(", path: green", ", canary: {warm_up: 0s}", "");
     scene.first.ask(&["canary", "start", "green", "--yes"]);
     // Each order is carried out at a tick: two within one would be one step, and a step of few requests takes long.
@@ -141,6 +146,10 @@ fn a_deposed_leader_that_wakes_up_changes_nothing_in_another_proxy() {
 
 #[test]
 fn what_a_runbook_holds_back_is_held_back_by_the_next_leader() {
+    undisturbed(held_back);
+}
+
+fn held_back() {
     let mut scene = Scene::of("", "", "");
     scene.cast.workers.pop().expect("the third").stop();
     let in_force = "in force for stale_metadata: quarantine third";

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use ambidex_lab::Standstill;
 use ambidex_lab::load::Load;
+use ambidex_lab::{Standstill, undisturbed};
 
 use crate::lease::Cluster;
 use crate::peers::{Etcd, Redis};
@@ -78,8 +78,12 @@ impl Scene {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a measurement")]
 fn killed(place: &str, what: &str) {
+    undisturbed(|| killed_once(place, what));
+}
+
+#[expect(clippy::disallowed_methods, reason = "a measurement")]
+fn killed_once(place: &str, what: &str) {
     let scene = Scene::of(place);
     // It goes on learning; then what weights move by anyhow is seen.
     scene.more(600);
@@ -120,8 +124,12 @@ fn a_leader_that_is_killed_is_followed_by_another_within_five_seconds_by_a_lease
 
 /// It wakes up with a lease that is over, and finds another one in its place.
 #[test]
-#[expect(clippy::disallowed_methods, reason = "a measurement")]
 fn a_leader_that_stands_still_for_longer_than_its_lease_has_nothing_to_say_any_more() {
+    undisturbed(stopped);
+}
+
+#[expect(clippy::disallowed_methods, reason = "a measurement")]
+fn stopped() {
     let etcd = Etcd::start();
     let scene = Scene::of(&format!("etcd: {}", etcd.section()));
     scene.first.signal("STOP");
@@ -140,8 +148,12 @@ fn a_leader_that_stands_still_for_longer_than_its_lease_has_nothing_to_say_any_m
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "a measurement")]
 fn a_leader_that_ends_gives_its_lease_back_and_its_orders_go_on() {
+    undisturbed(ended);
+}
+
+#[expect(clippy::disallowed_methods, reason = "a measurement")]
+fn ended() {
     let etcd = Etcd::start();
     let mut scene = Scene::of(&format!("etcd: {}", etcd.section()));
     // Whoever stands by takes no orders, and says who does.

@@ -143,9 +143,9 @@ pub(crate) fn ambidex(folder: &Path) -> Command {
     command
 }
 
-/// Waits until something is there, at most a minute: machines that check stand still for seconds.
+/// Waits until something is there, for some minutes: of machines that check, four fifths are taken away at times.
 pub(crate) fn until<T>(look: impl FnMut() -> Option<T>) -> T {
-    until_within(Duration::from_secs(60), look)
+    until_within(Duration::from_secs(150), look)
 }
 
 /// The same for what comes later than that by itself.

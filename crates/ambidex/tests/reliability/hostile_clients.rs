@@ -10,7 +10,7 @@ use ambidex_lab::worker::Worker;
 
 use crate::crowd::kind::{Kind, Limit, MOST_BODY};
 use crate::crowd::taker::Taker;
-use crate::crowd::{Crowd, Ended, room_for, within_a_minute};
+use crate::crowd::{Crowd, Ended, in_time, room_for};
 use crate::process::Running;
 use crate::scene::{metric, page, resident_kib, served_on, value, workers};
 
@@ -120,7 +120,7 @@ fn two_thousand_at_once_end_in_their_time_and_good_clients_do_not_wait_for_them(
     let (quiet, files_before, memory) = (good.lately().latency.p99_ms, files(&running), resident_kib(&running));
     let lasting = Crowd::gather(address(&running), &Kind::LASTING, count);
     let passing = Crowd::gather(address(&running), &Kind::PASSING, count / 10);
-    within_a_minute("all came", || counts(&running).accepted >= (count + count / 10) as u64);
+    in_time("all came", || counts(&running).accepted >= (count + count / 10) as u64);
     assert!(lasting.most() > count / 2, "{} of {count} were there at once", lasting.most());
     let held = resident_kib(&running).saturating_sub(memory);
     // Those who were due while two thousand connected waited for the machine.
@@ -129,10 +129,10 @@ fn two_thousand_at_once_end_in_their_time_and_good_clients_do_not_wait_for_them(
     served_on(&good, 300);
     let among = good.lately().latency.p99_ms;
     as_they_should(&passing.ends(), patience);
-    within_a_minute("the good are left", || open(&running) <= GOOD as u64);
+    in_time("the good are left", || open(&running) <= GOOD as u64);
     lasting.look_up();
     as_they_should(&lasting.ends(), patience);
-    within_a_minute("the worker is free", || counts(&running).in_flight == 0 && taker.busy() == 0);
+    in_time("the worker is free", || counts(&running).in_flight == 0 && taker.busy() == 0);
     eprintln!(
         "good p99: {quiet} ms before, {among} ms among {count}, of which each held {} B",
         (held << 10) / count as u64
@@ -142,8 +142,8 @@ fn two_thousand_at_once_end_in_their_time_and_good_clients_do_not_wait_for_them(
     // Who waits for a hostile one waits for its limit; who waits for a busy machine, less.
     assert!(among <= 10.0 * quiet + patience.as_secs_f64() * 1e3, "p99 was {quiet} ms, and {among} ms among {count}");
     assert!(held <= 64 * count as u64, "{held} KiB for {count}");
-    within_a_minute("all connections are closed", || open(&running) == 0);
-    within_a_minute("its descriptors are what they were", || files(&running) <= files_before);
+    in_time("all connections are closed", || open(&running) == 0);
+    in_time("its descriptors are what they were", || files(&running) <= files_before);
     worker_is_unharmed(&running);
 }
 
@@ -157,7 +157,7 @@ fn each_kind_alone_ends_in_its_time_and_frees_what_it_held() {
         eprintln!("{kind:?}");
         let crowd = Crowd::gather(address(&running), &[kind], ALONE);
         accepted += ALONE as u64;
-        within_a_minute("all came, all are gone, and their worker is free", || {
+        in_time("all came, all are gone, and their worker is free", || {
             let now = counts(&running);
             now.accepted == accepted && now.open == 0 && now.in_flight == 0 && taker.busy() == 0
         });
@@ -173,15 +173,16 @@ fn each_kind_alone_ends_in_its_time_and_frees_what_it_held() {
 fn a_slow_head_costs_little_memory_and_leaves_none_behind() {
     let count = room_for(2_000);
     let (taker, well) = (Taker::start(), workers(&["well"]));
-    let running = before(&taker, &well[0], "1", "60s");
+    // Longer than two thousand take to connect to a machine that stands still.
+    let running = before(&taker, &well[0], "1", "600s");
     let memory = resident_kib(&running);
     let rounds: Vec<_> = (0..3)
         .map(|_| {
             let crowd = Crowd::gather(address(&running), &[Kind::HalfHead], count);
-            within_a_minute("all are there", || open(&running) == count as u64 && queues(&running).1 == 0);
+            in_time("all are there", || open(&running) == count as u64 && queues(&running).1 == 0);
             let held = resident_kib(&running) - memory;
             drop(crowd);
-            within_a_minute("all are gone", || open(&running) == 0);
+            in_time("all are gone", || open(&running) == 0);
             (held << 10) / count as u64
         })
         .collect();
@@ -199,4 +200,4 @@ const ALONE: usize = 20;
 /// buffer, and 5.3 to 6.5 in a debug build, whose tasks are larger.
 const SLOW_HEAD: u64 = if cfg!(debug_assertions) { 8 << 10 } else { 6 << 10 };
 /// A busy machine is late.
-const SLACK: Span = Span::from_secs(60);
+const SLACK: Span = Span::from_secs(150);

@@ -10,8 +10,8 @@ use serde_json::json;
 use crate::common::{OK, Wanted, connect, eventually, head, read_all, worker};
 use crate::hostile::{before, refused, refused_in_time};
 
-/// Size of the upload.
-const UPLOAD: u64 = 16 << 20;
+/// Size of the upload: more than a kernel takes that may grow a queue to 32 MiB, as some do.
+const UPLOAD: u64 = 96 << 20;
 /// What the gateway may hold of it. Source: reliability.md row 7, with retries on.
 const HELD: u64 = 64 << 10;
 
@@ -73,7 +73,7 @@ fn of_two_uploads_that_are_stuck_two_gateways_of_two_threads_hold_64_kib_each() 
 /// An upload through a gateway of so many threads, with every second try on, to a worker that stops reading.
 fn stuck_upload(threads: usize) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    // Small, so that the kernel holds little of sixteen megabytes; those that are accepted inherit it.
+    // Small, so that the kernel holds little of the upload; those that are accepted inherit it.
     socket2::SockRef::from(&listener).set_recv_buffer_size(64 << 10).expect("a size");
     let worker = listener.local_addr().expect("an address");
     let (asked, is_asked) = std::sync::mpsc::channel();

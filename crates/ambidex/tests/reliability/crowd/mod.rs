@@ -75,7 +75,7 @@ impl Crowd {
     /// Waits until all have ended; what became of each.
     pub(crate) fn ends(mut self) -> Vec<Ended> {
         let mut all = Vec::new();
-        within_a_minute("all have ended", || {
+        in_time("all have ended", || {
             while let Ok(ended) = self.ended.try_recv() {
                 all.push(ended);
             }
@@ -87,15 +87,15 @@ impl Crowd {
 
 /// Waits until something is so: two thousand of anything take a busy machine their time. Looks seldom, because who looks
 /// makes work for those whom it looks at.
-pub(crate) fn within_a_minute(what: &str, mut is: impl FnMut() -> bool) {
-    let so = poll(Span::from_secs(60), || {
+pub(crate) fn in_time(what: &str, mut is: impl FnMut() -> bool) {
+    let so = poll(Span::from_secs(150), || {
         let so = is();
         if !so {
             rest(Span::from_millis(100));
         }
         so
     });
-    assert!(so, "not within a minute: {what}");
+    assert!(so, "not in time: {what}");
 }
 
 /// How they come and go.
