@@ -242,6 +242,14 @@ const WHOLE_FILES: &[Case] = &[
         ],
     ),
     case(
+        "listeners: [{address: \"127.0.0.1:6379\", redis: {keyspace: carts}}]\npools: {api: {workers: [http://127.0.0.1:9000]}}\nkeyspaces: {carts: {pool: api, key: redis, reads: stale_ok}}\n",
+        &[
+            "gw.yaml:3:51: error: reads: answers to commands of Redis cannot say that they are old: leave `reads` out, they are `strict` (keyspaces.carts.reads)",
+            " 3 | keyspaces: {carts: {pool: api, key: redis, reads: stale_ok}}",
+            "   |                                                   ^^^^^^^^",
+        ],
+    ),
+    case(
         "listeners: [{address: \"127.0.0.1:6379\", redis: {keyspace: carts, timeout: 1h}}]\npools: {api: {workers: [http://127.0.0.1:9000]}}\nkeyspaces: {carts: {pool: api, key: redis}}\n",
         &[
             "gw.yaml:1:75: error: redis.timeout: 1h is outside 10ms to 5m (listeners[0].redis.timeout)",
@@ -1868,12 +1876,12 @@ const AFTER_A_GOOD_START: &[Case] = &[
         ],
     ),
     case(
-        "keyspaces: {carts: {pool: api, key: {path: 2}, reads: stale_ok}}\n",
+        "keyspaces: {carts: {pool: api, key: {path: 2}, reads: newest}}\n",
         &[
-            "gw.yaml:6:55: error: unknown value `stale_ok` (keyspaces.carts.reads)",
-            " 6 | keyspaces: {carts: {pool: api, key: {path: 2}, reads: stale_ok}}",
-            "   |                                                       ^^^^^^^^",
-            "   = known: strict",
+            "gw.yaml:6:55: error: unknown value `newest` (keyspaces.carts.reads)",
+            " 6 | keyspaces: {carts: {pool: api, key: {path: 2}, reads: newest}}",
+            "   |                                                       ^^^^^^",
+            "   = known: strict, stale_ok",
         ],
     ),
     case(

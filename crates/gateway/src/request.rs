@@ -77,7 +77,7 @@ pub(crate) struct Saying<'a> {
 /// What the owner of a slice is told of a request.
 #[derive(Debug)]
 pub(crate) struct SliceLines {
-    /// In the order of [`SLICE_NAMES`]; the last, what its producer calls it, may be empty: then it has no name.
+    /// In the order of [`SLICE_NAMES`]; the last two may be empty: then it has no name, and takes no old answer.
     pub(crate) texts: [String; SLICE_LINES],
 }
 
@@ -255,7 +255,7 @@ impl Request {
 }
 
 /// Lines by which the owner of a slice knows what it is asked.
-pub(crate) const SLICE_LINES: usize = 5;
+pub(crate) const SLICE_LINES: usize = 6;
 /// Their names.
 const SLICE_NAMES: [Name<'static>; SLICE_LINES] = [
     Name::literal(headers::KEYSPACE),
@@ -263,6 +263,7 @@ const SLICE_NAMES: [Name<'static>; SLICE_LINES] = [
     Name::literal(headers::EPOCH),
     Name::literal(headers::KEY),
     Name::literal(headers::OP_ID),
+    Name::literal(headers::READS),
 ];
 /// What a copy says of itself.
 const MIRROR: Name<'static> = Name::literal("ambidex-mirror");

@@ -105,6 +105,8 @@ pub struct KeyedCounts {
     pub broken: Count,
     /// Tries for which the owner is no worker of the pool, or could not be reached.
     pub unreached: Count,
+    /// Reads that got an old answer, since their slice was sealed.
+    pub stale: Count,
 }
 
 impl ThreadStats {
@@ -151,6 +153,7 @@ pub struct KeyedTotals {
     pub misdirected: u64,
     pub broken: u64,
     pub unreached: u64,
+    pub stale: u64,
 }
 
 impl Totals {
@@ -183,6 +186,7 @@ impl Totals {
             (&mut self.keyed.misdirected, &thread.keyed.misdirected),
             (&mut self.keyed.broken, &thread.keyed.broken),
             (&mut self.keyed.unreached, &thread.keyed.unreached),
+            (&mut self.keyed.stale, &thread.keyed.stale),
         ] {
             *sum += count.get();
         }

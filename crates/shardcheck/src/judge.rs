@@ -8,6 +8,7 @@
 //! | every acknowledged write is there exactly once | its number is in the last list, once |
 //! | what was refused was not run | its number is not |
 //! | order per key and producer | writes of one client through one router lie in the order in which it sent them |
+//! | old reads | a read that takes old answers may get one, marked: a beginning of the last list, and at no worker less than was seen there before |
 //! | linearizable | what ended before something began lies before it; a read is a beginning of the last list, with all that ended before it began, and nothing that began after it ended; later reads are never shorter |
 //! | epochs grow, ranges tile | of every table that the store showed |
 
@@ -66,7 +67,8 @@ impl<'a> Key<'a> {
                 (Some((_, Seen::NotRun)), true) if self.places[*number].is_some() => {
                     return self.broken(format!("write {number} was refused, and was run"));
                 }
-                (Some((ended, Seen::List(list))), false) => self.read(*number, asked, *ended, list)?,
+                (Some((ended, Seen::List(_, list))), false) => self.read(*number, asked, *ended, list)?,
+                (Some((ended, Seen::Old(by, list))), false) => self.old_read(*number, asked, *ended, (*by, list))?,
                 _ => {}
             }
         }
@@ -88,21 +90,47 @@ impl<'a> Key<'a> {
         Ok(())
     }
 
-    fn read(&self, number: usize, read: &Asked, ended: u64, list: &[u32]) -> Result<(), Broken> {
+    /// A beginning of the last list, and no less than the same worker showed before.
+    fn old_read(&self, number: usize, read: &Asked, ended: u64, (by, list): (usize, &[u32])) -> Result<(), Broken> {
+        if !read.stale {
+            return self.broken(format!("read {number} asked for no old answer, and got one"));
+        }
+        self.beginning(number, ended, list)?;
+        for (other, earlier) in &self.asked {
+            let Some((done, seen)) = &earlier.ended else { continue };
+            let before = match seen {
+                Seen::List(Some(of), before) | Seen::Old(of, before) if *of == by => before,
+                Seen::List(..) | Seen::Old(..) | Seen::Acknowledged | Seen::NotRun | Seen::Unknown => continue,
+            };
+            if *done < read.began && before.len() > list.len() {
+                return self.broken(format!("old read {number} saw less at worker {by} than read {other}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What a read saw lies at the beginning of the last list, and was asked for before it ended.
+    fn beginning(&self, number: usize, ended: u64, list: &[u32]) -> Result<(), Broken> {
         if !self.list.starts_with(list) {
             return self.broken(format!("read {number} saw {list:?}, which no one will ever see again"));
         }
+        let of = |seen: &u32| self.asked.iter().find(|(other, _)| *other == *seen as usize);
+        match list.iter().filter_map(of).find(|(_, write)| ended < write.began) {
+            Some((other, _)) => self.broken(format!("read {number} saw write {other}, which began after it ended")),
+            None => Ok(()),
+        }
+    }
+
+    fn read(&self, number: usize, read: &Asked, ended: u64, list: &[u32]) -> Result<(), Broken> {
+        self.beginning(number, ended, list)?;
         for (other, write) in self.asked.iter().filter(|(_, asked)| asked.write) {
             let seen = self.places[*other].is_some_and(|place| place < list.len());
             if acknowledged(write).is_some_and(|done| done < read.began) && !seen {
                 return self.broken(format!("read {number} did not see write {other}, acknowledged before it began"));
             }
-            if ended < write.began && seen {
-                return self.broken(format!("read {number} saw write {other}, which began after it ended"));
-            }
         }
         for (other, earlier) in self.asked.iter().filter(|(_, asked)| !asked.write) {
-            if let Some((done, Seen::List(before))) = &earlier.ended
+            if let Some((done, Seen::List(_, before))) = &earlier.ended
                 && *done < read.began
                 && before.len() > list.len()
             {
@@ -141,7 +169,7 @@ impl<'a> Key<'a> {
 fn acknowledged(asked: &Asked) -> Option<u64> {
     match &asked.ended {
         Some((step, Seen::Acknowledged)) => Some(*step),
-        Some((_, Seen::List(_) | Seen::NotRun | Seen::Unknown)) | None => None,
+        Some((_, Seen::List(..) | Seen::Old(..) | Seen::NotRun | Seen::Unknown)) | None => None,
     }
 }
 
@@ -175,12 +203,21 @@ mod tests {
     use super::*;
 
     fn write(client: usize, began: u64, ended: u64) -> Asked {
-        Asked { client, router: 0, key: 0, write: true, again: false, began, ended: Some((ended, Seen::Acknowledged)) }
+        Asked {
+            client,
+            router: 0,
+            key: 0,
+            write: true,
+            stale: false,
+            again: false,
+            began,
+            ended: Some((ended, Seen::Acknowledged)),
+        }
     }
 
     fn read(began: u64, ended: u64, list: &[u32]) -> Asked {
-        let ended = Some((ended, Seen::List(list.to_vec())));
-        Asked { client: 9, router: 0, key: 0, write: false, again: false, began, ended }
+        let ended = Some((ended, Seen::List(Some(0), list.to_vec())));
+        Asked { client: 9, router: 0, key: 0, write: false, stale: false, again: false, began, ended }
     }
 
     fn judged(asked: Vec<Asked>, last: &[u32]) -> Result<(), Broken> {
@@ -212,6 +249,18 @@ mod tests {
     fn a_stale_read_is_found() {
         assert!(judged(vec![write(1, 0, 1), read(2, 3, &[])], &[0]).is_err());
         assert_eq!(judged(vec![write(1, 0, 2), read(1, 3, &[])], &[0]), Ok(()));
+    }
+
+    #[test]
+    fn an_old_answer_is_for_who_takes_it_and_no_older_than_its_worker_showed_before() {
+        let old = |began, list: &[u32]| {
+            let ended = Some((began + 1, Seen::Old(0, list.to_vec())));
+            Asked { stale: true, ended, ..read(began, 0, &[]) }
+        };
+        assert_eq!(judged(vec![write(1, 0, 1), old(2, &[])], &[0]), Ok(()));
+        assert!(judged(vec![write(1, 0, 1), Asked { stale: false, ..old(2, &[]) }], &[0]).is_err());
+        assert!(judged(vec![write(1, 0, 1), read(2, 3, &[0]), old(4, &[])], &[0]).is_err());
+        assert!(judged(vec![old(0, &[1]), write(1, 5, 6)], &[1]).is_err());
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub struct Figures {
     pub acknowledged: usize,
     /// Reads that were answered.
     pub reads: usize,
+    /// Reads that got an old answer.
+    pub old_reads: usize,
     /// Moves that ended with another owner.
     pub moved: usize,
     /// Moves that were aborted.

@@ -66,6 +66,7 @@ fn histories(count: &str, first: &str) -> Result<()> {
                 })?;
                 sum.acknowledged += figures.acknowledged;
                 sum.reads += figures.reads;
+                sum.old_reads += figures.old_reads;
                 sum.moved += figures.moved;
                 sum.aborted += figures.aborted;
                 sum.reshaped += figures.reshaped;
@@ -81,6 +82,7 @@ fn histories(count: &str, first: &str) -> Result<()> {
         let figures = figures?;
         sum.acknowledged += figures.acknowledged;
         sum.reads += figures.reads;
+        sum.old_reads += figures.old_reads;
         sum.moved += figures.moved;
         sum.aborted += figures.aborted;
         sum.reshaped += figures.reshaped;

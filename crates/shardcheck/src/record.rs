@@ -1,5 +1,6 @@
 //! What clients did and saw, in the order in which it happened.
 
+use ambidex_core::shard::holder::Access;
 use ambidex_core::shard::store::Revision;
 use ambidex_core::shard::table::Table;
 
@@ -14,6 +15,8 @@ pub struct Asked {
     pub key: usize,
     /// Whether it writes; a write adds its own number to the key's list.
     pub write: bool,
+    /// Whether it is a read to which old answers are good enough, while its slice is sealed.
+    pub stale: bool,
     /// Whether it was sent more than once by the client itself.
     pub again: bool,
     /// The step of the world in which it was sent first.
@@ -22,13 +25,27 @@ pub struct Asked {
     pub ended: Option<(u64, Seen)>,
 }
 
+impl Asked {
+    /// What it does.
+    #[must_use]
+    pub const fn access(&self) -> Access {
+        match (self.write, self.stale) {
+            (true, _) => Access::Write,
+            (false, false) => Access::Read,
+            (false, true) => Access::StaleRead,
+        }
+    }
+}
+
 /// How a request ended, as its client saw it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Seen {
     /// It is done.
     Acknowledged,
-    /// The key's list is this.
-    List(Vec<u32>),
+    /// The key's list is this; which worker said so, where that is known.
+    List(Option<usize>, Vec<u32>),
+    /// It was this, when this worker stopped serving it.
+    Old(usize, Vec<u32>),
     /// It was not run.
     NotRun,
     /// Nobody knows.

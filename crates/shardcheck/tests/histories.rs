@@ -10,6 +10,7 @@ fn histories(first: u64, count: u64) -> Figures {
         match history(seed, Bugs::default()) {
             Ok(figures) => {
                 sum.acknowledged += figures.acknowledged;
+                sum.old_reads += figures.old_reads;
                 sum.moved += figures.moved;
                 sum.aborted += figures.aborted;
                 sum.reshaped += figures.reshaped;
@@ -23,7 +24,7 @@ fn histories(first: u64, count: u64) -> Figures {
 /// A history in which nothing happens proves nothing: each hundred must have moved, aborted, reshaped and written.
 fn enough(sum: Figures, count: usize) {
     assert!(sum.acknowledged > 20 * count && sum.moved > count / 2, "{sum:?}");
-    assert!(sum.aborted > count / 10 && sum.reshaped > count / 10, "{sum:?}");
+    assert!(sum.aborted > count / 10 && sum.reshaped > count / 10 && sum.old_reads > 0, "{sum:?}");
 }
 
 #[test]

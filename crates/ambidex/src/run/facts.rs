@@ -86,7 +86,7 @@ fn outcomes<const N: usize>(name: &'static str, help: &'static str, counts: [(&s
 fn keyed(totals: &KeyedTotals) -> Vec<Family> {
     let counter =
         |name, help, count: u64| Family { name, help, kind: Kind::Counter, samples: vec![(Vec::new(), count as f64)] };
-    let &KeyedTotals { asked, waited, waiting, waiting_bytes, hops, misdirected, broken, unreached } = totals;
+    let &KeyedTotals { asked, waited, waiting, waiting_bytes, hops, misdirected, broken, unreached, stale } = totals;
     vec![
         counter("gateway_keyed_requests", "Requests that were routed by a table of slices", asked),
         counter("gateway_keyed_waited", "Those that were not sent at once", waited),
@@ -96,6 +96,7 @@ fn keyed(totals: &KeyedTotals) -> Vec<Family> {
         counter("gateway_keyed_misdirected", "Their tries that a worker did not admit", misdirected),
         counter("gateway_keyed_broken", "Their tries whose end nobody knows", broken),
         counter("gateway_keyed_unreached", "Their tries for which no owner could be reached", unreached),
+        counter("gateway_keyed_stale", "Reads that got an old answer while their slice was sealed", stale),
     ]
 }
 

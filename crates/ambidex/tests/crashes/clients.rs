@@ -141,7 +141,7 @@ impl Client {
         let (door, cart) = (&shared.door, &shared.keys[key]);
         if !write {
             let seen = match attempt(door, &mut self.table, "GET", cart, None, "") {
-                End::Done(cart) => Seen::List(list(&cart)),
+                End::Done(cart) => Seen::List(None, list(&cart)),
                 End::NotRun | End::Forgotten | End::Unknown => Seen::Unknown,
             };
             return self.ended(number, seen, false);
@@ -169,7 +169,16 @@ impl Client {
         let mut history = self.shared.history();
         history.step += 1;
         let began = history.step;
-        history.asked.push(Asked { client: self.id, router: 0, key, write, again: false, began, ended: None });
+        history.asked.push(Asked {
+            client: self.id,
+            router: 0,
+            key,
+            write,
+            stale: false,
+            again: false,
+            began,
+            ended: None,
+        });
         history.asked.len() - 1
     }
 

@@ -1,7 +1,7 @@
 //! What a keyspace is told to be: whose workers own its slices, what order it promises, how its first table is made. The gateway, the
 //! coordinator and the agent each read a part of it from their file, and all parts are checked here.
 //!
-//! What is not offered yet is not a key yet: byte ranges, `ack: log`, merge rules, reads that may be stale.
+//! What is not offered yet is not a key yet: byte ranges, `ack: log`, merge rules.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -117,6 +117,8 @@ pub enum Reads {
     /// What was acknowledged last: only the owner serves them, and while its slice is sealed they wait.
     #[default]
     Strict,
+    /// While its slice is sealed, the owner that it had serves them by what was acknowledged before the seal, and says so.
+    StaleOk,
 }
 
 /// Checked settings of a keyspace, as a coordinator needs them.
@@ -296,7 +298,8 @@ struct RawKeyspace {
     /// model", 32 to 64 for each worker, and splitting is free.
     #[serde(default = "sixty_four")]
     slices: u16,
-    /// What reads see: `strict`, what was acknowledged last. Default `strict`; source: shards.md "Data model".
+    /// What reads see: `strict`, what was acknowledged last, or `stale_ok`, while a slice is sealed what was acknowledged before. Default
+    /// `strict`; source: shards.md "Data model".
     #[serde(default)]
     reads: Reads,
     /// What may be done about hot slices and keys.

@@ -65,7 +65,8 @@ struct RawKeyspace {
     /// model", 32 to 64 for each worker, and splitting is free.
     #[serde(default = "slices")]
     slices: u16,
-    /// What reads see: `strict`, what was acknowledged last. Default `strict`; source: shards.md "Data model".
+    /// What reads see: `strict`, what was acknowledged last, or `stale_ok`, while a slice is sealed what was acknowledged before, marked
+    /// `ambidex-shard: stale`. Default `strict`; source: shards.md "Data model".
     #[serde(default)]
     reads: Reads,
     /// What may be done about hot slices and keys.
@@ -157,6 +158,9 @@ pub enum KeyspaceConfigError {
     /// Commands' keys without their slots.
     #[error("hash: `crc16` is for keyspaces with `key: redis`, and those have no other: leave `hash` out")]
     Slots,
+    /// Old answers where no client could be told that they are.
+    #[error("reads: answers to commands of Redis cannot say that they are old: leave `reads` out, they are `strict`")]
+    OldAnswers,
     /// More of a body than one request may cost.
     #[error("max_body: {0} is more than 8MiB")]
     MaxBody(Size),
@@ -317,6 +321,9 @@ impl TryFrom<RawKeyspace> for Keyspace {
         let hash = hash.unwrap_or(usual);
         if (key == KeyFrom::Redis) != (hash == Hash::Crc16) {
             return Err(KeyspaceConfigError::Slots);
+        }
+        if key == KeyFrom::Redis && reads == Reads::StaleOk {
+            return Err(KeyspaceConfigError::OldAnswers);
         }
         let shared = KeyspaceConfig::new(pool, ordering, slices, reads)?.hashed(hash).planned(planner)?;
         if max_body > Size::mib(8) {

@@ -60,6 +60,7 @@ impl Asking {
             // The connection has an order of its own (`Turns`): those of other connections need not wait for it.
             ordered: false,
             again: !unit.write,
+            stale: false,
             bytes: unit.body.len() as u64 + HEAD,
             deadline: self.thread.clock.now() + self.timeout,
         };

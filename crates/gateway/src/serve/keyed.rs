@@ -27,7 +27,7 @@ use std::task::Poll;
 use ambidex_core::attempt::FailureKind;
 use ambidex_core::balance::{Pick, PickReason};
 use ambidex_core::load::{FAILURE_PRICE, Outcome};
-use ambidex_core::shard::keyspace::KeyspaceName;
+use ambidex_core::shard::keyspace::{KeyspaceName, Reads};
 use ambidex_core::shard::router::{Answer, Asked, Refusal, Way};
 use ambidex_core::shard::space::Point;
 use ambidex_core::stats::histogram::Lack;
@@ -90,10 +90,15 @@ impl Client {
             Err(reason) => return Err(errand.own(reason)),
         };
         let read = matches!(*request.head.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        let stale = read && keyed.reads == Reads::StaleOk;
+        if stale {
+            lines.texts[READS] = headers::STALE_OK.to_owned();
+        }
         let asked = Asked {
             point,
             ordered: keyed.ordered && !read,
             again: read || !lines.texts[OP_ID].is_empty(),
+            stale,
             bytes: request.held().len() as u64 + HEAD,
             deadline: ready.plan.arrived + ready.plan.config.deadline,
         };
@@ -171,7 +176,8 @@ impl Client {
         let key = key::of(&keyed.key, &request.head, request.held())?;
         let op = op_id(request)?;
         let text = headers::key_text(&key);
-        let texts = [keyed.place.name().to_string(), String::new(), String::new(), text, op];
+        let none = String::new;
+        let texts = [keyed.place.name().to_string(), none(), none(), text, op, none()];
         Ok((SliceLines { texts }, keyed.hash.point(&key)))
     }
 
@@ -260,6 +266,10 @@ impl Client {
                 Tried::Again(Answer::Misdirected(hint))
             }
             (_, Some(Word::Running)) => Tried::Again(Answer::Running),
+            (_, Some(Word::Stale)) => {
+                self.thread.stats.keyed.stale.add(1);
+                Tried::Answered { answer, flight, pick, word }
+            }
             (_, word) => Tried::Answered { answer, flight, pick, word },
         }
     }
@@ -321,7 +331,7 @@ fn says_not_run(status: StatusCode, word: Option<Word>) -> bool {
     let by_status = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
     match word {
         Some(Word::Refused | Word::Crowded) => true,
-        Some(Word::Running | Word::Answered | Word::Forgotten) => false,
+        Some(Word::Running | Word::Answered | Word::Forgotten | Word::Stale) => false,
         None => by_status,
     }
 }
@@ -349,3 +359,4 @@ fn op_id(request: &Request) -> Result<String, Reason> {
 const SLICE: usize = 1;
 const EPOCH: usize = 2;
 const OP_ID: usize = 4;
+const READS: usize = 5;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ambidex_core::shard::keyspace::{Hash, Ordering};
+use ambidex_core::shard::keyspace::{Hash, Ordering, Reads};
 use ambidex_core::shard::router::RouterConfig;
 
 use super::tables::{Place, Tables};
@@ -21,6 +21,8 @@ pub(crate) struct Keyed {
     pub(crate) most_body: usize,
     /// Whether its writes keep an order.
     pub(crate) ordered: bool,
+    /// What its reads see.
+    pub(crate) reads: Reads,
     /// How much may wait in one thread.
     pub(crate) router: RouterConfig,
 }
@@ -41,6 +43,7 @@ impl Keyed {
             hash: keyspace.shared().hash(),
             most_body: usize::try_from(body).unwrap_or(usize::MAX),
             ordered: ordering != Ordering::None,
+            reads: keyspace.shared().reads(),
             router: RouterConfig { by_slice: ordering == Ordering::PerShard, ..router },
         }
     }

@@ -102,8 +102,12 @@ impl Fleet {
     fn answer(&self, me: u32, head: String, body: String) -> Option<String> {
         let mut world = self.world();
         let epoch: u64 = field(&head, "ambidex-epoch").expect("an epoch").parse().expect("a number");
-        world.came.push((me, head, body.clone()));
+        world.came.push((me, head.clone(), body.clone()));
         self.0.1.notify_all();
+        let old = world.sealed && field(&head, "ambidex-reads").as_deref() == Some("stale_ok");
+        if old && me == world.owner && epoch == world.epoch && world.mood == Mood::Answers {
+            return Some("HTTP/1.1 200 OK\r\nambidex-shard: stale\r\ncontent-length: 3\r\n\r\nold".to_owned());
+        }
         if me != world.owner || epoch != world.epoch || world.sealed {
             let hint = format!(
                 "ambidex-hint: slice=0000000000000001, range=0000000000000000-end, epoch={}, sealed={}\r\n",
@@ -327,6 +331,34 @@ fn requests_wait_for_a_sealed_slice_and_go_on_to_the_next_owner_in_their_order()
     assert_eq!(scene.fleet.world().ran, ["0", "1", "2", "3", "4"]);
     let counts = scene.setup.gateway.stats().traffic.keyed;
     assert_eq!((counts.asked, counts.waited, counts.waiting, counts.waiting_bytes), (5, 5, 0, 0));
+}
+
+#[test]
+fn a_sealed_slice_is_read_where_old_answers_do_and_they_say_that_they_are() {
+    let scene = Scene::of(json!({"reads": "stale_ok"}), |_| ());
+    scene.fleet.change(|world| world.sealed = true);
+    scene.show(2);
+    let mut write = scene.begin("", "1");
+    eventually("it waits", || scene.waiting() == 1);
+    let read = || {
+        let mut stream = scene.setup.connect();
+        let text =
+            "GET /carts HTTP/1.1\r\nhost: a\r\ncart-id: bob\r\nambidex-reads: strict\r\nconnection: close\r\n\r\n";
+        stream.write_all(text.as_bytes()).expect("sent");
+        stream
+    };
+    let answer = read_all(&mut read());
+    assert!(answer.ends_with("\r\n\r\nold"), "{answer}");
+    assert_eq!(field(&answer, "ambidex-shard").as_deref(), Some("stale"), "{answer}");
+    assert_eq!((scene.setup.gateway.stats().traffic.keyed.stale, scene.waiting()), (1, 1));
+    // Who has no old answer (any more) says so, and then a read waits as a write does.
+    scene.fleet.change(|world| world.mood = Mood::BreaksOff);
+    let mut read = read();
+    eventually("it waits, too", || scene.waiting() == 2);
+    scene.fleet.moves_to(2);
+    scene.fleet.change(|world| world.mood = Mood::Answers);
+    scene.show(3);
+    assert!(read_all(&mut read).ends_with("worker 2") && read_all(&mut write).ends_with("worker 2"));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use ambidex_core::shard::holder::{Effect, Event, Holder, Kept, Op, Ticket, Verdict, recut};
+use ambidex_core::shard::holder::{Access, Effect, Event, Holder, Kept, Op, Ticket, Verdict, recut};
 use ambidex_core::shard::messages::{Bytes, Digest, Entry, Message, Reply, Stand};
 use ambidex_core::shard::records::{Key, Slice, SliceId};
 use ambidex_core::shard::seen::Seen;
@@ -115,7 +115,7 @@ impl Local {
         worker.recut(&owned);
         worker.tickets += 1;
         let ticket = Ticket(worker.tickets);
-        let op = Op { key: key.as_bytes().into(), point: Point::of(key.as_bytes()), id: None, write: true };
+        let op = Op { key: key.as_bytes().into(), point: Point::of(key.as_bytes()), id: None, access: Access::Write };
         let Some(holder) = worker.holders.get_mut(&id) else { return false };
         if holder.admit(ticket, slice.epoch, &op) != Verdict::Run {
             return false;

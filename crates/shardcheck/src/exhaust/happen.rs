@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ambidex_core::shard::conductor::{self, Conductor, ConductorConfig, Found, Order};
-use ambidex_core::shard::holder::{self, Effect as Held, Holder, Kept, Op, Ticket, Verdict, recut};
+use ambidex_core::shard::holder::{self, Access, Effect as Held, Holder, Kept, Op, Ticket, Verdict, recut};
 use ambidex_core::shard::messages::{Caller, Stand};
 use ambidex_core::shard::records::{Key, Leader, MoveId, Record as Stored, Slice};
 use ambidex_core::shard::router::{self, Answer, Refusal};
@@ -300,15 +300,17 @@ impl State {
 
     fn serve(&mut self, me: usize, request: Request, scope: &Scope) {
         let Request { ticket, hop, number, epoch, .. } = request;
-        let op = Op { key: key(), point: point(), write: self.asked[number].write, id: self.id_of(number, scope) };
+        let op = Op { key: key(), point: point(), access: self.asked[number].access(), id: self.id_of(number, scope) };
         let run = ticket * 8 + u64::from(hop);
         let worker = &mut self.workers[me];
         let said = match worker.holder.admit(Ticket(run), epoch, &op) {
-            Verdict::Run if op.write => {
+            Verdict::Run if op.access == Access::Write => {
                 worker.running.insert(run, request);
                 return;
             }
-            Verdict::Run => Said::Done(Seen::List(list_of(worker.disk.data.get(&op.key)))),
+            Verdict::Run | Verdict::RunStale => {
+                Said::Done(Seen::List(Some(me), list_of(worker.disk.data.get(&op.key))))
+            }
             Verdict::Answered(_) => Said::Done(Seen::Acknowledged),
             Verdict::Running => Said::Running,
             Verdict::Forgotten | Verdict::Crowded => Said::Done(Seen::Unknown),
@@ -354,7 +356,14 @@ impl State {
         self.times[number] += 1;
         let ticket = Ticket(number as u64 * 8 + u64::from(self.times[number]));
         let (write, again) = (self.asked[number].write, self.id_of(number, scope).is_some());
-        let asked = router::Asked { point: point(), ordered: write, again: again || !write, bytes: 1, deadline: LATER };
+        let asked = router::Asked {
+            point: point(),
+            ordered: write,
+            again: again || !write,
+            stale: false,
+            bytes: 1,
+            deadline: LATER,
+        };
         self.route(router, NOW, router::Event::Asked(ticket, asked), scope);
     }
 

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher as _, Hash, Hasher};
 use std::sync::Arc;
 
 use ambidex_core::shard::Bugs;
-use ambidex_core::shard::holder::{Holder, Kept, Op, Ticket, Verdict};
+use ambidex_core::shard::holder::{Access, Holder, Kept, Op, Ticket, Verdict};
 use ambidex_core::shard::messages::{Bytes, Stand};
 use ambidex_core::shard::records::{Epoch, Key, Leader, Record as Stored, Slice, SliceId};
 use ambidex_core::shard::router::{self, Router, RouterConfig};
@@ -91,6 +91,7 @@ impl State {
             router: client % scope.routers,
             key: 0,
             write: *ask != Ask::Read,
+            stale: false,
             again: false,
             began: u64::MAX,
             ended: None,
@@ -151,7 +152,7 @@ impl State {
 
     /// Lists that a client would see now, through a router with any table that there ever was.
     fn visible(&self) -> Vec<Vec<u32>> {
-        let read = Op { key: key(), point: point(), write: false, id: None };
+        let read = Op { key: key(), point: point(), access: Access::Read, id: None };
         let seen = self.shown.iter().filter(|(epoch, owner)| {
             let mut holder = self.workers[owner.0 as usize].holder.clone();
             holder.admit(Ticket(u64::MAX), *epoch, &read) == Verdict::Run
@@ -189,12 +190,13 @@ impl State {
         }
         for (router, gate) in self.gates.iter().enumerate() {
             let mut out = Vec::new();
-            let asked = router::Asked { point: point(), ordered: true, again: true, bytes: 1, deadline: LATER };
+            let asked =
+                router::Asked { point: point(), ordered: true, again: true, stale: false, bytes: 1, deadline: LATER };
             gate.router.clone().on(NOW, router::Event::Asked(Ticket(u64::MAX), asked), &mut out);
             let Some(router::Effect::Send { way, .. }) = out.first() else {
                 return Some(format!("router {router} holds back what it is asked, and nothing will change that"));
             };
-            let read = Op { key: key(), point: point(), write: false, id: None };
+            let read = Op { key: key(), point: point(), access: Access::Read, id: None };
             let mut holder = self.workers[way.owner.0 as usize].holder.clone();
             // Asked in an epoch that it does not know, a worker looks into the store.
             let behind = matches!(holder.stand(), Stand::Serves(epoch) if epoch < way.epoch);

@@ -58,14 +58,24 @@ impl World {
     }
 
     fn ask_one(&mut self, me: usize, router: usize, key: usize, write: bool) {
-        let named = self.draw.below(12) != 0;
-        let number = self.new_request(me, router, key, (write, named));
+        let drawn = self.draw.below(12);
+        let number = self.new_request(me, router, key, (write, drawn != 0));
+        self.record.asked[number].stale = !write && drawn < 4;
         self.ask_through(me, router, number);
     }
 
     fn new_request(&mut self, me: usize, router: usize, key: usize, (write, named): (bool, bool)) -> usize {
         let number = self.record.asked.len();
-        self.record.asked.push(Asked { client: me, router, key, write, again: false, began: self.step, ended: None });
+        self.record.asked.push(Asked {
+            client: me,
+            router,
+            key,
+            write,
+            stale: false,
+            again: false,
+            began: self.step,
+            ended: None,
+        });
         let client = &mut self.clients[me];
         client.open += 1;
         if write && named {
@@ -137,13 +147,13 @@ impl World {
             Seen::Acknowledged => {
                 self.clients[me].wanted.remove(&what);
             }
-            Seen::List(list) => {
+            Seen::List(_, list) => {
                 if self.clients[me].last {
                     self.record.last[what.0].clone_from(list);
                 }
                 self.clients[me].wanted.remove(&what);
             }
-            Seen::NotRun | Seen::Unknown => {
+            Seen::Old(..) | Seen::NotRun | Seen::Unknown => {
                 self.clients[me].wanted.insert(what, None);
             }
         }

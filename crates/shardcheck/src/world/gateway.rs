@@ -109,6 +109,7 @@ impl World {
             point: Point::of(&self.keys[asked.key]),
             ordered: asked.write,
             again: !asked.write || id.is_some(),
+            stale: asked.stale,
             bytes: 100,
             deadline: self.now + Span::from_millis(1_800),
         };
@@ -126,7 +127,7 @@ impl World {
                     let asked = &self.record.asked[number];
                     let id = self.clients[asked.client].ids.get(&number).copied();
                     let key = &self.keys[asked.key];
-                    let op = Op { key: key.clone(), point: Point::of(key), write: asked.write, id };
+                    let op = Op { key: key.clone(), point: Point::of(key), access: asked.access(), id };
                     let number = u32::try_from(number).expect("a few requests");
                     let (slice, epoch) = (way.slice, way.epoch);
                     let request = Request { ticket: ticket.0, hop, slice, epoch, op, number };

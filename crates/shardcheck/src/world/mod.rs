@@ -165,7 +165,8 @@ impl World {
         let ended = || self.record.asked.iter().filter_map(|asked| asked.ended.as_ref());
         Figures {
             acknowledged: ended().filter(|(_, seen)| *seen == Seen::Acknowledged).count(),
-            reads: ended().filter(|(_, seen)| matches!(seen, Seen::List(_))).count(),
+            old_reads: ended().filter(|(_, seen)| matches!(seen, Seen::Old(..))).count(),
+            reads: ended().filter(|(_, seen)| matches!(seen, Seen::List(..))).count(),
             ..self.figures
         }
     }

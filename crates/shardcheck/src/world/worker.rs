@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ambidex_core::shard::Bugs;
-use ambidex_core::shard::holder::{Effect, Event, Holder, Kept, Ticket, Verdict, recut};
+use ambidex_core::shard::holder::{Access, Effect, Event, Holder, Kept, Ticket, Verdict, recut};
 use ambidex_core::shard::messages::{Bytes, Entry, Stand};
 use ambidex_core::shard::records::{Epoch, Slice, SliceId};
 use ambidex_core::shard::space::{Point, Range};
@@ -175,12 +175,13 @@ impl World {
         let holder = self.workers[me].holders.get_mut(&slice);
         let verdict = holder.map_or(Verdict::Misdirected(None), |holder| holder.admit(Ticket(run), epoch, op));
         let answer = match verdict {
-            Verdict::Run if op.write => {
+            Verdict::Run if op.access == Access::Write => {
                 let service = self.service(me);
                 self.workers[me].running.insert(run, (router, request));
                 return self.after(service, Node::Worker(me), Input::Ran(run));
             }
-            Verdict::Run => Said::Done(record::Seen::List(self.list(me, slice, &op.key))),
+            Verdict::Run => Said::Done(record::Seen::List(Some(me), self.list(me, slice, &op.key))),
+            Verdict::RunStale => Said::Done(record::Seen::Old(me, self.list(me, slice, &op.key))),
             Verdict::Answered(answer) => {
                 debug_assert_eq!(answer, u64::from(number), "an answer is of its own write");
                 Said::Done(record::Seen::Acknowledged)

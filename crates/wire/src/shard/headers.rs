@@ -7,6 +7,7 @@
 //!   ambidex-epoch     7                                                       epoch=8, sealed=1, owner=a, retry-after-ms=2
 //!   ambidex-key       bob%2Fcart                           with any status:
 //!   ambidex-op-id     00000000000000c4:12                       ambidex-shard  running | answered | forgotten | crowded | refused
+//!   ambidex-reads     stale_ok                                                 | stale
 //! ```
 //! A hint's range ends before the point after the dash, or with the space (`end`). What a worker does not know it leaves out, so every
 //! field of a hint may be missing, and names that we do not know are passed over. Slices and producers are 1 to 16 hexadecimal digits.
@@ -17,6 +18,7 @@
 //! | `answered` | that of the first answer | it was run before; the first answer's body is gone |
 //! | `forgotten` | 409 | it may have been run before, and nobody knows: it is not run |
 //! | `crowded` | 503 | there are too many producers to know another one: it is not run |
+//! | `stale` | the application's | a read that takes old answers (`ambidex-reads`) got one: the slice is sealed |
 //! | `refused` | 400, 401, 403, 413 or 503 | it is not run, for the reason in the body |
 
 use std::fmt::Write as _;
@@ -37,6 +39,10 @@ pub const EPOCH: &str = "ambidex-epoch";
 pub const KEY: &str = "ambidex-key";
 /// What the producer calls its write. The only one of these that a client may send.
 pub const OP_ID: &str = "ambidex-op-id";
+/// What a read may see: [`STALE_OK`], or `strict`, as without it.
+pub const READS: &str = "ambidex-reads";
+/// The value of [`READS`] of a read that takes an old answer while its slice is sealed.
+pub const STALE_OK: &str = "stale_ok";
 /// What a worker knows of a slice that it does not admit a request to.
 pub const HINT: &str = "ambidex-hint";
 /// What became of a request that was not run now.
@@ -45,7 +51,7 @@ pub const SHARD: &str = "ambidex-shard";
 pub const POINT: &str = "ambidex-point";
 
 /// The fields that only gateways and agents may write: a gateway takes them off what clients send.
-pub const OURS: [&str; 7] = [KEYSPACE, SLICE, EPOCH, KEY, HINT, SHARD, POINT];
+pub const OURS: [&str; 8] = [KEYSPACE, SLICE, EPOCH, KEY, READS, HINT, SHARD, POINT];
 
 /// The longest key, in bytes before it is encoded. Source: ours; percent-encoded it is three times as long, and heads end somewhere.
 pub const MOST_KEY_BYTES: usize = 4_096;
@@ -63,12 +69,14 @@ pub enum Word {
     Forgotten,
     /// There are too many producers.
     Crowded,
+    /// It was run, and what it saw may be old.
+    Stale,
     /// It is not run, for another reason.
     Refused,
 }
 
 impl Word {
-    const ALL: [Self; 5] = [Self::Running, Self::Answered, Self::Forgotten, Self::Crowded, Self::Refused];
+    const ALL: [Self; 6] = [Self::Running, Self::Answered, Self::Forgotten, Self::Crowded, Self::Stale, Self::Refused];
 
     /// As it is written.
     #[must_use]
@@ -78,6 +86,7 @@ impl Word {
             Self::Answered => "answered",
             Self::Forgotten => "forgotten",
             Self::Crowded => "crowded",
+            Self::Stale => "stale",
             Self::Refused => "refused",
         }
     }
@@ -102,6 +111,8 @@ pub struct Tag {
     pub key: Vec<u8>,
     /// What its producer calls it.
     pub op: Option<OpId>,
+    /// Whether an old answer is good enough, if it is a read.
+    pub stale: bool,
 }
 
 /// What is wrong with a request's fields.
@@ -136,19 +147,25 @@ impl Tag {
         let epoch = read_epoch(field(EPOCH)?).ok_or_else(|| form(EPOCH, "a whole number from 1"))?;
         let key = read_key(field(KEY)?).ok_or_else(|| form(KEY, KEY_FORM))?;
         let op = find(OP_ID).map(|value| read_op(value).ok_or_else(|| form(OP_ID, OP_FORM))).transpose()?;
-        Ok(Some(Self { keyspace, slice, epoch, key, op }))
+        let stale = match find(READS) {
+            None | Some(b"strict") => false,
+            Some(value) if value == STALE_OK.as_bytes() => true,
+            Some(_) => return Err(form(READS, "`strict` or `stale_ok`")),
+        };
+        Ok(Some(Self { keyspace, slice, epoch, key, op, stale }))
     }
 
     /// The fields that say it.
     pub fn write(&self) -> impl Iterator<Item = (&'static str, String)> {
-        let Self { keyspace, slice, epoch, key, op } = self;
+        let Self { keyspace, slice, epoch, key, op, stale } = self;
         let fixed = [
             (KEYSPACE, keyspace.clone()),
             (SLICE, format!("{:016x}", slice.0)),
             (EPOCH, epoch.0.to_string()),
             (KEY, key_text(key)),
         ];
-        fixed.into_iter().chain(op.map(|op| (OP_ID, op_text(op))))
+        let reads = stale.then(|| (READS, STALE_OK.to_owned()));
+        fixed.into_iter().chain(op.map(|op| (OP_ID, op_text(op)))).chain(reads)
     }
 }
 
@@ -343,7 +360,14 @@ mod tests {
 
     fn tag() -> Tag {
         let op = Some(OpId { producer: 0xc4, number: 12 });
-        Tag { keyspace: "carts".to_owned(), slice: SliceId(0xab), epoch: Epoch(7), key: b"bob/cart".to_vec(), op }
+        Tag {
+            keyspace: "carts".to_owned(),
+            slice: SliceId(0xab),
+            epoch: Epoch(7),
+            key: b"bob/cart".to_vec(),
+            op,
+            stale: true,
+        }
     }
 
     #[test]
@@ -352,6 +376,7 @@ mod tests {
         assert_eq!(fields[SLICE], "00000000000000ab");
         assert_eq!(fields[KEY], "bob%2Fcart");
         assert_eq!(fields[OP_ID], "00000000000000c4:12");
+        assert_eq!(fields[READS], "stale_ok");
         assert_eq!(read(&fields), Ok(Some(tag())));
     }
 
@@ -389,6 +414,7 @@ mod tests {
             (OP_ID, ":1"),
             (OP_ID, "xy:1"),
             (OP_ID, "1:2:3"),
+            (READS, "old"),
         ];
         for (name, value) in bad {
             let mut fields: BTreeMap<_, _> = tag().write().collect();

@@ -16,7 +16,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ambidex_core::shard::holder::{Ticket, Verdict};
+use ambidex_core::shard::holder::{Access, Ticket, Verdict};
 use ambidex_core::shard::seen::OpId;
 use ambidex_core::shard::space::Point;
 use ambidex_core::time::Span;
@@ -94,7 +94,14 @@ impl Doors {
         let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
         let tag = Tag::read(&|name| request.headers().get(name).map(HeaderValue::as_bytes));
         match tag {
-            Ok(Some(tag)) => self.admitted(tag, !reads, request).await,
+            Ok(Some(tag)) => {
+                let access = match (reads, tag.stale) {
+                    (false, _) => Access::Write,
+                    (true, false) => Access::Read,
+                    (true, true) => Access::StaleRead,
+                };
+                self.admitted(tag, access, request).await
+            }
             Ok(None) if reads => self.relay.send(request, None).await.0,
             Ok(None) => misdirected(
                 Told::default(),
@@ -104,22 +111,24 @@ impl Doors {
         }
     }
 
-    async fn admitted(&self, tag: Tag, write: bool, request: Request<Incoming>) -> Response<Body> {
+    async fn admitted(&self, tag: Tag, access: Access, request: Request<Incoming>) -> Response<Body> {
         let Some(keyspace) = self.keyspaces.get(&tag.keyspace) else {
             return misdirected(Told::default(), "This worker has no such keyspace: see agent.shards.keyspaces.");
         };
         let point = Point::of(&tag.key);
-        match keyspace.admit(&tag, write) {
+        match keyspace.admit(&tag, access) {
             Err(trouble) => refused(StatusCode::SERVICE_UNAVAILABLE, &trouble),
-            Ok((Verdict::Run, ticket)) => {
+            Ok((verdict @ (Verdict::Run | Verdict::RunStale), ticket)) => {
                 let measured = Measured::begins(keyspace, tag.slice, &tag.key, length(&request));
-                if write {
-                    self.run((Arc::clone(keyspace), measured), ticket, point, tag.op, request).await
-                } else {
-                    let response = self.relay.send(request, Some(point)).await.0;
-                    drop(measured);
-                    response
+                if access == Access::Write {
+                    return self.run((Arc::clone(keyspace), measured), ticket, point, tag.op, request).await;
                 }
+                let mut response = self.relay.send(request, Some(point)).await.0;
+                drop(measured);
+                if verdict == Verdict::RunStale && !response.headers().contains_key(headers::SHARD) {
+                    word(&mut response, Word::Stale);
+                }
+                response
             }
             Ok((Verdict::Answered(answer), _)) => answered(answer),
             Ok((Verdict::Running, _)) => {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ambidex_core::shard::holder::{Effect, Event, Hint, Holder, Kept, Op, Ticket, Verdict, recut};
+use ambidex_core::shard::holder::{Access, Effect, Event, Hint, Holder, Kept, Op, Ticket, Verdict, recut};
 use ambidex_core::shard::keyspace::Hash;
 use ambidex_core::shard::messages::{Caller, Message, Reply, Stand};
 use ambidex_core::shard::plan::{Busy, Came};
@@ -127,10 +127,10 @@ impl Keyspace {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says whether a request is run; `write` has the ticket for [`ended`](Self::ended). An error: nothing is, for this reason.
-    pub(super) fn admit(&self, tag: &Tag, write: bool) -> Result<(Verdict, Ticket), String> {
+    /// Says whether a request is run; a write has the ticket for [`ended`](Self::ended). An error: nothing is, for this reason.
+    pub(super) fn admit(&self, tag: &Tag, access: Access) -> Result<(Verdict, Ticket), String> {
         let point = self.hash.point(&tag.key);
-        let op = Op { key: tag.key[..].into(), point, write, id: tag.op };
+        let op = Op { key: tag.key[..].into(), point, access, id: tag.op };
         let now = self.clock.now();
         let mut inner = self.lock();
         if let Some(trouble) = &inner.trouble {
@@ -170,20 +170,21 @@ impl Keyspace {
         let holder = inner.holders.get_mut(&slice);
         let verdict = holder.map(|holder| {
             let inside = holder.range().contains(point);
-            let look = Op { key: contents.key[..].into(), point, write: false, id: None };
+            let look = Op { key: contents.key[..].into(), point, access: Access::Read, id: None };
             // Asked as a read first: then all are admitted, or none.
             match holder.admit(Ticket(next), if inside { epoch } else { Epoch(0) }, &look) {
                 Verdict::Run => {
                     let tickets = contents.written.iter().map(|key| {
                         next += 1;
-                        let op = Op { key: key[..].into(), point, write: true, id: None };
+                        let op = Op { key: key[..].into(), point, access: Access::Write, id: None };
                         holder.admit(Ticket(next), epoch, &op);
                         Ticket(next)
                     });
                     Ok(tickets.collect())
                 }
                 Verdict::Misdirected(hint) => Err(hint),
-                // Of numbered writes alone.
+                // Of numbered writes, and of reads that take old answers.
+                Verdict::RunStale => Err(None),
                 Verdict::Answered(_) | Verdict::Running | Verdict::Forgotten | Verdict::Crowded => Err(None),
             }
         });

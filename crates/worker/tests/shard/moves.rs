@@ -11,7 +11,7 @@ use ambidex_core::shard::space::Range;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::IntoResponse as _;
-use http::StatusCode;
+use http::{Method, StatusCode};
 
 use crate::scene::{SLICE, Shared, Worker};
 
@@ -98,6 +98,28 @@ async fn a_slice_moves_under_writes_and_nothing_that_was_acknowledged_is_lost_or
     let left: BTreeSet<String> = [source.has("cart-1").await, source.has("cart-2").await].into();
     assert_eq!(left, BTreeSet::from([String::new()]), "the source has deleted what it had");
     assert_eq!(target.add("cart-1", 2, None, "late").await.status, StatusCode::CREATED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sealed_slice_gives_old_answers_to_those_who_take_them_until_it_is_handed_over() {
+    let store = Shared::with_one_slice();
+    let (source, target) = (Worker::start("a", &store).await, Worker::start("b", &store).await);
+    source.add("bob", 1, None, "apples").await;
+    let number = copied(&store, &source, &target).await;
+    let serving = source.read_old("bob", 1).await;
+    assert_eq!((&*serving.text, &*serving.word), ("apples\n", ""));
+    let digest = sealed(&store, &source, &target, number).await;
+    assert_eq!(source.ask(Method::GET, "bob", 1, None, "").await.status, StatusCode::MISDIRECTED_REQUEST);
+    let old = source.read_old("bob", 1).await;
+    assert_eq!((old.status, &*old.text, &*old.word), (StatusCode::OK, "apples\n", "stale"));
+    assert_eq!(target.read_old("bob", 1).await.status, StatusCode::MISDIRECTED_REQUEST, "nobody sees a staging");
+    assert_eq!(target.tell(M, Message::Verify { digest }).await, Reply::Verified);
+    store.phase(M, Phase::Committed);
+    source.until_it("handed").await;
+    assert_eq!(source.read_old("bob", 1).await.status, StatusCode::MISDIRECTED_REQUEST);
+    target.until_it("serves").await;
+    let new = target.read_old("bob", 2).await;
+    assert_eq!((&*new.text, &*new.word), ("apples\n", ""));
 }
 
 #[tokio::test(flavor = "multi_thread")]

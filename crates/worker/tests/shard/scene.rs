@@ -133,7 +133,19 @@ impl Worker {
     /// A request with the fields of a slice.
     pub(crate) async fn ask(&self, method: Method, key: &str, epoch: u64, op: Option<u64>, body: &str) -> Answered {
         let op = op.map(|number| OpId { producer: 7, number });
-        let tag = Tag { keyspace: KEYSPACE.to_owned(), slice: SLICE, epoch: Epoch(epoch), key: key.into(), op };
+        let keyspace = KEYSPACE.to_owned();
+        let tag = Tag { keyspace, slice: SLICE, epoch: Epoch(epoch), key: key.into(), op, stale: false };
+        self.ask_tagged(method, key, &tag, body).await
+    }
+
+    /// A read that takes an old answer.
+    pub(crate) async fn read_old(&self, key: &str, epoch: u64) -> Answered {
+        let keyspace = KEYSPACE.to_owned();
+        let tag = Tag { keyspace, slice: SLICE, epoch: Epoch(epoch), key: key.into(), op: None, stale: true };
+        self.ask_tagged(Method::GET, key, &tag, "").await
+    }
+
+    async fn ask_tagged(&self, method: Method, key: &str, tag: &Tag, body: &str) -> Answered {
         let mut request = Request::builder().method(method).uri(self.url(&format!("/carts/{key}")));
         for (name, value) in tag.write() {
             request = request.header(name, value);

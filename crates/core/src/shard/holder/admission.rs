@@ -24,10 +24,21 @@ pub struct Op {
     pub key: Bytes,
     /// Where that lies, by the keyspace's hash.
     pub point: Point,
-    /// Whether it changes anything.
-    pub write: bool,
+    /// What it does with it.
+    pub access: Access,
     /// What its producer calls it.
     pub id: Option<OpId>,
+}
+
+/// What a request does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// It changes something.
+    Write,
+    /// It reads what was acknowledged last.
+    Read,
+    /// It reads, and while the slice is sealed what was acknowledged before is good enough.
+    StaleRead,
 }
 
 /// What to do with a request.
@@ -35,6 +46,8 @@ pub struct Op {
 pub enum Verdict {
     /// Run it; a write's end is told by [`Holder::ran`].
     Run,
+    /// Run this read, and say that what it sees may be old: the slice is sealed.
+    RunStale,
     /// It was run before, and this is its answer's digest.
     Answered(u64),
     /// It runs now: ask again.
@@ -75,8 +88,10 @@ impl Holder {
         if !self.admits(epoch, op) {
             return Verdict::Misdirected(self.hint());
         }
-        if !op.write {
-            return Verdict::Run;
+        match op.access {
+            Access::Write => {}
+            Access::StaleRead if matches!(self.state, State::Sealed { .. }) => return Verdict::RunStale,
+            Access::Read | Access::StaleRead => return Verdict::Run,
         }
         if let Some(id) = op.id {
             match self.seen.look(id) {
@@ -141,8 +156,10 @@ impl Holder {
             State::Serving { epoch: ours, .. } => {
                 *ours == epoch || (epoch < *ours && self.bugs.has(Bug::OlderEpochAdmitted))
             }
+            // Nothing deletes what a sealed slice has: that takes being handed over first.
+            State::Sealed { epoch: ours, .. } if op.access == Access::StaleRead => *ours == epoch,
             State::Sealed { epoch: ours, .. } | State::Handed { epoch: ours, .. } => {
-                *ours == epoch && !op.write && self.bugs.has(Bug::ReadsAfterSeal)
+                *ours == epoch && op.access == Access::Read && self.bugs.has(Bug::ReadsAfterSeal)
             }
             State::Nothing | State::Staging { .. } => false,
         }

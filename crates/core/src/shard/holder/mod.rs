@@ -44,7 +44,7 @@ use super::seen::Seen;
 use super::space::Range;
 use crate::time::{Mono, Span};
 
-pub use admission::{Hint, Op, Stands, Ticket, Verdict};
+pub use admission::{Access, Hint, Op, Stands, Ticket, Verdict};
 pub use recut::{Recut, recut};
 
 /// What happened.

@@ -22,7 +22,7 @@ fn serving() -> Holder {
 }
 
 fn op(key: &[u8], number: u64) -> Op {
-    Op { key: key.into(), point: Point::of(key), write: true, id: Some(OpId { producer: 1, number }) }
+    Op { key: key.into(), point: Point::of(key), access: Access::Write, id: Some(OpId { producer: 1, number }) }
 }
 
 fn on(holder: &mut Holder, millis: u64, event: Event) -> Vec<Effect> {
@@ -100,6 +100,22 @@ fn only_exactly_the_epoch_in_force_is_admitted() {
         let verdict = serving().admit(Ticket(1), Epoch(epoch), &op(b"k", 1));
         assert_eq!(verdict == Verdict::Run, admitted, "epoch {epoch}: {verdict:?}");
     }
+}
+
+#[test]
+fn a_sealed_slice_is_read_by_those_who_take_old_answers_until_it_is_handed_over() {
+    let of = |access| Op { access, id: None, ..op(b"k", 1) };
+    let mut holder = sealed();
+    assert_eq!(holder.admit(Ticket(1), E, &of(Access::StaleRead)), Verdict::RunStale);
+    for access in [Access::Read, Access::Write] {
+        assert!(matches!(holder.admit(Ticket(1), E, &of(access)), Verdict::Misdirected(Some(_))), "{access:?}");
+    }
+    assert!(matches!(holder.admit(Ticket(1), E.next(), &of(Access::StaleRead)), Verdict::Misdirected(_)));
+    let mut serving = serving();
+    assert_eq!(serving.admit(Ticket(1), E, &of(Access::StaleRead)), Verdict::Run);
+    let out = read(&mut holder, Phase::Committed);
+    stored(&mut holder, out);
+    assert!(matches!(holder.admit(Ticket(1), E, &of(Access::StaleRead)), Verdict::Misdirected(_)), "{holder:?}");
 }
 
 #[test]

@@ -53,6 +53,8 @@ pub struct Asked {
     pub ordered: bool,
     /// Whether it may be sent again after nobody knows what became of it: a read, or a write with an op id.
     pub again: bool,
+    /// Whether an owner that has stopped serving its slice may answer it, while nobody else does.
+    pub stale: bool,
     /// What holding it back costs in memory.
     pub bytes: u64,
     /// When its client gives up.
@@ -253,6 +255,8 @@ impl Router {
         }
         let lane = request.lane;
         request.hop += 1;
+        // One that has stopped is asked for an old answer once: it has handed its slice over, or is gone.
+        request.asked.stale = false;
         let mut newer = false;
         match answer {
             Answer::Done => {
@@ -341,7 +345,7 @@ impl Router {
         let Some(request) = self.requests.get_mut(&ticket) else { return };
         let State::Waiting { slice, pause } = request.state else { return };
         let way = self.knowledge.way(request.asked.point);
-        if way.stopped || pause.is_some_and(|until| now < until) {
+        if (way.stopped && !request.asked.stale) || pause.is_some_and(|until| now < until) {
             self.held.insert(lane);
             self.pauses.extend(pause.filter(|until| now < *until).map(|until| (until, lane)));
             return;

@@ -27,7 +27,7 @@ fn router(sealed: bool) -> Router {
 }
 
 fn write(point: u64) -> Asked {
-    Asked { point: Point(point), ordered: true, again: true, bytes: 10, deadline: at(10_000) }
+    Asked { point: Point(point), ordered: true, again: true, stale: false, bytes: 10, deadline: at(10_000) }
 }
 
 fn on(router: &mut Router, millis: u64, event: Event) -> Vec<Effect> {
@@ -158,6 +158,18 @@ fn without_a_newer_hint_the_pause_doubles_and_hops_end() {
     }
     let out = on(&mut router, now, Event::Answered { ticket: Ticket(1), hop: 6, answer: Answer::Misdirected(None) });
     assert_eq!(out, [Effect::Refuse(Ticket(1), Refusal::Unserved)]);
+}
+
+#[test]
+fn a_read_that_takes_old_answers_asks_an_owner_that_has_stopped_and_waits_if_that_has_none() {
+    let read = Asked { ordered: false, stale: true, ..write(5) };
+    let mut router = router(true);
+    assert_eq!(sent(&ask(&mut router, 1, read)), [(1, A, 4)]);
+    assert_eq!(sent(&ask(&mut router, 2, read)), [(2, A, 4)]);
+    assert_eq!(answer(&mut router, 1, 0, Answer::Done)[0], Effect::Deliver(Ticket(1)));
+    assert_eq!(sent(&answer(&mut router, 2, 0, hint(4, Stands::Stopped))), []);
+    assert_eq!(sent(&on(&mut router, 100, Event::Due)), [], "nobody serves it");
+    assert_eq!(sent(&on(&mut router, 101, Event::Shown(table(2, B, 5, false)))), [(2, B, 5)]);
 }
 
 #[test]
