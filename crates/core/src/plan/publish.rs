@@ -173,7 +173,10 @@ impl Planner {
             }
         }
         let sum: f64 = drafts.iter().map(|draft| draft.value).sum();
-        (sum > 0.0 && sum.is_finite()).then(|| drafts.iter().map(|draft| draft.value * (count / sum)).collect())
+        let scale = count / sum;
+        // Where nobody but one is left, who is pinned at next to nothing, no number is large enough to scale by.
+        let fair = |draft: &Draft| if scale.is_finite() { draft.value * scale } else { draft.value / sum * count };
+        (sum > 0.0 && sum.is_finite()).then(|| drafts.iter().map(fair).collect())
     }
 
     /// Puts the weights in force and says why. What moved by less than half a percent stays: it moved only because

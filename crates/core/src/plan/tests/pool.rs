@@ -189,6 +189,21 @@ fn a_returning_worker_starts_at_a_tenth_and_has_its_weight_after_half_a_minute()
 }
 
 #[test]
+fn a_pin_at_next_to_nothing_gets_all_when_nobody_else_is_left() {
+    let mut bench = Bench::of(PlanConfig::of(Rule::Capacity));
+    let report = Report { accepting: Some(false), ..Report::default() };
+    let mut seen = [busy(100.0, 0.6); 4];
+    bench.tick(&seen);
+    let pin = Command::Pin { worker: WorkerId(0), weight: f64::MIN_POSITIVE };
+    bench.planner.command(at(bench.seconds), pin, &mut Vec::new());
+    let heard = seen[0].report;
+    for one in &mut seen[1..] {
+        one.report = heard.map(|heard| Heard { report, ..heard });
+    }
+    assert_eq!(bench.tick(&seen), [4.0, 0.0, 0.0, 0.0]);
+}
+
+#[test]
 fn a_pin_acts_at_once_and_holds_until_it_is_taken_out() {
     let mut bench = pool(4);
     let now = at(bench.seconds);
