@@ -127,7 +127,8 @@ fn a_worker_that_stops_its_heartbeats_is_held_while_it_answers_and_gets_nothing_
     assert_eq!(load.stop().failures.total(), 0);
     until(|| (heard.weight("d") == 0.0).then_some(()));
     workers[3].change(silent(false)).expect("it is told");
-    until(|| (0.05..=0.6).contains(&heard.weight("d")).then_some(()));
+    // It grows from there: how far it is when somebody looks is up to the machine.
+    until(|| (heard.weight("d") > 0.05).then_some(()));
     let told = heard.running.ask_json(&["decisions", "--worker", "d", "--limit", "1000"]).to_string();
     assert!(told.contains("silence") && told.contains("return"), "{told}");
 }
