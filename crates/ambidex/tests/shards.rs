@@ -125,6 +125,20 @@ fn a_worker_that_answers_nothing_is_named_in_the_status_and_its_move_is_aborted_
 }
 
 #[test]
+fn an_owner_that_left_without_a_drain_is_told_in_words_and_counted() {
+    let running = coordinator(COORDINATOR);
+    led(&running);
+    let alone = COORDINATOR.replace(", {url: \"http://127.0.0.1:10\", name: b}", "");
+    fs::write(running.file(), alone).expect("written");
+    running.signal("HUP");
+    let admin = running.admin.trim_start_matches("http://").trim_end_matches('/');
+    let counted = "ambidex_shard_undone{keyspace=\"carts\",code=\"owner_gone\"} 1";
+    until(|| get(admin, "/metrics").contains(counted).then_some(()));
+    let told = running.ask(&["shard", "status"]);
+    assert!(told.contains("`b` owns 2 slices and is not in its pool any more"), "{told}");
+}
+
+#[test]
 fn a_gateway_with_its_own_coordinator_makes_the_map_too() {
     let running = Running::run(GATEWAY);
     let status = led(&running);

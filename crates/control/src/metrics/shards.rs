@@ -1,5 +1,7 @@
 //! Keyspaces that are decided about here, on the page for Prometheus.
 
+use std::collections::BTreeMap;
+
 use ambidex_shard::Board;
 use ambidex_wire::shard::table::TableText;
 
@@ -11,7 +13,8 @@ type Samples = Vec<(Vec<(&'static str, String)>, f64)>;
 pub(super) fn families<'b>(boards: impl Iterator<Item = &'b Board>) -> Vec<Family> {
     let [mut leads, mut slices, mut sealed, mut epochs, mut revision, mut moves, mut waiting] =
         [const { Samples::new() }; 7];
-    let [mut begun, mut over, mut entries, mut bytes, mut owned, mut failing] = [const { Samples::new() }; 6];
+    let [mut begun, mut over, mut entries, mut bytes, mut owned, mut failing, mut undone] =
+        [const { Samples::new() }; 7];
     for board in boards {
         let (status, table) = (board.status(), board.tables().borrow().clone());
         let of = |more: Option<(&'static str, &str)>| {
@@ -33,6 +36,9 @@ pub(super) fn families<'b>(boards: impl Iterator<Item = &'b Board>) -> Vec<Famil
         bytes.push((plain, counts.bytes as f64));
         over.push((of(Some(("end", "committed"))), counts.committed as f64));
         over.extend(counts.aborted.iter().map(|(why, count)| (of(Some(("end", *why))), *count as f64)));
+        let mut codes: BTreeMap<&'static str, usize> = BTreeMap::new();
+        status.reasons.iter().for_each(|reason| *codes.entry(reason.code).or_default() += 1);
+        undone.extend(codes.into_iter().map(|(code, count)| (of(Some(("code", code))), count as f64)));
         let workers = status.workers.iter().take(MOST_WORKERS);
         owned.extend(workers.map(|worker| (of(Some(("worker", &*worker.name))), worker.slices as f64)));
     }
@@ -54,6 +60,11 @@ pub(super) fn families<'b>(boards: impl Iterator<Item = &'b Board>) -> Vec<Famil
             epochs,
         ),
         gauge("shard_revision", "The metadata store's revision that is known", revision),
+        gauge(
+            "shard_undone",
+            "What is not done though it should be, by its `code`, such as `quarantined` or `owner_gone`; `ambidex shard status` says it in words",
+            undone,
+        ),
         gauge("shard_moves", "Moves under way, until their source has deleted what it had", moves),
         gauge("shard_moves_waiting", "Moves that wait for their turn", waiting),
         counter("shard_moves_begun", "Moves that began", begun),
