@@ -27,6 +27,7 @@
 //! | the answer of the store is lost | core reads what happened; for splits, merges and drains the mover goes by the picture until what was wanted is there |
 //! | the watch ends | listed anew after a pause; meanwhile conductors go on by their own reads |
 //! | a worker is away or slow | asked again each half second; core gives the move up in time. While an answer is on its way the question is not sent again, and the answer counts for it |
+//! | a worker says that it served a slice which was another one's (its records were put back) | it gets no slices (`quarantine.rs`); it has stopped by itself |
 //! | a target's digest is not the source's | the move is aborted, and the target gets no slices for ten minutes (`quarantine.rs`) |
 //! | a move by itself is aborted for another reason | that slice is left alone for five seconds |
 //! | a worker answers what is no answer | taken as none, and shown in `status` |

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! aborted, its digest differs ----> the target gets no slices for ten minutes: neither by a drain nor by order
+//! it served what was another's ---> the same, for as long as it says so
 //! aborted for another reason -----> the mover by itself moves that slice no sooner than five seconds later; an order does
 //! ```
 //! It is of this process: the next leader learns it anew, and meanwhile the agent of such a worker takes no offer.
@@ -38,6 +39,19 @@ impl Quarantine {
             }
             End::Moved | End::NotPlanned | End::Deposed => None,
         }
+    }
+
+    /// A worker says that it served a slice which was another one's. Says why it gets no more slices, if that is new.
+    pub(crate) fn stray(&mut self, now: Mono, worker: WorkerId, slice: &str) -> Option<&str> {
+        let new = self.of(now, worker).is_none();
+        let why = || {
+            format!(
+                "it served slice {slice}, which was another worker's: its records are older than what it had promised"
+            )
+        };
+        let (until, why) = self.workers.entry(worker).or_insert_with(|| (now, why()));
+        *until = now + BARRED_FOR;
+        new.then_some(&**why)
     }
 
     /// Why a worker gets no slices, and for how long yet.

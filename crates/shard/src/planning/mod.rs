@@ -166,6 +166,14 @@ impl Task {
     /// A worker has said how hot it is.
     pub(crate) fn heated(&mut self, worker: WorkerId, result: Result<HeatText, AskError>) {
         let now = self.clock.now();
+        let stray = result.as_ref().ok().and_then(|text| text.strays.first());
+        if let Some(slice) = stray
+            && let Some(why) = self.quarantine.stray(now, worker, slice)
+        {
+            let (keyspace, why) = (&self.parts.config.keyspace, why.to_owned());
+            tracing::error!(%keyspace, worker = self.name(worker), why, "a worker breaks the contract: it gets no slices");
+            self.show();
+        }
         let Some(lead) = &mut self.lead else { return };
         if let Some(heard) = lead.planning.heard.get_mut(&worker) {
             heard.hear(now, result);

@@ -294,6 +294,25 @@ fn a_worker_that_does_not_keep_what_it_was_given_gets_no_slices() {
 }
 
 #[test]
+fn a_worker_that_served_what_was_another_ones_gets_no_slices() {
+    within(async {
+        let scene = Scene::in_memory(&["a", "b", "c"]);
+        let board = scene.leading().await;
+        let slice = slice_of(&board, "a");
+        scene.workers.stray("b", slice);
+        let status = until(&board, |status| status.reasons.iter().any(|reason| reason.code == "quarantined")).await;
+        let told = status.reasons.iter().find(|reason| reason.code == "quarantined").expect("it is told");
+        assert!(
+            told.why.starts_with("`b` gets no slices for") && told.why.contains("another worker's"),
+            "{}",
+            told.why
+        );
+        let refused = board.order(Order::Move { slice, to: "b".to_owned() }).await;
+        assert!(refused.as_ref().is_err_and(|why| why.code() == "quarantined"), "{refused:?}");
+    });
+}
+
+#[test]
 fn splits_merges_and_a_key_of_its_own_change_the_table_and_move_nothing() {
     within(async {
         let scene = Scene::in_memory(&["a", "b"]);

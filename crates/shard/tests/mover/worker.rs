@@ -38,6 +38,8 @@ struct Worker {
     silent: bool,
     /// It leaves out what it is given.
     lossy: bool,
+    /// It says that it served this slice, and that it was another one's.
+    stray: Option<SliceId>,
     tickets: u64,
     /// How often it was asked how hot it is, and what it had done by then.
     heated: (u64, f64),
@@ -83,7 +85,8 @@ impl Local {
         worker.heated.0 += 1;
         worker.heated.1 += slices.iter().map(|slice| slice.work).sum::<f64>();
         let (times, done) = worker.heated;
-        HeatText { millis: times * 1_000, places: 1, done, slices, ..HeatText::default() }
+        let strays = worker.stray.iter().map(|slice| format!("{:016x}", slice.0)).collect();
+        HeatText { millis: times * 1_000, places: 1, done, slices, strays, ..HeatText::default() }
     }
 
     pub(crate) fn silence(&self, name: &str, silent: bool) {
@@ -92,6 +95,10 @@ impl Local {
 
     pub(crate) fn lose(&self, name: &str) {
         self.lock().entry(name.to_owned()).or_default().lossy = true;
+    }
+
+    pub(crate) fn stray(&self, name: &str, slice: SliceId) {
+        self.lock().entry(name.to_owned()).or_default().stray = Some(slice);
     }
 
     /// Writes by the table, again until the owner takes it.

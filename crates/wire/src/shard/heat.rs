@@ -34,6 +34,9 @@ pub struct HeatText {
     pub others: f64,
     /// The hottest keys.
     pub keys: Vec<KeyHeat>,
+    /// Slices that it served and that were another worker's: 16 hexadecimal digits each, the first [`MOST_STRAYS`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strays: Vec<String>,
 }
 
 /// A slice.
@@ -85,6 +88,9 @@ pub const MOST_SLICES: usize = 1_024;
 /// Keys of one answer. Source: ours, what a person reads.
 pub const MOST_KEYS: usize = 16;
 
+/// Slices that are another worker's, in one answer. Source: ours; one is enough to look at a worker.
+pub const MOST_STRAYS: usize = 16;
+
 /// The path.
 #[must_use]
 pub fn path(keyspace: &str) -> String {
@@ -106,6 +112,10 @@ impl HeatText {
         let right = fits(text.done) && fits(text.others) && text.slices.iter().all(slice);
         if text.slices.len() > MOST_SLICES {
             return Err(format!("{} slices; at most {MOST_SLICES} are told", text.slices.len()));
+        }
+        let digits = |text: &String| text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if text.strays.len() > MOST_STRAYS || !text.strays.iter().all(digits) {
+            return Err(format!("its strays are not at most {MOST_STRAYS} slices"));
         }
         if right { Ok(text) } else { Err("a number of it cannot be".to_owned()) }
     }

@@ -130,6 +130,7 @@ fn slices(keyspace: &Keyspace) -> Response<Full<Bytes>> {
             Stand::Nothing => return None,
             Stand::Serves(epoch) => ("serves", Some(epoch.0), None),
             Stand::Sealed(move_) => ("sealed", None, Some(move_)),
+            stray if stray.is_stray() => ("stray", None, None),
             Stand::Handed(move_) => ("handed", None, Some(move_)),
             Stand::Staging(move_) => ("staging", None, Some(move_)),
         };

@@ -136,7 +136,7 @@ impl Heats {
         let keys = keys.iter().map(key).collect();
         let wait_p95_micros = counted.all.heat(now).wait_p95.as_micros();
         let millis = now.as_nanos() / 1_000_000;
-        HeatText { millis, places, done, waiting, wait_p95_micros, slices, others, keys }
+        HeatText { millis, places, done, waiting, wait_p95_micros, slices, others, keys, strays: Vec::new() }
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ambidex_core::shard::holder::{Access, Effect, Event, Hint, Holder, Kept, Op, Ticket, Verdict, recut};
+use ambidex_core::shard::holder::{Access, Effect, Event, Hint, Holder, Kept, Op, Ticket, Verdict, recut, strays};
 use ambidex_core::shard::keyspace::Hash;
 use ambidex_core::shard::messages::{Caller, Message, Reply, Stand};
 use ambidex_core::shard::plan::{Busy, Came};
@@ -19,7 +19,7 @@ use ambidex_core::time::{Mono, Span};
 use ambidex_redis::envelope::Contents;
 use ambidex_store::held::{Held, Records, Write};
 use ambidex_wire::shard::headers::Tag;
-use ambidex_wire::shard::heat::HeatText;
+use ambidex_wire::shard::heat::{HeatText, MOST_STRAYS};
 use tokio::sync::{Notify, oneshot};
 
 use super::application::Application;
@@ -365,7 +365,7 @@ impl Keyspace {
     }
 
     /// Takes over what the store says of this worker's slices.
-    pub(super) async fn learn(&self) -> Result<(), String> {
+    pub(super) async fn learn(self: &Arc<Self>) -> Result<(), String> {
         let shown =
             self.metadata.slices(&self.name).await.map_err(|why| format!("the store's slices are not known: {why}"))?;
         if shown.slices.is_empty() {
@@ -384,6 +384,7 @@ impl Keyspace {
             }
             Some(_) => {
                 self.lock().trouble = None;
+                self.disown(&shown);
                 self.cut(&shown).await
             }
             None => self.adopt(&shown).await,
@@ -427,6 +428,24 @@ impl Keyspace {
             shown.map_id
         );
         Ok(())
+    }
+
+    /// Stops serving what the store says is another one's.
+    fn disown(self: &Arc<Self>, shown: &Shown) {
+        let mut inner = self.lock();
+        for id in strays(&inner.holders, &shown.of_others(&self.me)) {
+            let mut out = Vec::new();
+            if inner.holders.get_mut(&id).is_some_and(|holder| holder.disown(&mut out)) {
+                tracing::error!(
+                    keyspace = self.name,
+                    slice = id.0,
+                    "it is another worker's, and was served here: this worker's records are older than what it had promised, as after its \
+                     folder or its disk was put back. It is not served any more, and its data is kept: what is in it may be nowhere else \
+                     (docs/shard-workers.md)"
+                );
+            }
+            self.act(&mut inner, id, None, out);
+        }
     }
 
     /// Slices that were split or merged, or whose abort was not heard of: the same data under other names.
@@ -555,7 +574,11 @@ impl Keyspace {
 
     /// How hot its slices are.
     pub(super) fn heat(&self) -> HeatText {
-        self.heats.told(self.clock.now(), &self.ranges())
+        let mut told = self.heats.told(self.clock.now(), &self.ranges());
+        let inner = self.lock();
+        let strays = inner.holders.iter().filter(|(_, holder)| holder.stand().is_stray());
+        told.strays = strays.map(|(id, _)| format!("{:016x}", id.0)).take(MOST_STRAYS).collect();
+        told
     }
 
     /// The slices that it serves, or is about to.

@@ -37,4 +37,11 @@ impl Shown {
         let mine = |slice: &Slice| self.workers.get(&slice.owner).is_some_and(|owner| owner == name);
         self.slices.iter().filter(|(_, slice)| mine(slice)).copied().collect()
     }
+
+    /// Those of all other workers.
+    #[must_use]
+    pub fn of_others(&self, name: &str) -> Vec<(SliceId, Slice)> {
+        let others = |slice: &Slice| self.workers.get(&slice.owner).is_some_and(|owner| owner != name);
+        self.slices.iter().filter(|(_, slice)| others(slice)).copied().collect()
+    }
 }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use ambidex_core::shard::messages::{Cursor, Digest, Message, Reply, Stand};
 use ambidex_core::shard::records::{Epoch, MoveId, Phase};
 use ambidex_core::shard::space::Range;
+use ambidex_core::worker::WorkerId;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::IntoResponse as _;
@@ -249,5 +250,26 @@ async fn a_split_gives_new_names_to_the_same_data() {
         worker.restart().await;
         let slices = worker.slices().await;
         assert_eq!(slices["slices"].as_array().map(Vec::len), Some(2), "{slices}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_whose_records_were_put_back_stops_serving_what_is_another_ones_and_keeps_it() {
+    let store = Shared::with_one_slice();
+    let mut worker = Worker::start("a", &store).await;
+    worker.add("bob", 1, None, "apples").await;
+    {
+        let slice = &mut store.lock().shown.slices[0].1;
+        (slice.owner, slice.epoch) = (WorkerId(2), Epoch(2));
+    }
+    for _ in 0..2 {
+        worker.until_it("stray").await;
+        let refused = worker.add("bob", 1, None, "pears").await;
+        assert_eq!(refused.status, StatusCode::MISDIRECTED_REQUEST, "{}", refused.text);
+        assert!(refused.hint.contains("sealed=1"), "{}", refused.hint);
+        let offer = Message::Offer { slice: SLICE, range: Range::ALL, epoch: Epoch(2) };
+        assert_eq!(worker.tell(M, offer).await, Reply::Lost);
+        assert_eq!(worker.has("bob").await, "apples\n");
+        worker.restart().await;
     }
 }

@@ -25,10 +25,12 @@
 //! | while it stages | nothing | the coordinator hears `Lost`, and aborts |
 //! | verified | verified; it reads how the move ended | itself |
 //! | handed | handed, until it reads `Releasing` | itself |
+//! | and comes back with older records | serving, until it reads that the slice is another one's ([`strays`]) | a person |
 
 mod admission;
 mod recut;
 mod source;
+mod strays;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -46,6 +48,7 @@ use crate::time::{Mono, Span};
 
 pub use admission::{Access, Hint, Op, Stands, Ticket, Verdict};
 pub use recut::{Recut, recut};
+pub use strays::strays;
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -419,6 +422,7 @@ impl Holder {
     fn in_move(&self) -> Option<MoveId> {
         match &self.state {
             State::Nothing => None,
+            stray if stray.is_stray() => None,
             State::Serving { leaving, .. } => leaving.as_ref().map(|leaving| leaving.move_),
             State::Sealed { move_, .. } | State::Handed { move_, .. } | State::Staging { move_, .. } => Some(*move_),
         }

@@ -4,7 +4,7 @@ use alloc::vec;
 
 use super::*;
 use crate::shard::messages::Cursor;
-use crate::shard::records::Phase;
+use crate::shard::records::{Phase, Slice};
 use crate::shard::seen::OpId;
 use crate::shard::space::Point;
 use crate::worker::WorkerId;
@@ -396,4 +396,28 @@ mod cuts {
         let holders = BTreeMap::from([(SliceId(1), serving())]);
         assert_eq!(recut(at(0), &holders, &[(SliceId(1), slice(halves().0, 5))]), Recut::default());
     }
+}
+
+fn owned(owner: u32, epoch: u64, range: Range) -> (SliceId, Slice) {
+    (SliceId(1), Slice { range, owner: WorkerId(owner), epoch: Epoch(epoch), moving: None, sealed: false })
+}
+
+#[test]
+fn what_another_one_owns_in_a_later_epoch_is_served_no_more_and_kept() {
+    let half = Range::new(Point(0), Point(1 << 40)).expect("a range");
+    let stray = |other: (SliceId, Slice)| strays(&BTreeMap::from([(SliceId(1), serving())]), &[other]);
+    assert_eq!(stray(owned(2, 5, Range::ALL)), [SliceId(1)]);
+    assert_eq!(stray(owned(2, 5, half)), [SliceId(1)], "of a part of it, too");
+    assert_eq!(stray(owned(2, 4, Range::ALL)), [], "what the store says is older than what is held");
+    assert_eq!(strays(&BTreeMap::from([(SliceId(1), sealed())]), &[owned(2, 5, Range::ALL)]), []);
+
+    let (mut holder, mut out) = (serving(), vec![]);
+    assert!(holder.disown(&mut out));
+    assert!(matches!(holder.admit(Ticket(1), E, &op(b"k", 1)), Verdict::Misdirected(_)), "at once");
+    assert!(matches!(out[..], [Effect::Keep { kept: Kept::Handed(_, E), .. }]), "{out:?}");
+    assert_eq!(stored(&mut holder, out), []);
+    assert!(holder.stand().is_stray() && !holder.disown(&mut vec![]));
+    assert_eq!(holder.deadline(), None, "no move is waited for");
+    let offer = Message::Offer { slice: SliceId(1), range: Range::ALL, epoch: Epoch(9) };
+    assert_eq!(reply(&told(&mut holder, offer)), Some(&Reply::Lost));
 }
