@@ -37,6 +37,11 @@ pub(crate) fn test() -> bool {
         lane("format", &mut || run(&["cargo", "fmt", "--all", "--check"]));
         lane("arrows", &mut arrows::check);
         lane("supply", &mut supply);
+        // Before what takes longest to build: machines that are shared lend their processors for a while.
+        lane("tests", &mut || {
+            counts = nextest()?;
+            if counts.failed > 0 { Err(anyhow::anyhow!("{} tests failed", counts.failed)) } else { Ok(()) }
+        });
         lane("clippy", &mut || {
             run(&["cargo", "clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
             // As it is built by whoever wants no programs in a kernel.
@@ -51,10 +56,6 @@ pub(crate) fn test() -> bool {
             run(&["cargo", "bench", "--quiet", "--package", "ambidex-http1", "--bench", "codec"])
         });
         lane("fuzzers", &mut || fuzz::run_all(fuzz::Extent::Short));
-        lane("tests", &mut || {
-            counts = nextest()?;
-            if counts.failed > 0 { Err(anyhow::anyhow!("{} tests failed", counts.failed)) } else { Ok(()) }
-        });
     }
     println!("\nlane         seconds");
     for (name, took, result) in &lanes {
